@@ -1,0 +1,398 @@
+//! The only encode/decode pair, and the buffer that finds frames in a byte stream.
+//!
+//! On the wire a frame is its length in four bytes, most significant first, and then its payload:
+//! the default of tokio-util's `LengthDelimitedCodec`, which the supervisor uses. The payload is
+//! bincode 2 in its standard configuration, with a limit.
+
+use std::io::{self, Read};
+use std::ops::Range;
+
+use bincode::config::{Configuration, Limit, LittleEndian, Varint};
+use bincode::{BorrowDecode, Encode};
+
+use crate::limits::{FRAME_HEADER_LENGTH, MAX_FRAME_TO_WORKER};
+
+// The limit counts what decoding would allocate, so a length inside a frame can lie no higher than
+// the longest frame. bincode takes it as a constant; the frame's own length is bounded before.
+type Config = Configuration<LittleEndian, Varint, Limit<MAX_FRAME_TO_WORKER>>;
+const CONFIG: Config = bincode::config::standard().with_limit::<MAX_FRAME_TO_WORKER>();
+
+/// Why a frame could not be encoded.
+#[derive(Debug, thiserror::Error)]
+pub enum EncodeError {
+    /// The value is longer than a frame may be.
+    #[error(transparent)]
+    TooLong(#[from] FrameTooLong),
+    /// bincode refused the value.
+    #[error("the frame cannot be encoded: {0}")]
+    Bincode(#[from] bincode::error::EncodeError),
+}
+
+/// Why the payload of a frame was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum DecodeError {
+    /// The payload is no value of the expected type.
+    #[error("the frame cannot be decoded: {0}")]
+    Bincode(#[from] bincode::error::DecodeError),
+    /// Bytes are left after the value. An honest peer never sends them.
+    #[error("{0} bytes follow the frame's value")]
+    TrailingBytes(usize),
+}
+
+/// A frame is longer than the receiver allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a frame of {length} bytes is over the limit of {limit}")]
+pub struct FrameTooLong {
+    /// Length that was announced or needed, in bytes.
+    pub length: usize,
+    /// The most that is allowed, in bytes.
+    pub limit: usize,
+}
+
+/// Appends `value` to `out` as one whole frame of at most `limit` bytes of payload.
+///
+/// # Errors
+/// `out` is as it was before when the value does not fit or cannot be encoded.
+pub fn append_frame<T: Encode>(
+    out: &mut Vec<u8>,
+    value: &T,
+    limit: usize,
+) -> Result<(), EncodeError> {
+    let start = out.len();
+    let result = append_unchecked(out, value, limit);
+    if result.is_err() {
+        out.truncate(start);
+    }
+    result
+}
+
+fn append_unchecked<T: Encode>(
+    out: &mut Vec<u8>,
+    value: &T,
+    limit: usize,
+) -> Result<(), EncodeError> {
+    let header = out.len();
+    out.extend_from_slice(&[0; FRAME_HEADER_LENGTH]);
+    let length = bincode::encode_into_std_write(value, out, CONFIG)?;
+    let announced = u32::try_from(length)
+        .ok()
+        .filter(|_| length <= limit)
+        .ok_or(FrameTooLong { length, limit })?;
+    if let Some(field) = out.get_mut(header..header + FRAME_HEADER_LENGTH) {
+        field.copy_from_slice(&announced.to_be_bytes());
+    }
+    Ok(())
+}
+
+/// Decodes the payload of one frame, all of it.
+///
+/// # Errors
+/// When the payload is no value of the type, or is followed by further bytes.
+pub fn decode<'a, T: BorrowDecode<'a, ()>>(payload: &'a [u8]) -> Result<T, DecodeError> {
+    let (value, used) = bincode::borrow_decode_from_slice(payload, CONFIG)?;
+    match payload.len() - used {
+        0 => Ok(value),
+        left => Err(DecodeError::TrailingBytes(left)),
+    }
+}
+
+/// Collects bytes of a stream and hands out the whole frames among them.
+///
+/// This is the worker's, blocking side of the framing. It holds at most one incomplete frame and
+/// what one `read` brought, and grows with what arrives, not with what a header announces.
+#[derive(Debug)]
+pub struct FrameBuffer {
+    /// All of it is initialised, so that a read costs no clearing.
+    storage: Vec<u8>,
+    /// Where the bytes that were not yet handed out begin in `storage`, and where they end.
+    unread: Range<usize>,
+    limit: usize,
+}
+
+/// Bytes that a fresh buffer can take at once: several small requests, so that load batches by
+/// itself, in few enough pages that an idle worker stays small.
+const INITIAL_CAPACITY: usize = 16 * 1024;
+
+/// What an empty buffer may keep: the memory of one large request is given back.
+const IDLE_CAPACITY: usize = 4 * INITIAL_CAPACITY;
+
+impl FrameBuffer {
+    /// An empty buffer that refuses frames of more than `limit` bytes of payload.
+    #[must_use]
+    pub const fn new(limit: usize) -> Self {
+        Self { storage: Vec::new(), unread: 0..0, limit }
+    }
+
+    /// Reads once from `stream` and keeps what came. Returns how much: 0 is the stream's end.
+    ///
+    /// # Errors
+    /// Those of the stream.
+    pub fn fill(&mut self, stream: &mut impl Read) -> io::Result<usize> {
+        self.make_space();
+        let space = self.storage.get_mut(self.unread.end..).unwrap_or_default();
+        let read = stream.read(space)?;
+        self.unread.end += read;
+        Ok(read)
+    }
+
+    /// The payload of the next whole frame, if there is one.
+    ///
+    /// # Errors
+    /// When the header announces more than the limit. The stream has no meaning after that.
+    pub fn next_frame(&mut self) -> Result<Option<&[u8]>, FrameTooLong> {
+        let unread = self.storage.get(self.unread.clone()).unwrap_or_default();
+        let Some((header, rest)) = unread.split_first_chunk::<FRAME_HEADER_LENGTH>() else {
+            return Ok(None);
+        };
+        let length = usize::try_from(u32::from_be_bytes(*header)).unwrap_or(usize::MAX);
+        if length > self.limit {
+            return Err(FrameTooLong { length, limit: self.limit });
+        }
+        let Some(payload) = rest.get(..length) else {
+            return Ok(None);
+        };
+        self.unread.start += FRAME_HEADER_LENGTH + length;
+        Ok(Some(payload))
+    }
+
+    /// Leaves room for at least one byte after the unread ones.
+    fn make_space(&mut self) {
+        if self.unread.is_empty() {
+            self.unread = 0..0;
+            if self.storage.len() > IDLE_CAPACITY {
+                self.storage = Vec::new();
+            }
+        }
+        if self.unread.end < self.storage.len() {
+            return;
+        }
+        if self.unread.start > 0 {
+            self.storage.copy_within(self.unread.clone(), 0);
+            self.unread = 0..self.unread.len();
+        }
+        if self.unread.end == self.storage.len() {
+            let larger = (self.storage.len() * 2).max(INITIAL_CAPACITY);
+            self.storage.resize(larger, 0);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frame::{
+        Decision, Diagnostic, DiagnosticCode, FromWorker, Location, Outcome, QueryKind,
+        SandboxLayer, ToWorker,
+    };
+    use crate::limits::MAX_FRAME_FROM_WORKER;
+    use proptest::collection::vec;
+    use proptest::option;
+    use proptest::prelude::*;
+
+    /// A [`ToWorker`] that owns what it lends, so that proptest can make one.
+    #[derive(Clone, Debug)]
+    enum Owned {
+        LoadBundle(String, u64, u64),
+        BundleFile(String, u64),
+        BundleChunk(Vec<u8>),
+        BundleEnd,
+        Evaluate(u64, u64, Vec<u8>),
+    }
+
+    impl Owned {
+        fn lend(&self) -> ToWorker<'_> {
+            match self {
+                Self::LoadBundle(tenant_id, timeout, memory) => ToWorker::LoadBundle {
+                    tenant_id,
+                    evaluation_timeout_micros: *timeout,
+                    memory_limit: *memory,
+                },
+                Self::BundleFile(path, length) => ToWorker::BundleFile { path, length: *length },
+                Self::BundleChunk(bytes) => ToWorker::BundleChunk(bytes),
+                Self::BundleEnd => ToWorker::BundleEnd,
+                Self::Evaluate(id, deadline, body) => ToWorker::Evaluate {
+                    id: *id,
+                    kind: QueryKind::Decision,
+                    deadline_micros: *deadline,
+                    body,
+                },
+            }
+        }
+    }
+
+    fn to_worker() -> impl Strategy<Value = Owned> {
+        prop_oneof![
+            (".*", any::<u64>(), any::<u64>())
+                .prop_map(|(id, timeout, memory)| Owned::LoadBundle(id, timeout, memory)),
+            (".*", any::<u64>()).prop_map(|(path, length)| Owned::BundleFile(path, length)),
+            vec(any::<u8>(), 0..2000).prop_map(Owned::BundleChunk),
+            Just(Owned::BundleEnd),
+            (any::<u64>(), any::<u64>(), vec(any::<u8>(), 0..2000))
+                .prop_map(|(id, deadline, body)| Owned::Evaluate(id, deadline, body)),
+        ]
+    }
+
+    fn diagnostic() -> impl Strategy<Value = Diagnostic> {
+        let code = prop_oneof![
+            Just(DiagnosticCode::Parse),
+            Just(DiagnosticCode::Compile),
+            Just(DiagnosticCode::Bundle),
+            Just(DiagnosticCode::Conflict),
+            Just(DiagnosticCode::Builtin),
+            Just(DiagnosticCode::Type),
+            Just(DiagnosticCode::Internal),
+        ];
+        let location = (".*", any::<u32>(), any::<u32>()).prop_map(|(file, row, col)| Location {
+            file,
+            row,
+            col,
+        });
+        (code, ".*", option::of(location)).prop_map(|(code, message, location)| Diagnostic {
+            code,
+            message,
+            location,
+        })
+    }
+
+    fn outcome() -> impl Strategy<Value = Outcome> {
+        prop_oneof![
+            (any::<bool>(), vec(".*", 0..5), option::of(".*")).prop_map(
+                |(allow, redact, reason)| Outcome::Decision(Decision { allow, redact, reason })
+            ),
+            ".*".prop_map(Outcome::InvalidRequest),
+            Just(Outcome::TenantMismatch),
+            diagnostic().prop_map(Outcome::Failed),
+            Just(Outcome::TimedOut),
+        ]
+    }
+
+    fn from_worker() -> impl Strategy<Value = FromWorker> {
+        prop_oneof![
+            any::<u16>().prop_map(|version| FromWorker::Hello {
+                version,
+                layers: vec![SandboxLayer::NoNewPrivileges, SandboxLayer::NoCoreDump],
+            }),
+            option::of(".*").prop_map(|version| FromWorker::Loaded { version }),
+            vec(diagnostic(), 0..4).prop_map(|diagnostics| FromWorker::LoadFailed { diagnostics }),
+            (any::<u64>(), outcome(), any::<u64>())
+                .prop_map(|(id, outcome, micros)| FromWorker::Evaluated { id, outcome, micros }),
+        ]
+    }
+
+    /// A stream that gives its bytes in pieces of these lengths, over and over.
+    struct Pieces<'a> {
+        bytes: &'a [u8],
+        lengths: std::iter::Cycle<std::vec::IntoIter<usize>>,
+    }
+
+    impl Read for Pieces<'_> {
+        fn read(&mut self, space: &mut [u8]) -> io::Result<usize> {
+            let length = self.lengths.next().unwrap().min(space.len()).min(self.bytes.len());
+            let (now, later) = self.bytes.split_at(length);
+            space[..length].copy_from_slice(now);
+            self.bytes = later;
+            Ok(length)
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn frames_to_a_worker_survive_the_trip_however_they_are_split(
+            frames in vec(to_worker(), 0..8),
+            lengths in vec(1usize..300, 1..10),
+        ) {
+            let mut wire = Vec::new();
+            for frame in &frames {
+                append_frame(&mut wire, &frame.lend(), MAX_FRAME_TO_WORKER).unwrap();
+            }
+            let mut stream = Pieces { bytes: &wire, lengths: lengths.into_iter().cycle() };
+            let mut buffer = FrameBuffer::new(MAX_FRAME_TO_WORKER);
+            let mut expected = frames.iter();
+            while buffer.fill(&mut stream).unwrap() > 0 {
+                while let Some(payload) = buffer.next_frame().unwrap() {
+                    let frame: ToWorker<'_> = decode(payload).unwrap();
+                    prop_assert_eq!(frame, expected.next().unwrap().lend());
+                }
+            }
+            prop_assert!(expected.next().is_none());
+        }
+
+        #[test]
+        fn frames_from_a_worker_survive_the_trip(frame in from_worker()) {
+            let mut wire = Vec::new();
+            append_frame(&mut wire, &frame, MAX_FRAME_FROM_WORKER).unwrap();
+            let payload = &wire[FRAME_HEADER_LENGTH..];
+            prop_assert_eq!(decode::<FromWorker>(payload).unwrap(), frame);
+        }
+
+        #[test]
+        fn a_truncated_payload_is_refused(frame in from_worker(), cut in any::<prop::sample::Index>()) {
+            let mut wire = Vec::new();
+            append_frame(&mut wire, &frame, MAX_FRAME_FROM_WORKER).unwrap();
+            let payload = &wire[FRAME_HEADER_LENGTH..];
+            let shorter = &payload[..cut.index(payload.len())];
+            prop_assert!(decode::<FromWorker>(shorter).is_err());
+        }
+
+        #[test]
+        fn bytes_after_the_value_are_refused(frame in from_worker(), tail in vec(any::<u8>(), 1..20)) {
+            let mut wire = Vec::new();
+            append_frame(&mut wire, &frame, MAX_FRAME_FROM_WORKER).unwrap();
+            wire.extend_from_slice(&tail);
+            let refused = decode::<FromWorker>(&wire[FRAME_HEADER_LENGTH..]);
+            prop_assert!(matches!(refused, Err(DecodeError::TrailingBytes(n)) if n == tail.len()));
+        }
+
+        #[test]
+        fn garbage_never_panics(bytes in vec(any::<u8>(), 0..500)) {
+            let _ = decode::<FromWorker>(&bytes);
+            let _ = decode::<ToWorker<'_>>(&bytes);
+            let mut buffer = FrameBuffer::new(1000);
+            buffer.fill(&mut bytes.as_slice()).unwrap();
+            while let Ok(Some(_)) = buffer.next_frame() {}
+        }
+    }
+
+    #[test]
+    fn a_header_over_the_limit_is_refused_before_its_payload_comes() {
+        let mut buffer = FrameBuffer::new(1000);
+        buffer.fill(&mut [0xff, 0xff, 0xff, 0xff].as_slice()).unwrap();
+        let limit = FrameTooLong { length: 0xffff_ffff, limit: 1000 };
+        assert_eq!(buffer.next_frame(), Err(limit));
+    }
+
+    #[test]
+    fn a_length_inside_a_frame_cannot_make_the_decoder_allocate() {
+        // LoadFailed with u64::MAX diagnostics: variant 2, then the varint marker for a u64.
+        let mut payload = vec![2, 253];
+        payload.extend_from_slice(&u64::MAX.to_le_bytes());
+        assert!(decode::<FromWorker>(&payload).is_err());
+    }
+
+    #[test]
+    fn a_value_over_the_limit_leaves_the_output_as_it_was() {
+        let mut out = b"before".to_vec();
+        let body = vec![0; 100];
+        let refused = append_frame(&mut out, &ToWorker::BundleChunk(&body), 50);
+        assert!(matches!(refused, Err(EncodeError::TooLong(_))));
+        assert_eq!(out, b"before");
+    }
+
+    #[test]
+    fn the_memory_of_one_large_frame_is_given_back() {
+        let mut wire = Vec::new();
+        let body = vec![7; 4 * 1024 * 1024];
+        append_frame(&mut wire, &ToWorker::BundleChunk(&body), MAX_FRAME_TO_WORKER).unwrap();
+        append_frame(&mut wire, &ToWorker::BundleEnd, MAX_FRAME_TO_WORKER).unwrap();
+        let mut stream = wire.as_slice();
+        let mut buffer = FrameBuffer::new(MAX_FRAME_TO_WORKER);
+        let mut frames = 0;
+        while buffer.fill(&mut stream).unwrap() > 0 {
+            while buffer.next_frame().unwrap().is_some() {
+                frames += 1;
+            }
+        }
+        assert_eq!(frames, 2);
+        assert!(buffer.storage.capacity() <= IDLE_CAPACITY, "{}", buffer.storage.capacity());
+    }
+}

@@ -1,0 +1,291 @@
+//! The frames, as plain data.
+
+use std::fmt;
+
+use bincode::{BorrowDecode, Decode, Encode};
+use serde::Serialize;
+
+use crate::limits::{
+    MAX_DECISION_STRING, MAX_DIAGNOSTIC_STRING, MAX_DIAGNOSTICS, MAX_REDACTIONS, MAX_SANDBOX_LAYERS,
+};
+
+/// What the supervisor says. Its order is fixed: one `LoadBundle`, for every file one `BundleFile`
+/// followed by its `BundleChunk`s, one `BundleEnd`; after the worker's `Loaded` any number of
+/// `Evaluate`. Closing the socket tells the worker to end.
+///
+/// Bytes are borrowed from the frame that they came in: a request body is not copied to be decoded.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, BorrowDecode)]
+pub enum ToWorker<'a> {
+    /// Begins the one bundle of this worker's life.
+    LoadBundle {
+        /// Whose bundle it is; a [`TenantId`](crate::TenantId)'s text.
+        tenant_id: &'a str,
+        /// How long one evaluation may take, in microseconds; the warm-up obeys it too.
+        evaluation_timeout_micros: u64,
+        /// How much memory the worker may take, in bytes of what it has allocated.
+        memory_limit: u64,
+    },
+    /// Begins a file of the bundle.
+    BundleFile {
+        /// Its path below the bundle's root, `/` between the parts.
+        path: &'a str,
+        /// Its length in bytes, over all the chunks that follow.
+        length: u64,
+    },
+    /// The next bytes of the file that was begun last.
+    BundleChunk(&'a [u8]),
+    /// The bundle is whole: load it and answer with `Loaded` or `LoadFailed`.
+    BundleEnd,
+    /// Answer a request.
+    Evaluate {
+        /// Names this request in the answer. Ids grow by one from 0.
+        id: u64,
+        /// What is asked.
+        kind: QueryKind,
+        /// When the answer is worthless: microseconds of `CLOCK_MONOTONIC`, which all processes of
+        /// a host share (`clock_gettime(2)`).
+        deadline_micros: u64,
+        /// The request's body as it came from the client: any bytes at all.
+        body: &'a [u8],
+    },
+}
+
+/// What kind of question an `Evaluate` is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub enum QueryKind {
+    /// The tenant's decision: its rules `allow`, `redact` and `reason`.
+    Decision,
+}
+
+/// What a worker says. The supervisor treats every byte of it as hostile.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub enum FromWorker {
+    /// The first frame, sent before any tenant byte was read.
+    Hello {
+        /// [`PROTOCOL_VERSION`](crate::PROTOCOL_VERSION) of the worker.
+        version: u16,
+        /// The sandbox layers in force.
+        layers: Vec<SandboxLayer>,
+    },
+    /// The bundle was loaded, compiled and evaluated once.
+    Loaded {
+        /// `version` of the bundle's `metadata.json`, where it has one.
+        version: Option<String>,
+    },
+    /// The bundle cannot be used.
+    LoadFailed {
+        /// Why: at least one, at most [`MAX_DIAGNOSTICS`](crate::MAX_DIAGNOSTICS).
+        diagnostics: Vec<Diagnostic>,
+    },
+    /// The answer to an `Evaluate`.
+    Evaluated {
+        /// The id that was asked.
+        id: u64,
+        /// What came of it.
+        outcome: Outcome,
+        /// How long the worker took, from the request's body to the outcome, in microseconds.
+        micros: u64,
+    },
+}
+
+impl FromWorker {
+    /// Whether every list and every text in the frame is within its bound. An honest worker's are;
+    /// whoever receives a frame must not keep or pass on one whose are not.
+    #[must_use]
+    pub fn is_within_limits(&self) -> bool {
+        match self {
+            Self::Hello { layers, .. } => layers.len() <= MAX_SANDBOX_LAYERS,
+            Self::Loaded { version } => {
+                version.as_ref().is_none_or(|version| version.len() <= MAX_DIAGNOSTIC_STRING)
+            }
+            Self::LoadFailed { diagnostics } => {
+                (1..=MAX_DIAGNOSTICS).contains(&diagnostics.len())
+                    && diagnostics.iter().all(Diagnostic::is_within_limits)
+            }
+            Self::Evaluated { outcome, .. } => match outcome {
+                Outcome::Decision(decision) => decision.is_within_limits(),
+                Outcome::InvalidRequest(message) => message.len() <= MAX_DIAGNOSTIC_STRING,
+                Outcome::Failed(diagnostic) => diagnostic.is_within_limits(),
+                Outcome::TenantMismatch | Outcome::TimedOut => true,
+            },
+        }
+    }
+}
+
+/// What came of one request.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub enum Outcome {
+    /// The policy was asked and answered.
+    Decision(Decision),
+    /// The body is not what the query takes; says what is wrong with it, and where.
+    InvalidRequest(String),
+    /// `input.subject.tenant_id` names another tenant; the policy was not asked.
+    TenantMismatch,
+    /// The policy was asked and failed.
+    Failed(Diagnostic),
+    /// The deadline passed before there was an answer.
+    TimedOut,
+}
+
+/// A policy's answer. It travels as typed fields, never as JSON text that could be spliced.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode, Serialize)]
+pub struct Decision {
+    /// Whether the subject may do what it asked for.
+    pub allow: bool,
+    /// Paths that the gateway must remove from what it passes on.
+    pub redact: Vec<String>,
+    /// The policy's own words.
+    pub reason: Option<String>,
+}
+
+impl Decision {
+    fn is_within_limits(&self) -> bool {
+        self.redact.len() <= MAX_REDACTIONS
+            && self.redact.iter().chain(&self.reason).all(|text| text.len() <= MAX_DECISION_STRING)
+    }
+}
+
+/// Something wrong in a bundle or in an evaluation, for the tenant's author to read.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize)]
+pub struct Diagnostic {
+    /// What kind of fault it is.
+    pub code: DiagnosticCode,
+    /// What was wrong, in words.
+    pub message: String,
+    /// Where, if it has a place.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub location: Option<Location>,
+}
+
+impl Diagnostic {
+    fn is_within_limits(&self) -> bool {
+        let file = self.location.as_ref().map(|location| &location.file);
+        file.into_iter().chain([&self.message]).all(|text| text.len() <= MAX_DIAGNOSTIC_STRING)
+    }
+}
+
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(Location { file, row, col }) = &self.location {
+            write!(formatter, "{file}:{row}:{col}: ")?;
+        }
+        write!(formatter, "{}: {}", self.code.as_str(), self.message)
+    }
+}
+
+/// A place in a bundle.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize)]
+pub struct Location {
+    /// The file's path below the bundle's root.
+    pub file: String,
+    /// Line, from 1.
+    pub row: u32,
+    /// Column, from 1.
+    pub col: u32,
+}
+
+/// Kinds of fault. Where OPA has a code for one, it is OPA's
+/// (<https://www.openpolicyagent.org/docs/rest-api#errors>).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub enum DiagnosticCode {
+    /// A Rego module does not parse.
+    Parse,
+    /// The modules parse and do not compile together.
+    Compile,
+    /// A package, data document or file is outside what a bundle may hold.
+    Bundle,
+    /// Rules gave more than one value where one is allowed.
+    Conflict,
+    /// A built-in function failed.
+    Builtin,
+    /// A value has a type that is not allowed where it stands.
+    Type,
+    /// Anything else that stopped an evaluation.
+    Internal,
+}
+
+impl DiagnosticCode {
+    /// The code as users see it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Parse => "rego_parse_error",
+            Self::Compile => "rego_compile_error",
+            Self::Bundle => "bundle_error",
+            Self::Conflict => "eval_conflict_error",
+            Self::Builtin => "eval_builtin_error",
+            Self::Type => "eval_type_error",
+            Self::Internal => "eval_internal_error",
+        }
+    }
+}
+
+impl Serialize for DiagnosticCode {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+/// A layer of the worker's sandbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SandboxLayer {
+    /// No descriptor is open that is not the worker's own.
+    OwnDescriptorsOnly,
+    /// The environment is empty.
+    EmptyEnvironment,
+    /// The kernel kills the worker when its supervisor dies (`PR_SET_PDEATHSIG`).
+    ParentDeathSignal,
+    /// No exec can gain privileges (`PR_SET_NO_NEW_PRIVS`).
+    NoNewPrivileges,
+    /// A crash leaves no core file (`RLIMIT_CORE`).
+    NoCoreDump,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn evaluated(outcome: Outcome) -> FromWorker {
+        FromWorker::Evaluated { id: 0, outcome, micros: 0 }
+    }
+
+    fn diagnostic(message: usize, file: usize) -> Diagnostic {
+        let location = Some(Location { file: "x".repeat(file), row: 1, col: 1 });
+        Diagnostic { code: DiagnosticCode::Parse, message: "x".repeat(message), location }
+    }
+
+    fn decision(redactions: usize, redaction: usize, reason: usize) -> FromWorker {
+        evaluated(Outcome::Decision(Decision {
+            allow: true,
+            redact: vec!["x".repeat(redaction); redactions],
+            reason: Some("x".repeat(reason)),
+        }))
+    }
+
+    #[test]
+    fn every_bound_is_kept_to_the_last_byte() {
+        let layers =
+            |count| FromWorker::Hello { version: 1, layers: vec![SandboxLayer::NoCoreDump; count] };
+        let loaded = |length| FromWorker::Loaded { version: Some("x".repeat(length)) };
+        let failed = |count| FromWorker::LoadFailed { diagnostics: vec![diagnostic(1, 1); count] };
+        let broken = |message, file| evaluated(Outcome::Failed(diagnostic(message, file)));
+        let invalid = |length| evaluated(Outcome::InvalidRequest("x".repeat(length)));
+        let text = MAX_DIAGNOSTIC_STRING;
+        for (within, beyond) in [
+            (layers(MAX_SANDBOX_LAYERS), layers(MAX_SANDBOX_LAYERS + 1)),
+            (loaded(text), loaded(text + 1)),
+            (failed(MAX_DIAGNOSTICS), failed(MAX_DIAGNOSTICS + 1)),
+            (failed(1), failed(0)),
+            (broken(text, 1), broken(text + 1, 1)),
+            (broken(1, text), broken(1, text + 1)),
+            (invalid(text), invalid(text + 1)),
+            (decision(MAX_REDACTIONS, 1, 1), decision(MAX_REDACTIONS + 1, 1, 1)),
+            (decision(1, MAX_DECISION_STRING, 1), decision(1, MAX_DECISION_STRING + 1, 1)),
+            (decision(1, 1, MAX_DECISION_STRING), decision(1, 1, MAX_DECISION_STRING + 1)),
+        ] {
+            assert!(within.is_within_limits(), "{within:?}");
+            assert!(!beyond.is_within_limits(), "{beyond:?}");
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! The bounds of the wire: one home, so that both sides mean the same number.
+
+/// Version of this protocol, in the first frame. Supervisor and worker are one binary, so a
+/// mismatch means that something else is at the other end.
+pub const PROTOCOL_VERSION: u16 = 2;
+
+/// Bytes of the length that precedes every frame, most significant byte first.
+pub const FRAME_HEADER_LENGTH: usize = 4;
+
+/// Largest request body that can be configured, in bytes. It bounds what one request can make a
+/// worker hold, and with it the frame that carries it.
+pub const MAX_REQUEST_BODY: usize = 16 * 1024 * 1024;
+
+/// Largest frame to a worker, in bytes: a request body and the fields around it.
+pub const MAX_FRAME_TO_WORKER: usize = MAX_REQUEST_BODY + 4 * 1024;
+
+/// Largest frame from a worker, in bytes. It is what a hostile worker can make the supervisor
+/// allocate, so it is no larger than an honest answer needs.
+pub const MAX_FRAME_FROM_WORKER: usize = 1024 * 1024;
+
+/// Bytes of a bundle file in one `BundleChunk` frame: large enough to be cheap, small enough that
+/// loading a large bundle needs no large buffer on either side.
+pub const BUNDLE_CHUNK: usize = 256 * 1024;
+
+/// Strings that `redact` may name in one decision.
+pub const MAX_REDACTIONS: usize = 4096;
+
+/// Bytes of a decision's `reason`, and of one name in `redact`.
+pub const MAX_DECISION_STRING: usize = 16 * 1024;
+
+/// Diagnostics reported for one bundle; the first ones say what to repair.
+pub const MAX_DIAGNOSTICS: usize = 16;
+
+/// Bytes of a diagnostic's message or file name, and of a bundle's version.
+pub const MAX_DIAGNOSTIC_STRING: usize = 1024;
+
+/// Sandbox layers that one `Hello` may list.
+pub const MAX_SANDBOX_LAYERS: usize = 64;
+
+/// Exit code of a worker whose sandbox could not be closed: the host's fault, not the tenant's.
+pub const EXIT_NOT_SEALED: u8 = 65;
+
+/// Exit code of a worker that came over its tenant's memory limit.
+pub const EXIT_MEMORY_LIMIT: u8 = 68;
+
+/// Exit code of a worker that was given no memory, within its limit.
+pub const EXIT_NO_MEMORY: u8 = 69;
