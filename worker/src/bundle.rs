@@ -1,0 +1,144 @@
+//! Puts a bundle together from the frames that carry it.
+
+use std::time::Duration;
+
+use enforcer_protocol::{TenantId, ToWorker};
+
+/// Everything that one worker will ever know of its tenant.
+#[derive(Debug)]
+pub(crate) struct Bundle {
+    pub(crate) tenant_id: TenantId,
+    pub(crate) evaluation_timeout: Duration,
+    pub(crate) files: Vec<File>,
+}
+
+/// A file of the bundle.
+#[derive(Debug)]
+pub(crate) struct File {
+    /// Its path below the bundle's root.
+    pub(crate) path: String,
+    pub(crate) content: Vec<u8>,
+}
+
+/// A bundle on its way. Which frames are allowed next is its state.
+#[derive(Debug, Default)]
+pub enum Assembly {
+    /// Nothing came yet.
+    #[default]
+    Empty,
+    /// Files come; the last one is whole when `missing` is 0.
+    #[doc(hidden)]
+    Open(OpenAssembly),
+}
+
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct OpenAssembly {
+    bundle: Bundle,
+    missing: u64,
+}
+
+impl Assembly {
+    /// Takes the next frame; returns the bundle when it was the last.
+    ///
+    /// # Errors
+    /// When the frame has no place here; says why.
+    pub(crate) fn take(&mut self, frame: &ToWorker<'_>) -> Result<Option<Bundle>, &'static str> {
+        match (std::mem::take(self), frame) {
+            (Self::Empty, ToWorker::LoadBundle { tenant_id, evaluation_timeout_micros, .. }) => {
+                let tenant_id = tenant_id.parse().map_err(|_| "a bundle of no tenant")?;
+                let evaluation_timeout = Duration::from_micros(*evaluation_timeout_micros);
+                let bundle = Bundle { tenant_id, evaluation_timeout, files: Vec::new() };
+                *self = Self::Open(OpenAssembly { bundle, missing: 0 });
+                Ok(None)
+            }
+            (Self::Open(open), frame) if open.missing == 0 => match frame {
+                ToWorker::BundleFile { path, length } => {
+                    let mut open = open;
+                    open.begin_file(path, *length);
+                    *self = Self::Open(open);
+                    Ok(None)
+                }
+                ToWorker::BundleEnd => Ok(Some(open.bundle)),
+                _ => Err("a bundle's next frame is a file or its end"),
+            },
+            (Self::Open(mut open), ToWorker::BundleChunk(bytes)) => {
+                open.append(bytes)?;
+                *self = Self::Open(open);
+                Ok(None)
+            }
+            (Self::Open(_), _) => Err("a file of the bundle is incomplete"),
+            (Self::Empty, _) => Err("a bundle begins with LoadBundle"),
+        }
+    }
+
+    /// [`Assembly::take`] for the fuzz targets: only whether the frame had a place.
+    #[doc(hidden)]
+    pub fn accepts(&mut self, frame: &ToWorker<'_>) -> bool {
+        self.take(frame).is_ok()
+    }
+}
+
+impl OpenAssembly {
+    fn begin_file(&mut self, path: &str, length: u64) {
+        // No capacity is reserved by the announced length: memory follows what really comes.
+        self.bundle.files.push(File { path: path.to_owned(), content: Vec::new() });
+        self.missing = length;
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> Result<(), &'static str> {
+        let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        self.missing = self.missing.checked_sub(length).ok_or("a chunk is longer than its file")?;
+        let file = self.bundle.files.last_mut().ok_or("a chunk of no file")?;
+        file.content.extend_from_slice(bytes);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BEGIN: ToWorker<'_> =
+        ToWorker::LoadBundle { tenant_id: "a", evaluation_timeout_micros: 100, memory_limit: 1 };
+
+    #[test]
+    fn a_bundle_comes_together_from_its_chunks() {
+        let mut assembly = Assembly::default();
+        for frame in [
+            BEGIN,
+            ToWorker::BundleFile { path: "policy.rego", length: 5 },
+            ToWorker::BundleChunk(b"abc"),
+            ToWorker::BundleChunk(b"de"),
+            ToWorker::BundleFile { path: "empty.rego", length: 0 },
+        ] {
+            assert!(assembly.take(&frame).unwrap().is_none());
+        }
+        let bundle = assembly.take(&ToWorker::BundleEnd).unwrap().unwrap();
+        let files: Vec<_> =
+            bundle.files.iter().map(|file| (file.path.as_str(), &file.content[..])).collect();
+        assert_eq!(files, [("policy.rego", &b"abcde"[..]), ("empty.rego", b"")]);
+    }
+
+    #[test]
+    fn frames_out_of_place_are_refused() {
+        let file = ToWorker::BundleFile { path: "x", length: 3 };
+        let cases: [&[ToWorker<'_>]; 7] = [
+            &[ToWorker::BundleEnd],
+            std::slice::from_ref(&file),
+            &[BEGIN, BEGIN],
+            &[BEGIN, ToWorker::BundleChunk(b"abc")],
+            &[BEGIN, file.clone(), ToWorker::BundleEnd],
+            &[BEGIN, file.clone(), file.clone()],
+            &[BEGIN, file.clone(), ToWorker::BundleChunk(b"abcd")],
+        ];
+        for frames in cases {
+            let mut assembly = Assembly::default();
+            let (last, before) = frames.split_last().unwrap();
+            for frame in before {
+                assert!(assembly.take(frame).unwrap().is_none(), "{frames:?}");
+            }
+            assert!(assembly.take(last).is_err(), "{frames:?}");
+        }
+    }
+}

@@ -1,0 +1,562 @@
+//! The only caller of regorus.
+
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::str::Utf8Error;
+use std::time::{Duration, Instant};
+
+use enforcer_protocol::{
+    Decision, Diagnostic, DiagnosticCode, Location, MAX_DIAGNOSTICS, Outcome, TenantId,
+};
+use regorus::utils::limits::ExecutionTimerConfig;
+use regorus::{PolicyLengthConfig, Value};
+
+use crate::bundle::{Bundle, File};
+use crate::clock::monotonic_micros;
+use crate::contradictions::contradictions;
+use crate::decision::{RuleValues, decide};
+use crate::diagnostics::{from_engine, from_evaluation, in_bundle, location_of, shortened};
+use crate::input::{Document, rounded_integer};
+use crate::value::{element, member};
+
+/// Below `data.tenants`, where `$decision` can be no tenant's: the module that asks for the three
+/// rules at once, so that what they share is evaluated once.
+const ENTRY_POINT: &str = r#"data.tenants["$decision"].rules"#;
+const ENTRY_POINT_FILE: &str = "$decision";
+
+/// How much work the engine does between two looks at the clock. A look costs some 30 ns, a unit
+/// of work some 200.
+const TIMER_INTERVAL: NonZeroU32 = NonZeroU32::new(16).unwrap();
+
+/// Longer lines, files and modules than regorus takes by default (1,024 columns, 1 MiB, 20,000
+/// lines): generated policies have them, and a bundle is bounded as a whole.
+const LENGTHS: PolicyLengthConfig = PolicyLengthConfig {
+    max_col: NonZeroU32::new(1024 * 1024).unwrap(),
+    max_file_bytes: NonZeroUsize::new(16 * 1024 * 1024).unwrap(),
+    max_lines: NonZeroUsize::new(1_000_000).unwrap(),
+};
+
+/// A tenant's policies and data, compiled and ready to be asked.
+#[derive(Debug)]
+pub(crate) struct Policy {
+    engine: regorus::Engine,
+    /// The engine as it was before it evaluated anything. An evaluation that ends by an error
+    /// leaves regorus with what `with` had put in place, functions and data, and every later
+    /// evaluation would see it: a wrong allow. So an engine that failed is never asked again.
+    pristine: regorus::Engine,
+    tenant_id: Value,
+    version: Option<String>,
+}
+
+impl Policy {
+    /// Loads a bundle and evaluates it once, so that the first request finds everything in place.
+    ///
+    /// # Errors
+    /// What is wrong with the bundle: at least one diagnostic, the first ones of them all.
+    pub(crate) fn load(bundle: Bundle) -> Result<Self, Vec<Diagnostic>> {
+        let Bundle { tenant_id, evaluation_timeout, files } = bundle;
+        let mut engine = regorus::Engine::new();
+        engine.set_policy_length_config(LENGTHS);
+        // OPA makes a failed built-in undefined unless told otherwise, and `not` makes undefined
+        // true. A decision must not turn to allow because a function failed.
+        engine.set_strict_builtin_errors(true);
+        // Else print() writes to standard error by itself, however much.
+        engine.set_gather_prints(true);
+
+        let mut faults = Vec::new();
+        let mut modules = 0_usize;
+        let mut version = None;
+        for file in files {
+            let loaded = match file.path.as_str() {
+                "data.json" => add_data(&mut engine, &file),
+                "metadata.json" => read_version(&file).map(|found| version = found),
+                _ => {
+                    modules += 1;
+                    add_module(&mut engine, file)
+                }
+            };
+            faults.extend(loaded.err());
+        }
+        faults.extend(packages_outside(&engine, &tenant_id));
+        if modules == 0 {
+            faults.push(in_bundle("the bundle holds no *.rego file", None));
+        }
+        if faults.is_empty() {
+            faults.extend(contradictions(&engine));
+        }
+        if faults.is_empty() {
+            faults.extend(compile(&mut engine, &tenant_id).err());
+        }
+        if !faults.is_empty() {
+            faults.truncate(MAX_DIAGNOSTICS);
+            return Err(faults);
+        }
+
+        let tenant_id = Value::from(tenant_id.as_str());
+        let mut policy = Self { pristine: engine.clone(), engine, tenant_id, version };
+        // What the policy makes of an empty input is no fault of the bundle.
+        let _ = policy.ask(Value::new_object(), evaluation_timeout);
+        Ok(policy)
+    }
+
+    /// `version` of the bundle's `metadata.json`.
+    pub(crate) fn version(&self) -> Option<&str> {
+        self.version.as_deref()
+    }
+
+    /// Answers a decision request: a body of `{"input": …}`, until `deadline_micros` of
+    /// [`monotonic_micros`].
+    pub(crate) fn decide(&mut self, body: &[u8], deadline_micros: u64) -> Outcome {
+        let document = match Document::parse(body) {
+            Ok(Document(document)) => document,
+            Err(message) => return Outcome::InvalidRequest(message),
+        };
+        // OPA's Data API takes a null input for a missing one.
+        let input = member(&document, "input");
+        if matches!(input, Value::Undefined | Value::Null) {
+            return Outcome::InvalidRequest(
+                "the request body must be a JSON object with an \"input\" that is not null".into(),
+            );
+        }
+        let subject_tenant = member(member(input, "subject"), "tenant_id");
+        if *subject_tenant != Value::Undefined && *subject_tenant != self.tenant_id {
+            return Outcome::TenantMismatch;
+        }
+        let left = Duration::from_micros(deadline_micros.saturating_sub(monotonic_micros()));
+        if left.is_zero() {
+            return Outcome::TimedOut;
+        }
+        match self.ask(input.clone(), left) {
+            Ok(decision) => Outcome::Decision(decision),
+            Err(outcome) => outcome,
+        }
+    }
+
+    fn ask(&mut self, input: Value, limit: Duration) -> Result<Decision, Outcome> {
+        let timer = ExecutionTimerConfig { limit, check_interval: TIMER_INTERVAL };
+        self.engine.set_execution_timer_config(timer);
+        self.engine.set_input(input);
+        let start = Instant::now();
+        let rules = self.engine.eval_rule(ENTRY_POINT.to_owned()).map_err(|error| {
+            self.engine = self.pristine.clone();
+            // The timer's error is wrapped on its way out of a function, so it is not always
+            // known by its type; but a limit that has passed is always known by the clock.
+            if start.elapsed() >= limit { Outcome::TimedOut } else { failed(&error) }
+        })?;
+        // Three arrays of no or one element each: an undefined rule has none.
+        let rule = |index| element(element(&rules, index), 0).clone();
+        let values = RuleValues { allow: rule(0), redact: rule(1), reason: rule(2) };
+        decide(values).map_err(Outcome::Failed)
+    }
+
+    /// What the policy has printed since this was last asked.
+    pub(crate) fn take_prints(&mut self) -> Vec<String> {
+        self.engine.take_prints().unwrap_or_default()
+    }
+}
+
+fn failed(error: &anyhow::Error) -> Outcome {
+    let mut diagnostic = from_evaluation(error);
+    // The entry point is ours; its place would tell the tenant nothing.
+    diagnostic.location.take_if(|location| location.file == ENTRY_POINT_FILE);
+    Outcome::Failed(diagnostic)
+}
+
+fn add_module(engine: &mut regorus::Engine, file: File) -> Result<(), Diagnostic> {
+    let File { path, content } = file;
+    let text = String::from_utf8(content)
+        .map_err(|error| not_utf8(&path, error.as_bytes(), error.utf8_error()))?;
+    // regorus takes a NUL for the end of the module, and would leave out the rules behind it.
+    if let Some(offset) = text.find('\0') {
+        let location = location_of(&path, text.as_bytes(), offset);
+        return Err(in_bundle("the file holds a NUL character", Some(location)));
+    }
+    engine
+        .add_policy(path, text)
+        .map(drop)
+        .map_err(|error| from_engine(&error, DiagnosticCode::Parse))
+}
+
+/// The modules whose package is not the tenant's own.
+fn packages_outside(engine: &regorus::Engine, tenant_id: &TenantId) -> Vec<Diagnostic> {
+    let (packages, sources) = match (engine.get_policy_package_components(), engine.get_policies())
+    {
+        (Ok(packages), Ok(sources)) => (packages, sources),
+        (Err(error), _) | (_, Err(error)) => {
+            return vec![from_engine(&error, DiagnosticCode::Compile)];
+        }
+    };
+    let is_inside = |components: &[String]| matches!(components, [root, id, ..] if root == "tenants" && id == tenant_id.as_str());
+    packages
+        .iter()
+        .zip(&sources)
+        .filter(|(package, _)| !is_inside(&package.components))
+        .map(|(package, source)| {
+            in_bundle(
+                format!(
+                    "every package of this bundle must be {} or below it",
+                    package_of(tenant_id)
+                ),
+                package_location(&package.source_file, source.get_contents()),
+            )
+        })
+        .collect()
+}
+
+/// How the tenant's package is written in Rego: an id that is no identifier needs brackets.
+fn package_of(tenant_id: &TenantId) -> String {
+    let id = tenant_id.as_str();
+    let is_identifier = !id.contains('-') && !id.starts_with(|first: char| first.is_ascii_digit());
+    if is_identifier { format!("tenants.{id}") } else { format!("tenants[\"{id}\"]") }
+}
+
+/// Where the module's first token stands, which in a module that parses is `package`.
+fn package_location(path: &str, text: &str) -> Option<Location> {
+    text.lines().enumerate().find_map(|(index, line)| {
+        let code = line.trim_start();
+        if code.is_empty() || code.starts_with('#') {
+            return None;
+        }
+        let indent = line.get(..line.len() - code.len())?.chars().count();
+        Some(Location {
+            file: shortened(path),
+            row: u32::try_from(index + 1).ok()?,
+            col: u32::try_from(indent + 1).ok()?,
+        })
+    })
+}
+
+fn add_data(engine: &mut regorus::Engine, file: &File) -> Result<(), Diagnostic> {
+    let at = |offset: usize| Some(location_of(&file.path, &file.content, offset));
+    let text = std::str::from_utf8(&file.content)
+        .map_err(|error| not_utf8(&file.path, &file.content, error))?;
+    let data = Value::from_json_str(text).map_err(|error| json_fault(&file.path, &error))?;
+    if data.as_object().is_err() {
+        return Err(in_bundle("data.json must hold a JSON object", at(0)));
+    }
+    if *member(&data, "tenants") != Value::Undefined {
+        let message = "data.json must not define \"tenants\": rules live there, and it is the root of this tenant's data already";
+        return Err(in_bundle(message, at(0)));
+    }
+    if let Some(offset) = rounded_integer(&file.content) {
+        let message =
+            "this integer has more digits than can be represented exactly; make it a string";
+        return Err(in_bundle(message, at(offset)));
+    }
+    engine.add_data(data).map_err(|error| from_engine(&error, DiagnosticCode::Bundle))
+}
+
+fn read_version(file: &File) -> Result<Option<String>, Diagnostic> {
+    let metadata: serde_json::Map<String, serde_json::Value> =
+        serde_json::from_slice(&file.content).map_err(|error| serde_fault(&file.path, &error))?;
+    match metadata.get("version") {
+        None => Ok(None),
+        Some(serde_json::Value::String(version)) => Ok(Some(shortened(version))),
+        Some(_) => {
+            Err(in_bundle("version must be a string", Some(location_of(&file.path, &[], 0))))
+        }
+    }
+}
+
+/// Compiles everything that was added; evaluates nothing of the tenant's.
+fn compile(engine: &mut regorus::Engine, tenant_id: &TenantId) -> Result<(), Diagnostic> {
+    // A tenant id needs no escaping: see its grammar.
+    let rule = |name: &str| format!("[value | value := data.tenants[\"{tenant_id}\"].{name}]");
+    let module = format!(
+        "package tenants[\"$decision\"]\nrules := [{}, {}, {}]\n",
+        rule("allow"),
+        rule("redact"),
+        rule("reason")
+    );
+    let compile_fault = |error: anyhow::Error| from_engine(&error, DiagnosticCode::Compile);
+    engine.add_policy(ENTRY_POINT_FILE.to_owned(), module).map_err(compile_fault)?;
+    engine.eval_query("true".to_owned(), false).map_err(compile_fault)?;
+    Ok(())
+}
+
+fn not_utf8(path: &str, content: &[u8], error: Utf8Error) -> Diagnostic {
+    let location = location_of(path, content, error.valid_up_to());
+    in_bundle("the file is not UTF-8", Some(location))
+}
+
+fn json_fault(path: &str, error: &anyhow::Error) -> Diagnostic {
+    match error.downcast_ref::<serde_json::Error>() {
+        Some(error) => serde_fault(path, error),
+        None => from_engine(error, DiagnosticCode::Bundle),
+    }
+}
+
+fn serde_fault(path: &str, error: &serde_json::Error) -> Diagnostic {
+    // serde_json counts columns from 0 where a whole value is at fault.
+    let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX).max(1);
+    let location =
+        Location { file: shortened(path), row: number(error.line()), col: number(error.column()) };
+    let text = error.to_string();
+    let words = text.split(" at line ").next().unwrap_or_default();
+    in_bundle(format!("the file is not valid JSON here: {words}"), Some(location))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TIMEOUT: Duration = Duration::from_secs(5);
+
+    fn load(files: &[(&str, &str)]) -> Result<Policy, Vec<String>> {
+        load_as("a", files)
+    }
+
+    fn load_as(tenant_id: &str, files: &[(&str, &str)]) -> Result<Policy, Vec<String>> {
+        let files = files
+            .iter()
+            .map(|(path, content)| File { path: (*path).into(), content: (*content).into() })
+            .collect();
+        let tenant_id = tenant_id.parse().unwrap();
+        Policy::load(Bundle { tenant_id, evaluation_timeout: TIMEOUT, files })
+            .map_err(|faults| faults.iter().map(Diagnostic::to_string).collect())
+    }
+
+    fn ask(policy: &mut Policy, body: &str) -> Outcome {
+        let deadline = monotonic_micros() + u64::try_from(TIMEOUT.as_micros()).unwrap();
+        policy.decide(body.as_bytes(), deadline)
+    }
+
+    /// What a tenant `a` with these rules answers to an empty input.
+    fn answer(rules: &str) -> Outcome {
+        let module = format!("package tenants.a\n{rules}\n");
+        ask(&mut load(&[("policy.rego", &module)]).unwrap(), r#"{"input":{}}"#)
+    }
+
+    fn decision(allow: bool, redact: &[&str], reason: Option<&str>) -> Outcome {
+        let redact = redact.iter().map(|&name| name.to_owned()).collect();
+        Outcome::Decision(Decision { allow, redact, reason: reason.map(str::to_owned) })
+    }
+
+    fn fault(outcome: Outcome) -> (DiagnosticCode, Option<(u32, u32)>) {
+        let Outcome::Failed(diagnostic) = outcome else { panic!("{outcome:?}") };
+        (diagnostic.code, diagnostic.location.map(|location| (location.row, location.col)))
+    }
+
+    #[test]
+    fn a_policy_may_answer_in_every_form_that_rego_has_for_it() {
+        for rules in [
+            "allow := true\nredact := {\"b\", \"a\"}\nreason := \"r\"",
+            "default allow := false\nallow if 1 == 1\nredact contains \"b\"\nredact contains \"a\"\nreason := \"r\"",
+            "allow := {\"allow\": true, \"redact\": [\"a\", \"b\"], \"reason\": \"r\"}",
+            "allow.allow := true\nallow.redact := [\"a\", \"b\"]\nallow.reason := \"r\"",
+        ] {
+            assert_eq!(answer(rules), decision(true, &["a", "b"], Some("r")), "{rules}");
+        }
+        let module = "package tenants.a.allow\nallow := true";
+        let mut policy = load(&[("policy.rego", module)]).unwrap();
+        assert_eq!(ask(&mut policy, r#"{"input":{}}"#), decision(true, &[], None));
+    }
+
+    #[test]
+    fn what_is_not_defined_is_not_allowed() {
+        for rules in ["", "allow if input.never", "other := true", "allow(x) := true"] {
+            assert_eq!(answer(rules), decision(false, &[], None), "{rules}");
+        }
+    }
+
+    #[test]
+    fn a_policy_that_fails_is_an_error_with_its_place() {
+        use DiagnosticCode::{Builtin, Conflict, Internal, Type};
+        for (rules, expected) in [
+            ("allow := true\nallow := false", (Conflict, Some((3, 1)))),
+            ("allow[x] := y if { some x in [1]; some y in [1, 2] }", (Conflict, Some((2, 1)))),
+            ("allow if to_number(\"x\") == 1", (Builtin, Some((2, 21)))),
+            ("allow if not to_number(\"x\")", (Builtin, Some((2, 25)))),
+            ("allow if 1 / 0 == 1", (Builtin, Some((2, 12)))),
+            ("allow if startswith(1, \"x\")", (Type, Some((2, 21)))),
+            ("allow if http.send({})", (Type, Some((2, 19)))),
+            ("allow if other\nother if allow", (Internal, Some((2, 1)))),
+            ("allow := \"true\"", (Type, None)),
+        ] {
+            assert_eq!(fault(answer(rules)), expected, "{rules}");
+        }
+    }
+
+    #[test]
+    fn an_evaluation_without_end_ends_at_its_deadline() {
+        let module = "package tenants.a\nallow if { input.go; some x in numbers.range(1, 1000); some y in numbers.range(1, 1000); some z in numbers.range(1, 1000); x + y + z < 0 }";
+        let mut policy = load(&[("policy.rego", module)]);
+        let policy = policy.as_mut().unwrap();
+        let deadline = monotonic_micros() + 20_000;
+        assert_eq!(policy.decide(br#"{"input":{"go":true}}"#, deadline), Outcome::TimedOut);
+        assert_eq!(policy.decide(br#"{"input":{}}"#, 0), Outcome::TimedOut);
+    }
+
+    #[test]
+    fn nothing_of_one_request_is_left_for_the_next() {
+        let module = "package tenants.a\nallow if input.x\nreason := input.reason";
+        let mut policy = load(&[("policy.rego", module)]).unwrap();
+        let first = ask(&mut policy, r#"{"input":{"x":true,"reason":"r"}}"#);
+        assert_eq!(first, decision(true, &[], Some("r")));
+        assert_eq!(ask(&mut policy, r#"{"input":{}}"#), decision(false, &[], None));
+    }
+
+    #[test]
+    fn an_evaluation_that_failed_leaves_nothing_for_the_next() {
+        let function = "package tenants.a
+default allow := false
+is_admin(user) if user == \"root\"
+allow if is_admin(input.user)
+fails(y) := [to_number(y)]
+redact contains \"x\" if { x := fails(input.y)[_] with is_admin as true; x >= 0 }";
+        let data = "package tenants.a
+default allow := false
+admin if input.user in data.admins
+allow if admin
+admin_of_one if admin with data.nothing as 1
+redact contains \"x\" if { some x in [to_number(input.y)] with data.admins as {\"mallory\"}; x >= 0; admin }
+redact contains \"y\" if { admin_of_one }
+fails(y) := [to_number(y)]
+redact contains \"z\" if { x := fails(input.y)[_] with data.admins as {\"mallory\"}; x >= 0 }";
+        for module in [function, data] {
+            let bundle = [("policy.rego", module), ("data.json", r#"{"admins":["root"]}"#)];
+            let mut policy = load(&bundle).unwrap();
+            let mallory = r#"{"input":{"user":"mallory","y":"1"}}"#;
+            let before = ask(&mut policy, mallory);
+            assert!(
+                matches!(&before, Outcome::Decision(Decision { allow: false, .. })),
+                "{before:?}"
+            );
+            let failing = ask(&mut policy, r#"{"input":{"user":"mallory","y":"x"}}"#);
+            assert_eq!(fault(failing).0, DiagnosticCode::Builtin);
+            assert_eq!(ask(&mut policy, mallory), before, "{module}");
+        }
+    }
+
+    #[test]
+    fn an_evaluation_that_was_stopped_leaves_nothing_for_the_next() {
+        let module = "package tenants.a
+default allow := false
+is_admin(user) if user == \"root\"
+allow if is_admin(input.user)
+slow(go) := [z | go; some x in numbers.range(1, 1000); some y in numbers.range(1, 1000); some z in numbers.range(1, 1000); x + y + z < 0]
+redact contains \"x\" if { x := slow(input.go)[_] with is_admin as true; x >= 0 }";
+        let mut policy = load(&[("policy.rego", module)]).unwrap();
+        let deadline = monotonic_micros() + 20_000;
+        let stopped = policy.decide(br#"{"input":{"user":"mallory","go":true}}"#, deadline);
+        assert_eq!(stopped, Outcome::TimedOut);
+        let after = ask(&mut policy, r#"{"input":{"user":"mallory","go":false}}"#);
+        assert_eq!(after, decision(false, &[], None));
+    }
+
+    #[test]
+    fn a_request_without_input_is_not_put_to_the_policy() {
+        let mut policy = load(&[("policy.rego", "package tenants.a\nallow := true")]).unwrap();
+        for body in ["", "[]", "{}", "null", r#"{"input":null}"#, r#""input""#, "{\"input\":{}"] {
+            let outcome = ask(&mut policy, body);
+            assert!(matches!(outcome, Outcome::InvalidRequest(_)), "{body}: {outcome:?}");
+        }
+        for body in [r#"{"input":false}"#, r#"{"input":[]}"#, r#"{"input":{},"other":1}"#] {
+            assert_eq!(ask(&mut policy, body), decision(true, &[], None), "{body}");
+        }
+    }
+
+    #[test]
+    fn a_subject_of_another_tenant_is_not_put_to_the_policy() {
+        let mut policy = load(&[("policy.rego", "package tenants.a\nallow := true")]).unwrap();
+        for tenant in [r#""b""#, r#""A""#, r#""""#, "null", "1", r#"["a"]"#] {
+            let body = format!("{{\"input\":{{\"subject\":{{\"tenant_id\":{tenant}}}}}}}");
+            assert_eq!(ask(&mut policy, &body), Outcome::TenantMismatch, "{tenant}");
+        }
+        // The policy sees the last of equal keys, so that is the one to check.
+        let twice = r#"{"input":{"subject":{"tenant_id":"a"},"subject":{"tenant_id":"b"}}}"#;
+        assert_eq!(ask(&mut policy, twice), Outcome::TenantMismatch);
+        let own = r#"{"input":{"subject":{"tenant_id":"a"}}}"#;
+        assert_eq!(ask(&mut policy, own), decision(true, &[], None));
+    }
+
+    #[test]
+    fn data_json_is_the_root_of_data() {
+        let module = "package tenants.a\nallow if data.enforcer.on\nreason := data.name";
+        let data = r#"{"enforcer": {"on": true}, "name": "n"}"#;
+        let mut policy = load(&[("policy.rego", module), ("data.json", data)]).unwrap();
+        assert_eq!(ask(&mut policy, r#"{"input":{}}"#), decision(true, &[], Some("n")));
+    }
+
+    #[test]
+    fn a_tenant_whose_id_is_no_identifier_has_a_bracketed_package() {
+        let module = "package tenants[\"tenant-c\"]\nallow := true";
+        let mut policy = load_as("tenant-c", &[("policy.rego", module)]).unwrap();
+        assert_eq!(ask(&mut policy, r#"{"input":{}}"#), decision(true, &[], None));
+    }
+
+    #[test]
+    fn metadata_names_the_version() {
+        let module = ("policy.rego", "package tenants.a");
+        let versioned = load(&[module, ("metadata.json", r#"{"version":"1.2","x":[]}"#)]).unwrap();
+        assert_eq!(versioned.version(), Some("1.2"));
+        let unversioned = load(&[module, ("metadata.json", "{}")]).unwrap();
+        assert_eq!(unversioned.version(), None);
+    }
+
+    #[test]
+    fn a_broken_bundle_says_what_is_wrong_and_where() {
+        let good = ("policy.rego", "package tenants.a\nallow := true");
+        let cases: &[(&[(&str, &str)], &str)] = &[
+            (&[], "bundle_error: the bundle holds no *.rego file"),
+            (
+                &[("policy.rego", "package tenants.a\n\nallow if {\n")],
+                "policy.rego:4:1: rego_parse_error: ",
+            ),
+            (
+                &[("p.rego", "# c\n\n  package tenants.b\n")],
+                "p.rego:3:3: bundle_error: every package of this bundle must be tenants.a or below it",
+            ),
+            (&[("p.rego", "package tenants")], "p.rego:1:1: bundle_error: every package"),
+            (&[("p.rego", "package a.tenants.a")], "p.rego:1:1: bundle_error: every package"),
+            (&[("p.rego", "package tenants.ab")], "p.rego:1:1: bundle_error: every package"),
+            (
+                &[("p.rego", "package tenants.a\nallow if x == 1")],
+                "p.rego:2:10: rego_compile_error: use of undefined variable",
+            ),
+            (
+                &[("a.rego", "package tenants.a\nallow := true\n\0\nallow := false")],
+                "a.rego:3:1: bundle_error: the file holds a NUL character",
+            ),
+            (
+                &[good, ("b.rego", "package tenants.a.allow.x\ny := 1")],
+                "rego_compile_error: policy.rego: the rule allow stands where a package",
+            ),
+            (
+                &[good, ("data.json", "[]")],
+                "data.json:1:1: bundle_error: data.json must hold a JSON object",
+            ),
+            (
+                &[good, ("data.json", "{\n\"a\": }")],
+                "data.json:2:6: bundle_error: the file is not valid JSON here: expected value",
+            ),
+            (
+                &[good, ("data.json", "{\"tenants\":{}}")],
+                "data.json:1:1: bundle_error: data.json must not define",
+            ),
+            (
+                &[good, ("data.json", "{\n\"é\": 123456789012345678901}")],
+                "data.json:2:6: bundle_error: this integer",
+            ),
+            (
+                &[good, ("metadata.json", "[]")],
+                "metadata.json:1:1: bundle_error: the file is not valid JSON here",
+            ),
+            (
+                &[good, ("metadata.json", "{\"version\":1}")],
+                "metadata.json:1:1: bundle_error: version must be a string",
+            ),
+        ];
+        for (files, expected) in cases {
+            let faults = load(files).unwrap_err();
+            assert!(faults[0].starts_with(expected), "{faults:?} and not {expected:?}");
+        }
+    }
+
+    #[test]
+    fn every_broken_file_is_reported_up_to_a_bound() {
+        let names: Vec<String> = (0..40).map(|index| format!("{index}.rego")).collect();
+        let files: Vec<(&str, &str)> =
+            names.iter().map(|name| (name.as_str(), "nonsense")).collect();
+        assert_eq!(load(&files).unwrap_err().len(), MAX_DIAGNOSTICS);
+    }
+}

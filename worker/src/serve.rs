@@ -1,0 +1,290 @@
+//! The loop: read frames, evaluate, write frames.
+
+use std::io::{self, ErrorKind, Write};
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
+
+use enforcer_protocol::{
+    Diagnostic, DiagnosticCode, EncodeError, FrameBuffer, FromWorker, MAX_FRAME_FROM_WORKER,
+    MAX_FRAME_TO_WORKER, Outcome, PROTOCOL_VERSION, QueryKind, ToWorker, append_frame, decode,
+};
+
+use crate::WorkerError;
+use crate::bundle::Assembly;
+use crate::clock::monotonic_micros;
+use crate::diagnostics::shortened;
+use crate::engine::Policy;
+use crate::sandbox::{Sealed, limit_memory};
+
+/// Bytes of answers that wait to be written together. Beyond it they are written before the next
+/// request is evaluated.
+const WRITE_BATCH: usize = 64 * 1024;
+
+/// How long an evaluation may hold up the answers that wait to be written with its own. One that
+/// takes longer is stopped, the answers are written, and it begins again.
+const BATCH_PATIENCE_MICROS: u64 = 2000;
+
+/// Lines that a policy may print in a second; more are left out, and said to be.
+const PRINTED_LINES: u32 = 16;
+
+/// What the worker can take next.
+enum State {
+    Loading(Assembly),
+    Serving(Box<Policy>),
+    /// The bundle was refused; only the end of the socket is left.
+    Refused,
+}
+
+/// Serves the supervisor until it closes the socket.
+pub(crate) fn serve(sealed: &Sealed, socket: UnixStream) -> Result<(), WorkerError> {
+    let mut frames = FrameBuffer::new(MAX_FRAME_TO_WORKER);
+    let mut answers = Answers { socket, waiting: Vec::new() };
+    let mut printer = Printer::default();
+    let layers = sealed.layers().to_vec();
+    answers.append(&FromWorker::Hello { version: PROTOCOL_VERSION, layers })?;
+    answers.write()?;
+
+    let mut state = State::Loading(Assembly::default());
+    loop {
+        match frames.fill(&mut answers.socket) {
+            Ok(0) => return Ok(()),
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error.into()),
+        }
+        // The requests that have come are answered with one write: under load, that is one switch
+        // to the supervisor for many answers.
+        while let Some(payload) = frames.next_frame()? {
+            state = take(state, &decode(payload)?, &mut answers)?;
+            if let State::Serving(policy) = &mut state {
+                printer.print(policy.take_prints());
+            }
+            if answers.waiting.len() >= WRITE_BATCH {
+                answers.write()?;
+            }
+        }
+        answers.write()?;
+    }
+}
+
+fn take(state: State, frame: &ToWorker<'_>, answers: &mut Answers) -> Result<State, WorkerError> {
+    match (state, frame) {
+        (State::Loading(mut assembly), frame) => {
+            if let ToWorker::LoadBundle { memory_limit, .. } = frame {
+                limit_memory(*memory_limit)?;
+            }
+            let Some(bundle) = assembly.take(frame).map_err(WorkerError::OutOfOrder)? else {
+                return Ok(State::Loading(assembly));
+            };
+            match Policy::load(bundle) {
+                Ok(policy) => {
+                    let version = policy.version().map(str::to_owned);
+                    answers.append(&FromWorker::Loaded { version })?;
+                    Ok(State::Serving(Box::new(policy)))
+                }
+                Err(diagnostics) => {
+                    answers.append(&FromWorker::LoadFailed { diagnostics })?;
+                    Ok(State::Refused)
+                }
+            }
+        }
+        (
+            State::Serving(mut policy),
+            ToWorker::Evaluate { id, kind: QueryKind::Decision, deadline_micros, body },
+        ) => {
+            let start = monotonic_micros();
+            let outcome = decide(&mut policy, body, *deadline_micros, answers)?;
+            let micros = monotonic_micros().saturating_sub(start);
+            answers.append_outcome(*id, outcome, micros)?;
+            Ok(State::Serving(policy))
+        }
+        (State::Serving(_), _) => Err(WorkerError::OutOfOrder("the bundle is loaded")),
+        (State::Refused, _) => Err(WorkerError::OutOfOrder("the bundle was refused")),
+    }
+}
+
+/// Decides, without keeping the answers that wait from those who wait for them.
+fn decide(
+    policy: &mut Policy,
+    body: &[u8],
+    deadline_micros: u64,
+    answers: &mut Answers,
+) -> io::Result<Outcome> {
+    let patience = monotonic_micros().saturating_add(BATCH_PATIENCE_MICROS);
+    if !answers.waiting.is_empty() && patience < deadline_micros {
+        let outcome = policy.decide(body, patience);
+        if outcome != Outcome::TimedOut {
+            return Ok(outcome);
+        }
+        // An evaluation changes nothing, so it can be done again from its beginning.
+        answers.write()?;
+    }
+    Ok(policy.decide(body, deadline_micros))
+}
+
+/// The way back to the supervisor.
+struct Answers {
+    socket: UnixStream,
+    /// Whole frames that are not written yet.
+    waiting: Vec<u8>,
+}
+
+impl Answers {
+    fn append(&mut self, frame: &FromWorker) -> Result<(), EncodeError> {
+        append_frame(&mut self.waiting, frame, MAX_FRAME_FROM_WORKER)
+    }
+
+    fn append_outcome(
+        &mut self,
+        id: u64,
+        outcome: Outcome,
+        micros: u64,
+    ) -> Result<(), EncodeError> {
+        match self.append(&FromWorker::Evaluated { id, outcome, micros }) {
+            Err(EncodeError::TooLong(too_long)) => {
+                let outcome = Outcome::Failed(Diagnostic {
+                    code: DiagnosticCode::Internal,
+                    message: format!("the decision is too long: {too_long}"),
+                    location: None,
+                });
+                self.append(&FromWorker::Evaluated { id, outcome, micros })
+            }
+            result => result,
+        }
+    }
+
+    fn write(&mut self) -> io::Result<()> {
+        self.socket.write_all(&self.waiting)?;
+        self.waiting.clear();
+        self.waiting.shrink_to(WRITE_BATCH);
+        Ok(())
+    }
+}
+
+/// Writes what a policy prints to standard error, which the supervisor logs: a few lines a second,
+/// so that a policy that prints a lot is neither slowed by its log nor floods it.
+#[derive(Default)]
+struct Printer {
+    second: Option<Instant>,
+    lines: u32,
+}
+
+impl Printer {
+    fn print(&mut self, lines: Vec<String>) {
+        for line in lines {
+            if self.second.is_none_or(|second| second.elapsed() >= Duration::from_secs(1)) {
+                self.second = Some(Instant::now());
+                self.lines = 0;
+            }
+            self.lines = self.lines.saturating_add(1);
+            // Where standard error cannot be written to, there is nobody to print for.
+            let mut stderr = io::stderr().lock();
+            if self.lines <= PRINTED_LINES {
+                // One line, whatever the policy made of it.
+                let line = line.replace('\n', "\\n");
+                let _ = writeln!(stderr, "{}", shortened(&line));
+            } else if self.lines == PRINTED_LINES + 1 {
+                let _ = writeln!(stderr, "the policy prints more than is shown");
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use std::thread;
+
+    const MODULE: &[u8] = b"package tenants.a
+allow if {
+    input.loop
+    some x in numbers.range(1, 10000)
+    some y in numbers.range(1, 10000)
+    x + y < 0
+}
+allow if input.allow";
+
+    /// A worker's frames, one after the other.
+    struct Received {
+        socket: UnixStream,
+        frames: FrameBuffer,
+    }
+
+    impl Received {
+        fn next(&mut self) -> FromWorker {
+            loop {
+                if let Some(payload) = self.frames.next_frame().unwrap() {
+                    return decode(payload).unwrap();
+                }
+                assert_ne!(self.frames.fill(&mut self.socket).unwrap(), 0, "the worker ended");
+            }
+        }
+    }
+
+    /// Starts a worker that has loaded `MODULE`.
+    fn start() -> (UnixStream, Received) {
+        let (mut socket, worker) = UnixStream::pair().unwrap();
+        thread::spawn(move || serve(&Sealed::not_at_all(), worker).unwrap());
+        socket.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        let length = u64::try_from(MODULE.len()).unwrap();
+        send(
+            &mut socket,
+            &[
+                ToWorker::LoadBundle {
+                    tenant_id: "a",
+                    evaluation_timeout_micros: 1_000_000,
+                    memory_limit: u64::MAX,
+                },
+                ToWorker::BundleFile { path: "policy.rego", length },
+                ToWorker::BundleChunk(MODULE),
+                ToWorker::BundleEnd,
+            ],
+        );
+        let frames = FrameBuffer::new(MAX_FRAME_FROM_WORKER);
+        let mut received = Received { socket: socket.try_clone().unwrap(), frames };
+        assert!(matches!(received.next(), FromWorker::Hello { .. }));
+        assert_eq!(received.next(), FromWorker::Loaded { version: None });
+        (socket, received)
+    }
+
+    /// Sends all of them at once, so that the worker finds them together.
+    fn send(socket: &mut UnixStream, frames: &[ToWorker<'_>]) {
+        let mut bytes = Vec::new();
+        for frame in frames {
+            append_frame(&mut bytes, frame, MAX_FRAME_TO_WORKER).unwrap();
+        }
+        socket.write_all(&bytes).unwrap();
+    }
+
+    fn ask(id: u64, deadline_micros: u64, body: &[u8]) -> ToWorker<'_> {
+        ToWorker::Evaluate { id, kind: QueryKind::Decision, deadline_micros, body }
+    }
+
+    #[test]
+    fn an_answer_does_not_wait_for_a_slow_evaluation_behind_it() {
+        let (mut socket, mut received) = start();
+        let deadline = monotonic_micros() + 3_000_000;
+        let requests = [
+            ask(0, deadline, br#"{"input":{"allow":true}}"#),
+            ask(1, deadline, br#"{"input":{"loop":true}}"#),
+            ask(2, deadline + 10_000_000, br#"{"input":{"allow":true}}"#),
+        ];
+        send(&mut socket, &requests);
+        let mut answer = || match received.next() {
+            FromWorker::Evaluated { id, outcome, .. } => (id, outcome, monotonic_micros()),
+            other => panic!("{other:?}"),
+        };
+        let (first, second, third) = (answer(), answer(), answer());
+        assert!(matches!(first, (0, Outcome::Decision(_), at) if at < deadline), "{first:?}");
+        assert!(matches!(second, (1, Outcome::TimedOut, at) if at >= deadline), "{second:?}");
+        assert!(matches!(third, (2, Outcome::Decision(_), _)), "{third:?}");
+    }
+
+    #[test]
+    fn a_frame_that_has_no_place_ends_the_worker() {
+        let (mut socket, mut received) = start();
+        send(&mut socket, &[ToWorker::BundleEnd]);
+        assert_eq!(received.frames.fill(&mut received.socket).unwrap(), 0);
+    }
+}

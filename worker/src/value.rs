@@ -1,0 +1,15 @@
+//! Looking into the engine's values without the possibility of a panic.
+
+use regorus::Value;
+
+/// What `value` has under `key`; undefined where it is no object, or has no such key.
+pub(crate) fn member<'a>(value: &'a Value, key: &str) -> &'a Value {
+    let found = value.as_object().ok().and_then(|object| object.get(&Value::from(key)));
+    found.unwrap_or(&Value::Undefined)
+}
+
+/// The element of `value` at `index`; undefined where it is no array, or ends before.
+pub(crate) fn element(value: &Value, index: usize) -> &Value {
+    let found = value.as_array().ok().and_then(|array| array.get(index));
+    found.unwrap_or(&Value::Undefined)
+}
