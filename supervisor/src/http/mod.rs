@@ -1,0 +1,101 @@
+//! HTTP: routes, and what they share.
+
+mod decision;
+mod error;
+mod operations;
+mod path;
+mod server;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+
+use crate::body;
+use crate::metrics::Metrics;
+use crate::registry::Registry;
+use error::ApiError;
+use path::{DataPath, data_path};
+
+pub(crate) use error::CODES;
+pub(crate) use server::Server;
+
+/// What every request can reach.
+#[derive(Debug)]
+pub(crate) struct App {
+    pub(crate) registry: Registry,
+    pub(crate) metrics: Arc<Metrics>,
+}
+
+type SharedApp = State<Arc<App>>;
+
+const DATA: &str = "/v1/data/";
+const TENANTS: &str = "/v1/tenants/";
+
+/// All routes.
+pub(crate) fn router(app: Arc<App>) -> Router {
+    // Paths below these two are taken apart by us, not by the router: a tenant id that is empty,
+    // encoded or no id at all has an error of its own.
+    Router::new()
+        .route("/health", get(health))
+        .route("/metrics", get(metrics))
+        .route("/v1/tenants", get(list_tenants))
+        .route("/v1/tenants/{*path}", get(show_tenant))
+        .route("/v1/data/{*path}", post(data))
+        .fallback(unknown)
+        .method_not_allowed_fallback(method_not_allowed)
+        .with_state(app)
+}
+
+async fn data(State(app): SharedApp, request: Request) -> Response {
+    let (head, body) = request.into_parts();
+    match data_path(after(DATA, head.uri.path())) {
+        Ok(DataPath::Decision(tenant_id)) => {
+            decision::decide(&app, &tenant_id, &head.headers, body).await
+        }
+        Ok(DataPath::Other(tenant_id)) => {
+            body::discard(body).await;
+            match app.registry.get(&tenant_id) {
+                Some(_) => ApiError::UnknownResource.into_response(),
+                None => ApiError::UnknownTenant.into_response(),
+            }
+        }
+        Err(error) => {
+            body::discard(body).await;
+            error.into_response()
+        }
+    }
+}
+
+async fn health(State(app): SharedApp, request: Request) -> Response {
+    operations::health(&app, request.uri().query()).unwrap_or_else(ApiError::into_response)
+}
+
+async fn metrics(State(app): SharedApp) -> Response {
+    operations::show_metrics(app).await.unwrap_or_else(ApiError::into_response)
+}
+
+async fn list_tenants(State(app): SharedApp) -> Response {
+    operations::list_tenants(&app)
+}
+
+async fn show_tenant(State(app): SharedApp, request: Request) -> Response {
+    let path = after(TENANTS, request.uri().path());
+    operations::show_tenant(&app, path).unwrap_or_else(ApiError::into_response)
+}
+
+async fn unknown(request: Request) -> Response {
+    body::discard(request.into_body()).await;
+    ApiError::UnknownResource.into_response()
+}
+
+async fn method_not_allowed(request: Request) -> Response {
+    body::discard(request.into_body()).await;
+    ApiError::MethodNotAllowed.into_response()
+}
+
+fn after<'a>(prefix: &str, path: &'a str) -> &'a str {
+    path.strip_prefix(prefix).unwrap_or_default()
+}

@@ -1,0 +1,274 @@
+//! Terminates HTTP, keeps one worker process per tenant, and trusts none of them.
+//!
+//! Nothing here parses Rego, a tenant's data, or a request's body: all of that happens in the
+//! tenant's own worker.
+
+mod body;
+mod bundles;
+mod config;
+mod connection;
+mod driver;
+mod http;
+mod keeper;
+mod lifecycle;
+mod logging;
+mod metrics;
+mod process_usage;
+mod ration;
+mod registry;
+mod spawn;
+mod tenant;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use tokio::net::TcpListener;
+use tokio::runtime::Handle;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{error, info, warn};
+
+use driver::{LARGE_READERS, Surroundings};
+use http::{App, Server};
+use keeper::Keeper;
+use metrics::Metrics;
+use registry::Registry;
+use spawn::Spawner;
+
+#[doc(hidden)]
+pub use connection::fuzzing;
+
+pub use config::{Config, ConfigErrors, LogConfig, SETTINGS, Setting};
+pub use logging::{LogGuard, init as init_logging};
+pub use spawn::WORKER_SUBCOMMAND;
+
+/// Why the supervisor could not start, or could not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum SupervisorError {
+    /// The operating system refused something that the supervisor cannot do without.
+    #[error("{what}: {error}")]
+    Host {
+        /// What was wanted.
+        what: &'static str,
+        /// What the operating system said.
+        error: io::Error,
+    },
+    /// The address cannot be listened on.
+    #[error(
+        "cannot listen on {address}: {error}; choose another with ENFORCER_HOST and ENFORCER_PORT"
+    )]
+    Listen {
+        /// The address of the configuration.
+        address: SocketAddr,
+        /// What the operating system said.
+        error: io::Error,
+    },
+    /// The HTTP server ended by itself, which it never should.
+    #[error("the HTTP server ended unasked")]
+    ServerEnded(#[source] Option<tokio::task::JoinError>),
+    /// The bundles' directory cannot be read.
+    #[error("cannot read BUNDLES_DIR: {0}")]
+    BundlesDir(io::Error),
+}
+
+/// How long all workers together may take to end, once no client is served any more. Each of them
+/// is killed after half a second; this is for hosts with very many.
+const WORKERS_END: Duration = Duration::from_secs(10);
+
+/// How long the keeper of the registry may take to end. It looks at files, and a file system may
+/// hang.
+const KEEPER_END: Duration = Duration::from_secs(1);
+
+/// The soft limit of open files that most systems begin with.
+const CUSTOMARY_DESCRIPTORS: u64 = 1024;
+
+/// Descriptors that the supervisor has open for a worker: its socket, its standard error, its
+/// process, and one more while another takes its place.
+const DESCRIPTORS_PER_WORKER: usize = 4;
+
+/// Descriptors for everything else: listening, polling, logging, bundles that are read.
+const OWN_DESCRIPTORS: usize = 64;
+
+/// Bundles that are read at once. One that hangs, on a file system that does, takes one of them.
+const BUNDLE_READERS: usize = 64;
+
+/// Runs the supervisor until SIGTERM or SIGINT. A second signal ends it at once.
+///
+/// # Errors
+/// When it cannot start. Nothing that a tenant does ends it.
+pub fn run(config: &Config, log: &LogGuard) -> Result<(), SupervisorError> {
+    let descriptors = raise_descriptor_limit();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_name("supervisor")
+        .max_blocking_threads(BUNDLE_READERS)
+        .build()
+        .map_err(host("the runtime cannot be started"))?;
+    let result = runtime.block_on(supervise(config, log, descriptors));
+    // What still runs is past its deadline; it must not hold the process.
+    runtime.shutdown_timeout(Duration::ZERO);
+    result
+}
+
+async fn supervise(
+    config: &Config,
+    log: &LogGuard,
+    descriptors: u64,
+) -> Result<(), SupervisorError> {
+    for name in &config.unknown_variables {
+        warn!(
+            "the environment variable {} is not known; is it misspelt?",
+            logging::printable(name)
+        );
+    }
+    let mut signals = Signals::new()?;
+    // First of all, so that a port in use is found before any worker was started.
+    let listener = TcpListener::bind(config.listen)
+        .await
+        .map_err(|error| SupervisorError::Listen { address: config.listen, error })?;
+    let address = listener.local_addr().map_err(host("the listening socket has no address"))?;
+
+    let mut metrics = Metrics::new();
+    metrics.count_dropped_log_lines(log.dropped_lines.clone());
+    let metrics = Arc::new(metrics);
+    let spawner = Spawner::new(Handle::current(), Arc::clone(&metrics))
+        .map_err(host("no thread can be started"))?;
+    let stop_workers = CancellationToken::new();
+    let large_readers = Arc::new(Semaphore::new(LARGE_READERS));
+    let surroundings = Surroundings { spawner, large_readers, stop: stop_workers.clone() };
+    let drivers = TaskTracker::new();
+    let app = Arc::new(App { registry: Registry::default(), metrics });
+    let keeper = Keeper::new(config.clone(), Arc::clone(&app), surroundings, drivers.clone())
+        .map_err(SupervisorError::BundlesDir)?;
+    let reload = Arc::clone(&keeper.reload);
+    let stop_keeper = CancellationToken::new();
+    let mut keeper = tokio::spawn(keeper.run(stop_keeper.clone()));
+    let mut is_kept = true;
+
+    let stop_http = CancellationToken::new();
+    let connections =
+        connection_limit(config.max_connections, app.registry.all().len(), descriptors);
+    let server = Server::new(listener, app, connections);
+    let mut server = tokio::spawn(server.run(stop_http.clone(), config.shutdown_timeout));
+    info!(%address, "listening");
+
+    loop {
+        tokio::select! {
+            signal = signals.next() => match signal {
+                Told::Reload => {
+                    info!("SIGHUP: reading all bundles");
+                    reload.notify_one();
+                }
+                Told::End(name) => {
+                    info!("{name}: shutting down");
+                    break;
+                }
+            },
+            // It ends when it is told to. Without it, everybody keeps what there is.
+            ended = &mut keeper, if is_kept => {
+                is_kept = false;
+                error!("bundles are no longer looked at; restart the supervisor: {ended:?}");
+            }
+            // It ends when it is told to. If it ends before, clients wait for nobody.
+            ended = &mut server => return Err(SupervisorError::ServerEnded(ended.err())),
+        }
+    }
+    let shutdown = async {
+        stop_keeper.cancel();
+        stop_http.cancel();
+        if let Err(error) = server.await {
+            error!("the HTTP server ended: {error}");
+        }
+        if is_kept && timeout(KEEPER_END, keeper).await.is_err() {
+            warn!("BUNDLES_DIR was still being looked at when its time had passed");
+        }
+        stop_workers.cancel();
+        drivers.close();
+        if timeout(WORKERS_END, drivers.wait()).await.is_err() {
+            warn!("workers were still ending when their time had passed; they are killed");
+        }
+    };
+    let again = async {
+        loop {
+            if let Told::End(name) = signals.next().await {
+                return name;
+            }
+        }
+    };
+    tokio::select! {
+        () = shutdown => info!("stopped"),
+        name = again => warn!("{name} again: stopped at once"),
+    }
+    Ok(())
+}
+
+/// What a signal says.
+enum Told {
+    /// To end; with the signal's name.
+    End(&'static str),
+    /// To read everything anew.
+    Reload,
+}
+
+/// The signals that the supervisor knows.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self, SupervisorError> {
+        let listen = |kind| signal(kind).map_err(host("signals cannot be listened for"));
+        Ok(Self {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+            hangup: listen(SignalKind::hangup())?,
+        })
+    }
+
+    async fn next(&mut self) -> Told {
+        tokio::select! {
+            _ = self.terminate.recv() => Told::End("SIGTERM"),
+            _ = self.interrupt.recv() => Told::End("SIGINT"),
+            _ = self.hangup.recv() => Told::Reload,
+        }
+    }
+}
+
+/// Every worker and every client takes a descriptor or more, and the customary limit of 1024 is for
+/// programs that use `select(2)`. Returns the limit that holds now.
+fn raise_descriptor_limit() -> u64 {
+    let raised = getrlimit(Resource::RLIMIT_NOFILE)
+        .and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard).map(|()| hard));
+    raised.unwrap_or_else(|error| {
+        warn!("the limit of open files cannot be raised: {error}");
+        getrlimit(Resource::RLIMIT_NOFILE).map_or(CUSTOMARY_DESCRIPTORS, |(soft, _)| soft)
+    })
+}
+
+/// As many client connections as are allowed, and leave descriptors for the workers: clients must
+/// not keep a worker from being started again.
+fn connection_limit(wanted: usize, tenants: usize, descriptors: u64) -> usize {
+    let workers = tenants.saturating_mul(DESCRIPTORS_PER_WORKER);
+    let reserved = workers.saturating_add(OWN_DESCRIPTORS);
+    let descriptors = usize::try_from(descriptors).unwrap_or(usize::MAX);
+    let possible = descriptors.saturating_sub(reserved).max(1);
+    if possible < wanted {
+        warn!(
+            "only {possible} client connections are possible, and not {wanted}: \
+             the limit of open files is {descriptors}, and {tenants} tenants' workers need {workers}"
+        );
+    }
+    wanted.min(possible)
+}
+
+fn host(what: &'static str) -> impl Fn(io::Error) -> SupervisorError {
+    move |error| SupervisorError::Host { what, error }
+}

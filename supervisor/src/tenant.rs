@@ -1,0 +1,531 @@
+//! A tenant as requests and operators see it.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Duration;
+
+use bytes::Bytes;
+use chrono::{DateTime, SecondsFormat, Utc};
+use enforcer_protocol::{Diagnostic, Outcome, Revision, SandboxLayer, TenantId};
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::time::{Instant, timeout_at};
+
+use crate::body::Body;
+use crate::config::{Activation, TenantLimits};
+use crate::connection::Introduction;
+use crate::lifecycle::{Cause, Stance};
+use crate::metrics::{TenantLimit, TenantMetrics};
+use crate::ration::Ration;
+
+/// Request bodies that one tenant may have in memory, in largest bodies: what it holds is bounded
+/// whatever the number of its requests.
+const BODY_MEMORY_IN_BODIES: usize = 32;
+
+/// Failures of one tenant that are logged in a second. The log is everybody's, and a tenant that
+/// fails all the time must not push the others' lines out of it.
+const FAILURE_LINES_PER_SECOND: u32 = 50;
+
+/// How long after its deadline a request is answered as timed out without the worker's word. The
+/// engine watches the same deadline, and its own answer is the better one.
+const ANSWER_MARGIN: Duration = Duration::from_millis(10);
+
+/// Inputs of one tenant that are remembered for having ended a worker. The oldest makes room.
+const REMEMBERED_INPUTS: usize = 64;
+
+/// How long an input is remembered. Whatever it was may have passed: a host without processor time
+/// makes a worker look stuck.
+const INPUT_MEMORY: Duration = Duration::from_secs(300);
+
+/// An input that has ended so many workers of a revision is not put to another.
+const DEATHS_OF_AN_INPUT: u32 = 2;
+
+/// A tenant.
+#[derive(Debug)]
+pub(crate) struct Tenant {
+    pub(crate) id: TenantId,
+    pub(crate) limits: TenantLimits,
+    pub(crate) metrics: TenantMetrics,
+    pub(crate) lethal: LethalInputs,
+    stance: AtomicStance,
+    /// Where requests wait for a worker, whichever comes. Replaced only when a driver failed.
+    requests: RwLock<mpsc::Sender<Request>>,
+    status: Mutex<Status>,
+    failure_lines: Mutex<Ration>,
+    queue: Arc<Semaphore>,
+    body_memory: Arc<Semaphore>,
+}
+
+/// A request on its way to a worker.
+#[derive(Debug)]
+pub(crate) struct Request {
+    /// The body as it came from the client.
+    pub(crate) body: Bytes,
+    /// When its answer is worthless.
+    pub(crate) deadline: Instant,
+    /// Where its answer goes. Dropping it says that there will be none.
+    pub(crate) reply: oneshot::Sender<Result<Answer, AskError>>,
+    /// Its place in the tenant's queue, and its body's share of the tenant's memory.
+    pub(crate) _permits: [OwnedSemaphorePermit; 2],
+    /// It was at a worker that ended, among others, and may be why.
+    pub(crate) is_suspect: bool,
+}
+
+/// Why a request got no answer of the policy's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum AskError {
+    /// Too many requests wait already.
+    #[error("too many requests wait already")]
+    Overloaded,
+    /// The worker ended before it answered, or has not come up again.
+    #[error("the worker is restarting")]
+    WorkerUnavailable,
+    /// The tenant has no policy that could be asked.
+    #[error("the tenant has no usable policy")]
+    Unavailable,
+    /// The tenant was removed.
+    #[error("the tenant was removed")]
+    Removed,
+    /// The deadline passed.
+    #[error("the deadline passed")]
+    TimedOut,
+    /// The worker came over its memory limit on this request.
+    #[error("the memory limit was reached")]
+    MemoryLimit,
+    /// This input has ended workers before, and is not put to another.
+    #[error("the input has ended workers before")]
+    LethalInput,
+}
+
+/// What a worker answered to a request.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) outcome: Outcome,
+    /// What the worker says that it took, in microseconds.
+    pub(crate) micros: u64,
+}
+
+/// What a request may hope for, where every request looks first.
+#[derive(Debug)]
+struct AtomicStance(AtomicU8);
+
+impl AtomicStance {
+    const OPEN: u8 = 0;
+    const RESTARTING: u8 = 1;
+    const CLOSED: u8 = 2;
+    const REMOVED: u8 = 3;
+
+    fn set(&self, stance: Stance) {
+        let number = match stance {
+            Stance::Open => Self::OPEN,
+            Stance::Restarting => Self::RESTARTING,
+            Stance::Closed => Self::CLOSED,
+        };
+        // Who was removed stays so.
+        let stays = |before| (before != Self::REMOVED).then_some(number);
+        let _ = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, stays);
+    }
+
+    /// The error for a request that has nothing to hope for.
+    fn refusal(&self) -> Option<AskError> {
+        match self.0.load(Ordering::Relaxed) {
+            Self::OPEN => None,
+            Self::RESTARTING => Some(AskError::WorkerUnavailable),
+            Self::REMOVED => Some(AskError::Removed),
+            _ => Some(AskError::Unavailable),
+        }
+    }
+}
+
+/// The inputs that have ended workers of the revision that serves.
+#[derive(Debug, Default)]
+pub(crate) struct LethalInputs {
+    /// Whether there is any that must not be put to a worker: nearly never.
+    is_any: AtomicBool,
+    deaths: Mutex<VecDeque<Death>>,
+}
+
+/// That workers ended on an input.
+#[derive(Debug)]
+struct Death {
+    input: [u8; 32],
+    count: u32,
+    latest: Instant,
+}
+
+impl Death {
+    fn is_remembered(&self) -> bool {
+        self.latest.elapsed() < INPUT_MEMORY
+    }
+}
+
+impl LethalInputs {
+    /// Remembers that a worker ended on this request. A suspect was at the worker before, too.
+    pub(crate) fn remember(&self, request: &Request) {
+        let input: [u8; 32] = Sha256::digest(&request.body).into();
+        let mut deaths = self.locked();
+        let known = deaths.iter().position(|death| death.input == input);
+        let before = known.and_then(|at| deaths.remove(at));
+        let before = before.filter(Death::is_remembered).map_or(0, |death| death.count);
+        if deaths.len() == REMEMBERED_INPUTS {
+            deaths.pop_front();
+        }
+        let count = before.saturating_add(if request.is_suspect { 2 } else { 1 });
+        deaths.push_back(Death { input, count, latest: Instant::now() });
+        if count >= DEATHS_OF_AN_INPUT {
+            self.is_any.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether this input must not be put to a worker.
+    pub(crate) fn contains(&self, body: &[u8]) -> bool {
+        if !self.is_any.load(Ordering::Relaxed) {
+            return false;
+        }
+        let input: [u8; 32] = Sha256::digest(body).into();
+        let is_lethal = |death: &Death| {
+            death.input == input && death.count >= DEATHS_OF_AN_INPUT && death.is_remembered()
+        };
+        self.locked().iter().any(is_lethal)
+    }
+
+    /// Forgets all.
+    pub(crate) fn clear(&self) {
+        self.locked().clear();
+        self.is_any.store(false, Ordering::Relaxed);
+    }
+
+    fn locked(&self) -> MutexGuard<'_, VecDeque<Death>> {
+        self.deaths.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What operators are told of a tenant.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Status {
+    pub(crate) tenant_id: TenantId,
+    pub(crate) state: &'static str,
+    /// When the state began, RFC 3339 in UTC.
+    pub(crate) since: String,
+    pub(crate) activation: Activation,
+    pub(crate) pid: Option<u32>,
+    /// When the worker came to serve.
+    #[serde(skip)]
+    pub(crate) serving_since: Option<Instant>,
+    pub(crate) revision: Option<Revision>,
+    pub(crate) version: Option<String>,
+    pub(crate) sandbox: Vec<SandboxLayer>,
+    /// Workers that ended unasked, or did not come up.
+    pub(crate) restarts: u64,
+    /// The same, by what ended them.
+    pub(crate) restarts_by_cause: BTreeMap<&'static str, u64>,
+    /// Bundles that took the place of another.
+    pub(crate) reloads: u64,
+    pub(crate) last_error: Option<LastError>,
+}
+
+/// The last thing that went wrong with a tenant.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct LastError {
+    /// When, RFC 3339 in UTC.
+    at: String,
+    message: String,
+    /// What is wrong in the bundle, and where.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<Diagnostic>,
+}
+
+impl Tenant {
+    /// A tenant, and the requests to it.
+    pub(crate) fn new(
+        id: TenantId,
+        limits: TenantLimits,
+        metrics: TenantMetrics,
+    ) -> (Self, mpsc::Receiver<Request>) {
+        let status = Status {
+            tenant_id: id.clone(),
+            state: match limits.activation {
+                Activation::Eager => "starting",
+                Activation::Lazy => "asleep",
+            },
+            since: now(),
+            activation: limits.activation,
+            pid: None,
+            serving_since: None,
+            revision: None,
+            version: None,
+            sandbox: Vec::new(),
+            restarts: 0,
+            restarts_by_cause: BTreeMap::new(),
+            reloads: 0,
+            last_error: None,
+        };
+        let (requests, waiting) = Self::channel(&limits);
+        let tenant = Self {
+            id,
+            limits,
+            metrics,
+            lethal: LethalInputs::default(),
+            stance: AtomicStance(AtomicU8::new(AtomicStance::OPEN)),
+            requests: RwLock::new(requests),
+            status: Mutex::new(status),
+            failure_lines: Mutex::new(Ration::new(FAILURE_LINES_PER_SECOND)),
+            queue: Arc::new(Semaphore::new(limits.queue_length.get())),
+            body_memory: Arc::new(Semaphore::new(limits.max_body * BODY_MEMORY_IN_BODIES)),
+        };
+        (tenant, waiting)
+    }
+
+    /// As long as the queue, so whoever has a place in that has one here.
+    fn channel(limits: &TenantLimits) -> (mpsc::Sender<Request>, mpsc::Receiver<Request>) {
+        mpsc::channel(limits.queue_length.get())
+    }
+
+    /// The requests from now on, for a driver in place of one that failed.
+    pub(crate) fn requests_anew(&self) -> mpsc::Receiver<Request> {
+        let (requests, waiting) = Self::channel(&self.limits);
+        *self.requests.write().unwrap_or_else(PoisonError::into_inner) = requests;
+        waiting
+    }
+
+    /// A copy of what operators are told now.
+    pub(crate) fn status(&self) -> Status {
+        self.locked().clone()
+    }
+
+    /// Whether the tenant is as it should be: it has a revision that was loaded, or sleeps and was
+    /// not asked yet. A worker that crashed takes nothing from that: one tenant's crash must not
+    /// make the whole host look unhealthy.
+    pub(crate) fn is_healthy(&self) -> bool {
+        let status = self.locked();
+        status.revision.is_some() || status.state == "asleep"
+    }
+
+    /// Whether the tenant waits for a request.
+    pub(crate) fn is_asleep(&self) -> bool {
+        self.locked().state == "asleep"
+    }
+
+    /// The bytes that this tenant's request bodies may take from now on.
+    pub(crate) fn body_memory(&self) -> &Arc<Semaphore> {
+        &self.body_memory
+    }
+
+    /// Puts a request to the tenant's worker and waits for the answer, no longer than the tenant's
+    /// evaluation timeout and the margin by which a late answer is waited for.
+    pub(crate) async fn ask(&self, body: Body) -> Result<Answer, AskError> {
+        let deadline = Instant::now() + self.limits.evaluation_timeout;
+        if self.lethal.contains(&body.bytes) {
+            return Err(AskError::LethalInput);
+        }
+        if let Some(refusal) = self.stance.refusal() {
+            return Err(refusal);
+        }
+        let place = Arc::clone(&self.queue).try_acquire_owned().map_err(|_| {
+            self.metrics.limit_reached(TenantLimit::QueueLength);
+            AskError::Overloaded
+        })?;
+        let (reply, answer) = oneshot::channel();
+        let Body { bytes, memory } = body;
+        let permits = [place, memory];
+        self.put(Request { body: bytes, deadline, reply, _permits: permits, is_suspect: false })?;
+        match timeout_at(deadline + ANSWER_MARGIN, answer).await {
+            Ok(Ok(answered)) => answered,
+            Ok(Err(_)) => Err(self.stance.refusal().unwrap_or(AskError::WorkerUnavailable)),
+            // A worker that was there is late; one that is not there yet is no judge of time.
+            Err(_) if self.locked().pid.is_some() => Err(AskError::TimedOut),
+            Err(_) => Err(AskError::WorkerUnavailable),
+        }
+    }
+
+    /// Puts a request where workers take it from.
+    pub(crate) fn put(&self, request: Request) -> Result<(), AskError> {
+        let requests = self.requests.read().unwrap_or_else(PoisonError::into_inner);
+        // Never full, because the queue has no more places: it is closed, or takes it.
+        requests.try_send(request).map_err(|_| AskError::WorkerUnavailable)
+    }
+
+    /// Makes the state known in which the tenant is now. Returns the name of the one before.
+    pub(crate) fn enter(&self, name: &'static str, stance: Stance) -> &'static str {
+        self.stance.set(stance);
+        let mut status = self.locked();
+        if status.state != name {
+            status.since = now();
+        }
+        let before = std::mem::replace(&mut status.state, name);
+        drop(status);
+        self.metrics.enter(before, name);
+        before
+    }
+
+    /// No request gets an answer any more; the tenant is not there.
+    pub(crate) fn remove(&self) {
+        self.stance.0.store(AtomicStance::REMOVED, Ordering::Relaxed);
+    }
+
+    /// A worker has begun to serve. Returns whether it took the place of another revision.
+    pub(crate) fn begin_serving(
+        &self,
+        pid: u32,
+        revision: Revision,
+        introduction: Introduction,
+    ) -> bool {
+        self.metrics.ready.set(1);
+        let mut status = self.locked();
+        status.pid = Some(pid);
+        status.serving_since = Some(Instant::now());
+        status.version = introduction.version;
+        status.sandbox = introduction.layers;
+        let before = status.revision.replace(revision);
+        if before == Some(revision) {
+            return false;
+        }
+        // Another revision may deal with them.
+        self.lethal.clear();
+        let is_reload = before.is_some();
+        status.reloads += u64::from(is_reload);
+        is_reload
+    }
+
+    /// No worker serves.
+    pub(crate) fn end_serving(&self) {
+        self.metrics.ready.set(0);
+        let mut status = self.locked();
+        status.pid = None;
+        status.serving_since = None;
+        status.sandbox.clear();
+    }
+
+    /// Remembers what went wrong.
+    pub(crate) fn record_error(&self, message: String, errors: Vec<Diagnostic>) {
+        self.locked().last_error = Some(LastError { at: now(), message, errors });
+    }
+
+    /// Takes back what was said of a bundle that is there no more.
+    pub(crate) fn forget_rejection(&self) {
+        self.locked().last_error.take_if(|error| !error.errors.is_empty());
+    }
+
+    /// Counts a worker that ended unasked, or did not come up.
+    pub(crate) fn record_restart(&self, cause: Cause) {
+        self.metrics.restarted(cause);
+        let mut status = self.locked();
+        status.restarts += 1;
+        *status.restarts_by_cause.entry(cause.name()).or_default() += 1;
+    }
+
+    /// Whether a failure may be logged; counts it where it may not.
+    pub(crate) fn may_log_failure(&self) -> bool {
+        let may = self.failure_lines.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if !may {
+            self.metrics.limit_reached(TenantLimit::FailureLines);
+        }
+        may
+    }
+
+    fn locked(&self) -> MutexGuard<'_, Status> {
+        // Every change leaves the status whole, so one that panicked elsewhere broke nothing here.
+        self.status.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn now() -> String {
+    let now: DateTime<Utc> = Utc::now();
+    now.to_rfc3339_opts(SecondsFormat::Millis, true)
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::config::Config;
+    use crate::metrics::Metrics;
+
+    /// A tenant with the default limits, and the requests to it.
+    pub(crate) fn tenant() -> (Arc<Tenant>, mpsc::Receiver<Request>) {
+        let bundles_dir = ("BUNDLES_DIR".to_owned(), "/".to_owned());
+        let id: TenantId = "a".parse().unwrap();
+        let limits = Config::parse(|_| None, [bundles_dir]).unwrap().limits(&id);
+        let metrics = Metrics::new().tenant(&id);
+        let (tenant, requests) = Tenant::new(id, limits, metrics);
+        (Arc::new(tenant), requests)
+    }
+
+    /// A request with this body, and where its answer comes.
+    pub(crate) fn request(
+        body: impl Into<Bytes>,
+        time: Duration,
+    ) -> (Request, oneshot::Receiver<Result<Answer, AskError>>) {
+        let permit = || Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
+        let (reply, answer) = oneshot::channel();
+        let deadline = Instant::now() + time;
+        let _permits = [permit(), permit()];
+        (Request { body: body.into(), deadline, reply, _permits, is_suspect: false }, answer)
+    }
+
+    #[tokio::test]
+    async fn an_input_is_lethal_after_two_deaths_or_one_of_a_suspect() {
+        let inputs = LethalInputs::default();
+        let (mut request, _) = request("a", Duration::ZERO);
+        inputs.remember(&request);
+        assert!(!inputs.contains(b"a"));
+        inputs.remember(&request);
+        assert!(inputs.contains(b"a") && !inputs.contains(b"b"));
+
+        let inputs = LethalInputs::default();
+        request.is_suspect = true;
+        inputs.remember(&request);
+        assert!(inputs.contains(b"a"));
+        inputs.clear();
+        assert!(!inputs.contains(b"a"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_input_is_not_lethal_for_ever() {
+        let inputs = LethalInputs::default();
+        let (mut request, _) = request("a", Duration::ZERO);
+        request.is_suspect = true;
+        inputs.remember(&request);
+        tokio::time::advance(INPUT_MEMORY).await;
+        assert!(!inputs.contains(b"a"));
+        request.is_suspect = false;
+        inputs.remember(&request);
+        assert!(!inputs.contains(b"a"));
+    }
+
+    #[tokio::test]
+    async fn no_more_inputs_are_remembered_than_that() {
+        let inputs = LethalInputs::default();
+        for number in 0..1000 {
+            let (request, _) = request(number.to_string(), Duration::ZERO);
+            inputs.remember(&request);
+            inputs.remember(&request);
+        }
+        assert_eq!(inputs.locked().len(), REMEMBERED_INPUTS);
+        assert!(inputs.contains(b"999") && !inputs.contains(b"0"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_that_no_worker_takes_is_answered_at_its_deadline() {
+        let (tenant, requests) = tenant();
+        let memory = || Arc::clone(tenant.body_memory()).try_acquire_many_owned(0).unwrap();
+        let body = || Body { bytes: Bytes::new(), memory: memory() };
+        let start = Instant::now();
+        assert_eq!(tenant.ask(body()).await.unwrap_err(), AskError::WorkerUnavailable);
+        let timeout = tenant.limits.evaluation_timeout;
+        assert!(start.elapsed() >= timeout && start.elapsed() < timeout * 2);
+        for (stance, error) in [
+            (Stance::Restarting, AskError::WorkerUnavailable),
+            (Stance::Closed, AskError::Unavailable),
+        ] {
+            tenant.enter("backoff", stance);
+            assert_eq!(tenant.ask(body()).await.unwrap_err(), error);
+        }
+        tenant.enter("ready", Stance::Open);
+        drop(requests);
+        assert_eq!(tenant.ask(body()).await.unwrap_err(), AskError::WorkerUnavailable);
+        tenant.remove();
+        assert_eq!(tenant.ask(body()).await.unwrap_err(), AskError::Removed);
+    }
+}
