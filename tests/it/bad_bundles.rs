@@ -1,0 +1,199 @@
+//! A broken bundle is its own tenant's trouble: it says what is wrong and where, and the others
+//! serve.
+
+use std::fs;
+use std::io::{Seek, Write};
+use std::os::unix::fs::symlink;
+use std::sync::mpsc::{self, TryRecvError};
+use std::thread;
+
+use serde_json::{Value, json};
+
+use crate::enforcer::{Bundles, ECHO, Enforcer};
+
+const GOOD: &str = "package tenants[TENANT]\nallow := true";
+
+/// Asserts that a tenant is rejected, for this reason, at this place, and everywhere said so.
+fn assert_rejected(enforcer: &Enforcer, tenant_id: &str, message: &str, location: Option<Value>) {
+    let tenant = enforcer.wait_for_state(tenant_id, "rejected");
+    let error = &tenant["last_error"]["errors"][0];
+    assert!(error["message"].as_str().unwrap().contains(message), "{tenant_id}: {tenant}");
+    assert_eq!(error.get("location"), location.as_ref(), "{tenant_id}: {tenant}");
+    assert_eq!((&tenant["pid"], &tenant["revision"]), (&Value::Null, &Value::Null), "{tenant}");
+
+    enforcer.decide(tenant_id, r#"{"input":{}}"#).assert_error(503, "tenant_unavailable");
+    let line = enforcer.wait_for_log("the rejection's line", |line| {
+        line["level"] == "ERROR" && line["tenant_id"] == tenant_id
+    });
+    assert!(line["message"].as_str().unwrap().contains(message), "{line}");
+    let place = location.unwrap_or_default();
+    for part in ["file", "row", "col"] {
+        assert_eq!(
+            line.get(part).unwrap_or(&Value::Null),
+            place.get(part).unwrap_or(&Value::Null),
+            "{line}"
+        );
+    }
+}
+
+#[test]
+fn a_broken_bundle_is_rejected_with_its_place_and_the_others_serve() {
+    let at = |file: &str, row: u32, col: u32| Some(json!({"file": file, "row": row, "col": col}));
+    let bundles = Bundles::new()
+        .tenant("innocent", ECHO)
+        .tenant("syntax", "package tenants[TENANT]\n\nallow if {\n\tinput.x ==\n}\n")
+        .tenant("unsafe", "package tenants[TENANT]\nallow if x == 1")
+        .tenant("foreign", "# A comment before it.\npackage tenants.innocent\nallow := true")
+        .tenant("outside", "package system.authz\nallow := true")
+        .tenant("v0", "package tenants[TENANT]\nallow { true }")
+        .tenant("empty", "")
+        .file("no-policy", "data.json", "{}")
+        .tenant("data-array", GOOD)
+        .file("data-array", "data.json", "[1]")
+        .tenant("data-tenants", GOOD)
+        .file("data-tenants", "data.json", "{\"tenants\": {\"innocent\": {\"allow\": true}}}")
+        .tenant("data-syntax", GOOD)
+        .file("data-syntax", "data.json", "{\n  \"a\": 1,\n}")
+        .tenant("data-deep", GOOD)
+        .file("data-deep", "data.json", &"[".repeat(100_000))
+        .tenant("nul", "package tenants[TENANT]\nallow := true\n\0\nallow := false")
+        .tenant("defaults", "package tenants[TENANT]\ndefault allow := false")
+        .file("defaults", "z.rego", "package tenants[TENANT]\n\ndefault allow := true")
+        .tenant("overlap", GOOD)
+        .file("overlap", "z.rego", "package tenants[TENANT].allow\nx := 1")
+        .tenant("metadata", GOOD)
+        .file("metadata", "metadata.json", "{\"version\": 2}");
+    let latin1 = bundles.path().join("latin1");
+    fs::create_dir(&latin1).unwrap();
+    fs::write(latin1.join("policy.rego"), b"package tenants.latin1\n# \xe9\n").unwrap();
+    let link = bundles.path().join("link");
+    fs::create_dir(&link).unwrap();
+    symlink("../innocent/policy.rego", link.join("policy.rego")).unwrap();
+
+    let enforcer = bundles.start();
+    for (tenant_id, message, location) in [
+        ("syntax", "expecting expression", at("policy.rego", 5, 1)),
+        ("unsafe", "unsafe", at("policy.rego", 2, 10)),
+        ("foreign", "must be tenants.foreign or below it", at("policy.rego", 2, 1)),
+        ("outside", "must be tenants.outside or below it", at("policy.rego", 1, 1)),
+        ("v0", "`if` keyword is required", at("policy.rego", 2, 7)),
+        ("empty", "package", at("policy.rego", 1, 1)),
+        ("no-policy", "no *.rego file", None),
+        ("data-array", "must hold a JSON object", at("data.json", 1, 1)),
+        ("data-tenants", "must not define \"tenants\"", at("data.json", 1, 1)),
+        ("data-syntax", "not valid JSON", at("data.json", 3, 1)),
+        ("data-deep", "recursion limit exceeded", at("data.json", 1, 128)),
+        ("nul", "NUL character", at("policy.rego", 3, 1)),
+        ("defaults", "another default value in policy.rego", at("z.rego", 3, 1)),
+        ("overlap", "the rule allow stands where a package", None),
+        ("metadata", "version must be a string", at("metadata.json", 1, 1)),
+        ("latin1", "not UTF-8", at("policy.rego", 2, 3)),
+        ("link", "leads out of the bundle's directory", None),
+    ] {
+        assert_rejected(&enforcer, tenant_id, message, location);
+    }
+
+    let response = enforcer.decide("innocent", r#"{"input":{"allow":true}}"#);
+    assert_eq!(response.json()["result"]["allow"], true, "{response:?}");
+    assert_eq!(enforcer.workers().into_keys().collect::<Vec<_>>(), ["innocent"]);
+    let health = enforcer.get("/health?bundles");
+    health.assert_error(503, "tenant_unavailable");
+    assert!(health.text.contains("17 of 18 tenants"), "{health:?}");
+}
+
+#[test]
+fn a_directory_that_is_no_tenant_is_reported_and_left_alone() {
+    let bundles = Bundles::new()
+        .tenant("innocent", ECHO)
+        .tenant("no tenant", GOOD)
+        .tenant("-x", GOOD)
+        .tenant(&"x".repeat(64), GOOD)
+        .tenant("tеnant", GOOD) // Cyrillic е
+        .tenant(".hidden", GOOD);
+    let enforcer = bundles.start();
+    for name in ["no tenant", "-x", "tеnant"] {
+        enforcer.wait_for_log(name, |line| {
+            let message = line["message"].as_str().unwrap_or_default();
+            line["level"] == "ERROR" && message.contains(&format!("\"{name}\""))
+        });
+    }
+    enforcer.wait_for_state("innocent", "ready");
+    let tenants = enforcer.get("/v1/tenants").json();
+    assert_eq!(tenants["result"].as_array().unwrap().len(), 1, "{tenants}");
+    assert_eq!(enforcer.metric("enforcer_ignored_directories_total"), 4.0);
+    assert_eq!(enforcer.get("/health?bundles").status, 200);
+}
+
+#[test]
+fn a_bundle_over_its_bounds_is_rejected() {
+    let bundles = Bundles::new().tenant("innocent", ECHO).tenant("large", GOOD);
+    let data = fs::File::create(bundles.path().join("large/data.json")).unwrap();
+    data.set_len(300 * 1024 * 1024).unwrap(); // sparse
+    let enforcer = bundles.start();
+    assert_rejected(&enforcer, "large", "larger than", None);
+    enforcer.wait_for_state("innocent", "ready");
+}
+
+#[test]
+fn a_large_bundle_within_its_bounds_is_loaded() {
+    let numbers: Vec<String> =
+        (0..400_000).map(|number| format!("\"k{number}\":{number}")).collect();
+    let bundles = Bundles::new()
+        .tenant("large", "package tenants.large\nallow if data.k399999 == 399999")
+        .file("large", "data.json", &format!("{{{}}}", numbers.join(",")));
+    let enforcer = bundles.start_with(&[("ENFORCER_LOAD_TIMEOUT_MS", "60000")]);
+    enforcer.wait_for_state("large", "ready");
+    assert_eq!(enforcer.decide("large", r#"{"input":{}}"#).json()["result"]["allow"], true);
+}
+
+#[test]
+fn a_bundle_that_loads_without_end_is_given_up() {
+    // A built-in that the warm-up calls, and that takes half a minute.
+    let policy = r#"package tenants[TENANT]
+allow if json.unmarshal(`{"$serde_json::private::Number":"1e9999999"}`) > 1"#;
+    let bundles = Bundles::new().tenant("innocent", ECHO).tenant("slow", policy);
+    let enforcer = bundles.start_with(&[("ENFORCER_LOAD_TIMEOUT_MS", "1000")]);
+    enforcer.wait_for_log("giving up", |line| {
+        line["tenant_id"] == "slow"
+            && line["message"]
+                .as_str()
+                .is_some_and(|text| text.contains("did not load its bundle within 1000 ms"))
+    });
+    assert_eq!(enforcer.decide("slow", r#"{"input":{}}"#).status, 503);
+    // As often as a worker may crash, and then no more for a while.
+    let tenant = enforcer.wait_for_state("slow", "quarantined");
+    assert_eq!(tenant["restarts_by_cause"]["load_timeout"], 5, "{tenant}");
+    enforcer.decide("slow", r#"{"input":{}}"#).assert_error(503, "tenant_unavailable");
+    let response = enforcer.decide("innocent", r#"{"input":{"allow":true}}"#);
+    assert_eq!(response.json()["result"]["allow"], true, "{response:?}");
+}
+
+#[test]
+fn a_bundle_that_is_being_written_is_read_once_it_is_at_rest() {
+    let bundles = Bundles::new().tenant("copied", GOOD).tenant("innocent", ECHO);
+    let path = bundles.path().join("copied/data.json");
+    let mut file = fs::File::create(&path).unwrap();
+    // So long that the file system notices a change while it is read, and good at any time: whoever
+    // writes may be kept from the processor.
+    file.write_all(&[b"{}".as_slice(), &vec![b' '; 16 * 1024 * 1024]].concat()).unwrap();
+    thread::scope(|scope| {
+        let (writing, done) = mpsc::channel::<()>();
+        scope.spawn(move || {
+            while done.try_recv() == Err(TryRecvError::Empty) {
+                file.rewind().unwrap();
+                file.write_all(b"{}").unwrap();
+            }
+            fs::remove_file(path).unwrap();
+        });
+        let enforcer = bundles.start();
+        enforcer.wait_for_log("the retry", |line| {
+            line["tenant_id"] == "copied"
+                && line["message"].as_str().is_some_and(|text| text.contains("kept changing"))
+        });
+        assert_ne!(enforcer.tenant("copied")["state"], "rejected");
+        let response = enforcer.decide("innocent", r#"{"input":{"allow":true}}"#);
+        assert_eq!(response.json()["result"]["allow"], true, "{response:?}");
+        drop(writing);
+        enforcer.wait_for_state("copied", "ready");
+    });
+}

@@ -1,0 +1,250 @@
+//! Whatever a client sends, it gets the contract's error, nobody else notices, and nothing of it is
+//! an allow.
+
+use crate::enforcer::{Bundles, ECHO, Enforcer};
+use crate::http_client::Response;
+
+/// A tenant that allows everything, so that anything that reaches its policy shows.
+const PERMISSIVE: &str = "package tenants[TENANT]\nallow := true";
+
+fn start() -> Enforcer {
+    Bundles::new().tenant("a", PERMISSIVE).tenant("innocent", ECHO).start()
+}
+
+/// Asserts that the other tenant, and this one too, still answer.
+fn assert_serving(enforcer: &Enforcer) {
+    for tenant_id in ["innocent", "a"] {
+        let response = enforcer.decide(tenant_id, r#"{"input":{"allow":true}}"#);
+        assert_eq!(response.json()["result"]["allow"], true, "{tenant_id}: {response:?}");
+    }
+    for tenant_id in ["innocent", "a"] {
+        assert_eq!(enforcer.tenant(tenant_id)["restarts"], 0);
+    }
+}
+
+#[test]
+fn a_body_that_is_no_json_or_has_no_input_is_refused() {
+    let enforcer = start();
+    for body in [
+        "".to_owned(),
+        " ".to_owned(),
+        "{".to_owned(),
+        "nonsense".to_owned(),
+        "[]".to_owned(),
+        "null".to_owned(),
+        "\"input\"".to_owned(),
+        "{}".to_owned(),
+        r#"{"Input":{}}"#.to_owned(),
+        r#"{"input":null}"#.to_owned(),
+        r#"{"input":{}}{}"#.to_owned(),
+        r#"{"input":{},}"#.to_owned(),
+        r#"{"input":{"a":1e999}}"#.to_owned(),
+        r#"{"input":{"a":-1e999}}"#.to_owned(),
+        r#"{"input":{"a":123456789012345678901234567890}}"#.to_owned(),
+        r#"{"input":{"a":NaN}}"#.to_owned(),
+        r#"{"input":{"a":"\ud800"}}"#.to_owned(),
+        r#"{"input":{"a":01}}"#.to_owned(),
+        format!("{{\"input\":{}{}}}", "[".repeat(100_000), "]".repeat(100_000)),
+        format!("{{\"input\":{}1{}}}", "{\"a\":".repeat(100_000), "}".repeat(100_000)),
+        "[".repeat(1_000_000),
+    ] {
+        enforcer.decide("a", &body).assert_error(400, "invalid_parameter");
+    }
+    assert_serving(&enforcer);
+}
+
+#[test]
+fn a_body_that_is_not_utf_8_is_refused() {
+    let enforcer = start();
+    for body in [
+        &b"\xff\xfe"[..],
+        b"{\"input\":\"\xff\"}",
+        b"{\"input\":\"\xed\xa0\x80\"}",
+        b"{\"input\":{}}\0",
+    ] {
+        enforcer.decide("a", body).assert_error(400, "invalid_parameter");
+    }
+    assert_serving(&enforcer);
+}
+
+#[test]
+fn an_input_of_10_mb_is_refused_and_its_sender_is_told() {
+    let enforcer = start();
+    let body = format!("{{\"input\":\"{}\"}}", "x".repeat(10 * 1024 * 1024));
+    enforcer.decide("a", &body).assert_error(413, "request_too_large");
+
+    // The same without saying beforehand how long it is.
+    let mut connection = enforcer.connect();
+    connection
+        .send(b"POST /v1/data/tenants/a/allow HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n")
+        .unwrap();
+    for part in body.as_bytes().chunks(64 * 1024) {
+        let chunk = [format!("{:x}\r\n", part.len()).as_bytes(), part, b"\r\n"].concat();
+        connection.send(&chunk).unwrap();
+    }
+    connection.send(b"0\r\n\r\n").unwrap();
+    connection.response().unwrap().assert_error(413, "request_too_large");
+    assert_eq!(
+        enforcer.metric(r#"enforcer_tenant_limit_reached_total{tenant="a",limit="body_length"}"#),
+        2.0
+    );
+
+    // The largest that is allowed, to the byte.
+    let largest = format!("{{\"input\":\"{}\"}}", "x".repeat(1024 * 1024 - 12));
+    assert_eq!(largest.len(), 1024 * 1024);
+    assert_eq!(enforcer.decide("a", &largest).json()["result"]["allow"], true);
+    let larger = largest.replacen("xx", "xxx", 1);
+    enforcer.decide("a", &larger).assert_error(413, "request_too_large");
+    assert_serving(&enforcer);
+}
+
+#[test]
+fn a_body_that_is_cut_off_is_refused() {
+    let enforcer = start();
+    for (framing, body) in [
+        ("Transfer-Encoding: chunked", "c\r\n{\"input\":{}}\r\n"),
+        ("Transfer-Encoding: chunked", "ff\r\n{\"input\":{}}"),
+        ("Transfer-Encoding: chunked", "zz\r\n{\"input\":{}}\r\n0\r\n\r\n"),
+        ("Content-Length: 100", "{\"input\":{}}"),
+    ] {
+        let mut connection = enforcer.connect();
+        let head = "POST /v1/data/tenants/a/allow HTTP/1.1\r\nHost: test";
+        connection.send(format!("{head}\r\n{framing}\r\n\r\n{body}").as_bytes()).unwrap();
+        connection.finish_sending();
+        connection.response().unwrap().assert_error(400, "invalid_parameter");
+    }
+    assert_serving(&enforcer);
+    assert_eq!(enforcer.metric(r#"enforcer_decisions_total{tenant="a",decision="allow"}"#), 1.0);
+}
+
+#[test]
+fn an_encoded_body_is_refused_with_its_reason() {
+    let enforcer = start();
+    let mut connection = enforcer.connect();
+    connection
+        .send(b"POST /v1/data/tenants/a/allow HTTP/1.1\r\nHost: test\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\n\x1f\x8b")
+        .unwrap();
+    let response = connection.response().unwrap();
+    response.assert_error(400, "invalid_parameter");
+    assert!(response.text.contains("encoding"), "{response:?}");
+}
+
+#[test]
+fn what_is_no_tenant_id_is_refused_before_anything_is_looked_up() {
+    let enforcer = start();
+    for id in [
+        "..",
+        "%2e%2e",
+        "%2E%2E%2f",
+        "a%2Fb",
+        "a%5Cb",
+        "",
+        "%00",
+        "a%00",
+        "a%0a",
+        "a%0d%0aX:1",
+        "%1b%5b2J",
+        &"x".repeat(64),
+        "%D0%B0",     // Cyrillic а
+        "%EF%BD%81",  // full-width a
+        "a%E2%80%AE", // right-to-left override
+        "-a",
+        "_a",
+        "a.b",
+        "a%20",
+        "*",
+        "a%22%5D",
+    ] {
+        enforcer.decide(id, r#"{"input":{}}"#).assert_error(400, "invalid_parameter");
+        if !id.is_empty() {
+            enforcer.get(&format!("/v1/tenants/{id}")).assert_error(400, "invalid_parameter");
+        }
+    }
+    enforcer.decide("%ff", r#"{"input":{}}"#).assert_error(400, "invalid_parameter");
+    // Not an id with a slash, but another path.
+    enforcer.decide("a/b", r#"{"input":{}}"#).assert_error(404, "resource_not_found");
+    enforcer.decide("../a", r#"{"input":{}}"#).assert_error(400, "invalid_parameter");
+    assert_serving(&enforcer);
+}
+
+#[test]
+fn an_unknown_tenant_is_not_found() {
+    let enforcer = start();
+    for id in ["b", "A", &"x".repeat(63)] {
+        enforcer.decide(id, r#"{"input":{}}"#).assert_error(404, "resource_not_found");
+        enforcer.get(&format!("/v1/tenants/{id}")).assert_error(404, "resource_not_found");
+    }
+    // A long body is read before the answer, as everywhere.
+    enforcer.decide("b", "x".repeat(3 * 1024 * 1024)).assert_error(404, "resource_not_found");
+    assert_serving(&enforcer);
+}
+
+#[test]
+fn a_subject_of_another_tenant_is_forbidden_and_the_policy_not_asked() {
+    let enforcer = start();
+    for tenant in [r#""innocent""#, r#""A""#, "null", "1", r#""""#, r#"["a"]"#] {
+        let body = format!("{{\"input\":{{\"subject\":{{\"tenant_id\":{tenant}}}}}}}");
+        enforcer.decide("a", &body).assert_error(403, "tenant_mismatch");
+    }
+    let own = enforcer.decide("a", r#"{"input":{"subject":{"tenant_id":"a"}}}"#);
+    assert_eq!(own.json()["result"]["allow"], true);
+    assert_serving(&enforcer);
+}
+
+#[test]
+fn other_methods_and_paths_are_refused_in_the_same_form() {
+    let enforcer = start();
+    let ask = |method: &str, target: &str| -> Response {
+        enforcer.connect().request(method, target, b"{\"input\":{}}")
+    };
+    let response = ask("PUT", "/v1/data/tenants/a/allow");
+    response.assert_error(405, "invalid_operation");
+    assert!(response.header("allow").is_some(), "{response:?}");
+    ask("POST", "/health").assert_error(405, "invalid_operation");
+    ask("DELETE", "/v1/tenants/a").assert_error(405, "invalid_operation");
+    for target in [
+        "/",
+        "/v1",
+        "/v1/data",
+        "/v1/data/other",
+        "/v1/data/other/a/allow",
+        "/v2/data/tenants/a/allow",
+        "/v1/data/tenants",
+        "//v1/data/tenants/a/allow",
+    ] {
+        ask("POST", target).assert_error(404, "resource_not_found");
+    }
+    ask("POST", "/v1/data/tenants/a/allow/").assert_error(404, "resource_not_found");
+    assert_serving(&enforcer);
+}
+
+#[test]
+fn no_message_shows_the_host_or_another_tenant() {
+    let bundles = Bundles::new()
+        .tenant("a", "package tenants.b")
+        .tenant("b", "package tenants[TENANT]\nallow := input.x + \"s\"")
+        .tenant("secret-tenant", PERMISSIVE);
+    let enforcer = bundles.start();
+    enforcer.wait_for_state("a", "rejected");
+    let host = bundles.path().to_str().unwrap();
+    let bodies =
+        [r#"{"input":{"x":1}}"#, "{", r#"{"input":{"subject":{"tenant_id":"secret-tenant"}}}"#];
+    for tenant_id in ["a", "b", "unknown", ".."] {
+        for body in bodies {
+            let response = enforcer.decide(tenant_id, body);
+            assert!(response.status >= 400, "{response:?}");
+            for hidden in [host, "secret-tenant", "regorus", "enforcer_", "serde"] {
+                assert!(!response.text.contains(hidden), "{hidden}: {response:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn input_that_is_made_to_be_slow_to_read_is_not() {
+    let enforcer = start();
+    // To the engine's own reader this is a number with a million digits.
+    let body = r#"{"input":{"x":{"$serde_json::private::Number":"1e9999999"}}}"#;
+    assert_eq!(enforcer.decide("a", body).json()["result"]["allow"], true);
+    assert_serving(&enforcer);
+}

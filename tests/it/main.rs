@@ -1,0 +1,25 @@
+//! The real binary, real processes, real sockets. One module for each promise.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that finds something amiss ends by panicking, also in its helpers"
+)]
+
+mod bad_bundles;
+mod bad_input;
+mod concurrency;
+mod configuration;
+mod decisions;
+mod enforcer;
+mod faults;
+mod http_client;
+mod lazy;
+mod limits;
+mod operations;
+mod processes;
+mod readme;
+mod reload;
+mod shutdown;
+mod supervision;

@@ -1,0 +1,114 @@
+//! The supervisor ends well: requests in flight are answered, and nothing is left behind.
+
+use std::os::unix::process::CommandExt;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+
+use crate::enforcer::{
+    Bundles, ECHO, Enforcer, binary, cpu_millis, is_running, send_signal_to_group, wait_for,
+};
+use crate::http_client::Connection;
+
+/// Evaluates for about as long as it is told to, and then allows.
+const WORK: &str = "package tenants[TENANT]
+allow if {
+	sums := [1 | some x in numbers.range(1, input.thousands); some y in numbers.range(1, 1000); x + y < 0]
+	count(sums) == 0
+}";
+
+/// Puts a request that is at the worker when this returns.
+fn begin_work(enforcer: &Enforcer, thousands: u32) -> Connection {
+    let pid = enforcer.workers()["works"];
+    let before = cpu_millis(pid);
+    let mut connection = enforcer.connect();
+    connection.begin_to_decide("works", &format!("{{\"input\":{{\"thousands\":{thousands}}}}}"));
+    wait_for("the worker to work", || (cpu_millis(pid) > before + 30).then_some(()));
+    connection
+}
+
+#[test]
+fn requests_in_flight_are_answered_and_workers_end() {
+    for signal in [Signal::SIGTERM, Signal::SIGINT] {
+        let bundles = Bundles::new().tenant("works", WORK).tenant("idle", ECHO);
+        let mut enforcer = bundles.start_with(&[("ENFORCER_EVAL_TIMEOUT_MS", "60000")]);
+        enforcer.wait_for_state("works", "ready");
+        enforcer.wait_for_state("idle", "ready");
+        let workers = enforcer.workers();
+        let mut idle = enforcer.connect();
+        assert_eq!(idle.decide("idle", br#"{"input":{}}"#).status, 200);
+
+        let mut working = begin_work(&enforcer, 1000);
+        enforcer.signal(signal);
+        enforcer.wait_for_log("the shutdown", |line| {
+            line["message"].as_str().is_some_and(|text| text.starts_with("no longer accepting"))
+        });
+        // Whoever is idle is let go, whoever is new is refused, whoever waits is answered.
+        assert!(idle.is_closed_by_server());
+        assert!(std::net::TcpStream::connect(enforcer.address).is_err());
+        let response = working.response().unwrap();
+        assert_eq!(response.json()["result"]["allow"], true, "{response:?}");
+
+        assert_eq!(enforcer.wait().code(), Some(0));
+        enforcer.wait_for_log("the end", |line| line["message"] == "stopped");
+        for (tenant_id, pid) in workers {
+            assert!(!is_running(pid), "{tenant_id}'s worker is left");
+        }
+    }
+}
+
+#[test]
+fn a_terminal_s_ctrl_c_which_workers_get_too_loses_no_request() {
+    let bundles = Bundles::new().tenant("works", WORK);
+    let mut command = binary();
+    // A group of its own, so that the signal reaches nobody else.
+    command.process_group(0);
+    let variables = [("ENFORCER_EVAL_TIMEOUT_MS", "60000")];
+    let mut enforcer = Enforcer::start_as(&mut command, bundles.path(), &variables);
+    enforcer.wait_for_state("works", "ready");
+    let mut working = begin_work(&enforcer, 1000);
+    send_signal_to_group(enforcer.pid(), Signal::SIGINT);
+    let response = working.response().unwrap();
+    assert_eq!(response.json()["result"]["allow"], true, "{response:?}");
+    assert_eq!(enforcer.wait().code(), Some(0));
+}
+
+#[test]
+fn a_request_that_takes_too_long_does_not_hold_the_shutdown() {
+    let bundles = Bundles::new().tenant("works", WORK);
+    let mut enforcer = bundles.start_with(&[
+        ("ENFORCER_EVAL_TIMEOUT_MS", "60000"),
+        ("ENFORCER_SHUTDOWN_TIMEOUT_MS", "100"),
+    ]);
+    enforcer.wait_for_state("works", "ready");
+    let worker = enforcer.workers()["works"];
+    let _working = begin_work(&enforcer, 1_000_000);
+    let start = Instant::now();
+    enforcer.signal(Signal::SIGTERM);
+    enforcer.wait_for_log("giving up", |line| {
+        line["message"].as_str().is_some_and(|text| text.contains("still in flight"))
+    });
+    assert_eq!(enforcer.wait().code(), Some(0));
+    // Not the minute that the evaluation has: far below it, and far above what this takes.
+    assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
+    wait_for("the worker to end", || (!is_running(worker)).then_some(()));
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    let bundles = Bundles::new().tenant("works", WORK);
+    let mut enforcer = bundles.start_with(&[
+        ("ENFORCER_EVAL_TIMEOUT_MS", "60000"),
+        ("ENFORCER_SHUTDOWN_TIMEOUT_MS", "600000"),
+    ]);
+    enforcer.wait_for_state("works", "ready");
+    let worker = enforcer.workers()["works"];
+    let _working = begin_work(&enforcer, 1_000_000);
+    enforcer.signal(Signal::SIGINT);
+    enforcer.wait_for_log("the shutdown", |line| {
+        line["message"].as_str().is_some_and(|text| text.starts_with("no longer accepting"))
+    });
+    enforcer.signal(Signal::SIGINT);
+    assert_eq!(enforcer.wait().code(), Some(0));
+    wait_for("the worker to end", || (!is_running(worker)).then_some(()));
+}
