@@ -181,10 +181,10 @@ impl FrameBuffer {
 mod tests {
     use super::*;
     use crate::frame::{
-        Decision, Diagnostic, DiagnosticCode, FromWorker, Location, Outcome, QueryKind,
-        SandboxLayer, ToWorker,
+        Decision, Diagnostic, DiagnosticCode, FromWorker, Location, Outcome, QueryKind, ToWorker,
     };
     use crate::limits::MAX_FRAME_FROM_WORKER;
+    use crate::sandbox::{MissingLayer, SandboxLayer};
     use proptest::collection::vec;
     use proptest::option;
     use proptest::prelude::*;
@@ -192,7 +192,7 @@ mod tests {
     /// A [`ToWorker`] that owns what it lends, so that proptest can make one.
     #[derive(Clone, Debug)]
     enum Owned {
-        LoadBundle(String, u64, u64),
+        LoadBundle(String, u64),
         BundleFile(String, u64),
         BundleChunk(Vec<u8>),
         BundleEnd,
@@ -202,11 +202,9 @@ mod tests {
     impl Owned {
         fn lend(&self) -> ToWorker<'_> {
             match self {
-                Self::LoadBundle(tenant_id, timeout, memory) => ToWorker::LoadBundle {
-                    tenant_id,
-                    evaluation_timeout_micros: *timeout,
-                    memory_limit: *memory,
-                },
+                Self::LoadBundle(tenant_id, timeout) => {
+                    ToWorker::LoadBundle { tenant_id, evaluation_timeout_micros: *timeout }
+                }
                 Self::BundleFile(path, length) => ToWorker::BundleFile { path, length: *length },
                 Self::BundleChunk(bytes) => ToWorker::BundleChunk(bytes),
                 Self::BundleEnd => ToWorker::BundleEnd,
@@ -222,8 +220,7 @@ mod tests {
 
     fn to_worker() -> impl Strategy<Value = Owned> {
         prop_oneof![
-            (".*", any::<u64>(), any::<u64>())
-                .prop_map(|(id, timeout, memory)| Owned::LoadBundle(id, timeout, memory)),
+            (".*", any::<u64>()).prop_map(|(id, timeout)| Owned::LoadBundle(id, timeout)),
             (".*", any::<u64>()).prop_map(|(path, length)| Owned::BundleFile(path, length)),
             vec(any::<u8>(), 0..2000).prop_map(Owned::BundleChunk),
             Just(Owned::BundleEnd),
@@ -268,9 +265,10 @@ mod tests {
 
     fn from_worker() -> impl Strategy<Value = FromWorker> {
         prop_oneof![
-            any::<u16>().prop_map(|version| FromWorker::Hello {
+            (any::<u16>(), ".*").prop_map(|(version, reason)| FromWorker::Hello {
                 version,
-                layers: vec![SandboxLayer::NoNewPrivileges, SandboxLayer::NoCoreDump],
+                layers: SandboxLayer::ALL.to_vec(),
+                missing: vec![MissingLayer { layer: SandboxLayer::EmptyRoot, reason }],
             }),
             option::of(".*").prop_map(|version| FromWorker::Loaded { version }),
             vec(diagnostic(), 0..4).prop_map(|diagnostics| FromWorker::LoadFailed { diagnostics }),

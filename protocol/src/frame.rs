@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::limits::{
     MAX_DECISION_STRING, MAX_DIAGNOSTIC_STRING, MAX_DIAGNOSTICS, MAX_REDACTIONS, MAX_SANDBOX_LAYERS,
 };
+use crate::sandbox::{MissingLayer, SandboxLayer};
 
 /// What the supervisor says. Its order is fixed: one `LoadBundle`, for every file one `BundleFile`
 /// followed by its `BundleChunk`s, one `BundleEnd`; after the worker's `Loaded` any number of
@@ -22,8 +23,6 @@ pub enum ToWorker<'a> {
         tenant_id: &'a str,
         /// How long one evaluation may take, in microseconds; the warm-up obeys it too.
         evaluation_timeout_micros: u64,
-        /// How much memory the worker may take, in bytes of what it has allocated.
-        memory_limit: u64,
     },
     /// Begins a file of the bundle.
     BundleFile {
@@ -66,6 +65,8 @@ pub enum FromWorker {
         version: u16,
         /// The sandbox layers in force.
         layers: Vec<SandboxLayer>,
+        /// The layers that are not, and why.
+        missing: Vec<MissingLayer>,
     },
     /// The bundle was loaded, compiled and evaluated once.
     Loaded {
@@ -94,7 +95,10 @@ impl FromWorker {
     #[must_use]
     pub fn is_within_limits(&self) -> bool {
         match self {
-            Self::Hello { layers, .. } => layers.len() <= MAX_SANDBOX_LAYERS,
+            Self::Hello { layers, missing, .. } => {
+                layers.len() + missing.len() <= MAX_SANDBOX_LAYERS
+                    && missing.iter().all(|layer| layer.reason.len() <= MAX_DIAGNOSTIC_STRING)
+            }
             Self::Loaded { version } => {
                 version.as_ref().is_none_or(|version| version.len() <= MAX_DIAGNOSTIC_STRING)
             }
@@ -226,22 +230,6 @@ impl Serialize for DiagnosticCode {
     }
 }
 
-/// A layer of the worker's sandbox.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum SandboxLayer {
-    /// No descriptor is open that is not the worker's own.
-    OwnDescriptorsOnly,
-    /// The environment is empty.
-    EmptyEnvironment,
-    /// The kernel kills the worker when its supervisor dies (`PR_SET_PDEATHSIG`).
-    ParentDeathSignal,
-    /// No exec can gain privileges (`PR_SET_NO_NEW_PRIVS`).
-    NoNewPrivileges,
-    /// A crash leaves no core file (`RLIMIT_CORE`).
-    NoCoreDump,
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -265,15 +253,26 @@ mod tests {
 
     #[test]
     fn every_bound_is_kept_to_the_last_byte() {
-        let layers =
-            |count| FromWorker::Hello { version: 1, layers: vec![SandboxLayer::NoCoreDump; count] };
+        let hello = |layers, missing, reason: usize| FromWorker::Hello {
+            version: 1,
+            layers: vec![SandboxLayer::ResourceLimits; layers],
+            missing: vec![
+                MissingLayer {
+                    layer: SandboxLayer::ResourceLimits,
+                    reason: "x".repeat(reason)
+                };
+                missing
+            ],
+        };
+        let text = MAX_DIAGNOSTIC_STRING;
         let loaded = |length| FromWorker::Loaded { version: Some("x".repeat(length)) };
         let failed = |count| FromWorker::LoadFailed { diagnostics: vec![diagnostic(1, 1); count] };
         let broken = |message, file| evaluated(Outcome::Failed(diagnostic(message, file)));
         let invalid = |length| evaluated(Outcome::InvalidRequest("x".repeat(length)));
-        let text = MAX_DIAGNOSTIC_STRING;
         for (within, beyond) in [
-            (layers(MAX_SANDBOX_LAYERS), layers(MAX_SANDBOX_LAYERS + 1)),
+            (hello(MAX_SANDBOX_LAYERS, 0, 0), hello(MAX_SANDBOX_LAYERS + 1, 0, 0)),
+            (hello(0, MAX_SANDBOX_LAYERS, 0), hello(1, MAX_SANDBOX_LAYERS, 0)),
+            (hello(0, 1, text), hello(0, 1, text + 1)),
             (loaded(text), loaded(text + 1)),
             (failed(MAX_DIAGNOSTICS), failed(MAX_DIAGNOSTICS + 1)),
             (failed(1), failed(0)),

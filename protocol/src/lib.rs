@@ -8,11 +8,12 @@ mod codec;
 mod frame;
 mod identifiers;
 mod limits;
+mod sandbox;
 
 pub use codec::{DecodeError, EncodeError, FrameBuffer, FrameTooLong, append_frame, decode};
 pub use frame::{
-    Decision, Diagnostic, DiagnosticCode, FromWorker, Location, Outcome, QueryKind, SandboxLayer,
-    ToWorker,
+    Decision, Diagnostic, DiagnosticCode, FromWorker, Location, Outcome, QueryKind, ToWorker,
 };
 pub use identifiers::{InvalidTenantId, Revision, TenantId};
 pub use limits::*;
+pub use sandbox::{InvalidSandboxMode, MissingLayer, SandboxLayer, SandboxMode};

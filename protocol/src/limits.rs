@@ -1,8 +1,10 @@
 //! The bounds of the wire: one home, so that both sides mean the same number.
 
+use std::ops::RangeInclusive;
+
 /// Version of this protocol, in the first frame. Supervisor and worker are one binary, so a
 /// mismatch means that something else is at the other end.
-pub const PROTOCOL_VERSION: u16 = 2;
+pub const PROTOCOL_VERSION: u16 = 3;
 
 /// Bytes of the length that precedes every frame, most significant byte first.
 pub const FRAME_HEADER_LENGTH: usize = 4;
@@ -37,8 +39,9 @@ pub const MAX_DIAGNOSTIC_STRING: usize = 1024;
 /// Sandbox layers that one `Hello` may list.
 pub const MAX_SANDBOX_LAYERS: usize = 64;
 
-/// Exit code of a worker whose sandbox could not be closed: the host's fault, not the tenant's.
-pub const EXIT_NOT_SEALED: u8 = 65;
+/// Exit codes of a worker whose sandbox could not be closed, one for each of its steps: the host's
+/// fault, not the tenant's. They mean that only until the worker has introduced itself.
+pub const EXIT_NOT_SEALED: RangeInclusive<u8> = 80..=99;
 
 /// Exit code of a worker that came over its tenant's memory limit.
 pub const EXIT_MEMORY_LIMIT: u8 = 68;

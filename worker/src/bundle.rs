@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     const BEGIN: ToWorker<'_> =
-        ToWorker::LoadBundle { tenant_id: "a", evaluation_timeout_micros: 100, memory_limit: 1 };
+        ToWorker::LoadBundle { tenant_id: "a", evaluation_timeout_micros: 100 };
 
     #[test]
     fn a_bundle_comes_together_from_its_chunks() {

@@ -15,18 +15,41 @@ mod serve;
 mod value;
 
 use std::io;
-use std::os::fd::AsFd;
-use std::os::unix::net::UnixStream;
 
 use enforcer_protocol::{DecodeError, EncodeError, FrameTooLong};
+use sandbox::Lockdown;
 
-pub use sandbox::{BoundedAllocator, SandboxError};
+pub use sandbox::{BoundedAllocator, SandboxError, Spec};
 
 #[doc(hidden)]
 pub mod fuzzing {
     //! What the fuzz targets call; no part of the crate's interface.
     pub use crate::bundle::Assembly;
     pub use crate::input::Document;
+}
+
+#[doc(hidden)]
+pub mod probing {
+    //! What a test program needs to be sealed exactly as a worker is; no part of the crate's
+    //! interface.
+
+    use std::fs::File;
+
+    pub use crate::sandbox::{LeftOut, Report};
+    use crate::sandbox::{Lockdown, lockdown_without};
+    use crate::{Spec, WorkerError};
+
+    /// Closes the sandbox; returns the supervisor's socket and the layers. What is left out is
+    /// listed among them all the same, as a worker that lies would.
+    ///
+    /// # Errors
+    /// Those of a worker.
+    pub fn seal(spec: &Spec, left_out: LeftOut) -> Result<(File, Report), WorkerError> {
+        match lockdown_without(spec, left_out)? {
+            Lockdown::Sealed(sealed, socket) => Ok((socket, sealed.report().clone())),
+            Lockdown::Reported(report, socket) => Ok((socket, report)),
+        }
+    }
 }
 
 /// Why a worker ended other than by its supervisor's word.
@@ -60,9 +83,9 @@ pub enum WorkerError {
 /// # Errors
 /// When it cannot start or cannot go on; a policy that is broken or fails is no error here, it is
 /// an answer.
-pub fn run() -> Result<(), WorkerError> {
-    let socket = io::stdin().as_fd().try_clone_to_owned()?;
-    let socket = UnixStream::from(socket);
-    let sealed = sandbox::lockdown(&socket)?;
-    serve::serve(&sealed, socket)
+pub fn run(spec: &Spec) -> Result<(), WorkerError> {
+    match sandbox::lockdown(spec)? {
+        Lockdown::Sealed(sealed, socket) => serve::serve(&sealed, socket),
+        Lockdown::Reported(report, socket) => serve::introduce(&report, socket),
+    }
 }

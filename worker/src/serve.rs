@@ -1,7 +1,8 @@
 //! The loop: read frames, evaluate, write frames.
 
+use std::fs::File;
 use std::io::{self, ErrorKind, Write};
-use std::os::unix::net::UnixStream;
+use std::mem::ManuallyDrop;
 use std::time::{Duration, Instant};
 
 use enforcer_protocol::{
@@ -14,7 +15,7 @@ use crate::bundle::Assembly;
 use crate::clock::monotonic_micros;
 use crate::diagnostics::shortened;
 use crate::engine::Policy;
-use crate::sandbox::{Sealed, limit_memory};
+use crate::sandbox::{Report, Sealed};
 
 /// Bytes of answers that wait to be written together. Beyond it they are written before the next
 /// request is evaluated.
@@ -35,18 +36,22 @@ enum State {
     Refused,
 }
 
-/// Serves the supervisor until it closes the socket.
-pub(crate) fn serve(sealed: &Sealed, socket: UnixStream) -> Result<(), WorkerError> {
+/// Says which layers are in force, and nothing more.
+pub(crate) fn introduce(report: &Report, socket: File) -> Result<(), WorkerError> {
+    Answers::new(socket).introduce(report)
+}
+
+/// Serves the supervisor until it closes the socket. The socket is a `File`, because that is read
+/// and written by `read(2)` and `write(2)`, which are what the filter of system calls lets through.
+pub(crate) fn serve(sealed: &Sealed, socket: File) -> Result<(), WorkerError> {
     let mut frames = FrameBuffer::new(MAX_FRAME_TO_WORKER);
-    let mut answers = Answers { socket, waiting: Vec::new() };
+    let mut answers = Answers::new(socket);
     let mut printer = Printer::default();
-    let layers = sealed.layers().to_vec();
-    answers.append(&FromWorker::Hello { version: PROTOCOL_VERSION, layers })?;
-    answers.write()?;
+    answers.introduce(sealed.report())?;
 
     let mut state = State::Loading(Assembly::default());
     loop {
-        match frames.fill(&mut answers.socket) {
+        match frames.fill(&mut *answers.socket) {
             Ok(0) => return Ok(()),
             Ok(_) => {}
             Err(error) if error.kind() == ErrorKind::Interrupted => continue,
@@ -70,9 +75,6 @@ pub(crate) fn serve(sealed: &Sealed, socket: UnixStream) -> Result<(), WorkerErr
 fn take(state: State, frame: &ToWorker<'_>, answers: &mut Answers) -> Result<State, WorkerError> {
     match (state, frame) {
         (State::Loading(mut assembly), frame) => {
-            if let ToWorker::LoadBundle { memory_limit, .. } = frame {
-                limit_memory(*memory_limit)?;
-            }
             let Some(bundle) = assembly.take(frame).map_err(WorkerError::OutOfOrder)? else {
                 return Ok(State::Loading(assembly));
             };
@@ -124,12 +126,23 @@ fn decide(
 
 /// The way back to the supervisor.
 struct Answers {
-    socket: UnixStream,
+    /// Never closed but by the end of the process: closing is no call that the filter lets through.
+    socket: ManuallyDrop<File>,
     /// Whole frames that are not written yet.
     waiting: Vec<u8>,
 }
 
 impl Answers {
+    fn new(socket: File) -> Self {
+        Self { socket: ManuallyDrop::new(socket), waiting: Vec::new() }
+    }
+
+    fn introduce(&mut self, Report { layers, missing }: &Report) -> Result<(), WorkerError> {
+        let (layers, missing) = (layers.clone(), missing.clone());
+        self.append(&FromWorker::Hello { version: PROTOCOL_VERSION, layers, missing })?;
+        Ok(self.write()?)
+    }
+
     fn append(&mut self, frame: &FromWorker) -> Result<(), EncodeError> {
         append_frame(&mut self.waiting, frame, MAX_FRAME_FROM_WORKER)
     }
@@ -194,7 +207,9 @@ impl Printer {
 mod tests {
     use super::*;
 
-    use std::thread;
+    use std::os::fd::OwnedFd;
+    use std::os::unix::net::UnixStream;
+    use std::thread::{self, JoinHandle};
 
     const MODULE: &[u8] = b"package tenants.a
 allow if {
@@ -223,19 +238,16 @@ allow if input.allow";
     }
 
     /// Starts a worker that has loaded `MODULE`.
-    fn start() -> (UnixStream, Received) {
+    fn start() -> (UnixStream, Received, JoinHandle<Result<(), WorkerError>>) {
         let (mut socket, worker) = UnixStream::pair().unwrap();
-        thread::spawn(move || serve(&Sealed::not_at_all(), worker).unwrap());
+        let worker = File::from(OwnedFd::from(worker));
+        let serving = thread::spawn(move || serve(&Sealed::not_at_all(), worker));
         socket.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
         let length = u64::try_from(MODULE.len()).unwrap();
         send(
             &mut socket,
             &[
-                ToWorker::LoadBundle {
-                    tenant_id: "a",
-                    evaluation_timeout_micros: 1_000_000,
-                    memory_limit: u64::MAX,
-                },
+                ToWorker::LoadBundle { tenant_id: "a", evaluation_timeout_micros: 1_000_000 },
                 ToWorker::BundleFile { path: "policy.rego", length },
                 ToWorker::BundleChunk(MODULE),
                 ToWorker::BundleEnd,
@@ -245,7 +257,7 @@ allow if input.allow";
         let mut received = Received { socket: socket.try_clone().unwrap(), frames };
         assert!(matches!(received.next(), FromWorker::Hello { .. }));
         assert_eq!(received.next(), FromWorker::Loaded { version: None });
-        (socket, received)
+        (socket, received, serving)
     }
 
     /// Sends all of them at once, so that the worker finds them together.
@@ -263,7 +275,7 @@ allow if input.allow";
 
     #[test]
     fn an_answer_does_not_wait_for_a_slow_evaluation_behind_it() {
-        let (mut socket, mut received) = start();
+        let (mut socket, mut received, _serving) = start();
         let deadline = monotonic_micros() + 3_000_000;
         let requests = [
             ask(0, deadline, br#"{"input":{"allow":true}}"#),
@@ -283,8 +295,8 @@ allow if input.allow";
 
     #[test]
     fn a_frame_that_has_no_place_ends_the_worker() {
-        let (mut socket, mut received) = start();
+        let (mut socket, _received, serving) = start();
         send(&mut socket, &[ToWorker::BundleEnd]);
-        assert_eq!(received.frames.fill(&mut received.socket).unwrap(), 0);
+        assert!(matches!(serving.join().unwrap(), Err(WorkerError::OutOfOrder(_))));
     }
 }

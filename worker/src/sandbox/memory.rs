@@ -11,13 +11,6 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use enforcer_protocol::{EXIT_MEMORY_LIMIT, EXIT_NO_MEMORY};
 use nix::libc;
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
-
-use super::SandboxError;
-
-/// What the kernel allows beyond twice the limit: the program's own data, and what the allocator
-/// takes in advance.
-const KERNEL_MARGIN: u64 = 64 * 1024 * 1024;
 
 /// No limit: of every process that is no worker, and of a worker that does not know its own yet.
 const UNLIMITED: i64 = i64::MAX;
@@ -34,16 +27,8 @@ static ALLOCATED: AtomicI64 = AtomicI64::new(0);
 pub struct BoundedAllocator;
 
 /// Limits what this process may have allocated from now on to `bytes`.
-pub(crate) fn limit_memory(bytes: u64) -> Result<(), SandboxError> {
-    // Behind the count, the kernel: memory is also spent on what lies between allocations. Private
-    // writable mappings count too (`getrlimit(2)`, `RLIMIT_DATA`).
-    let wanted = bytes.saturating_mul(2).saturating_add(KERNEL_MARGIN);
-    // A lower one that is there already cannot be raised, and need not be.
-    let (_, inherited) = getrlimit(Resource::RLIMIT_DATA).map_err(SandboxError::Memory)?;
-    let kernel_limit = wanted.min(inherited);
-    setrlimit(Resource::RLIMIT_DATA, kernel_limit, kernel_limit).map_err(SandboxError::Memory)?;
+pub(super) fn limit_allocations(bytes: u64) {
     LIMIT.store(i64::try_from(bytes).unwrap_or(UNLIMITED), Ordering::Relaxed);
-    Ok(())
 }
 
 fn count(more: usize, less: usize) {

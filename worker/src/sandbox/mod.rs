@@ -1,108 +1,356 @@
 //! What a worker gives up before it reads the first byte of a tenant.
 //!
-//! The order is a type: [`lockdown`] returns the [`Sealed`] that serving needs.
+//! The order is a type: [`lockdown`] returns the [`Sealed`] that serving needs. Within it the order
+//! has reasons too, which stand at its steps. docs/threat-model.md says what the layers are for.
 
+mod filter;
+mod kernel;
 mod memory;
 
+use std::fmt::Display;
+use std::fs::{self, File};
 use std::io;
-use std::os::fd::{AsRawFd, RawFd};
-use std::os::unix::net::UnixStream;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
-use enforcer_protocol::SandboxLayer;
+use caps::{CapSet, Capability};
+use enforcer_protocol::{MissingLayer, SandboxLayer, SandboxMode};
+use landlock::{
+    ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, Ruleset, RulesetAttr, RulesetStatus,
+    Scope,
+};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::sched::{CloneFlags, unshare};
 use nix::sys::prctl;
-use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::resource::{Resource, getrlimit, rlim_t, setrlimit};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
-use nix::unistd::{close, getppid};
+use nix::sys::stat::{SFlag, fstat};
+use nix::unistd::{
+    Gid, SysconfVar, Uid, chroot, close, fchdir, getpid, getppid, gettid, setgroups, setresgid,
+    setresuid, sysconf,
+};
+use seccompiler::{SeccompAction, apply_filter};
 
 use crate::WorkerError;
+use crate::diagnostics::shortened;
 
 pub use memory::BoundedAllocator;
-pub(crate) use memory::limit_memory;
+
+/// What the kernel allows beyond twice the memory limit: the program's own data, and what the
+/// allocator takes in advance.
+const MEMORY_MARGIN: u64 = 64 * 1024 * 1024;
+
+/// Bytes of stack. Evaluation is recursive, and what overflows it ends its own worker.
+const STACK: u64 = 8 * 1024 * 1024;
+
+/// `oom_score_adj` of a worker: it goes before everything else, and is started again at once.
+const FIRST_TO_GO: &str = "1000";
+
+/// What a worker's sandbox is to be.
+#[derive(Clone, Copy, Debug)]
+pub struct Spec {
+    /// How much of it there has to be.
+    pub mode: SandboxMode,
+    /// Bytes that the worker may allocate.
+    pub memory_limit: u64,
+    /// The user, and group, to run as, which only a privileged supervisor can choose.
+    pub user: Option<u32>,
+}
 
 /// Proof that the sandbox is closed. Only [`lockdown`] makes one.
 #[derive(Debug)]
 pub(crate) struct Sealed {
-    layers: Vec<SandboxLayer>,
+    report: Report,
 }
 
 impl Sealed {
     /// For tests of what comes after: nothing is sealed.
     #[cfg(test)]
     pub(crate) const fn not_at_all() -> Self {
-        Self { layers: Vec::new() }
+        Self { report: Report { layers: Vec::new(), missing: Vec::new() } }
     }
 
     /// The layers in force, for the first frame.
-    pub(crate) fn layers(&self) -> &[SandboxLayer] {
-        &self.layers
+    pub(crate) const fn report(&self) -> &Report {
+        &self.report
     }
 }
 
-/// A layer that could not be put in force.
+/// Which layers are in force, and why the others are not.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// Those in force.
+    pub layers: Vec<SandboxLayer>,
+    /// The others.
+    pub missing: Vec<MissingLayer>,
+}
+
+/// What came of closing the sandbox.
+#[derive(Debug)]
+pub(crate) enum Lockdown {
+    /// The worker may serve.
+    Sealed(Sealed, File),
+    /// The worker has to say which layers there are, and to end.
+    Reported(Report, File),
+}
+
+/// A mandatory layer that could not be put in force. It is the host's fault, not the tenant's.
 #[derive(Debug, thiserror::Error)]
 pub enum SandboxError {
     /// A descriptor that is not the worker's own may still be open.
     #[error("inherited descriptors cannot be closed: {0}")]
-    Descriptors(io::Error),
+    Descriptors(Errno),
+    /// Another thread would not be sealed.
+    #[error("the process has {0} threads and must have one")]
+    Threads(usize),
+    /// What the process is like cannot be read from `/proc`.
+    #[error("/proc/self cannot be read: {0}")]
+    Proc(io::Error),
     /// Something was left in the environment, where a tenant's code could read it.
     #[error("the environment is not empty")]
     Environment,
     /// Signals that are meant for the supervisor would end the worker.
     #[error("signals cannot be blocked: {0}")]
     Signals(Errno),
+    /// An evaluation would wait for whoever reads its standard error.
+    #[error("standard error cannot be made not to wait: {0}")]
+    StandardError(Errno),
+    /// The process would run as the supervisor's user.
+    #[error("it cannot run as user {user}: {error}")]
+    User {
+        /// The tenant's user.
+        user: u32,
+        /// Why not.
+        error: Errno,
+    },
+    /// The process would keep a capability.
+    #[error("capabilities cannot be dropped: {0}")]
+    Capabilities(#[from] caps::errors::CapsError),
     /// The kernel will not end this process with its supervisor.
     #[error("the parent-death signal cannot be set: {0}")]
     ParentDeathSignal(Errno),
     /// The supervisor was gone before the parent-death signal was set.
     #[error("the supervisor is gone")]
     Orphaned,
+    /// Other processes could look into this one.
+    #[error("it cannot be made undumpable: {0}")]
+    Dumpable(Errno),
     /// An exec could gain privileges.
     #[error("no_new_privs cannot be set: {0}")]
     NoNewPrivileges(Errno),
-    /// A crash would write the tenant's data to a file.
-    #[error("core files cannot be switched off: {0}")]
-    CoreDump(Errno),
-    /// The worker could take any amount of memory.
-    #[error("memory cannot be limited: {0}")]
-    Memory(Errno),
+    /// Files could be reached.
+    #[error("Landlock does not keep files out of reach: {0}")]
+    Landlock(String),
+    /// Only the filter would stand before the network.
+    #[error(
+        "the network is not out of reach: it takes a network namespace of its own, or a kernel whose Landlock knows the network (6.7)"
+    )]
+    Network,
+    /// The worker could take any amount of something.
+    #[error("{resource} cannot be limited: {error}")]
+    ResourceLimit {
+        /// Of what.
+        resource: &'static str,
+        /// Why not.
+        error: Errno,
+    },
+    /// Any system call could be made.
+    #[error("system calls cannot be filtered: {0}")]
+    Filter(String),
 }
 
-/// Closes the sandbox around this process, whose only way out is `socket`.
-pub(crate) fn lockdown(socket: &UnixStream) -> Result<Sealed, WorkerError> {
-    let supervisor = getsockopt(socket, PeerCredentials).map_err(|error| match error {
+impl SandboxError {
+    /// The exit code that tells the supervisor which step failed: one of
+    /// [`EXIT_NOT_SEALED`](enforcer_protocol::EXIT_NOT_SEALED).
+    #[must_use]
+    pub const fn exit_code(&self) -> u8 {
+        match self {
+            Self::Descriptors(_) => 80,
+            Self::Threads(_) => 81,
+            Self::Proc(_) => 82,
+            Self::Environment => 83,
+            Self::Signals(_) => 84,
+            Self::StandardError(_) => 85,
+            Self::User { .. } => 86,
+            Self::Capabilities(_) => 87,
+            Self::ParentDeathSignal(_) => 88,
+            Self::Orphaned => 89,
+            Self::Dumpable(_) => 90,
+            Self::NoNewPrivileges(_) => 91,
+            Self::Landlock(_) => 92,
+            Self::Network => 93,
+            Self::ResourceLimit { .. } => 94,
+            Self::Filter(_) => 95,
+        }
+    }
+}
+
+/// Keeps account of the layers while they are put in force.
+struct Layers {
+    mode: SandboxMode,
+    report: Report,
+}
+
+impl Layers {
+    /// A layer that has to be there.
+    fn mandatory(
+        &mut self,
+        layer: SandboxLayer,
+        result: Result<(), SandboxError>,
+    ) -> Result<(), SandboxError> {
+        match result {
+            Err(error) if self.mode != SandboxMode::Report => return Err(error),
+            result => self.optional(layer, result),
+        }
+        Ok(())
+    }
+
+    /// A layer that is used where the host allows it.
+    fn optional<E: Display>(&mut self, layer: SandboxLayer, result: Result<(), E>) {
+        match result {
+            Ok(()) => self.report.layers.push(layer),
+            Err(error) => self.is_missing(layer, &error),
+        }
+    }
+
+    fn is_missing(&mut self, layer: SandboxLayer, reason: &impl Display) {
+        let reason = shortened(&reason.to_string());
+        self.report.missing.push(MissingLayer { layer, reason });
+    }
+}
+
+/// The layers that a test leaves out, to try those behind them. A worker leaves out none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LeftOut {
+    /// None.
+    Nothing,
+    /// The filter of system calls.
+    Filter,
+    /// That, and the limits of resources.
+    FilterAndLimits,
+}
+
+/// Closes the sandbox around this process, whose only way out is the socket on its standard input.
+pub(crate) fn lockdown(spec: &Spec) -> Result<Lockdown, WorkerError> {
+    lockdown_without(spec, LeftOut::Nothing)
+}
+
+/// As [`lockdown`], without some layers, which are nevertheless said to be in force.
+pub(crate) fn lockdown_without(spec: &Spec, left_out: LeftOut) -> Result<Lockdown, WorkerError> {
+    let stdin = io::stdin();
+    let supervisor = getsockopt(&stdin, PeerCredentials).map_err(|error| match error {
         Errno::ENOTSOCK => WorkerError::NotStartedBySupervisor,
         other => WorkerError::Socket(io::Error::from(other)),
     })?;
+    let mut layers = Layers { mode: spec.mode, report: Report::default() };
 
-    close_inherited(socket)?;
-    if std::env::vars_os().next().is_some() {
-        return Err(SandboxError::Environment.into());
-    }
-
+    // What was inherited goes first, before anything of ours has a descriptor.
+    layers.mandatory(
+        SandboxLayer::OwnDescriptorsOnly,
+        kernel::close_from(3).map_err(SandboxError::Descriptors),
+    )?;
+    layers.mandatory(SandboxLayer::EmptyEnvironment, check_environment())?;
+    check_threads()?;
     block_signals()?;
     never_wait_for_stderr()?;
-    prctl::set_pdeathsig(Signal::SIGKILL).map_err(SandboxError::ParentDeathSignal)?;
-    // The supervisor may have died before the signal was set. Its end of the socket names the
-    // process that made it, which has to be the one that the signal waits for.
-    if getppid().as_raw() != supervisor.pid() {
-        return Err(SandboxError::Orphaned.into());
+    // What is done to standard input by its number is done to a copy, which is all that is kept.
+    let socket = stdin.as_fd().try_clone_to_owned().map_err(WorkerError::Socket)?;
+    let address_space = address_space().map_err(SandboxError::Proc)?;
+
+    if spec.mode == SandboxMode::DebugOff {
+        die_with_supervisor(supervisor.pid(), &mut layers)?;
+        limit_memory(spec.memory_limit, address_space)?;
+        limit("core files", Resource::RLIMIT_CORE, 0)?;
+        for layer in SandboxLayer::ALL {
+            if !layers.report.layers.contains(layer) {
+                layers.is_missing(*layer, &"the sandbox is switched off");
+            }
+        }
+        return Ok(Lockdown::Sealed(Sealed { report: layers.report }, File::from(socket)));
     }
 
-    prctl::set_no_new_privs().map_err(SandboxError::NoNewPrivileges)?;
-    setrlimit(Resource::RLIMIT_CORE, 0, 0).map_err(SandboxError::CoreDump)?;
+    // While /proc is there, and this process may write to its own files in it.
+    layers.optional(SandboxLayer::FirstToGo, fs::write("/proc/self/oom_score_adj", FIRST_TO_GO));
+    match spec.user {
+        Some(user) => {
+            let error = |error| SandboxError::User { user, error };
+            layers.mandatory(SandboxLayer::TenantUser, become_user(user).map_err(error))?;
+        }
+        None => layers.is_missing(
+            SandboxLayer::TenantUser,
+            &"the supervisor has no privilege, or no range of users, to give it one",
+        ),
+    }
+    // They bring the capability that an unprivileged process needs to change its root.
+    separate(&mut layers);
+    layers.optional(SandboxLayer::EmptyRoot, leave_root(io::stdout().as_fd()));
+    layers.mandatory(SandboxLayer::NoCapabilities, drop_capabilities())?;
+    // A change of the user takes it back, so it comes after that.
+    die_with_supervisor(supervisor.pid(), &mut layers)?;
+    let dumpable = prctl::set_dumpable(false).map_err(SandboxError::Dumpable);
+    layers.mandatory(SandboxLayer::NotDumpable, dumpable)?;
+    layers.optional(SandboxLayer::NoExecutableMemory, kernel::refuse_executable_memory());
+    let privileges = prctl::set_no_new_privs().map_err(SandboxError::NoNewPrivileges);
+    layers.mandatory(SandboxLayer::NoNewPrivileges, privileges)?;
+    restrict_access(&mut layers)?;
+    close_standard_streams()?;
+    // Landlock takes a descriptor for a moment, and there are none after this.
+    let limits = match left_out {
+        LeftOut::FilterAndLimits => Ok(()),
+        _ => limit_resources(spec.memory_limit, address_space),
+    };
+    layers.mandatory(SandboxLayer::ResourceLimits, limits)?;
 
-    Ok(Sealed {
-        layers: vec![
-            SandboxLayer::OwnDescriptorsOnly,
-            SandboxLayer::EmptyEnvironment,
-            SandboxLayer::ParentDeathSignal,
-            SandboxLayer::NoNewPrivileges,
-            SandboxLayer::NoCoreDump,
-        ],
+    if spec.mode == SandboxMode::Strict
+        && SandboxLayer::lacking_in(&layers.report.layers).contains(&SandboxLayer::NetworkNamespace)
+    {
+        return Err(SandboxError::Network.into());
+    }
+    // Last: it forbids what everything before it needs.
+    let identity = filter::Identity {
+        socket: socket.as_raw_fd(),
+        process: getpid().as_raw(),
+        thread: gettid().as_raw(),
+    };
+    let filtered = match left_out {
+        LeftOut::Nothing => filter_calls(identity),
+        _ => Ok(()),
+    };
+    layers.mandatory(SandboxLayer::SystemCallFilter, filtered)?;
+
+    let socket = File::from(socket);
+    Ok(match spec.mode {
+        SandboxMode::Report => Lockdown::Reported(layers.report, socket),
+        _ => Lockdown::Sealed(Sealed { report: layers.report }, socket),
     })
+}
+
+fn check_environment() -> Result<(), SandboxError> {
+    match std::env::vars_os().next() {
+        None => Ok(()),
+        Some(_) => Err(SandboxError::Environment),
+    }
+}
+
+/// A filter, Landlock and capabilities are a thread's own.
+fn check_threads() -> Result<(), SandboxError> {
+    match fs::read_dir("/proc/self/task").map_err(SandboxError::Proc)?.count() {
+        1 => Ok(()),
+        count => Err(SandboxError::Threads(count)),
+    }
+}
+
+/// Bytes of address space that this process has now (`proc_pid_statm(5)`).
+fn address_space() -> io::Result<u64> {
+    let statm = fs::read_to_string("/proc/self/statm")?;
+    let pages: Option<u64> =
+        statm.split_ascii_whitespace().next().and_then(|text| text.parse().ok());
+    let page = sysconf(SysconfVar::PAGE_SIZE)?.and_then(|size| u64::try_from(size).ok());
+    pages
+        .zip(page)
+        .map(|(pages, page)| pages.saturating_mul(page))
+        .ok_or(io::ErrorKind::InvalidData.into())
 }
 
 /// Leaves the signals that end a service to the supervisor. A terminal's Ctrl-C and systemd's stop
@@ -122,24 +370,176 @@ fn never_wait_for_stderr() -> Result<(), SandboxError> {
         let flags = OFlag::from_bits_retain(fcntl(&stderr, FcntlArg::F_GETFL)?);
         fcntl(&stderr, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK))
     };
-    set().map(drop).map_err(|error| SandboxError::Descriptors(error.into()))
+    set().map(drop).map_err(SandboxError::StandardError)
 }
 
-/// Closes what the supervisor was itself started with and, not knowing of it, passed on.
-fn close_inherited(socket: &UnixStream) -> Result<(), SandboxError> {
-    // Standard input is the socket too, and output leads nowhere.
-    let own = [0, 1, 2, socket.as_raw_fd()];
-    let mut open = Vec::new();
-    for entry in std::fs::read_dir("/proc/self/fd").map_err(SandboxError::Descriptors)? {
-        let name = entry.map_err(SandboxError::Descriptors)?.file_name();
-        open.extend(name.to_str().and_then(|name| name.parse::<RawFd>().ok()));
+/// Becomes a user that nobody else is. Capabilities are kept for the steps that need them, and
+/// dropped by a later one.
+fn become_user(user: u32) -> Result<(), Errno> {
+    let (uid, gid) = (Uid::from_raw(user), Gid::from_raw(user));
+    prctl::set_keepcaps(true)?;
+    setgroups(&[])?;
+    setresgid(gid, gid, gid)?;
+    setresuid(uid, uid, uid)?;
+    prctl::set_keepcaps(false)?;
+    let raise = || {
+        let permitted = caps::read(None, CapSet::Permitted)?;
+        caps::set(None, CapSet::Effective, &permitted)
+    };
+    raise().map_err(|_| Errno::last())
+}
+
+/// Leaves the namespaces of the host. An unprivileged process may leave the others only together
+/// with its user namespace; where that one is not to be had, a privileged one still gets the rest.
+fn separate(layers: &mut Layers) {
+    let namespaces = [
+        (SandboxLayer::UserNamespace, CloneFlags::CLONE_NEWUSER),
+        (SandboxLayer::NetworkNamespace, CloneFlags::CLONE_NEWNET),
+        (SandboxLayer::IpcNamespace, CloneFlags::CLONE_NEWIPC),
+        (SandboxLayer::UtsNamespace, CloneFlags::CLONE_NEWUTS),
+    ];
+    let all = namespaces.iter().map(|(_, flag)| *flag).collect();
+    let is_separate = unshare(all).is_ok();
+    for (layer, flag) in namespaces {
+        layers.optional(layer, if is_separate { Ok(()) } else { unshare(flag) });
     }
-    for descriptor in open.into_iter().filter(|descriptor| !own.contains(descriptor)) {
-        match close(descriptor) {
-            // The descriptor of the listing itself is closed by now.
-            Ok(()) | Err(Errno::EBADF) => {}
-            Err(error) => return Err(SandboxError::Descriptors(error.into())),
+}
+
+/// Makes `directory` the root: one that was removed, so that there is nothing in it and nothing can
+/// be put there.
+fn leave_root(directory: BorrowedFd<'_>) -> Result<(), String> {
+    let status = fstat(directory).map_err(|error| error.to_string())?;
+    let kind = SFlag::from_bits_truncate(status.st_mode) & SFlag::S_IFMT;
+    if kind != SFlag::S_IFDIR || status.st_nlink != 0 {
+        return Err("the supervisor could make no empty directory".to_owned());
+    }
+    fchdir(directory).and_then(|()| chroot(".")).map_err(|error| error.to_string())
+}
+
+fn drop_capabilities() -> Result<(), SandboxError> {
+    // Only who has this one can take others out of the bounding set; who has not cannot add either.
+    if caps::has_cap(None, CapSet::Effective, Capability::CAP_SETPCAP)? {
+        for capability in caps::runtime::thread_all_supported() {
+            caps::drop(None, CapSet::Bounding, capability)?;
         }
     }
+    for set in [CapSet::Ambient, CapSet::Inheritable, CapSet::Effective, CapSet::Permitted] {
+        caps::clear(None, set)?;
+    }
     Ok(())
+}
+
+fn die_with_supervisor(supervisor: i32, layers: &mut Layers) -> Result<(), SandboxError> {
+    let set = prctl::set_pdeathsig(Signal::SIGKILL).map_err(SandboxError::ParentDeathSignal);
+    layers.mandatory(SandboxLayer::ParentDeathSignal, set)?;
+    // The supervisor may have died before the signal was set. Its end of the socket names the
+    // process that made it, which has to be the one that the signal waits for.
+    if getppid().as_raw() == supervisor { Ok(()) } else { Err(SandboxError::Orphaned) }
+}
+
+/// Handles every right that the kernel's Landlock knows, and grants none. The floor is the second
+/// version (Linux 5.19); from the fourth on (6.7) the network is handled, and from the sixth (6.12)
+/// signals and abstract sockets.
+fn restrict_access(layers: &mut Layers) -> Result<(), SandboxError> {
+    let mut reason = String::new();
+    for abi in [ABI::V6, ABI::V5, ABI::V4, ABI::V3, ABI::V2] {
+        match restrict(abi) {
+            Ok(()) => {
+                layers.report.layers.push(SandboxLayer::LandlockFiles);
+                for (layer, since) in [
+                    (SandboxLayer::LandlockNetwork, ABI::V4),
+                    (SandboxLayer::LandlockScopes, ABI::V6),
+                ] {
+                    let result = if abi >= since { Ok(()) } else { Err(&reason) };
+                    layers.optional(layer, result);
+                }
+                return Ok(());
+            }
+            // The first refusal says what the kernel lacks of all that is wanted.
+            Err(error) if reason.is_empty() => reason = error,
+            Err(_) => {}
+        }
+    }
+    layers.is_missing(SandboxLayer::LandlockNetwork, &reason);
+    layers.is_missing(SandboxLayer::LandlockScopes, &reason);
+    layers.mandatory(SandboxLayer::LandlockFiles, Err(SandboxError::Landlock(reason)))
+}
+
+/// Takes every right that this version of Landlock knows, or none.
+fn restrict(abi: ABI) -> Result<(), String> {
+    let mut ruleset = Ruleset::default()
+        .set_compatibility(CompatLevel::HardRequirement)
+        .handle_access(AccessFs::from_all(abi))
+        .map_err(|error| error.to_string())?;
+    if abi >= ABI::V4 {
+        let network = AccessNet::from_all(abi);
+        ruleset = ruleset.handle_access(network).map_err(|error| error.to_string())?;
+    }
+    if abi >= ABI::V6 {
+        ruleset = ruleset.scope(Scope::from_all(abi)).map_err(|error| error.to_string())?;
+    }
+    let created = ruleset.create().map_err(|error| error.to_string())?;
+    let status = created.restrict_self().map_err(|error| error.to_string())?;
+    match status.ruleset {
+        RulesetStatus::FullyEnforced => Ok(()),
+        partly => Err(format!("it is {partly:?}")),
+    }
+}
+
+/// Standard input is the socket, of which there is a copy, and output the directory that is root.
+fn close_standard_streams() -> Result<(), SandboxError> {
+    for stream in [io::stdin().as_raw_fd(), io::stdout().as_raw_fd()] {
+        close(stream).map_err(SandboxError::Descriptors)?;
+    }
+    Ok(())
+}
+
+fn limit_resources(memory_limit: u64, address_space: u64) -> Result<(), SandboxError> {
+    limit_memory(memory_limit, address_space)?;
+    for (name, resource, value) in [
+        ("the stack", Resource::RLIMIT_STACK, STACK),
+        ("core files", Resource::RLIMIT_CORE, 0),
+        ("the length of files", Resource::RLIMIT_FSIZE, 0),
+        ("the number of processes", Resource::RLIMIT_NPROC, 0),
+        ("locked memory", Resource::RLIMIT_MEMLOCK, 0),
+        ("message queues", Resource::RLIMIT_MSGQUEUE, 0),
+        ("pending signals", Resource::RLIMIT_SIGPENDING, 0),
+        // Those that are open stay so, and no other can be opened.
+        ("the number of descriptors", Resource::RLIMIT_NOFILE, 0),
+    ] {
+        limit(name, resource, value)?;
+    }
+    Ok(())
+}
+
+/// Limits what this process may have allocated from now on.
+fn limit_memory(memory_limit: u64, address_space: u64) -> Result<(), SandboxError> {
+    // Behind the count, the kernel: memory is also spent on what lies between allocations. Private
+    // writable mappings count as data; the address space counts whatever is mapped, so that pages
+    // full of the kernel's own tables of pages cannot be had by mapping what is never written.
+    let data = memory_limit.saturating_mul(2).saturating_add(MEMORY_MARGIN);
+    limit("memory", Resource::RLIMIT_DATA, data)?;
+    let space = data.saturating_add(address_space).saturating_add(STACK);
+    limit("the address space", Resource::RLIMIT_AS, space)?;
+    memory::limit_allocations(memory_limit);
+    Ok(())
+}
+
+/// Sets both limits, or leaves a lower one that is there already and cannot be raised.
+fn limit(name: &'static str, resource: Resource, value: rlim_t) -> Result<(), SandboxError> {
+    let error = |error| SandboxError::ResourceLimit { resource: name, error };
+    let (_, inherited) = getrlimit(resource).map_err(error)?;
+    let value = value.min(inherited);
+    setrlimit(resource, value, value).map_err(error)
+}
+
+fn filter_calls(identity: filter::Identity) -> Result<(), SandboxError> {
+    let architecture = std::env::consts::ARCH;
+    let program = architecture
+        .try_into()
+        .and_then(|architecture| {
+            filter::program(identity, architecture, SeccompAction::KillProcess)
+        })
+        .map_err(|error| SandboxError::Filter(error.to_string()))?;
+    apply_filter(&program).map_err(|error| SandboxError::Filter(error.to_string()))
 }

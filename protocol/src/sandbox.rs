@@ -1,0 +1,194 @@
+//! The layers of the worker's sandbox, by name.
+
+use std::fmt;
+use std::str::FromStr;
+
+use bincode::{Decode, Encode};
+use serde::Serialize;
+
+macro_rules! layers {
+    ($($(#[$doc:meta])* $layer:ident = $name:literal, $is_mandatory:literal;)*) => {
+        /// A layer of the worker's sandbox.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
+        pub enum SandboxLayer {
+            $($(#[$doc])* $layer),*
+        }
+
+        impl SandboxLayer {
+            /// Every layer there is, in the order in which they are put in force.
+            pub const ALL: &[Self] = &[$(Self::$layer),*];
+
+            /// The layer as users see it.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$layer => $name),* }
+            }
+
+            /// Whether a worker refuses to start without it. The others are used where the host
+            /// allows them.
+            #[must_use]
+            pub const fn is_mandatory(self) -> bool {
+                match self { $(Self::$layer => $is_mandatory),* }
+            }
+        }
+    };
+}
+
+layers! {
+    /// A control group (version 2) of its own bounds its memory, processes and processor time.
+    ControlGroup = "control_group", false;
+    /// No descriptor is open that is not the worker's own.
+    OwnDescriptorsOnly = "own_descriptors_only", true;
+    /// The environment is empty.
+    EmptyEnvironment = "empty_environment", true;
+    /// A host that is out of memory ends the worker before anything else (`oom_score_adj`).
+    FirstToGo = "first_to_go", false;
+    /// It runs as a user that is its tenant's alone.
+    TenantUser = "tenant_user", false;
+    /// A user namespace of its own: what it could gain there is worth nothing outside.
+    UserNamespace = "user_namespace", false;
+    /// A network namespace with no interface in it.
+    NetworkNamespace = "network_namespace", false;
+    /// A namespace of its own for System V IPC and POSIX message queues.
+    IpcNamespace = "ipc_namespace", false;
+    /// A namespace of its own for the host's name.
+    UtsNamespace = "uts_namespace", false;
+    /// Its root is a directory that is gone.
+    EmptyRoot = "empty_root", false;
+    /// It has no capability in any set that counts, and none it could get back.
+    NoCapabilities = "no_capabilities", true;
+    /// The kernel kills the worker when its supervisor dies (`PR_SET_PDEATHSIG`).
+    ParentDeathSignal = "parent_death_signal", true;
+    /// No other process of its user can look into it, and it leaves no core (`PR_SET_DUMPABLE`).
+    NotDumpable = "not_dumpable", true;
+    /// Memory that was writable cannot become executable (`PR_SET_MDWE`).
+    NoExecutableMemory = "no_executable_memory", false;
+    /// No exec can gain privileges (`PR_SET_NO_NEW_PRIVS`).
+    NoNewPrivileges = "no_new_privileges", true;
+    /// Landlock handles every right to files, and grants none.
+    LandlockFiles = "landlock_files", true;
+    /// Landlock handles every right to the network, and grants none.
+    LandlockNetwork = "landlock_network", false;
+    /// Landlock keeps signals and abstract sockets inside.
+    LandlockScopes = "landlock_scopes", false;
+    /// Memory is bounded, and files, processes, cores and locks are none (`setrlimit(2)`).
+    ResourceLimits = "resource_limits", true;
+    /// A system call that is not on the list ends the process (seccomp).
+    SystemCallFilter = "system_call_filter", true;
+}
+
+impl SandboxLayer {
+    /// The mandatory layers that `layers` lack. Empty where a tenant's code may run behind them.
+    ///
+    /// The network has to be out of reach by a layer besides the filter: an empty namespace or
+    /// Landlock, whichever the host's kernel and its configuration allow.
+    #[must_use]
+    pub fn lacking_in(layers: &[Self]) -> Vec<Self> {
+        let is_lacking = |layer: &Self| {
+            let counts = match layer {
+                Self::NetworkNamespace => !layers.contains(&Self::LandlockNetwork),
+                layer => layer.is_mandatory(),
+            };
+            counts && !layers.contains(layer)
+        };
+        Self::ALL.iter().copied().filter(is_lacking).collect()
+    }
+}
+
+impl fmt::Display for SandboxLayer {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name())
+    }
+}
+
+impl Serialize for SandboxLayer {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+/// A layer that is not in force.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize)]
+pub struct MissingLayer {
+    /// Which.
+    pub layer: SandboxLayer,
+    /// Why, in words for an operator.
+    pub reason: String,
+}
+
+/// How much of the sandbox there has to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SandboxMode {
+    /// Every mandatory layer, or the worker ends; the others where the host allows them.
+    Strict,
+    /// Only what is needed for the worker to end with its supervisor and within its memory. For
+    /// debugging on one's own machine: a tenant's code can reach whatever its user can.
+    DebugOff,
+    /// As `Strict`, but the worker goes on past a layer that it cannot get, says which those were,
+    /// and ends without having served anybody.
+    Report,
+}
+
+impl SandboxMode {
+    /// The mode as users write it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Strict => "strict",
+            Self::DebugOff => "debug-off",
+            Self::Report => "report",
+        }
+    }
+}
+
+/// A text that names no mode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected strict, debug-off or report")]
+pub struct InvalidSandboxMode;
+
+impl FromStr for SandboxMode {
+    type Err = InvalidSandboxMode;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        [Self::Strict, Self::DebugOff, Self::Report]
+            .into_iter()
+            .find(|mode| mode.name() == text)
+            .ok_or(InvalidSandboxMode)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_mandatory_layer_may_be_left_out() {
+        assert_eq!(SandboxLayer::lacking_in(SandboxLayer::ALL), []);
+        for left_out in SandboxLayer::ALL {
+            let layers: Vec<_> =
+                SandboxLayer::ALL.iter().copied().filter(|layer| layer != left_out).collect();
+            let expected: &[_] = if left_out.is_mandatory() { &[*left_out] } else { &[] };
+            assert_eq!(SandboxLayer::lacking_in(&layers), expected);
+        }
+    }
+
+    #[test]
+    fn the_network_is_out_of_reach_by_one_layer_or_the_other() {
+        let mandatory: Vec<_> =
+            SandboxLayer::ALL.iter().copied().filter(|layer| layer.is_mandatory()).collect();
+        let network = [SandboxLayer::NetworkNamespace];
+        assert_eq!(SandboxLayer::lacking_in(&mandatory), network);
+        for layer in [SandboxLayer::NetworkNamespace, SandboxLayer::LandlockNetwork] {
+            let layers = [&mandatory[..], &[layer]].concat();
+            assert_eq!(SandboxLayer::lacking_in(&layers), []);
+        }
+    }
+
+    #[test]
+    fn a_mode_is_read_as_it_is_written() {
+        for mode in [SandboxMode::Strict, SandboxMode::DebugOff, SandboxMode::Report] {
+            assert_eq!(mode.name().parse(), Ok(mode));
+        }
+        assert_eq!("off".parse::<SandboxMode>(), Err(InvalidSandboxMode));
+    }
+}
