@@ -2,10 +2,15 @@
 
 use std::io::Write;
 use std::process::ExitCode;
+use std::str::FromStr;
 
-use clap::{Arg, ArgMatches, Command};
+use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use enforcer_protocol::SandboxMode;
 use enforcer_supervisor::{Config, ConfigErrors, SETTINGS, SupervisorError, WORKER_SUBCOMMAND};
-use enforcer_worker::WorkerError;
+use enforcer_worker::{Spec, WorkerError};
+
+/// The subcommand that says what this host offers for a worker's sandbox.
+const SANDBOX_SUBCOMMAND: &str = "sandbox";
 
 /// Bounds what a worker allocates, and nothing else.
 #[global_allocator]
@@ -20,19 +25,25 @@ enum Failure {
     Supervisor(#[from] SupervisorError),
     #[error(transparent)]
     Worker(#[from] WorkerError),
+    #[error("this host lacks a layer of the sandbox that workers do not serve without")]
+    NotStrict,
+    #[error("the report cannot be written: {0}")]
+    Report(#[from] std::io::Error),
 }
 
 impl Failure {
     /// The exit codes, which are stable: scripts and units may rely on them.
     const fn exit_code(&self) -> u8 {
         match self {
-            Self::Supervisor(SupervisorError::Host { .. } | SupervisorError::ServerEnded(_)) => 1,
+            Self::Supervisor(SupervisorError::Host { .. } | SupervisorError::ServerEnded(_))
+            | Self::Report(_) => 1,
             // As clap's own, for an unknown flag.
             Self::Config(_) => 2,
             Self::Supervisor(SupervisorError::Listen { .. }) => 3,
             Self::Supervisor(SupervisorError::BundlesDir(_)) => 4,
             Self::Worker(WorkerError::NotStartedBySupervisor) => 64,
-            Self::Worker(WorkerError::Sandbox(_)) => 65,
+            Self::NotStrict => 5,
+            Self::Worker(WorkerError::Sandbox(error)) => error.exit_code(),
             Self::Worker(WorkerError::Socket(_)) => 66,
             Self::Worker(
                 WorkerError::FrameTooLong(_)
@@ -47,7 +58,8 @@ impl Failure {
 fn main() -> ExitCode {
     let arguments = command().get_matches();
     let result = match arguments.subcommand() {
-        Some((WORKER_SUBCOMMAND, _)) => enforcer_worker::run().map_err(Failure::from),
+        Some((WORKER_SUBCOMMAND, arguments)) => work(arguments),
+        Some((SANDBOX_SUBCOMMAND, arguments)) => report_sandbox(arguments),
         _ => supervise(&arguments),
     };
     match result {
@@ -59,12 +71,38 @@ fn main() -> ExitCode {
     }
 }
 
-fn supervise(arguments: &ArgMatches) -> Result<(), Failure> {
-    let flag = |name: &str| arguments.get_one::<String>(name).cloned();
+fn work(arguments: &ArgMatches) -> Result<(), Failure> {
+    let spec = Spec {
+        // What is not said is not allowed.
+        mode: arguments.get_one("sandbox").copied().unwrap_or(SandboxMode::Strict),
+        memory_limit: arguments.get_one("memory-limit").copied().unwrap_or(0),
+        user: arguments.get_one("user").copied(),
+    };
+    Ok(enforcer_worker::run(&spec)?)
+}
+
+fn report_sandbox(arguments: &ArgMatches) -> Result<(), Failure> {
+    let report = enforcer_supervisor::report_sandbox(&config(arguments)?)?;
+    let mut output = std::io::stdout().lock();
+    if arguments.get_flag("json") {
+        writeln!(output, "{}", report.to_json())?;
+    } else {
+        write!(output, "{report}")?;
+    }
+    if report.is_strict { Ok(()) } else { Err(Failure::NotStrict) }
+}
+
+fn config(arguments: &ArgMatches) -> Result<Config, Failure> {
+    // Not every subcommand takes every flag.
+    let flag = |name: &str| arguments.try_get_one::<String>(name).ok().flatten().cloned();
     let variables = std::env::vars_os()
         .map(|(name, value)| (lossy(&name), lossy(&value)))
         .collect::<Vec<(String, String)>>();
-    let config = Config::parse(flag, variables)?;
+    Ok(Config::parse(flag, variables)?)
+}
+
+fn supervise(arguments: &ArgMatches) -> Result<(), Failure> {
+    let config = config(arguments)?;
     let log = enforcer_supervisor::init_logging(&config.log);
     Ok(enforcer_supervisor::run(&config, &log)?)
 }
@@ -92,7 +130,21 @@ fn command() -> Command {
             Command::new(WORKER_SUBCOMMAND)
                 .about("Started by the supervisor, never by hand")
                 .hide(true)
-                .arg(Arg::new("tenant").required(true)),
+                .arg(Arg::new("tenant").required(true))
+                .arg(Arg::new("sandbox").long("sandbox").value_parser(SandboxMode::from_str))
+                .arg(Arg::new("memory-limit").long("memory-limit").value_parser(value_parser!(u64)))
+                .arg(Arg::new("user").long("user").value_parser(value_parser!(u32))),
+        )
+        .subcommand(
+            Command::new(SANDBOX_SUBCOMMAND)
+                .about("Says what this host offers for a worker's sandbox, layer by layer")
+                .after_help("Exits with 0 where a worker may serve here, and with 5 where a mandatory layer is missing.")
+                .arg(
+                    Arg::new("json")
+                        .long("json")
+                        .action(ArgAction::SetTrue)
+                        .help("As JSON and not as a table"),
+                ),
         )
 }
 

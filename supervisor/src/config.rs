@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
-use enforcer_protocol::{MAX_REQUEST_BODY, TenantId};
+use enforcer_protocol::{MAX_REQUEST_BODY, SandboxMode, TenantId};
 use serde::Serialize;
 use toml::{Table, Value as Toml};
 use tracing::level_filters::LevelFilter;
@@ -77,6 +77,16 @@ settings! {
         "When a tenant's worker is started: eager, at once, or lazy, on its first request";
     IDLE_TIMEOUT = "ENFORCER_IDLE_TIMEOUT", "idle-timeout", "5m",
         "How long a lazy tenant's worker is kept without a request, 100ms to 24h; a bare number is seconds";
+    CPU_WEIGHT = "ENFORCER_CPU_WEIGHT", "cpu-weight", "100",
+        "Share of the processors that a tenant's worker gets where others want them too, 1 to 10000; needs control groups";
+    CPU_PERCENT = "ENFORCER_CPU_PERCENT", "cpu-percent", "100",
+        "Percent of one processor that a tenant's worker may take, 1 to 100; needs control groups";
+    SANDBOX = "ENFORCER_SANDBOX", "sandbox", "strict",
+        "strict, or debug-off: no sandbox, for debugging on one's own machine only";
+    WORKER_USERS = "ENFORCER_WORKER_USERS", "worker-users", "auto",
+        "Users that workers run as, one for each tenant: first-last, none, or auto, which is 1879048192-1879113727 where the supervisor may become them";
+    CONTROL_GROUPS = "ENFORCER_CONTROL_GROUPS", "control-groups", "auto",
+        "auto: a control group (version 2) for each worker, where they were delegated to the supervisor; or none";
     MAX_CONNECTIONS = "ENFORCER_MAX_CONNECTIONS", "max-connections", "4096",
         "Client connections open at once, 1 to 65536; further clients wait to be accepted";
     SHUTDOWN_TIMEOUT = "ENFORCER_SHUTDOWN_TIMEOUT_MS", "shutdown-timeout-ms", "10000",
@@ -96,11 +106,39 @@ pub struct Config {
     pub log: LogConfig,
     limits: TenantLimits,
     limits_of: BTreeMap<TenantId, TenantLimits>,
+    pub(crate) sandbox: SandboxConfig,
     pub(crate) max_connections: usize,
     pub(crate) shutdown_timeout: Duration,
     /// Variables with our prefix that mean nothing to us.
     pub(crate) unknown_variables: Vec<String>,
 }
+
+/// How workers are sandboxed.
+#[derive(Clone, Debug)]
+pub(crate) struct SandboxConfig {
+    pub(crate) mode: SandboxMode,
+    pub(crate) users: WorkerUsers,
+    /// Whether control groups are used where they were delegated.
+    pub(crate) control_groups: bool,
+}
+
+/// The users that workers run as.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum WorkerUsers {
+    /// The supervisor's own.
+    None,
+    /// These, where the supervisor may become them.
+    Auto(RangeInclusive<u32>),
+    /// These, or the supervisor does not start.
+    Range(RangeInclusive<u32>),
+}
+
+/// Users that systemd's allocation of ids leaves to nobody
+/// (<https://systemd.io/UIDS-GIDS>).
+const UNUSED_USERS: RangeInclusive<u32> = 1_879_048_192..=1_879_113_727;
+
+/// The first user that is a person's or a service's nowhere.
+const FIRST_WORKER_USER: u32 = 1000;
 
 /// How to log.
 #[derive(Clone, Copy, Debug)]
@@ -134,6 +172,10 @@ pub(crate) struct TenantLimits {
     pub(crate) queue_length: NonZeroUsize,
     /// Bytes that the worker may have allocated.
     pub(crate) memory: u64,
+    /// `cpu.weight` of the worker's control group.
+    pub(crate) cpu_weight: u16,
+    /// Percent of one processor that the worker may take, in its control group.
+    pub(crate) cpu_percent: u8,
     pub(crate) activation: Activation,
     /// How long a lazy tenant's worker is kept without a request.
     pub(crate) idle_timeout: Duration,
@@ -150,12 +192,14 @@ pub(crate) enum Activation {
 }
 
 /// The settings that a single tenant may have of its own.
-const OF_A_TENANT: [Setting; 7] = [
+const OF_A_TENANT: [Setting; 9] = [
     EVALUATION_TIMEOUT,
     LOAD_TIMEOUT,
     MAX_BODY,
     QUEUE_LENGTH,
     MEMORY_LIMIT,
+    CPU_WEIGHT,
+    CPU_PERCENT,
     ACTIVATION,
     IDLE_TIMEOUT,
 ];
@@ -218,6 +262,7 @@ impl Config {
         let level = reader.read(LOG_LEVEL, level);
         let format = reader.read(LOG_FORMAT, log_format);
         let decisions = reader.read(DECISION_LOG, boolean);
+        let sandbox = reader.sandbox();
         let max_connections = reader.read(MAX_CONNECTIONS, |text| number(text, 1..=65_536));
         let shutdown_timeout = reader.read(SHUTDOWN_TIMEOUT, |text| millis(text, 0..=600_000));
         let limits = reader.limits(None);
@@ -233,6 +278,7 @@ impl Config {
                 log: LogConfig { level: level?, format: format?, decisions: decisions? },
                 limits: limits?,
                 limits_of: limits_of?,
+                sandbox: sandbox?,
                 max_connections: max_connections?,
                 shutdown_timeout: shutdown_timeout?,
                 unknown_variables: unknown(&variables),
@@ -371,6 +417,8 @@ impl<F: Fn(&str) -> Option<String>> Reader<'_, F> {
         });
         let mebibytes =
             self.read_for(tenant_id, MEMORY_LIMIT, |text| number(text, 16..=65_536_u64));
+        let cpu_weight = self.read_for(tenant_id, CPU_WEIGHT, |text| number(text, 1..=10_000));
+        let cpu_percent = self.read_for(tenant_id, CPU_PERCENT, |text| number(text, 1..=100));
         let activation = self.read_for(tenant_id, ACTIVATION, activation);
         let idle_timeout = self.read_for(tenant_id, IDLE_TIMEOUT, idle_timeout);
         Some(TenantLimits {
@@ -379,9 +427,22 @@ impl<F: Fn(&str) -> Option<String>> Reader<'_, F> {
             max_body: max_body?,
             queue_length: queue_length?,
             memory: mebibytes? * 1024 * 1024,
+            cpu_weight: cpu_weight?,
+            cpu_percent: cpu_percent?,
             activation: activation?,
             idle_timeout: idle_timeout?,
         })
+    }
+
+    fn sandbox(&mut self) -> Option<SandboxConfig> {
+        let mode = self.read(SANDBOX, sandbox_mode);
+        let users = self.read(WORKER_USERS, worker_users);
+        let control_groups = self.read(CONTROL_GROUPS, |text| match text {
+            "auto" => Ok(true),
+            "none" => Ok(false),
+            _ => Err("expected auto or none".to_owned()),
+        });
+        Some(SandboxConfig { mode: mode?, users: users?, control_groups: control_groups? })
     }
 
     /// The limits of the tenants that have some of their own.
@@ -463,6 +524,34 @@ fn activation(text: &str) -> Result<Activation, String> {
         "eager" => Ok(Activation::Eager),
         "lazy" => Ok(Activation::Lazy),
         _ => Err("expected eager or lazy".to_owned()),
+    }
+}
+
+fn sandbox_mode(text: &str) -> Result<SandboxMode, String> {
+    match text.parse() {
+        Ok(mode @ (SandboxMode::Strict | SandboxMode::DebugOff)) => Ok(mode),
+        _ => Err("expected strict or debug-off".to_owned()),
+    }
+}
+
+fn worker_users(text: &str) -> Result<WorkerUsers, String> {
+    let expected = || {
+        format!(
+            "expected none, auto, or first-last, two user ids from {FIRST_WORKER_USER} to {}",
+            u32::MAX - 1
+        )
+    };
+    match text {
+        "none" => Ok(WorkerUsers::None),
+        "auto" => Ok(WorkerUsers::Auto(UNUSED_USERS)),
+        range => {
+            let (first, last) = range.split_once('-').ok_or_else(expected)?;
+            // The last of all is no user: it means none to setresuid(2).
+            let bounds = FIRST_WORKER_USER..=u32::MAX - 1;
+            let first = number(first, bounds.clone()).map_err(|_| expected())?;
+            let last = number(last, bounds).map_err(|_| expected())?;
+            if first > last { Err(expected()) } else { Ok(WorkerUsers::Range(first..=last)) }
+        }
     }
 }
 
@@ -559,6 +648,16 @@ mod tests {
     }
 
     #[test]
+    fn the_sandbox_is_strict_unless_it_is_said_unmistakably() {
+        let sandbox = |variables: &[_]| parse(&[], variables).unwrap().sandbox;
+        assert_eq!(sandbox(&[]).mode, SandboxMode::Strict);
+        assert_eq!(sandbox(&[]).users, WorkerUsers::Auto(UNUSED_USERS));
+        assert_eq!(sandbox(&[("ENFORCER_SANDBOX", "debug-off")]).mode, SandboxMode::DebugOff);
+        let users = sandbox(&[("ENFORCER_WORKER_USERS", "2000-2999")]).users;
+        assert_eq!(users, WorkerUsers::Range(2000..=2999));
+    }
+
+    #[test]
     fn a_flag_wins_over_its_variable() {
         let config =
             parse(&[("port", "1")], &[("ENFORCER_PORT", "2"), ("ENFORCER_HOST", "::1")]).unwrap();
@@ -596,6 +695,15 @@ mod tests {
             ("ENFORCER_EVAL_TIMEOUT_MS", "1.5"),
             ("ENFORCER_MAX_BODY_BYTES", "16777217"),
             ("ENFORCER_QUEUE_LENGTH", "0"),
+            ("ENFORCER_CPU_WEIGHT", "0"),
+            ("ENFORCER_CPU_PERCENT", "101"),
+            ("ENFORCER_SANDBOX", "off"),
+            ("ENFORCER_SANDBOX", "report"),
+            ("ENFORCER_WORKER_USERS", "0-10"),
+            ("ENFORCER_WORKER_USERS", "2000-1999"),
+            ("ENFORCER_WORKER_USERS", "2000"),
+            ("ENFORCER_WORKER_USERS", "2000-4294967295"),
+            ("ENFORCER_CONTROL_GROUPS", "yes"),
             ("ENFORCER_MAX_CONNECTIONS", "99999999999999999999"),
         ] {
             let report = parse(&[], &[(name, value)]).unwrap_err();

@@ -14,8 +14,8 @@ use std::time::Duration;
 use bytes::BytesMut;
 use enforcer_protocol::{
     BUNDLE_CHUNK, DecodeError, Diagnostic, EncodeError, FRAME_HEADER_LENGTH, FromWorker,
-    MAX_FRAME_FROM_WORKER, MAX_FRAME_TO_WORKER, PROTOCOL_VERSION, QueryKind, SandboxLayer,
-    TenantId, ToWorker, append_frame, decode,
+    MAX_FRAME_FROM_WORKER, MAX_FRAME_TO_WORKER, MissingLayer, PROTOCOL_VERSION, QueryKind,
+    SandboxLayer, SandboxMode, TenantId, ToWorker, append_frame, decode,
 };
 use nix::time::{ClockId, clock_gettime};
 use tokio::io::{AsyncWriteExt, Interest};
@@ -84,6 +84,8 @@ pub(crate) enum Breach {
     WrongId { asked: u64, answered: u64 },
     #[error("a list or a text in a frame is over its limit")]
     OverLimits,
+    #[error("its sandbox lacks {0}")]
+    NotSealed(SandboxLayer),
 }
 
 /// Why a worker did not come to serve.
@@ -113,6 +115,7 @@ impl From<Breach> for HandshakeError {
 #[derive(Debug)]
 pub(crate) struct Introduction {
     pub(crate) layers: Vec<SandboxLayer>,
+    pub(crate) missing: Vec<MissingLayer>,
     /// The bundle's version, from its metadata.
     pub(crate) version: Option<String>,
 }
@@ -184,11 +187,25 @@ pub(crate) struct Connection {
     written: usize,
     /// Bytes that were ever written while serving.
     total_written: u64,
+    is_introduced: bool,
 }
 
 impl Connection {
     pub(crate) fn new(socket: UnixStream) -> Self {
-        Self { socket, inbox: Inbox::new(), outbox: Vec::new(), written: 0, total_written: 0 }
+        Self {
+            socket,
+            inbox: Inbox::new(),
+            outbox: Vec::new(),
+            written: 0,
+            total_written: 0,
+            is_introduced: false,
+        }
+    }
+
+    /// Whether the worker has introduced itself. From then on its tenant's code may run in it, and
+    /// what it says of the host is a tenant's word.
+    pub(crate) const fn is_introduced(&self) -> bool {
+        self.is_introduced
     }
 
     /// Has the worker introduce itself and load its bundle. Waits as long as that takes: the
@@ -197,16 +214,24 @@ impl Connection {
         &mut self,
         tenant_id: &TenantId,
         limits: &TenantLimits,
+        mode: SandboxMode,
         bundle: &Bundle,
     ) -> Result<Introduction, HandshakeError> {
-        let layers = match self.next_frame().await? {
-            FromWorker::Hello { version: PROTOCOL_VERSION, layers } => layers,
+        let (layers, missing) = match self.next_frame().await? {
+            FromWorker::Hello { version: PROTOCOL_VERSION, layers, missing } => (layers, missing),
             FromWorker::Hello { version, .. } => return Err(Breach::Version(version).into()),
             _ => return Err(Breach::Unexpected("Hello").into()),
         };
+        self.is_introduced = true;
+        // The worker refuses by itself; that it did is not taken on trust.
+        if mode != SandboxMode::DebugOff
+            && let Some(lacking) = SandboxLayer::lacking_in(&layers).first()
+        {
+            return Err(Breach::NotSealed(*lacking).into());
+        }
         self.send_bundle(tenant_id, limits, bundle).await?;
         match self.next_frame().await? {
-            FromWorker::Loaded { version } => Ok(Introduction { layers, version }),
+            FromWorker::Loaded { version } => Ok(Introduction { layers, missing, version }),
             FromWorker::LoadFailed { diagnostics } => Err(HandshakeError::Rejected(diagnostics)),
             _ => Err(Breach::Unexpected("Loaded").into()),
         }
@@ -220,11 +245,8 @@ impl Connection {
     ) -> Result<(), HandshakeError> {
         let evaluation_timeout_micros =
             u64::try_from(limits.evaluation_timeout.as_micros()).unwrap_or(u64::MAX);
-        self.append(&ToWorker::LoadBundle {
-            tenant_id: tenant_id.as_str(),
-            evaluation_timeout_micros,
-            memory_limit: limits.memory,
-        })?;
+        let tenant_id = tenant_id.as_str();
+        self.append(&ToWorker::LoadBundle { tenant_id, evaluation_timeout_micros })?;
         for file in &bundle.files {
             let length = u64::try_from(file.content.len()).unwrap_or(u64::MAX);
             self.append(&ToWorker::BundleFile { path: &file.path, length })?;
@@ -248,7 +270,8 @@ impl Connection {
         Ok(())
     }
 
-    async fn next_frame(&mut self) -> Result<FromWorker, End> {
+    /// Waits for the next frame, as long as that takes: the caller bounds it.
+    pub(crate) async fn next_frame(&mut self) -> Result<FromWorker, End> {
         loop {
             if let Some(frame) = self.inbox.next_frame()? {
                 return Ok(frame);
@@ -628,6 +651,10 @@ mod tests {
         }
     }
 
+    fn greeting(version: u16, layers: Vec<SandboxLayer>) -> FromWorker {
+        FromWorker::Hello { version, layers, missing: Vec::new() }
+    }
+
     type Answers = oneshot::Receiver<Result<Answer, AskError>>;
 
     const LONG: Duration = Duration::from_secs(3600);
@@ -906,7 +933,7 @@ mod tests {
         trailing.push(0);
         for (name, bytes) in [
             ("an id that was not asked", whole(&answer(1, 0))),
-            ("a greeting", whole(&FromWorker::Hello { version: PROTOCOL_VERSION, layers: vec![] })),
+            ("a greeting", whole(&greeting(PROTOCOL_VERSION, Vec::new()))),
             ("a bundle that loaded again", whole(&FromWorker::Loaded { version: None })),
             ("bytes behind the answer", framed(&trailing)),
             ("an empty frame", framed(b"")),
@@ -965,18 +992,25 @@ mod tests {
 
     #[tokio::test]
     async fn only_a_worker_that_introduces_itself_properly_gets_to_serve() {
-        let hello = |version, layers: usize| FromWorker::Hello {
-            version,
-            layers: vec![SandboxLayer::NoCoreDump; layers],
-        };
-        let greeting = hello(PROTOCOL_VERSION, 1);
+        let sealed = SandboxLayer::ALL.to_vec();
+        let repeated = vec![SandboxLayer::EmptyRoot; MAX_SANDBOX_LAYERS + 1];
+        let unfiltered: Vec<_> = SandboxLayer::ALL
+            .iter()
+            .copied()
+            .filter(|layer| *layer != SandboxLayer::SystemCallFilter)
+            .collect();
+        let another = greeting(PROTOCOL_VERSION + 1, sealed.clone());
+        let greeting = |layers| greeting(PROTOCOL_VERSION, layers);
+        let (repeated, unfiltered) = (greeting(repeated), greeting(unfiltered));
+        let greeting = greeting(sealed);
         let fault =
             Diagnostic { code: DiagnosticCode::Parse, message: String::new(), location: None };
         let failed = |count| FromWorker::LoadFailed { diagnostics: vec![fault.clone(); count] };
         let loaded = FromWorker::Loaded { version: Some("1".to_owned()) };
         for (name, said, expected) in [
-            ("another version", vec![hello(PROTOCOL_VERSION + 1, 1)], "breach"),
-            ("too many layers", vec![hello(PROTOCOL_VERSION, MAX_SANDBOX_LAYERS + 1)], "breach"),
+            ("another version", vec![another], "breach"),
+            ("too many layers", vec![repeated], "breach"),
+            ("a mandatory layer too few", vec![unfiltered, loaded.clone()], "breach"),
             ("no greeting", vec![loaded.clone()], "breach"),
             ("two greetings", vec![greeting.clone(), greeting.clone()], "breach"),
             ("an answer first", vec![greeting.clone(), answer(0, 0)], "breach"),
@@ -996,7 +1030,8 @@ mod tests {
                 files: Vec::new(),
             };
             let (tenant, _) = tenant();
-            let result = connection.handshake(&tenant.id, &tenant.limits, &bundle).await;
+            let mode = SandboxMode::Strict;
+            let result = connection.handshake(&tenant.id, &tenant.limits, mode, &bundle).await;
             let got = match result {
                 Ok(introduction) => {
                     assert_eq!(introduction.version.as_deref(), Some("1"));

@@ -1,14 +1,17 @@
 //! Drives one tenant through its lifecycle: carries out what [`lifecycle`] decides.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::ExitStatus;
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 use std::time::Duration;
 
-use enforcer_protocol::{Diagnostic, DiagnosticCode, EXIT_MEMORY_LIMIT, EXIT_NOT_SEALED, Revision};
+use enforcer_protocol::{
+    Diagnostic, DiagnosticCode, EXIT_MEMORY_LIMIT, EXIT_NOT_SEALED, MissingLayer, Revision,
+    SandboxLayer,
+};
 use nix::sys::signal::Signal;
 use tokio::io::AsyncReadExt;
 use tokio::process::ChildStderr;
@@ -26,7 +29,8 @@ use crate::logging::printable;
 use crate::metrics::{Reload, TenantLimit};
 use crate::process_usage::is_stopped;
 use crate::ration::Ration;
-use crate::spawn::{ProcessHandle, Spawner};
+use crate::sandbox::Sandboxing;
+use crate::spawn::{ProcessEnd, ProcessHandle, Spawner};
 use crate::tenant::{AskError, Request, Tenant};
 
 /// How long a worker whose socket is closed may take to end by itself.
@@ -54,10 +58,30 @@ const STDERR_LINE: usize = 512;
 #[derive(Clone, Debug)]
 pub(crate) struct Surroundings {
     pub(crate) spawner: Spawner,
+    pub(crate) sandboxing: Arc<Sandboxing>,
     /// [`LARGE_READERS`] of them.
     pub(crate) large_readers: Arc<Semaphore>,
     /// The supervisor ends.
     pub(crate) stop: CancellationToken,
+}
+
+impl Surroundings {
+    /// Says once which layers workers do not get here. It is the same for all of them.
+    fn say_what_is_missing(&self, missing: &[MissingLayer]) {
+        static SAID: Once = Once::new();
+        SAID.call_once(|| {
+            let mut said = BTreeSet::new();
+            for MissingLayer { layer, reason } in self.sandboxing.missing.iter().chain(missing) {
+                if said.insert(*layer) {
+                    info!(
+                        layer = layer.name(),
+                        "sandbox layer not in force: {}",
+                        printable(reason)
+                    );
+                }
+            }
+        });
+    }
 }
 
 /// What a tenant's driver is told from outside.
@@ -106,10 +130,8 @@ pub(crate) async fn drive_always(
 struct Driver {
     tenant: Arc<Tenant>,
     directory: PathBuf,
-    spawner: Spawner,
     orders: Arc<Orders>,
-    supervisor_ends: CancellationToken,
-    large_readers: Arc<Semaphore>,
+    surroundings: Surroundings,
     state: State,
     began: Instant,
     /// The bundles whose revisions the lifecycle may ask for: at most the last good one and one
@@ -222,10 +244,8 @@ impl Driver {
         Self {
             tenant: Arc::clone(tenant),
             directory: directory.to_owned(),
-            spawner: surroundings.spawner.clone(),
             orders: Arc::clone(orders),
-            supervisor_ends: surroundings.stop.clone(),
-            large_readers: Arc::clone(&surroundings.large_readers),
+            surroundings: surroundings.clone(),
             state,
             began: Instant::now(),
             bundles: Vec::new(),
@@ -384,7 +404,7 @@ impl Driver {
         self.is_read_stale = false;
         let directory = self.directory.clone();
         let max_bytes = bundles::MAX_BUNDLE_BYTES.min(self.tenant.limits.memory);
-        let large_readers = Arc::clone(&self.large_readers);
+        let large_readers = Arc::clone(&self.surroundings.large_readers);
         self.tasks
             .spawn(async move { Happening::Read(read(directory, max_bytes, large_readers).await) });
     }
@@ -435,11 +455,11 @@ impl Driver {
 
     fn start(&mut self, worker: WorkerId, revision: Revision) {
         let bundle = self.bundles.iter().find(|bundle| bundle.revision == revision).cloned();
-        let (tenant, spawner) = (Arc::clone(&self.tenant), self.spawner.clone());
+        let (tenant, surroundings) = (Arc::clone(&self.tenant), self.surroundings.clone());
         let is_good = self.state.is_good(revision);
         let task = self.tasks.spawn(async move {
             let result = match bundle {
-                Some(bundle) => start(worker, &tenant, &spawner, &bundle).await,
+                Some(bundle) => start(worker, &tenant, &surroundings, &bundle).await,
                 // Not reached: the lifecycle starts workers for bundles that it said it needs.
                 None => Err(StartError::Failed("its bundle is not there".into(), Cause::Host)),
             };
@@ -542,7 +562,7 @@ impl Driver {
             Happening::Ended(worker, purpose, exit.learn(process).await)
         });
         self.serving = Some(Server { worker, release, left, task });
-        let milliseconds = took.as_millis();
+        let milliseconds = took.as_secs_f64() * 1e3;
         if is_reload {
             self.tenant.metrics.reloaded(Reload::Loaded);
             self.tenant.forget_rejection();
@@ -637,7 +657,7 @@ impl Driver {
     /// Ends the workers. Clients are no longer served by then, so whoever still waits for an answer
     /// has had the time that shutting down allows, and is told that there will be none.
     async fn finish(mut self) {
-        if !self.supervisor_ends.is_cancelled()
+        if !self.surroundings.stop.is_cancelled()
             && let Some(server) = self.serving.take()
         {
             // The tenant was removed: who was accepted before is answered.
@@ -699,7 +719,7 @@ async fn read(
 async fn start(
     worker: WorkerId,
     tenant: &Arc<Tenant>,
-    spawner: &Spawner,
+    surroundings: &Surroundings,
     bundle: &Arc<Bundle>,
 ) -> Result<Loaded, StartError> {
     let limits = &tenant.limits;
@@ -709,20 +729,25 @@ async fn start(
         format!("it did not load its bundle within {millis} ms")
     };
     let began = Instant::now();
-    let process = timeout_at(deadline, spawner.spawn(&tenant.id))
+    let process = timeout_at(deadline, surroundings.spawner.spawn(tenant))
         .await
         .map_err(|_| StartError::Failed("the host did not start it in time".into(), Cause::Host))?
         .map_err(|error| StartError::Failed(error.to_string(), Cause::Host))?;
-    let (process, socket, stderr) = process.into_parts();
-    let mut process = process;
+    let is_confined = process.is_confined();
+    let (mut process, socket, stderr) = process.into_parts();
     if let Some(stderr) = stderr {
         let reader = tokio::spawn(log_stderr(Arc::clone(tenant), process.pid, stderr));
         process.ends_with(reader.abort_handle());
     }
     let mut connection = Connection::new(socket);
-    let handshake = connection.handshake(&tenant.id, limits, bundle);
+    let mode = surroundings.sandboxing.mode;
+    let handshake = connection.handshake(&tenant.id, limits, mode, bundle);
     let exit = match timeout_at(deadline, handshake).await {
-        Ok(Ok(introduction)) => {
+        Ok(Ok(mut introduction)) => {
+            if is_confined {
+                introduction.layers.insert(0, SandboxLayer::ControlGroup);
+            }
+            surroundings.say_what_is_missing(&introduction.missing);
             let (bundle, took) = (Arc::clone(bundle), began.elapsed());
             tenant.metrics.start_seconds.observe(took.as_secs_f64());
             return Ok(Loaded { worker, process, connection, introduction, bundle, took });
@@ -733,7 +758,7 @@ async fn start(
             let message = diagnostics.first().map_or_else(String::new, Diagnostic::to_string);
             return Err(StartError::Refused(message, diagnostics));
         }
-        Ok(Err(HandshakeError::Ended(end))) => Exit::of(&end, false),
+        Ok(Err(HandshakeError::Ended(end))) => Exit::of(&end, connection.is_introduced()),
         Ok(Err(error @ HandshakeError::Encode(_))) => Exit::forced(error.to_string(), Cause::Host),
         Err(_) => Exit::forced(too_late(), Cause::LoadTimeout),
     };
@@ -756,51 +781,60 @@ struct Exit {
     grace: Duration,
     /// `None` while only the process can tell.
     cause: Option<Cause>,
-    has_loaded: bool,
+    /// Whether its tenant's code may have run in it.
+    is_introduced: bool,
 }
 
 impl Exit {
-    fn of(end: &End, has_loaded: bool) -> Self {
+    fn of(end: &End, is_introduced: bool) -> Self {
         let (grace, cause) = match end {
             End::Drained | End::Idle | End::Closed => (EXIT_GRACE, None),
             End::Stuck => (Duration::ZERO, Some(Cause::Stuck)),
             End::Breach(_) => (Duration::ZERO, Some(Cause::Breach)),
             End::Socket(_) => (EXIT_GRACE, None),
         };
-        Self { end: end.to_string(), grace, cause, has_loaded }
+        Self { end: end.to_string(), grace, cause, is_introduced }
     }
 
     /// Of a worker that we end for this cause before it has loaded its bundle.
     const fn forced(end: String, cause: Cause) -> Self {
-        Self { end, grace: Duration::ZERO, cause: Some(cause), has_loaded: false }
+        Self { end, grace: Duration::ZERO, cause: Some(cause), is_introduced: false }
     }
 
     /// Sees the process end.
     async fn learn(self, process: ProcessHandle) -> Ended {
         let pid = process.pid;
         let is_stopped = self.cause == Some(Cause::Stuck) && is_stopped(pid);
-        let (status, was_killed) = process.end(self.grace).await;
+        let ended = process.end(self.grace).await;
         let cause = match self.cause {
             Some(Cause::Stuck) if is_stopped => Cause::Stopped,
             Some(cause) => cause,
-            None => match cause_of(status, was_killed) {
-                // Once it has loaded its bundle, what it says of the host is a tenant's word.
-                Cause::Host if self.has_loaded => Cause::Crash,
+            None => match cause_of(ended) {
+                // Once it has introduced itself, what it says of the host is a tenant's word.
+                Cause::Host if self.is_introduced => Cause::Crash,
                 cause => cause,
             },
         };
-        let end = format!("{}; {}", self.end, describe(status));
+        let end = match cause {
+            Cause::Host => format!(
+                "its sandbox cannot be closed on this host, which the command sandbox says more of; {}",
+                describe(ended.status)
+            ),
+            _ => format!("{}; {}", self.end, describe(ended.status)),
+        };
         Ended { pid, end, cause }
     }
 }
 
 /// Why a process ended that was not told to.
-fn cause_of(status: Option<ExitStatus>, was_killed: bool) -> Cause {
+fn cause_of(ProcessEnd { status, was_killed, ran_out_of_memory }: ProcessEnd) -> Cause {
+    let is_host = |code| u8::try_from(code).is_ok_and(|code| EXIT_NOT_SEALED.contains(&code));
     let signal = status.and_then(|status| status.signal()).map(Signal::try_from);
     match (status.and_then(|status| status.code()), signal) {
-        (Some(code), _) if code == i32::from(EXIT_NOT_SEALED) => Cause::Host,
+        (Some(code), _) if is_host(code) => Cause::Host,
         (Some(code), _) if code == i32::from(EXIT_MEMORY_LIMIT) => Cause::Memory,
         (_, Some(Ok(Signal::SIGSYS))) => Cause::ForbiddenCall,
+        (_, Some(Ok(Signal::SIGKILL))) if ran_out_of_memory => Cause::Memory,
         (_, Some(Ok(Signal::SIGKILL))) if !was_killed => Cause::Killed,
         _ => Cause::Crash,
     }

@@ -489,7 +489,12 @@ impl Keeper {
 
     fn add(&mut self, id: TenantId, directory: PathBuf) {
         let metrics = self.app.metrics.tenant(&id);
-        let (tenant, requests) = Tenant::new(id.clone(), self.config.limits(&id), metrics);
+        let (tenant, requests) = Tenant::new(
+            id.clone(),
+            self.config.limits(&id),
+            &self.surroundings.sandboxing,
+            metrics,
+        );
         let tenant = Arc::new(tenant);
         let orders = Arc::new(Orders::new(&self.surroundings));
         let app = Arc::clone(&self.app);

@@ -7,6 +7,7 @@ mod body;
 mod bundles;
 mod config;
 mod connection;
+mod control_groups;
 mod driver;
 mod http;
 mod keeper;
@@ -16,14 +17,17 @@ mod metrics;
 mod process_usage;
 mod ration;
 mod registry;
+mod sandbox;
 mod spawn;
 mod tenant;
+mod users;
 
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use enforcer_protocol::SandboxMode;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
@@ -39,6 +43,7 @@ use http::{App, Server};
 use keeper::Keeper;
 use metrics::Metrics;
 use registry::Registry;
+use sandbox::Sandboxing;
 use spawn::Spawner;
 
 #[doc(hidden)]
@@ -46,6 +51,7 @@ pub use connection::fuzzing;
 
 pub use config::{Config, ConfigErrors, LogConfig, SETTINGS, Setting};
 pub use logging::{LogGuard, init as init_logging};
+pub use sandbox::{LayerReport, SandboxReport};
 pub use spawn::WORKER_SUBCOMMAND;
 
 /// Why the supervisor could not start, or could not go on.
@@ -116,6 +122,18 @@ pub fn run(config: &Config, log: &LogGuard) -> Result<(), SupervisorError> {
     result
 }
 
+/// Says what this host offers for a worker's sandbox, by starting a worker that tries all of it.
+///
+/// # Errors
+/// When that cannot be found out.
+pub fn report_sandbox(config: &Config) -> Result<SandboxReport, SupervisorError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(host("the runtime cannot be started"))?;
+    runtime.block_on(sandbox::report(config)).map_err(host("the sandbox cannot be tried"))
+}
+
 async fn supervise(
     config: &Config,
     log: &LogGuard,
@@ -127,6 +145,7 @@ async fn supervise(
             logging::printable(name)
         );
     }
+    sandbox::protect_supervisor().map_err(host("the supervisor cannot be protected"))?;
     let mut signals = Signals::new()?;
     // First of all, so that a port in use is found before any worker was started.
     let listener = TcpListener::bind(config.listen)
@@ -137,13 +156,24 @@ async fn supervise(
     let mut metrics = Metrics::new();
     metrics.count_dropped_log_lines(log.dropped_lines.clone());
     let metrics = Arc::new(metrics);
-    let spawner = Spawner::new(Handle::current(), Arc::clone(&metrics))
+    let sandboxing = Sandboxing::prepare(&config.sandbox)
+        .map(Arc::new)
+        .map_err(host("workers cannot be sandboxed as configured"))?;
+    if sandboxing.mode == SandboxMode::DebugOff {
+        warn!(
+            "ENFORCER_SANDBOX=debug-off: workers run without a sandbox, and a tenant's code can do what this user can"
+        );
+    }
+    metrics.sandbox_off.set(i64::from(sandboxing.mode == SandboxMode::DebugOff));
+    let spawner = Spawner::new(Handle::current(), Arc::clone(&metrics), Arc::clone(&sandboxing))
         .map_err(host("no thread can be started"))?;
     let stop_workers = CancellationToken::new();
     let large_readers = Arc::new(Semaphore::new(LARGE_READERS));
-    let surroundings = Surroundings { spawner, large_readers, stop: stop_workers.clone() };
+    let mode = sandboxing.mode;
+    let surroundings =
+        Surroundings { spawner, sandboxing, large_readers, stop: stop_workers.clone() };
     let drivers = TaskTracker::new();
-    let app = Arc::new(App { registry: Registry::default(), metrics });
+    let app = Arc::new(App { registry: Registry::default(), metrics, sandbox_mode: mode });
     let keeper = Keeper::new(config.clone(), Arc::clone(&app), surroundings, drivers.clone())
         .map_err(SupervisorError::BundlesDir)?;
     let reload = Arc::clone(&keeper.reload);

@@ -50,6 +50,8 @@ pub(crate) struct Metrics {
     pub(crate) ignored_directories: Counter,
     /// 1 while `BUNDLES_DIR` can be read.
     pub(crate) bundles_dir_readable: Gauge,
+    /// 1 while workers run without a sandbox.
+    pub(crate) sandbox_off: Gauge,
     host_limits: Family<HostLimitLabel, Counter>,
     decisions: Family<DecisionLabels, Counter>,
     errors: Family<ErrorLabels, Counter>,
@@ -234,6 +236,7 @@ impl Metrics {
         let ignored_directories = Counter::default();
         let bundles_dir_readable = Gauge::default();
         bundles_dir_readable.set(1);
+        let sandbox_off = Gauge::default();
         let host_limits = Family::default();
         let decisions = Family::default();
         let errors = Family::default();
@@ -260,6 +263,11 @@ impl Metrics {
             "bundles_dir_readable",
             "Whether BUNDLES_DIR can be read",
             bundles_dir_readable.clone(),
+        );
+        registry.register(
+            "sandbox_off",
+            "Whether workers run without a sandbox",
+            sandbox_off.clone(),
         );
         registry.register(
             "host_limit_reached",
@@ -307,6 +315,7 @@ impl Metrics {
             connections,
             ignored_directories,
             bundles_dir_readable,
+            sandbox_off,
             host_limits,
             decisions,
             errors,

@@ -18,7 +18,12 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 use tokio::time::{sleep, timeout};
 
+use crate::config::TenantLimits;
+use crate::control_groups::Leaf;
 use crate::metrics::{HostLimit, Metrics};
+use crate::sandbox::Sandboxing;
+use crate::tenant::Tenant;
+use crate::users::UserLease;
 
 /// The hidden subcommand that makes this binary a worker.
 pub const WORKER_SUBCOMMAND: &str = "worker";
@@ -52,8 +57,17 @@ pub(crate) struct Spawner {
 
 #[derive(Debug)]
 struct Start {
-    tenant_id: TenantId,
+    order: Order,
     started: oneshot::Sender<io::Result<Process>>,
+}
+
+/// The worker that is wanted.
+#[derive(Clone, Debug)]
+pub(crate) struct Order {
+    pub(crate) tenant_id: TenantId,
+    pub(crate) limits: TenantLimits,
+    /// The user to run as, where users are given out.
+    pub(crate) user: Option<u32>,
 }
 
 impl Spawner {
@@ -61,11 +75,15 @@ impl Spawner {
     ///
     /// # Errors
     /// When no thread can be started.
-    pub(crate) fn new(runtime: Handle, metrics: Arc<Metrics>) -> io::Result<Self> {
+    pub(crate) fn new(
+        runtime: Handle,
+        metrics: Arc<Metrics>,
+        sandboxing: Arc<Sandboxing>,
+    ) -> io::Result<Self> {
         let (starts, waiting) = mpsc::channel(WAITING_STARTS);
         std::thread::Builder::new()
             .name("worker-spawner".to_owned())
-            .spawn(move || spawn_all(&runtime, &metrics, waiting))?;
+            .spawn(move || spawn_all(&runtime, &metrics, &sandboxing, waiting))?;
         Ok(Self { starts })
     }
 
@@ -73,20 +91,30 @@ impl Spawner {
     ///
     /// # Errors
     /// When the host gives no process, socket or memory for it.
-    pub(crate) async fn spawn(&self, tenant_id: &TenantId) -> io::Result<Process> {
+    pub(crate) async fn spawn(&self, tenant: &Tenant) -> io::Result<Process> {
         let gone = || io::Error::other("the spawning thread is gone");
         let (started, process) = oneshot::channel();
-        let start = Start { tenant_id: tenant_id.clone(), started };
+        let order = Order {
+            tenant_id: tenant.id.clone(),
+            limits: tenant.limits,
+            user: tenant.user.as_ref().map(UserLease::id),
+        };
+        let start = Start { order, started };
         self.starts.send(start).await.map_err(|_| gone())?;
         process.await.unwrap_or_else(|_| Err(gone()))
     }
 }
 
-fn spawn_all(runtime: &Handle, metrics: &Metrics, mut waiting: mpsc::Receiver<Start>) {
+fn spawn_all(
+    runtime: &Handle,
+    metrics: &Metrics,
+    sandboxing: &Sandboxing,
+    mut waiting: mpsc::Receiver<Start>,
+) {
     // The runtime is what reaps the processes and polls their sockets.
     let _entered = runtime.enter();
     let mut bucket = Bucket::new(Instant::now());
-    while let Some(Start { tenant_id, started }) = waiting.blocking_recv() {
+    while let Some(Start { order, started }) = waiting.blocking_recv() {
         if started.is_closed() {
             continue;
         }
@@ -95,7 +123,7 @@ fn spawn_all(runtime: &Handle, metrics: &Metrics, mut waiting: mpsc::Receiver<St
             std::thread::sleep(pause);
         }
         // Whoever asked may have gone; the process is then killed by being dropped.
-        let _ = started.send(spawn(&tenant_id));
+        let _ = started.send(spawn(sandboxing, &order));
     }
 }
 
@@ -120,24 +148,54 @@ impl Bucket {
     }
 }
 
-fn spawn(tenant_id: &TenantId) -> io::Result<Process> {
+/// Starts a worker process. It has to be called in the runtime, and by a thread that lives as long
+/// as the worker may.
+///
+/// # Errors
+/// When the host gives no process, socket, user or control group for it.
+pub(crate) fn spawn(sandboxing: &Sandboxing, order: &Order) -> io::Result<Process> {
+    let Order { tenant_id, limits, user } = order;
     let (ours, theirs) = StdUnixStream::pair()?;
     ours.set_nonblocking(true)?;
     let socket = UnixStream::from_std(ours)?;
+    // The directory that becomes its root goes where its output would, which it has none of.
+    let nothing = match &sandboxing.nothing {
+        Some(nothing) => Stdio::from(nothing.try_clone()?),
+        None => Stdio::null(),
+    };
+    let mut arguments = vec![
+        WORKER_SUBCOMMAND.to_owned(),
+        // For whoever looks at the process list.
+        tenant_id.to_string(),
+        format!("--sandbox={}", sandboxing.mode.name()),
+        format!("--memory-limit={}", limits.memory),
+    ];
+    if sandboxing.users.is_some() {
+        let user = user.ok_or_else(|| {
+            io::Error::other("no user is left for it; widen ENFORCER_WORKER_USERS")
+        })?;
+        arguments.push(format!("--user={user}"));
+    }
     // Only what std can pass to posix_spawn: with more it forks, which takes longer the more
-    // memory the supervisor has. The tenant id is there for whoever looks at the process list.
+    // memory the supervisor has.
     let mut child = Command::new(OWN_BINARY)
         .arg0("edge-policy-enforcer")
-        .args([WORKER_SUBCOMMAND, tenant_id.as_str()])
+        .args(arguments)
         .env_clear()
         .stdin(Stdio::from(OwnedFd::from(theirs)))
-        .stdout(Stdio::null())
+        .stdout(nothing)
         .stderr(Stdio::piped())
         .kill_on_drop(true)
         .spawn()?;
     let pid = child.id().ok_or_else(|| io::Error::other("the worker ended at once"))?;
     let stderr = child.stderr.take();
-    Ok(Process { child, pid, socket, stderr })
+    // It gets nothing of its tenant's before the supervisor has heard of it, so it is never asked
+    // for anything outside of its group. Where that fails, dropping the child kills it.
+    let leaf = match &sandboxing.groups {
+        Some(groups) => Some(groups.confine(tenant_id, limits, pid)?),
+        None => None,
+    };
+    Ok(Process { child, pid, leaf, socket, stderr })
 }
 
 /// A worker process and our end of its socket. Dropping it kills the process.
@@ -145,14 +203,21 @@ fn spawn(tenant_id: &TenantId) -> io::Result<Process> {
 pub(crate) struct Process {
     child: Child,
     pub(crate) pid: u32,
+    leaf: Option<Leaf>,
     pub(crate) socket: UnixStream,
     pub(crate) stderr: Option<ChildStderr>,
 }
 
 impl Process {
+    /// Whether it is in a control group of its own.
+    pub(crate) const fn is_confined(&self) -> bool {
+        self.leaf.is_some()
+    }
+
     /// The process without its socket and its standard error.
     pub(crate) fn into_parts(self) -> (ProcessHandle, UnixStream, Option<ChildStderr>) {
-        let handle = ProcessHandle { child: self.child, pid: self.pid, reader: Reader(None) };
+        let Self { child, pid, leaf, .. } = self;
+        let handle = ProcessHandle { child, pid, leaf, reader: Reader(None) };
         (handle, self.socket, self.stderr)
     }
 }
@@ -162,6 +227,8 @@ impl Process {
 pub(crate) struct ProcessHandle {
     child: Child,
     pub(crate) pid: u32,
+    /// Removed once the process is gone, which it has to be.
+    leaf: Option<Leaf>,
     reader: Reader,
 }
 
@@ -184,10 +251,11 @@ impl ProcessHandle {
         self.reader = Reader(Some(reader));
     }
 
-    /// Gives the process `grace` to end by itself, then kills it. Returns how it ended, where that
-    /// could be learnt, and whether it was killed.
-    pub(crate) async fn end(mut self, grace: Duration) -> (Option<ExitStatus>, bool) {
-        let ended = self.see_it_end(grace).await;
+    /// Gives the process `grace` to end by itself, then kills it. Returns how it ended.
+    pub(crate) async fn end(mut self, grace: Duration) -> ProcessEnd {
+        let (status, was_killed) = self.see_it_end(grace).await;
+        let ran_out_of_memory = self.leaf.as_ref().is_some_and(Leaf::ran_out_of_memory);
+        let ended = ProcessEnd { status, was_killed, ran_out_of_memory };
         let reader = self.reader;
         tokio::spawn(async move {
             sleep(LAST_WORDS).await;
@@ -205,6 +273,17 @@ impl ProcessHandle {
         let status = timeout(KILL_WAIT, self.child.wait()).await;
         (status.ok().and_then(Result::ok), true)
     }
+}
+
+/// How a process ended.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ProcessEnd {
+    /// `None` where that could not be learnt.
+    pub(crate) status: Option<ExitStatus>,
+    /// Whether we killed it.
+    pub(crate) was_killed: bool,
+    /// Whether the kernel killed it, for want of memory within its control group.
+    pub(crate) ran_out_of_memory: bool,
 }
 
 #[cfg(test)]

@@ -19,6 +19,8 @@ use crate::connection::Introduction;
 use crate::lifecycle::{Cause, Stance};
 use crate::metrics::{TenantLimit, TenantMetrics};
 use crate::ration::Ration;
+use crate::sandbox::Sandboxing;
+use crate::users::{UserLease, Users};
 
 /// Request bodies that one tenant may have in memory, in largest bodies: what it holds is bounded
 /// whatever the number of its requests.
@@ -47,6 +49,8 @@ const DEATHS_OF_AN_INPUT: u32 = 2;
 pub(crate) struct Tenant {
     pub(crate) id: TenantId,
     pub(crate) limits: TenantLimits,
+    /// The user that its workers run as, where users are given out and one was left.
+    pub(crate) user: Option<UserLease>,
     pub(crate) metrics: TenantMetrics,
     pub(crate) lethal: LethalInputs,
     stance: AtomicStance,
@@ -216,6 +220,9 @@ pub(crate) struct Status {
     pub(crate) serving_since: Option<Instant>,
     pub(crate) revision: Option<Revision>,
     pub(crate) version: Option<String>,
+    /// Whether the sandbox is on.
+    pub(crate) sandbox_mode: &'static str,
+    /// The layers of the sandbox that the worker is in.
     pub(crate) sandbox: Vec<SandboxLayer>,
     /// Workers that ended unasked, or did not come up.
     pub(crate) restarts: u64,
@@ -242,6 +249,7 @@ impl Tenant {
     pub(crate) fn new(
         id: TenantId,
         limits: TenantLimits,
+        sandboxing: &Sandboxing,
         metrics: TenantMetrics,
     ) -> (Self, mpsc::Receiver<Request>) {
         let status = Status {
@@ -256,6 +264,7 @@ impl Tenant {
             serving_since: None,
             revision: None,
             version: None,
+            sandbox_mode: sandboxing.mode.name(),
             sandbox: Vec::new(),
             restarts: 0,
             restarts_by_cause: BTreeMap::new(),
@@ -266,6 +275,7 @@ impl Tenant {
         let tenant = Self {
             id,
             limits,
+            user: sandboxing.users.as_ref().and_then(Users::lease),
             metrics,
             lethal: LethalInputs::default(),
             stance: AtomicStance(AtomicU8::new(AtomicStance::OPEN)),
@@ -441,6 +451,7 @@ pub(crate) mod tests {
     use super::*;
     use crate::config::Config;
     use crate::metrics::Metrics;
+    use enforcer_protocol::SandboxMode;
 
     /// A tenant with the default limits, and the requests to it.
     pub(crate) fn tenant() -> (Arc<Tenant>, mpsc::Receiver<Request>) {
@@ -448,7 +459,14 @@ pub(crate) mod tests {
         let id: TenantId = "a".parse().unwrap();
         let limits = Config::parse(|_| None, [bundles_dir]).unwrap().limits(&id);
         let metrics = Metrics::new().tenant(&id);
-        let (tenant, requests) = Tenant::new(id, limits, metrics);
+        let sandboxing = Sandboxing {
+            mode: SandboxMode::Strict,
+            nothing: None,
+            users: None,
+            groups: None,
+            missing: Vec::new(),
+        };
+        let (tenant, requests) = Tenant::new(id, limits, &sandboxing, metrics);
         (Arc::new(tenant), requests)
     }
 

@@ -13,6 +13,8 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 
+use enforcer_protocol::SandboxMode;
+
 use crate::body;
 use crate::metrics::Metrics;
 use crate::registry::Registry;
@@ -27,6 +29,7 @@ pub(crate) use server::Server;
 pub(crate) struct App {
     pub(crate) registry: Registry,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) sandbox_mode: SandboxMode,
 }
 
 type SharedApp = State<Arc<App>>;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
+use enforcer_protocol::SandboxMode;
 use serde::Serialize;
 use tokio::task::spawn_blocking;
 
@@ -15,8 +16,12 @@ use crate::metrics;
 use crate::process_usage::{Usage, usage};
 use crate::tenant::Status;
 
+/// OPA's is empty. Ours says one thing, and only where it is to be put right.
 #[derive(Debug, Serialize)]
-struct Empty {}
+struct HealthBody {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sandbox: Option<&'static str>,
+}
 
 /// OPA wraps what its API returns in `result`.
 #[derive(Debug, Serialize)]
@@ -46,7 +51,9 @@ pub(crate) fn health(app: &App, query: Option<&str>) -> Result<Response, ApiErro
             return Err(ApiError::UnreadyTenants { unready, registered });
         }
     }
-    Ok(json(StatusCode::OK, &Empty {}))
+    let is_off = app.sandbox_mode == SandboxMode::DebugOff;
+    let sandbox = is_off.then(|| app.sandbox_mode.name());
+    Ok(json(StatusCode::OK, &HealthBody { sandbox }))
 }
 
 /// OPA takes a parameter without a value for true; parameters that it does not know, it ignores.

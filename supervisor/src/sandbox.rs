@@ -1,0 +1,210 @@
+//! The supervisor's part of the workers' sandbox: what a worker cannot give itself.
+
+use std::fmt;
+use std::fs::{self, Permissions};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use caps::CapSet;
+use enforcer_protocol::{FromWorker, MissingLayer, PROTOCOL_VERSION, SandboxLayer, SandboxMode};
+use nix::fcntl::{OFlag, open};
+use nix::sys::prctl;
+use nix::sys::stat::Mode;
+use nix::unistd::mkdtemp;
+use serde::Serialize;
+use tokio::time::timeout;
+
+use crate::config::{Config, SandboxConfig, WorkerUsers};
+use crate::connection::Connection;
+use crate::control_groups::ControlGroups;
+use crate::spawn::{Order, spawn};
+use crate::users::Users;
+
+/// How long a worker that is to say which layers it got may take for it.
+const REPORT_TIME: Duration = Duration::from_secs(10);
+
+/// The tenant of a worker that is to say which layers it got. No bundle is ever sent to it.
+const NOBODY: &str = "sandbox-report";
+
+/// How workers are sandboxed, the same for all of them.
+#[derive(Debug)]
+pub(crate) struct Sandboxing {
+    pub(crate) mode: SandboxMode,
+    /// A directory that was removed: there is nothing in it, and nothing can be put there.
+    pub(crate) nothing: Option<OwnedFd>,
+    /// Where the supervisor may become another user.
+    pub(crate) users: Option<Users>,
+    /// Where control groups were delegated to it.
+    pub(crate) groups: Option<ControlGroups>,
+    /// Why what is `None` above is.
+    pub(crate) missing: Vec<MissingLayer>,
+}
+
+impl Sandboxing {
+    /// Prepares what the host allows.
+    ///
+    /// # Errors
+    /// When the configuration asks for what the host does not allow.
+    pub(crate) fn prepare(config: &SandboxConfig) -> io::Result<Self> {
+        let mut missing = Vec::new();
+        let mut kept = |layer, reason: String| missing.push(MissingLayer { layer, reason });
+        if config.mode == SandboxMode::DebugOff {
+            kept(SandboxLayer::ControlGroup, "the sandbox is switched off".to_owned());
+            return Ok(Self {
+                mode: config.mode,
+                nothing: None,
+                users: None,
+                groups: None,
+                missing,
+            });
+        }
+        let nothing = nothing()
+            .map_err(|error| kept(SandboxLayer::EmptyRoot, format!("no empty directory: {error}")))
+            .ok();
+        let users = match &config.users {
+            WorkerUsers::None => {
+                let reason = "it is switched off by ENFORCER_WORKER_USERS";
+                kept(SandboxLayer::TenantUser, reason.to_owned());
+                None
+            }
+            WorkerUsers::Auto(range) => Users::new(range.clone())
+                .map_err(|reason| kept(SandboxLayer::TenantUser, reason))
+                .ok(),
+            WorkerUsers::Range(range) => Some(Users::new(range.clone()).map_err(io::Error::other)?),
+        };
+        let groups = if config.control_groups {
+            ControlGroups::take_over()
+                .map_err(|reason| kept(SandboxLayer::ControlGroup, reason))
+                .ok()
+        } else {
+            let reason = "it is switched off by ENFORCER_CONTROL_GROUPS";
+            kept(SandboxLayer::ControlGroup, reason.to_owned());
+            None
+        };
+        Ok(Self { mode: config.mode, nothing, users, groups, missing })
+    }
+}
+
+/// Makes a directory and removes it; what is left can be made a process's root.
+fn nothing() -> io::Result<OwnedFd> {
+    let template: PathBuf = std::env::temp_dir().join("edge-policy-enforcer-XXXXXX");
+    let path = mkdtemp(&template)?;
+    // Whoever the worker runs as has to get into it.
+    let directory = fs::set_permissions(&path, Permissions::from_mode(0o555)).and_then(|()| {
+        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        Ok(open(&path, flags, Mode::empty())?)
+    });
+    fs::remove_dir(&path)?;
+    directory
+}
+
+/// Keeps others from looking into the supervisor, and workers from inheriting a privilege.
+///
+/// # Errors
+/// When the kernel refuses, which it does not.
+pub(crate) fn protect_supervisor() -> io::Result<()> {
+    prctl::set_dumpable(false)?;
+    caps::clear(None, CapSet::Ambient).map_err(io::Error::other)
+}
+
+/// What this host offers for a worker's sandbox, layer by layer.
+#[derive(Debug, Serialize)]
+pub struct SandboxReport {
+    /// Whether a worker may serve here: every layer that it has to have is in force.
+    pub is_strict: bool,
+    /// Every layer there is.
+    pub layers: Vec<LayerReport>,
+}
+
+/// One layer of the sandbox on this host.
+#[derive(Debug, Serialize)]
+pub struct LayerReport {
+    /// Which.
+    pub layer: SandboxLayer,
+    /// Whether no worker serves without it.
+    pub is_mandatory: bool,
+    /// Whether it was put in force.
+    pub is_in_force: bool,
+    /// Why not, where it was not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+impl SandboxReport {
+    fn new(in_force: &[SandboxLayer], missing: &[MissingLayer]) -> Self {
+        let lacking = SandboxLayer::lacking_in(in_force);
+        let layers = SandboxLayer::ALL.iter().map(|layer| {
+            let is_in_force = in_force.contains(layer);
+            // The first word on it is the supervisor's, who knows better.
+            let reason = missing.iter().find(|missing| missing.layer == *layer);
+            LayerReport {
+                layer: *layer,
+                is_mandatory: layer.is_mandatory() || lacking.contains(layer),
+                is_in_force,
+                reason: reason.filter(|_| !is_in_force).map(|missing| missing.reason.clone()),
+            }
+        });
+        Self { is_strict: lacking.is_empty(), layers: layers.collect() }
+    }
+}
+
+/// Starts a worker that closes its sandbox, says which layers it got, and ends.
+///
+/// # Errors
+/// When the host starts no process, or it does not say what it got.
+pub(crate) async fn report(config: &Config) -> io::Result<SandboxReport> {
+    let sandbox = SandboxConfig { mode: SandboxMode::Report, ..config.sandbox.clone() };
+    let sandboxing = Sandboxing::prepare(&sandbox)?;
+    let tenant_id = NOBODY.parse().map_err(io::Error::other)?;
+    let limits = config.limits(&tenant_id);
+    let lease = sandboxing.users.as_ref().and_then(Users::lease);
+    let user = lease.as_ref().map(crate::users::UserLease::id);
+    let process = spawn(&sandboxing, &Order { tenant_id, limits, user })?;
+    let is_confined = process.is_confined();
+    let (process, socket, mut stderr) = process.into_parts();
+    let hello = timeout(REPORT_TIME, Connection::new(socket).next_frame()).await;
+    let _ = process.end(Duration::from_millis(500)).await;
+    match hello {
+        Ok(Ok(FromWorker::Hello { version: PROTOCOL_VERSION, mut layers, missing })) => {
+            if is_confined {
+                layers.push(SandboxLayer::ControlGroup);
+            }
+            let missing: Vec<_> = sandboxing.missing.into_iter().chain(missing).collect();
+            Ok(SandboxReport::new(&layers, &missing))
+        }
+        _ => {
+            let mut words = Vec::new();
+            if let Some(stderr) = &mut stderr {
+                let read = tokio::io::AsyncReadExt::read_buf(stderr, &mut words);
+                let _ = timeout(Duration::from_millis(500), read).await;
+            }
+            let words = crate::logging::printable(&String::from_utf8_lossy(&words)).to_string();
+            Err(io::Error::other(format!("the worker did not say which layers it got: {words}")))
+        }
+    }
+}
+
+impl SandboxReport {
+    /// The report for machines.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        serde_json::to_string_pretty(self).unwrap_or_default()
+    }
+}
+
+impl fmt::Display for SandboxReport {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(formatter, "{:<22} {:<10} {:<9} why not", "layer", "needed", "in force")?;
+        for LayerReport { layer, is_mandatory, is_in_force, reason } in &self.layers {
+            let needed = if *is_mandatory { "always" } else { "if it can" };
+            let in_force = if *is_in_force { "yes" } else { "no" };
+            let reason = reason.as_deref().unwrap_or_default();
+            let line = format!("{:<22} {needed:<10} {in_force:<9} {reason}", layer.name());
+            writeln!(formatter, "{}", line.trim_end())?;
+        }
+        Ok(())
+    }
+}

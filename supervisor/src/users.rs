@@ -1,0 +1,127 @@
+//! A user for every tenant, where the supervisor may become another.
+//!
+//! What a tenant's worker has, no other tenant's may touch: the kernel keeps users apart by itself,
+//! for signals, for tracing and for whatever is thought of next.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::ops::RangeInclusive;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use caps::{CapSet, Capability};
+use nix::unistd::geteuid;
+
+/// What it takes to become another user, and to end one's own worker afterwards.
+const NEEDED: [Capability; 3] =
+    [Capability::CAP_SETUID, Capability::CAP_SETGID, Capability::CAP_KILL];
+
+/// The users that workers run as. Each is also the id of a group.
+#[derive(Clone, Debug)]
+pub(crate) struct Users {
+    range: RangeInclusive<u32>,
+    taken: Arc<Mutex<BTreeSet<u32>>>,
+}
+
+/// A user that is one tenant's, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct UserLease {
+    user: u32,
+    taken: Arc<Mutex<BTreeSet<u32>>>,
+}
+
+impl Users {
+    /// The users of `range`, where this process may become each of them.
+    ///
+    /// # Errors
+    /// Why it may not, in words for an operator.
+    pub(crate) fn new(range: RangeInclusive<u32>) -> Result<Self, String> {
+        if !geteuid().is_root() {
+            return Err("the supervisor does not run as root".to_owned());
+        }
+        for capability in NEEDED {
+            if !matches!(caps::has_cap(None, CapSet::Effective, capability), Ok(true)) {
+                return Err(format!("the supervisor lacks {capability}"));
+            }
+        }
+        for map in ["/proc/self/uid_map", "/proc/self/gid_map"] {
+            if !fs::read_to_string(map).is_ok_and(|text| covers(&text, &range)) {
+                return Err(format!(
+                    "{} does not hold the ids {} to {}",
+                    Path::new(map).display(),
+                    range.start(),
+                    range.end()
+                ));
+            }
+        }
+        Ok(Self::of(range))
+    }
+
+    fn of(range: RangeInclusive<u32>) -> Self {
+        Self { range, taken: Arc::default() }
+    }
+
+    /// A user that nobody else has; `None` when there is none left.
+    pub(crate) fn lease(&self) -> Option<UserLease> {
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        // The first after the latest, or the first that is free: a user that was given back has
+        // processes of its last tenant for a moment, so it is not the first to be given again.
+        let after_latest = taken.last().and_then(|latest| latest.checked_add(1));
+        let user = after_latest
+            .filter(|user| self.range.contains(user))
+            .or_else(|| self.range.clone().find(|user| !taken.contains(user)))?;
+        taken.insert(user);
+        Some(UserLease { user, taken: Arc::clone(&self.taken) })
+    }
+}
+
+impl UserLease {
+    /// The user's id, and its group's.
+    pub(crate) const fn id(&self) -> u32 {
+        self.user
+    }
+}
+
+impl Drop for UserLease {
+    fn drop(&mut self) {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.user);
+    }
+}
+
+/// Whether a map of ids (`user_namespaces(7)`) has one line that holds all of `range`.
+fn covers(map: &str, range: &RangeInclusive<u32>) -> bool {
+    map.lines().any(|line| {
+        let mut fields = line.split_ascii_whitespace().map(str::parse::<u64>);
+        let (Some(Ok(first)), Some(Ok(_)), Some(Ok(count))) =
+            (fields.next(), fields.next(), fields.next())
+        else {
+            return false;
+        };
+        first <= u64::from(*range.start()) && u64::from(*range.end()) < first.saturating_add(count)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_tenants_have_the_same_user() {
+        let users = Users::of(10..=12);
+        let mut leases: Vec<_> = (0..3).map(|_| users.lease().unwrap()).collect();
+        assert_eq!(leases.iter().map(UserLease::id).collect::<Vec<_>>(), [10, 11, 12]);
+        assert!(users.lease().is_none());
+        drop(leases.remove(1));
+        assert_eq!(users.lease().unwrap().id(), 11);
+    }
+
+    #[test]
+    fn a_range_has_to_be_in_one_line_of_the_map() {
+        let map = "         0       1000          1\n         1     100000      65536\n";
+        assert!(covers(map, &(1..=65_536)));
+        assert!(!covers(map, &(0..=1)));
+        assert!(!covers(map, &(1..=65_537)));
+        assert!(covers("0 0 4294967295\n", &(1_879_048_192..=1_879_113_727)));
+        assert!(!covers("", &(1..=1)) && !covers("0 x 5", &(1..=1)));
+    }
+}
