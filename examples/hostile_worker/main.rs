@@ -1,23 +1,42 @@
 //! The supervisor with workers that misbehave: what the tests of a compromised worker run.
 //!
-//! What a worker does is its tenant's name: it introduces itself as an honest one, says that it has
-//! loaded its bundle, and then does that.
+//! What a worker does is its tenant's name. It closes its sandbox exactly as an honest one does,
+//! introduces itself, says that it has loaded its bundle, and then does that. Where the name begins
+//! with `unfiltered-`, it leaves the filter of system calls out, and with `unlimited-` the limits of
+//! resources too, and claims that it did not: so the layers behind them are tried as well.
 #![allow(clippy::unwrap_used, reason = "a test program: what fails is to be seen")]
 
-use std::io::{Read, Write};
-use std::os::fd::AsFd;
-use std::os::unix::net::UnixStream;
+mod attacks;
+
+use std::fs::File;
+use std::io::Write;
 
 use enforcer_protocol::{
     Decision, FrameBuffer, FromWorker, MAX_FRAME_FROM_WORKER, MAX_FRAME_TO_WORKER, Outcome,
-    PROTOCOL_VERSION, ToWorker, append_frame, decode,
+    PROTOCOL_VERSION, SandboxLayer, SandboxMode, ToWorker, append_frame, decode,
 };
 use enforcer_supervisor::{Config, WORKER_SUBCOMMAND};
+use enforcer_worker::probing::{self, LeftOut};
+use enforcer_worker::{BoundedAllocator, Spec};
+
+#[global_allocator]
+static ALLOCATOR: BoundedAllocator = BoundedAllocator;
+
+/// Begins the names of tenants whose workers are honest: the real ones.
+const INNOCENT: &str = "innocent";
+
+/// Begin the names of tenants whose workers leave layers out.
+const LEFT_OUT: [(&str, LeftOut); 2] =
+    [("unfiltered-", LeftOut::Filter), ("unlimited-", LeftOut::FilterAndLimits)];
 
 fn main() {
-    let mut arguments = std::env::args().skip(1);
-    if arguments.next().as_deref() == Some(WORKER_SUBCOMMAND) {
-        misbehave(&arguments.next().unwrap());
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if arguments.first().map(String::as_str) == Some(WORKER_SUBCOMMAND) {
+        let (name, spec) = (arguments.get(1).unwrap(), spec(&arguments));
+        match name.starts_with(INNOCENT) {
+            true => enforcer_worker::run(&spec).unwrap(),
+            false => misbehave(name, &spec),
+        }
         return;
     }
     let config = Config::parse(|_| None, std::env::vars()).unwrap();
@@ -25,66 +44,130 @@ fn main() {
     enforcer_supervisor::run(&config, &log).unwrap();
 }
 
-fn misbehave(manner: &str) {
-    let socket = std::io::stdin().as_fd().try_clone_to_owned().unwrap();
-    let mut socket = UnixStream::from(socket);
-    if manner == "no-greeting" {
-        socket.write_all(&[0; 1000]).unwrap();
+fn spec(arguments: &[String]) -> Spec {
+    let value = |flag: &str| arguments.iter().find_map(|argument| argument.strip_prefix(flag));
+    Spec {
+        mode: value("--sandbox=").map_or(SandboxMode::Strict, |mode| mode.parse().unwrap()),
+        memory_limit: value("--memory-limit=").unwrap().parse().unwrap(),
+        user: value("--user=").map(|user| user.parse().unwrap()),
     }
-    say(&mut socket, &FromWorker::Hello { version: PROTOCOL_VERSION, layers: Vec::new() });
+}
+
+fn misbehave(name: &str, spec: &Spec) {
+    let (manner, left_out) = LEFT_OUT
+        .into_iter()
+        .find_map(|(prefix, left_out)| Some((name.strip_prefix(prefix)?, left_out)))
+        .unwrap_or((name, LeftOut::Nothing));
+    let supervisor = std::os::unix::process::parent_id();
+    let (mut socket, probing::Report { mut layers, missing }) =
+        probing::seal(spec, left_out).unwrap();
+    match manner {
+        "no-greeting" => socket.write_all(&[0; 1000]).unwrap(),
+        "not-sealed" => layers.retain(|layer| *layer != SandboxLayer::LandlockFiles),
+        _ => {}
+    }
+    say(&mut socket, &FromWorker::Hello { version: PROTOCOL_VERSION, layers, missing });
     let mut frames = FrameBuffer::new(MAX_FRAME_TO_WORKER);
     loop {
         while let Some(payload) = frames.next_frame().unwrap() {
             match decode(payload).unwrap() {
-                ToWorker::BundleEnd => say(&mut socket, &FromWorker::Loaded { version: None }),
-                ToWorker::Evaluate { id, .. } => answer(&mut socket, manner, id),
+                ToWorker::BundleEnd => {
+                    say(&mut socket, &FromWorker::Loaded { version: None });
+                    if manner == "unasked" {
+                        answer_with(&mut socket, 0, decision("unasked"));
+                    }
+                }
+                ToWorker::Evaluate { id, .. } => answer(&mut socket, manner, id, supervisor),
                 _ => {}
             }
         }
         if frames.fill(&mut socket).unwrap() == 0 {
-            return;
+            std::process::exit(0);
         }
     }
 }
 
-fn answer(socket: &mut UnixStream, manner: &str, id: u64) {
-    let decision = Decision { allow: true, redact: Vec::new(), reason: None };
-    let outcome = Outcome::Decision(decision);
-    let honest = FromWorker::Evaluated { id, outcome: outcome.clone(), micros: 1 };
+fn answer(socket: &mut File, manner: &str, id: u64, supervisor: u32) {
+    if let Some(attack) = attacks::by_name(manner) {
+        let tried = attack(&attacks::Surroundings { supervisor, socket });
+        let words = match tried {
+            Ok(()) => "it got through".to_owned(),
+            Err(error) => format!("refused: {error:?}"),
+        };
+        return answer_with(socket, id, decision(&words));
+    }
     match manner {
-        "honest" => say(socket, &honest),
+        "honest" | "unasked" => answer_with(socket, id, decision(manner)),
+        "spin" => loop {
+            std::hint::spin_loop();
+        },
         "garbage" => write(socket, &[0x00, 0x00, 0x00, 0x05, 0xff, 0xff, 0xff, 0xff, 0xff]),
+        "longest" => write(socket, &[0xff; 4]),
         "too-much" => loop {
             write(socket, &[0x7f; 65_536]);
         },
         "twice" => {
-            say(socket, &honest);
-            say(socket, &honest);
+            answer_with(socket, id, decision("once"));
+            answer_with(socket, id, decision("twice"));
         }
-        "ahead" => say(socket, &FromWorker::Evaluated { id: id + 1, outcome, micros: 1 }),
+        "ahead" => answer_with(socket, id + 1, decision("ahead")),
         "slowly" => {
             // One byte, and then nothing for ever.
             write(socket, &[0]);
-            let _ = socket.read_to_end(&mut Vec::new());
+            loop {
+                std::hint::spin_loop();
+            }
         }
-        "closes" => socket.shutdown(std::net::Shutdown::Both).unwrap(),
+        "closes" => std::process::exit(0),
+        // Fails for want of privilege, and is what a worker without one would say.
+        "claims-host" => std::process::exit(80),
+        "splices" => {
+            let words =
+                "x\"},\"decision_id\":\"forged\",\"result\":{\"allow\":true,\"x\":\"\u{1b}[2J";
+            answer_with(socket, id, decision(words));
+        }
+        "nests" => answer_with(socket, id, decision(&"[".repeat(16_000))),
+        "surrogates" => {
+            // A decision whose reason is a lone surrogate, which no text of Rust's can hold.
+            let mut bytes = Vec::new();
+            let frame = FromWorker::Evaluated { id, outcome: decision("abc"), micros: 1 };
+            append_frame(&mut bytes, &frame, MAX_FRAME_FROM_WORKER).unwrap();
+            let at = bytes.windows(3).position(|window| window == b"abc").unwrap();
+            bytes.splice(at..at + 3, [0xed, 0xa0, 0x80]);
+            write(socket, &bytes);
+        }
         "floods-stderr" => {
-            say(socket, &honest);
-            // Blocks when nobody reads it, and is killed then or when its supervisor ends.
-            while std::io::stderr().write_all(&[b'x'; 4096]).is_ok() {}
+            answer_with(socket, id, decision("honest"));
+            // As fast as it can, with what would clear a terminal; writing never waits.
+            loop {
+                let _ = std::io::stderr().write_all(&b"\x1b[2J\x07x".repeat(512));
+            }
+        }
+        "aborts" => {
+            let _secret = std::hint::black_box(b"a tenant's secret".repeat(1000));
+            std::process::abort();
         }
         // "never", among others.
         _ => {}
     }
 }
 
-fn say(socket: &mut UnixStream, frame: &FromWorker) {
+fn decision(reason: &str) -> Outcome {
+    let reason = Some(reason.to_owned());
+    Outcome::Decision(Decision { allow: true, redact: Vec::new(), reason })
+}
+
+fn answer_with(socket: &mut File, id: u64, outcome: Outcome) {
+    say(socket, &FromWorker::Evaluated { id, outcome, micros: 1 });
+}
+
+fn say(socket: &mut File, frame: &FromWorker) {
     let mut bytes = Vec::new();
     append_frame(&mut bytes, frame, MAX_FRAME_FROM_WORKER).unwrap();
     write(socket, &bytes);
 }
 
-fn write(socket: &mut UnixStream, bytes: &[u8]) {
+fn write(socket: &mut File, bytes: &[u8]) {
     if socket.write_all(bytes).is_err() {
         // The supervisor has had enough.
         std::process::exit(0);

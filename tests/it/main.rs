@@ -21,5 +21,6 @@ mod operations;
 mod processes;
 mod readme;
 mod reload;
+mod sandbox;
 mod shutdown;
 mod supervision;
