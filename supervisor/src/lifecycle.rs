@@ -161,6 +161,9 @@ struct Serving {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Untried {
     revision: Revision,
+    /// Whether a worker was started for it, and did not come up.
+    is_begun: bool,
+    /// How often that was the bundle's own fault.
     failures: u32,
 }
 
@@ -179,6 +182,8 @@ pub(crate) struct State {
     refused: Option<Revision>,
     /// Failures one after another.
     failures: u32,
+    /// Workers one after another that did not come up, which the tenant has to answer for.
+    failed_starts: u32,
     /// When workers died, at most [`TOO_MANY_DEATHS`] of them.
     deaths: Vec<Duration>,
     quarantines: u32,
@@ -258,6 +263,7 @@ pub(crate) fn begin(is_lazy: bool) -> (State, Vec<Action>) {
         untried: None,
         refused: None,
         failures: 0,
+        failed_starts: 0,
         deaths: Vec::new(),
         quarantines: 0,
         on_probation: false,
@@ -361,24 +367,25 @@ impl State {
             }
             Event::Failed(worker, cause) => {
                 if let Some(revision) = self.starting(worker) {
+                    let failure = u32::from(cause.is_the_tenant_s());
+                    self.failed_starts = self.failed_starts.saturating_add(failure);
                     if let Some(untried) = &mut self.untried
                         && untried.revision == revision
-                        && cause.is_the_tenant_s()
                     {
-                        untried.failures = untried.failures.saturating_add(1);
+                        untried.is_begun = true;
+                        untried.failures = untried.failures.saturating_add(failure);
                     }
                     self.failed(now, cause, Some(revision), actions);
                 }
             }
             Event::Ended(worker, cause) => self.ended(now, worker, cause, actions),
             Event::Idle(worker) => {
-                if self.serves(worker) {
-                    self.serving = None;
+                if let Some(serving) = self.serving.take_if(|serving| serving.worker == worker) {
+                    self.pardon_who_was_stable(now, serving);
                     if matches!(self.phase, Phase::Steady | Phase::Backoff { .. }) {
                         self.phase = Phase::Asleep;
                         // It is read again when it is needed.
                         self.untried = None;
-                        self.pardon();
                     }
                 } else {
                     // Another took its place while it ended.
@@ -405,7 +412,7 @@ impl State {
                 self.refused = None;
                 self.pardon();
                 if let Some(untried) = &mut self.untried {
-                    untried.failures = 0;
+                    (untried.is_begun, untried.failures) = (false, 0);
                 }
                 if matches!(self.phase, Phase::Backoff { .. } | Phase::Quarantined { .. }) {
                     self.start(actions);
@@ -428,7 +435,7 @@ impl State {
             // Whatever came in between is no longer there.
             self.untried = None;
         } else if self.untried.is_none_or(|untried| untried.revision != revision) {
-            self.untried = Some(Untried { revision, failures: 0 });
+            self.untried = Some(Untried { revision, is_begun: false, failures: 0 });
             self.pardon();
             return match self.phase {
                 // One after the other, or a bundle that changes all the time would never be loaded.
@@ -461,6 +468,7 @@ impl State {
         };
         self.forget(revision);
         self.good = Some(revision);
+        self.failed_starts = 0;
         if let Some(before) = self.serving.replace(Serving { worker, since: now }) {
             // Workers are started beside one that serves only while none drains.
             self.draining = Some(before.worker);
@@ -479,13 +487,27 @@ impl State {
             return;
         };
         self.serving = None;
+        self.pardon_who_was_stable(now, serving);
+        match self.phase {
+            Phase::Starting { worker, revision } => {
+                self.remember_death(now, cause);
+                let is_first = self.failures == 0 && self.deaths.len() <= 1;
+                if is_first && !self.is_good(revision) && !cause.is_sign_of_compromise() {
+                    // What is known to load serves sooner than what comes up may ever. It is tried
+                    // again beside it.
+                    actions.push(Action::Discard(worker));
+                    self.failures = 1;
+                    self.start_good(actions);
+                }
+                // Else the next one is on its way, and it may be the repair.
+            }
+            _ => self.failed(now, cause, self.good, actions),
+        }
+    }
+
+    fn pardon_who_was_stable(&mut self, now: Duration, serving: Serving) {
         if now.saturating_sub(serving.since) >= STABLE {
             self.pardon();
-        }
-        match self.phase {
-            // The next one is on its way.
-            Phase::Starting { .. } => self.remember_death(now, cause),
-            _ => self.failed(now, cause, self.good, actions),
         }
     }
 
@@ -513,7 +535,10 @@ impl State {
             return;
         }
         self.remember_death(now, cause);
-        let is_enough = is_compromise || self.on_probation || self.deaths.len() >= TOO_MANY_DEATHS;
+        // Workers that take long not to come up are as many, and never so close together.
+        let failed_starts = usize::try_from(self.failed_starts).unwrap_or(usize::MAX);
+        let is_often = self.deaths.len().max(failed_starts) >= TOO_MANY_DEATHS;
+        let is_enough = is_compromise || self.on_probation || is_often;
         if is_enough && cause.is_the_tenant_s() {
             self.quarantine(actions);
         } else {
@@ -523,7 +548,7 @@ impl State {
 
     /// Whether there is a bundle that no worker has had yet.
     fn is_fresh(&self) -> bool {
-        self.untried.is_some_and(|untried| untried.failures == 0)
+        self.untried.is_some_and(|untried| !untried.is_begun)
     }
 
     fn remember_death(&mut self, now: Duration, cause: Cause) {
@@ -538,6 +563,7 @@ impl State {
 
     fn pardon(&mut self) {
         self.failures = 0;
+        self.failed_starts = 0;
         self.deaths.clear();
         self.quarantines = 0;
         self.on_probation = false;
@@ -568,7 +594,20 @@ impl State {
         let is_good_needed = self.serving.is_none() && has_failed;
         let untried = self.untried.map(|untried| untried.revision);
         let revision = if is_good_needed { self.good.or(untried) } else { untried.or(self.good) };
-        let Some(revision) = revision else { return self.read(actions) };
+        match revision {
+            Some(revision) => self.start_with(revision, actions),
+            None => self.read(actions),
+        }
+    }
+
+    fn start_good(&mut self, actions: &mut Vec<Action>) {
+        match self.good {
+            Some(revision) => self.start_with(revision, actions),
+            None => self.start(actions),
+        }
+    }
+
+    fn start_with(&mut self, revision: Revision, actions: &mut Vec<Action>) {
         let worker = WorkerId(self.number());
         self.phase = Phase::Starting { worker, revision };
         actions.push(Action::Start(worker, revision));
@@ -598,6 +637,7 @@ impl State {
         let pause = self.pause_long(actions);
         self.phase = Phase::Quarantined { pause };
         self.failures = 0;
+        self.failed_starts = 0;
     }
 
     /// Waits as long as a quarantine is. Where a worker serves that is all there is to it.
@@ -616,10 +656,6 @@ impl State {
             Phase::Starting { worker, revision } if worker == id => Some(revision),
             _ => None,
         }
-    }
-
-    fn serves(&self, worker: WorkerId) -> bool {
-        self.serving.is_some_and(|serving| serving.worker == worker)
     }
 
     const fn number(&mut self) -> u64 {
@@ -900,6 +936,60 @@ mod tests {
     }
 
     #[test]
+    fn a_host_that_cannot_start_a_candidate_is_not_asked_without_a_pause() {
+        let mut story = Story::serving().then_read(2);
+        for round in 0..50 {
+            let worker = story.started();
+            story = story.then(Event::Failed(worker, Cause::Host)).assert_state("ready");
+            if round > 0 {
+                story.pause();
+                story = story.then_pause_over();
+            }
+        }
+        story.then_loaded().assert_state("ready");
+    }
+
+    #[test]
+    fn who_serves_and_ends_while_a_candidate_comes_up_is_started_again_at_once() {
+        let story = Story::serving().then_read(2);
+        let candidate = story.started();
+        let story = story.then_ended(Cause::Killed).assert_state("starting");
+        assert_eq!(story.actions.first(), Some(&Action::Discard(candidate)));
+        assert_eq!(story.started_revision(), revision(1));
+        // And the candidate is tried beside it.
+        let story = story.then_loaded().assert_state("ready").then_started();
+        assert_eq!(story.started_revision(), revision(2));
+        // One that keeps ending gives way to what may be its repair.
+        let story = story.then_ended(Cause::Crash).assert_state("starting");
+        assert_eq!(story.actions, []);
+        story.then_loaded().assert_state("ready");
+    }
+
+    #[test]
+    fn workers_that_take_long_not_to_come_up_are_a_quarantine_too() {
+        let mut story = Story::begin(false).then_read(1);
+        for _ in 1..TOO_MANY_DEATHS {
+            story = story.after(DEATH_WINDOW);
+            let worker = story.started();
+            story = story.then(Event::Failed(worker, Cause::LoadTimeout)).then_started();
+        }
+        let worker = story.started();
+        story.then(Event::Failed(worker, Cause::LoadTimeout)).assert_state("quarantined");
+    }
+
+    #[test]
+    fn who_falls_asleep_after_a_moment_is_not_forgiven() {
+        let mut story = Story::begin(true).then(Event::Requested).then_read(1).then_loaded();
+        for _ in 1..TOO_MANY_DEATHS {
+            story = story.then_ended(Cause::Crash).then_started().then_loaded();
+            let worker = story.state.serving.unwrap().worker;
+            story = story.then(Event::Idle(worker)).assert_state("asleep");
+            story = story.then(Event::Requested).then_read(1).then_started().then_loaded();
+        }
+        story.then_ended(Cause::Crash).assert_state("quarantined");
+    }
+
+    #[test]
     fn a_rejected_tenant_waits_for_another_bundle() {
         let story = Story::begin(false).then_read(1);
         let worker = story.started();
@@ -1036,9 +1126,15 @@ mod tests {
                     (state.phase, event),
                     (Phase::Quarantined { pause }, Event::PauseOver(over)) if pause == over
                 );
+                let before = state.phase;
                 let actions;
                 (state, actions) = on_event(state, now, event);
                 world.carry_out(&state, &actions);
+                // What failed is tried at once only once, whoever's fault it was.
+                if let (Phase::Starting { revision, .. }, Event::Failed(..)) = (before, event) {
+                    let again = |action: &Action| matches!(action, Action::Start(_, next) if *next == revision);
+                    prop_assert!(state.failures <= 1 || !actions.iter().any(again));
+                }
 
                 let starts = actions.iter().any(|action| matches!(action, Action::Start(..)));
                 if was_quarantined && starts {
