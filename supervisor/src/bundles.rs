@@ -57,6 +57,8 @@ pub(crate) struct BundleFile {
 /// Why a bundle cannot be read. Paths are below the bundle's root: these texts reach users.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BundleError {
+    #[error("the bundle's directory is not there")]
+    Gone,
     #[error("{path}: cannot be read: {error}")]
     Unreadable { path: String, error: Errno },
     #[error("{path}: leads out of the bundle's directory; a link must be relative and stay inside")]
@@ -158,8 +160,11 @@ pub(crate) fn read(root: &Path, max_bytes: u64) -> Result<Bundle, BundleError> {
 
 /// `None` when the bundle changed meanwhile.
 fn read_once(root: &Path, max_bytes: u64) -> Result<Option<Bundle>, BundleError> {
-    let root = nix::fcntl::open(root, directory_flags(), Mode::empty())
-        .map_err(|error| BundleError::Unreadable { path: ".".into(), error })?;
+    let root =
+        nix::fcntl::open(root, directory_flags(), Mode::empty()).map_err(|error| match error {
+            Errno::ENOENT | Errno::ENOTDIR => BundleError::Gone,
+            error => BundleError::Unreadable { path: ".".into(), error },
+        })?;
 
     let before = Walk::of(&root)?;
     if before.found.iter().map(Found::length).sum::<u64>() > max_bytes {

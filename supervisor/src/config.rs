@@ -612,7 +612,9 @@ fn log_format(text: &str) -> Result<LogFormat, String> {
 fn directory(text: &str) -> Result<PathBuf, String> {
     let path = Path::new(text);
     match path.metadata() {
-        Ok(metadata) if metadata.is_dir() => Ok(path.to_owned()),
+        // Absolute, as the file system's events name what they are about.
+        Ok(metadata) if metadata.is_dir() => std::path::absolute(path)
+            .map_err(|error| format!("expected a directory that can be found: {error}")),
         Ok(_) => Err("expected a directory, and this is none".to_owned()),
         Err(error) => Err(format!("expected a directory that can be read: {error}")),
     }
@@ -673,6 +675,12 @@ mod tests {
             let line = format!("\n  {} is \"no such value\": expected ", setting.variable);
             assert!(report.contains(&line), "{} in {report}", setting.variable);
         }
+    }
+
+    #[test]
+    fn the_bundles_directory_is_named_as_events_name_it() {
+        let config = parse(&[], &[("BUNDLES_DIR", "src")]).unwrap();
+        assert_eq!(config.bundles_dir, std::env::current_dir().unwrap().join("src"));
     }
 
     #[test]

@@ -233,9 +233,22 @@ pub(crate) struct Status {
     pub(crate) last_error: Option<LastError>,
 }
 
+/// What an error is about, and so what takes it back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum About {
+    /// The bundle could not be read; it was, since.
+    Reading,
+    /// The bundle was refused; another was loaded since, or the one from before is back.
+    Bundle,
+    /// A worker ended or did not come up. It is remembered.
+    Worker,
+}
+
 /// The last thing that went wrong with a tenant.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct LastError {
+    #[serde(skip)]
+    about: About,
     /// When, RFC 3339 in UTC.
     at: String,
     message: String,
@@ -375,7 +388,7 @@ impl Tenant {
         self.stance.0.store(AtomicStance::REMOVED, Ordering::Relaxed);
     }
 
-    /// A worker has begun to serve. Returns whether it took the place of another revision.
+    /// A worker has begun to serve. Returns whether that is another revision than the last one.
     pub(crate) fn begin_serving(
         &self,
         pid: u32,
@@ -394,9 +407,8 @@ impl Tenant {
         }
         // Another revision may deal with them.
         self.lethal.clear();
-        let is_reload = before.is_some();
-        status.reloads += u64::from(is_reload);
-        is_reload
+        status.reloads += u64::from(before.is_some());
+        true
     }
 
     /// No worker serves.
@@ -409,13 +421,13 @@ impl Tenant {
     }
 
     /// Remembers what went wrong.
-    pub(crate) fn record_error(&self, message: String, errors: Vec<Diagnostic>) {
-        self.locked().last_error = Some(LastError { at: now(), message, errors });
+    pub(crate) fn record_error(&self, about: About, message: String, errors: Vec<Diagnostic>) {
+        self.locked().last_error = Some(LastError { about, at: now(), message, errors });
     }
 
-    /// Takes back what was said of a bundle that is there no more.
-    pub(crate) fn forget_rejection(&self) {
-        self.locked().last_error.take_if(|error| !error.errors.is_empty());
+    /// Takes back what was said about what is so no more.
+    pub(crate) fn forget_error(&self, about: About) {
+        self.locked().last_error.take_if(|error| error.about == about);
     }
 
     /// Counts a worker that ended unasked, or did not come up.
