@@ -21,7 +21,7 @@ pub enum ToWorker<'a> {
     LoadBundle {
         /// Whose bundle it is; a [`TenantId`](crate::TenantId)'s text.
         tenant_id: &'a str,
-        /// How long one evaluation may take, in microseconds; the warm-up obeys it too.
+        /// How long the evaluation that warms up may take, in microseconds.
         evaluation_timeout_micros: u64,
     },
     /// Begins a file of the bundle.

@@ -243,8 +243,9 @@ impl Connection {
         limits: &TenantLimits,
         bundle: &Bundle,
     ) -> Result<(), HandshakeError> {
-        let evaluation_timeout_micros =
-            u64::try_from(limits.evaluation_timeout.as_micros()).unwrap_or(u64::MAX);
+        // The warm-up must not be what the loading has no time for.
+        let timeout = limits.evaluation_timeout.min(limits.load_timeout / 2);
+        let evaluation_timeout_micros = u64::try_from(timeout.as_micros()).unwrap_or(u64::MAX);
         let tenant_id = tenant_id.as_str();
         self.append(&ToWorker::LoadBundle { tenant_id, evaluation_timeout_micros })?;
         for file in &bundle.files {

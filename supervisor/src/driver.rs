@@ -16,7 +16,7 @@ use nix::sys::signal::Signal;
 use tokio::io::AsyncReadExt;
 use tokio::process::ChildStderr;
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
-use tokio::task::{AbortHandle, JoinSet, spawn_blocking};
+use tokio::task::{AbortHandle, JoinHandle, JoinSet, spawn_blocking};
 use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
@@ -31,7 +31,7 @@ use crate::process_usage::is_stopped;
 use crate::ration::Ration;
 use crate::sandbox::Sandboxing;
 use crate::spawn::{ProcessEnd, ProcessHandle, Spawner};
-use crate::tenant::{AskError, Request, Tenant};
+use crate::tenant::{About, AskError, Request, Tenant};
 
 /// How long a worker whose socket is closed may take to end by itself.
 const EXIT_GRACE: Duration = Duration::from_millis(500);
@@ -44,6 +44,9 @@ const SMALL_BUNDLE: u64 = 8 * 1024 * 1024;
 
 /// Larger bundles that are read at once.
 pub(crate) const LARGE_READERS: usize = 2;
+
+/// How long reading a bundle may take before its file system is taken for one that hangs.
+const READ_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Pause before a bundle is read again that could not be read for a reason that may pass.
 const READ_AGAIN: Duration = Duration::from_secs(1);
@@ -116,7 +119,8 @@ pub(crate) async fn drive_always(
         let driver = Driver::new(&tenant, requests, &directory, &orders, &surroundings);
         let Err(panic) = tokio::spawn(driver.drive()).await else { return };
         error!(tenant_id = %tenant.id, "the tenant's driver failed: {panic}");
-        tenant.record_error("an unexpected error occurred; the log says more".into(), Vec::new());
+        let message = "an unexpected error occurred; the log says more".to_owned();
+        tenant.record_error(About::Worker, message, Vec::new());
         tenant.end_serving();
         tenant.enter("backoff", Stance::Restarting);
         tokio::select! {
@@ -163,7 +167,11 @@ struct Driver {
 
 /// What a task of the driver's has to tell.
 enum Happening {
-    Read(Result<Bundle, StartError>),
+    Read(Result<Bundle, ReadError>),
+    /// The reading that is under way has taken too long to be waited for.
+    ReadHangs(JoinHandle<()>),
+    /// That reading has ended after all.
+    ReadEnded,
     Started(WorkerId, Result<Box<Loaded>, StartError>),
     Ended(WorkerId, Purpose, Ended),
     PauseOver(PauseId),
@@ -224,6 +232,16 @@ impl Purpose {
     }
 }
 
+/// Why there is no bundle.
+enum ReadError {
+    /// The bundle cannot be used, and reading it again would not help.
+    Refused(String, Vec<Diagnostic>),
+    /// There is no directory.
+    Gone(String),
+    /// Anything else.
+    Failed(String),
+}
+
 /// Why a worker did not come up.
 enum StartError {
     /// The bundle cannot be used, and trying again would not help.
@@ -273,7 +291,11 @@ impl Driver {
         let orders = Arc::clone(&self.orders);
         while !self.state.is_stopped() {
             tokio::select! {
-                () = orders.stop.cancelled() => Box::pin(self.handle(Event::Stop, "")).await,
+                () = orders.stop.cancelled() => {
+                    let ends = self.surroundings.stop.is_cancelled();
+                    let why = if ends { "the supervisor ends" } else { "its directory is gone" };
+                    Box::pin(self.handle(Event::Stop, why)).await;
+                }
                 Some(happening) = self.tasks.join_next() => match happening {
                     // On the heap while it lasts: most drivers of a large host are asleep.
                     Ok(happening) => Box::pin(self.take(happening)).await,
@@ -374,6 +396,11 @@ impl Driver {
             }
             Happening::DrainOver(worker) => self.give_up_draining(worker).await,
             Happening::Read(read) => self.take_bundle(read).await,
+            Happening::ReadHangs(reading) => self.leave_reading(reading).await,
+            Happening::ReadEnded => {
+                self.is_reading = false;
+                self.look();
+            }
             Happening::Started(worker, result) => self.take_start(worker, result).await,
             Happening::Ended(worker, purpose, ended) => {
                 self.take_end(worker, purpose, ended).await;
@@ -405,11 +432,10 @@ impl Driver {
         let directory = self.directory.clone();
         let max_bytes = bundles::MAX_BUNDLE_BYTES.min(self.tenant.limits.memory);
         let large_readers = Arc::clone(&self.surroundings.large_readers);
-        self.tasks
-            .spawn(async move { Happening::Read(read(directory, max_bytes, large_readers).await) });
+        self.tasks.spawn(read(directory, max_bytes, large_readers));
     }
 
-    async fn take_bundle(&mut self, read: Result<Bundle, StartError>) {
+    async fn take_bundle(&mut self, read: Result<Bundle, ReadError>) {
         self.is_reading = false;
         if self.state.is_asleep() {
             // It is read again when it is needed.
@@ -419,37 +445,62 @@ impl Driver {
             Ok(bundle) => {
                 self.unusable = None;
                 let revision = bundle.revision;
+                self.tenant.forget_error(About::Reading);
                 if self.state.is_good(revision) {
                     // Whatever was wrong with the directory was put right.
-                    self.tenant.forget_rejection();
+                    self.tenant.forget_error(About::Bundle);
                 }
                 if !self.state.needs(revision) {
                     self.bundles.push(Arc::new(bundle));
                 }
                 self.handle(Event::Read(revision), "the bundle was read").await;
             }
-            Err(StartError::Refused(message, diagnostics)) => {
+            Err(ReadError::Refused(message, diagnostics)) => {
                 // Once is enough, however often something in the directory changes.
                 if self.unusable.replace(message.clone()).as_ref() != Some(&message) {
                     self.reject(message.clone(), diagnostics);
                 }
                 self.handle(Event::Unusable, &message).await;
             }
-            Err(StartError::Failed(message, _)) => {
-                warn!(tenant_id = %self.tenant.id, "the bundle could not be read: {message}");
-                self.tenant.metrics.reloaded(Reload::Failed);
-                self.tenant.record_error(message.clone(), Vec::new());
+            Err(ReadError::Gone(message)) => {
+                // Who is gone for good is removed soon; who comes back is looked at then.
                 self.handle(Event::Unreadable, &message).await;
-                if !std::mem::replace(&mut self.is_look_planned, true) {
-                    self.tasks.spawn(async {
-                        sleep(jittered(READ_AGAIN)).await;
-                        Happening::LookAgain
-                    });
-                }
+            }
+            Err(ReadError::Failed(message)) => {
+                self.could_not_read(&message).await;
+                self.look_later();
             }
         }
         if self.is_read_stale {
             self.look();
+        }
+    }
+
+    /// The bundle has been read for so long that its file system must hang. It is not read again
+    /// before that ends: each try would take a thread that everybody needs.
+    async fn leave_reading(&mut self, reading: JoinHandle<()>) {
+        let message = format!("reading it takes longer than {} seconds", READ_PATIENCE.as_secs());
+        self.tasks.spawn(async move {
+            // However it ends, it does.
+            let _ = reading.await;
+            Happening::ReadEnded
+        });
+        self.could_not_read(&message).await;
+    }
+
+    async fn could_not_read(&mut self, message: &str) {
+        warn!(tenant_id = %self.tenant.id, "the bundle could not be read: {message}");
+        self.tenant.metrics.reloaded(Reload::Failed);
+        self.tenant.record_error(About::Reading, message.to_owned(), Vec::new());
+        self.handle(Event::Unreadable, message).await;
+    }
+
+    fn look_later(&mut self) {
+        if !std::mem::replace(&mut self.is_look_planned, true) {
+            self.tasks.spawn(async {
+                sleep(jittered(READ_AGAIN)).await;
+                Happening::LookAgain
+            });
         }
     }
 
@@ -492,7 +543,7 @@ impl Driver {
                 let reason = format!("worker did not start: {message}");
                 warn!(tenant_id = %self.tenant.id, cause = cause.name(), "{reason}");
                 self.tenant.metrics.reloaded(Reload::Failed);
-                self.tenant.record_error(reason.clone(), Vec::new());
+                self.tenant.record_error(About::Worker, reason.clone(), Vec::new());
                 self.tenant.record_restart(cause);
                 self.handle(Event::Failed(worker, cause), &reason).await;
             }
@@ -522,7 +573,7 @@ impl Driver {
             );
         }
         self.tenant.metrics.reloaded(Reload::Rejected);
-        self.tenant.record_error(message, diagnostics);
+        self.tenant.record_error(About::Bundle, message, diagnostics);
     }
 
     /// Gives the requests to the worker that has come up. The one that had them keeps those that it
@@ -553,7 +604,7 @@ impl Driver {
             tenant: Arc::clone(&self.tenant),
         };
         // Before its first answer, so that nobody has an answer of a revision that is not known yet.
-        let is_reload = self.tenant.begin_serving(pid, revision, introduction);
+        let is_another = self.tenant.begin_serving(pid, revision, introduction);
         let task = self.tasks.spawn(async move {
             let served = connection.serve(intake).await;
             let (exit, purpose) = (Exit::of(&served.end, true), Purpose::of(&served.end));
@@ -563,9 +614,9 @@ impl Driver {
         });
         self.serving = Some(Server { worker, release, left, task });
         let milliseconds = took.as_secs_f64() * 1e3;
-        if is_reload {
+        if is_another {
             self.tenant.metrics.reloaded(Reload::Loaded);
-            self.tenant.forget_rejection();
+            self.tenant.forget_error(About::Bundle);
         }
         info!(tenant_id = %self.tenant.id, pid, %revision, milliseconds, "worker serves");
     }
@@ -646,7 +697,7 @@ impl Driver {
                 if cause.is_sign_of_compromise() {
                     error!(%tenant_id, pid, cause = cause.name(), "a worker did what no honest one does: {end}");
                 }
-                self.tenant.record_error(reason.clone(), Vec::new());
+                self.tenant.record_error(About::Worker, reason.clone(), Vec::new());
                 self.tenant.record_restart(cause);
                 Event::Ended(worker, cause)
             }
@@ -680,38 +731,64 @@ impl Driver {
 }
 
 /// Reads a bundle. Large ones wait for one another, so that not all of them are in memory twice at
-/// once; small ones wait for nobody.
-async fn read(
-    directory: PathBuf,
-    max_bytes: u64,
-    large_readers: Arc<Semaphore>,
-) -> Result<Bundle, StartError> {
-    let host = |error: String| StartError::Failed(error, Cause::Host);
+/// once; small ones wait for nobody. Nobody waits for one that hangs.
+async fn read(directory: PathBuf, max_bytes: u64, large_readers: Arc<Semaphore>) -> Happening {
+    let failed = |error: String| Happening::Read(Err(ReadError::Failed(error)));
     let root = directory.clone();
-    let glance = spawn_blocking(move || bundles::glance(&root));
-    let bytes = glance.await.map_err(|error| host(error.to_string()))?.bytes;
-    let (_permit, max_bytes) = if bytes > SMALL_BUNDLE {
-        let permit = large_readers.acquire_owned().await;
-        (Some(permit.map_err(|error| host(error.to_string()))?), max_bytes)
+    let glance = match patiently(move || bundles::glance(&root)).await {
+        Ok(glance) => glance,
+        Err(happening) => return happening,
+    };
+    let (permit, max_bytes) = if glance.bytes > SMALL_BUNDLE {
+        match large_readers.acquire_owned().await {
+            Ok(permit) => (Some(permit), max_bytes),
+            // Not reached: it is never closed.
+            Err(error) => return failed(error.to_string()),
+        }
     } else {
         (None, max_bytes.min(SMALL_BUNDLE))
     };
-    let read = spawn_blocking(move || bundles::read(&directory, max_bytes));
-    match read.await.map_err(|error| host(error.to_string()))? {
-        Ok(bundle) => Ok(bundle),
-        Err(error @ BundleError::TooLarge { .. }) if max_bytes == SMALL_BUNDLE => {
-            Err(host(format!("it has grown meanwhile: {error}")))
+    let read = patiently(move || bundles::read(&directory, max_bytes)).await;
+    drop(permit);
+    match read {
+        Ok(Ok(bundle)) => Happening::Read(Ok(bundle)),
+        Ok(Err(error @ BundleError::TooLarge { .. })) if max_bytes == SMALL_BUNDLE => {
+            failed(format!("it has grown meanwhile: {error}"))
         }
-        Err(error) if error.is_passing() => Err(host(error.to_string())),
-        Err(error) => {
+        Ok(Err(error @ BundleError::Gone)) => {
+            Happening::Read(Err(ReadError::Gone(error.to_string())))
+        }
+        Ok(Err(error)) if error.is_passing() => failed(error.to_string()),
+        Ok(Err(error)) => {
             let message = error.to_string();
             let diagnostic = Diagnostic {
                 code: DiagnosticCode::Bundle,
                 message: message.clone(),
                 location: None,
             };
-            Err(StartError::Refused(message, vec![diagnostic]))
+            Happening::Read(Err(ReadError::Refused(message, vec![diagnostic])))
         }
+        Err(happening) => happening,
+    }
+}
+
+/// Does what reads files where it may block, and waits for [`READ_PATIENCE`]. Else says what there
+/// is to be said: that it hangs, or that the host has no thread for it.
+async fn patiently<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Happening> {
+    let (done, result) = oneshot::channel();
+    let reading = spawn_blocking(move || {
+        // Whoever waited may have gone.
+        let _ = done.send(work());
+    });
+    match timeout(READ_PATIENCE, result).await {
+        Ok(Ok(result)) => Ok(result),
+        Ok(Err(_)) => {
+            let why = "the host has no thread to read it".to_owned();
+            Err(Happening::Read(Err(ReadError::Failed(why))))
+        }
+        Err(_) => Err(Happening::ReadHangs(reading)),
     }
 }
 
@@ -888,5 +965,47 @@ async fn log_stderr(tenant: Arc<Tenant>, pid: u32, mut stderr: ChildStderr) {
             tenant.metrics.limit_reached(TenantLimit::StderrLines);
             sleep_until(ration.renewal()).await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_file_system_that_hangs_is_not_waited_for() {
+        let (release, released) = std::sync::mpsc::channel::<()>();
+        let reading = tokio::spawn(patiently(move || released.recv()));
+        tokio::task::yield_now().await;
+        tokio::time::advance(READ_PATIENCE).await;
+        let Err(Happening::ReadHangs(thread)) = reading.await.unwrap() else {
+            panic!("it was waited for")
+        };
+        assert!(!thread.is_finished());
+        release.send(()).unwrap();
+        thread.await.unwrap();
+        assert!(matches!(patiently(|| 7).await, Ok(7)));
+    }
+
+    #[test]
+    fn how_a_process_ended_says_whose_fault_it_was() {
+        let end = |status, was_killed, ran_out_of_memory| {
+            let status = Some(ExitStatus::from_raw(status));
+            cause_of(ProcessEnd { status, was_killed, ran_out_of_memory })
+        };
+        let exit = |code: u8| i32::from(code) << 8;
+        for code in EXIT_NOT_SEALED {
+            assert_eq!(end(exit(code), false, false), Cause::Host);
+        }
+        for code in [0, 1, 65, 79, 100] {
+            assert_eq!(end(exit(code), false, false), Cause::Crash);
+        }
+        assert_eq!(end(exit(EXIT_MEMORY_LIMIT), false, false), Cause::Memory);
+        assert_eq!(end(Signal::SIGKILL as i32, false, true), Cause::Memory);
+        assert_eq!(end(Signal::SIGKILL as i32, false, false), Cause::Killed);
+        assert_eq!(end(Signal::SIGKILL as i32, true, false), Cause::Crash);
+        assert_eq!(end(Signal::SIGSYS as i32, false, false), Cause::ForbiddenCall);
+        assert_eq!(end(Signal::SIGSEGV as i32, false, false), Cause::Crash);
+        assert_eq!(end(Signal::SIGABRT as i32, false, false), Cause::Crash);
     }
 }

@@ -101,8 +101,9 @@ const DESCRIPTORS_PER_WORKER: usize = 4;
 /// Descriptors for everything else: listening, polling, logging, bundles that are read.
 const OWN_DESCRIPTORS: usize = 64;
 
-/// Bundles that are read at once. One that hangs, on a file system that does, takes one of them.
-const BUNDLE_READERS: usize = 64;
+/// Threads for what may block: reading bundles, looking at files, and the metrics. One tenant whose
+/// file system hangs takes one of them.
+const BLOCKING_THREADS: usize = 512;
 
 /// Runs the supervisor until SIGTERM or SIGINT. A second signal ends it at once.
 ///
@@ -113,7 +114,7 @@ pub fn run(config: &Config, log: &LogGuard) -> Result<(), SupervisorError> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_name("supervisor")
-        .max_blocking_threads(BUNDLE_READERS)
+        .max_blocking_threads(BLOCKING_THREADS)
         .build()
         .map_err(host("the runtime cannot be started"))?;
     let result = runtime.block_on(supervise(config, log, descriptors));
@@ -170,8 +171,12 @@ async fn supervise(
     let stop_workers = CancellationToken::new();
     let large_readers = Arc::new(Semaphore::new(LARGE_READERS));
     let mode = sandboxing.mode;
-    let surroundings =
-        Surroundings { spawner, sandboxing, large_readers, stop: stop_workers.clone() };
+    let surroundings = Surroundings {
+        spawner: spawner.clone(),
+        sandboxing,
+        large_readers,
+        stop: stop_workers.clone(),
+    };
     let drivers = TaskTracker::new();
     let app = Arc::new(App { registry: Registry::default(), metrics, sandbox_mode: mode });
     let keeper = Keeper::new(config.clone(), Arc::clone(&app), surroundings, drivers.clone())
@@ -220,7 +225,11 @@ async fn supervise(
         }
         stop_workers.cancel();
         drivers.close();
-        if timeout(WORKERS_END, drivers.wait()).await.is_err() {
+        let all_ended = async {
+            drivers.wait().await;
+            spawner.all_ended().await;
+        };
+        if timeout(WORKERS_END, all_ended).await.is_err() {
             warn!("workers were still ending when their time had passed; they are killed");
         }
     };

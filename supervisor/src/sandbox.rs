@@ -16,6 +16,7 @@ use nix::sys::stat::Mode;
 use nix::unistd::mkdtemp;
 use serde::Serialize;
 use tokio::time::timeout;
+use tokio_util::task::TaskTracker;
 
 use crate::config::{Config, SandboxConfig, WorkerUsers};
 use crate::connection::Connection;
@@ -162,7 +163,7 @@ pub(crate) async fn report(config: &Config) -> io::Result<SandboxReport> {
     let limits = config.limits(&tenant_id);
     let lease = sandboxing.users.as_ref().and_then(Users::lease);
     let user = lease.as_ref().map(crate::users::UserLease::id);
-    let process = spawn(&sandboxing, &Order { tenant_id, limits, user })?;
+    let process = spawn(&sandboxing, &TaskTracker::new(), &Order { tenant_id, limits, user })?;
     let is_confined = process.is_confined();
     let (process, socket, mut stderr) = process.into_parts();
     let hello = timeout(REPORT_TIME, Connection::new(socket).next_frame()).await;

@@ -17,6 +17,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 use tokio::time::{sleep, timeout};
+use tokio_util::task::TaskTracker;
 
 use crate::config::TenantLimits;
 use crate::control_groups::Leaf;
@@ -53,6 +54,8 @@ const KILL_WAIT: Duration = Duration::from_secs(5);
 #[derive(Clone, Debug)]
 pub(crate) struct Spawner {
     starts: mpsc::Sender<Start>,
+    /// Processes that were given up, until they are gone.
+    ending: TaskTracker,
 }
 
 #[derive(Debug)]
@@ -81,10 +84,18 @@ impl Spawner {
         sandboxing: Arc<Sandboxing>,
     ) -> io::Result<Self> {
         let (starts, waiting) = mpsc::channel(WAITING_STARTS);
+        let ending = TaskTracker::new();
+        let spawning = Spawning { runtime, metrics, sandboxing, ending: ending.clone() };
         std::thread::Builder::new()
             .name("worker-spawner".to_owned())
-            .spawn(move || spawn_all(&runtime, &metrics, &sandboxing, waiting))?;
-        Ok(Self { starts })
+            .spawn(move || spawning.spawn_all(waiting))?;
+        Ok(Self { starts, ending })
+    }
+
+    /// Waits until every process that was given up is gone. Each is killed, so that is soon.
+    pub(crate) async fn all_ended(&self) {
+        self.ending.close();
+        self.ending.wait().await;
     }
 
     /// Starts a worker process for a tenant.
@@ -105,25 +116,30 @@ impl Spawner {
     }
 }
 
-fn spawn_all(
-    runtime: &Handle,
-    metrics: &Metrics,
-    sandboxing: &Sandboxing,
-    mut waiting: mpsc::Receiver<Start>,
-) {
-    // The runtime is what reaps the processes and polls their sockets.
-    let _entered = runtime.enter();
-    let mut bucket = Bucket::new(Instant::now());
-    while let Some(Start { order, started }) = waiting.blocking_recv() {
-        if started.is_closed() {
-            continue;
+/// What the spawning thread has.
+struct Spawning {
+    runtime: Handle,
+    metrics: Arc<Metrics>,
+    sandboxing: Arc<Sandboxing>,
+    ending: TaskTracker,
+}
+
+impl Spawning {
+    fn spawn_all(self, mut waiting: mpsc::Receiver<Start>) {
+        // The runtime is what reaps the processes and polls their sockets.
+        let _entered = self.runtime.enter();
+        let mut bucket = Bucket::new(Instant::now());
+        while let Some(Start { order, started }) = waiting.blocking_recv() {
+            if started.is_closed() {
+                continue;
+            }
+            if let Some(pause) = bucket.take(Instant::now()) {
+                self.metrics.host_limit_reached(HostLimit::WorkerStarts);
+                std::thread::sleep(pause);
+            }
+            // Whoever asked may have gone; the process is then killed by being dropped.
+            let _ = started.send(spawn(&self.sandboxing, &self.ending, &order));
         }
-        if let Some(pause) = bucket.take(Instant::now()) {
-            metrics.host_limit_reached(HostLimit::WorkerStarts);
-            std::thread::sleep(pause);
-        }
-        // Whoever asked may have gone; the process is then killed by being dropped.
-        let _ = started.send(spawn(sandboxing, &order));
     }
 }
 
@@ -153,7 +169,11 @@ impl Bucket {
 ///
 /// # Errors
 /// When the host gives no process, socket, user or control group for it.
-pub(crate) fn spawn(sandboxing: &Sandboxing, order: &Order) -> io::Result<Process> {
+pub(crate) fn spawn(
+    sandboxing: &Sandboxing,
+    ending: &TaskTracker,
+    order: &Order,
+) -> io::Result<Process> {
     let Order { tenant_id, limits, user } = order;
     let (ours, theirs) = StdUnixStream::pair()?;
     ours.set_nonblocking(true)?;
@@ -195,15 +215,15 @@ pub(crate) fn spawn(sandboxing: &Sandboxing, order: &Order) -> io::Result<Proces
         Some(groups) => Some(groups.confine(tenant_id, limits, pid)?),
         None => None,
     };
-    Ok(Process { child, pid, leaf, socket, stderr })
+    let ending = ending.clone();
+    let handle = ProcessHandle { child: Some(child), pid, leaf, reader: Reader(None), ending };
+    Ok(Process { handle, socket, stderr })
 }
 
 /// A worker process and our end of its socket. Dropping it kills the process.
 #[derive(Debug)]
 pub(crate) struct Process {
-    child: Child,
-    pub(crate) pid: u32,
-    leaf: Option<Leaf>,
+    handle: ProcessHandle,
     pub(crate) socket: UnixStream,
     pub(crate) stderr: Option<ChildStderr>,
 }
@@ -211,25 +231,42 @@ pub(crate) struct Process {
 impl Process {
     /// Whether it is in a control group of its own.
     pub(crate) const fn is_confined(&self) -> bool {
-        self.leaf.is_some()
+        self.handle.leaf.is_some()
     }
 
     /// The process without its socket and its standard error.
     pub(crate) fn into_parts(self) -> (ProcessHandle, UnixStream, Option<ChildStderr>) {
-        let Self { child, pid, leaf, .. } = self;
-        let handle = ProcessHandle { child, pid, leaf, reader: Reader(None) };
-        (handle, self.socket, self.stderr)
+        (self.handle, self.socket, self.stderr)
     }
 }
 
-/// What ends a worker process and says how it ended.
+/// What ends a worker process and says how it ended. Dropping it kills the process.
 #[derive(Debug)]
 pub(crate) struct ProcessHandle {
-    child: Child,
+    /// `None` once it has ended.
+    child: Option<Child>,
     pub(crate) pid: u32,
     /// Removed once the process is gone, which it has to be.
     leaf: Option<Leaf>,
     reader: Reader,
+    ending: TaskTracker,
+}
+
+impl Drop for ProcessHandle {
+    fn drop(&mut self) {
+        let Some(mut child) = self.child.take() else { return };
+        // At once, also where the runtime is about to end and runs no more tasks.
+        let _ = child.start_kill();
+        let leaf = self.leaf.take();
+        let gone = async move {
+            // Where that takes longer, there is nothing that could be done.
+            let _ = timeout(KILL_WAIT, child.wait()).await;
+            drop(leaf);
+        };
+        if let Ok(runtime) = Handle::try_current() {
+            self.ending.spawn_on(gone, &runtime);
+        }
+    }
 }
 
 /// The task that reads the standard error of a process; it ends with this.
@@ -256,7 +293,7 @@ impl ProcessHandle {
         let (status, was_killed) = self.see_it_end(grace).await;
         let ran_out_of_memory = self.leaf.as_ref().is_some_and(Leaf::ran_out_of_memory);
         let ended = ProcessEnd { status, was_killed, ran_out_of_memory };
-        let reader = self.reader;
+        let reader = std::mem::replace(&mut self.reader, Reader(None));
         tokio::spawn(async move {
             sleep(LAST_WORDS).await;
             drop(reader);
@@ -265,12 +302,15 @@ impl ProcessHandle {
     }
 
     async fn see_it_end(&mut self, grace: Duration) -> (Option<ExitStatus>, bool) {
-        if let Ok(status) = timeout(grace, self.child.wait()).await {
+        let Some(child) = &mut self.child else { return (None, false) };
+        if let Ok(status) = timeout(grace, child.wait()).await {
+            self.child = None;
             return (status.ok(), false);
         }
         // An error says that it is gone already, which waiting for it shows.
-        let _ = self.child.start_kill();
-        let status = timeout(KILL_WAIT, self.child.wait()).await;
+        let _ = child.start_kill();
+        let status = timeout(KILL_WAIT, child.wait()).await;
+        self.child = None;
         (status.ok().and_then(Result::ok), true)
     }
 }

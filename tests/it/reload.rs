@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use crate::enforcer::{Bundles, ECHO, Enforcer, wait_for};
+use crate::enforcer::{Bundles, ECHO, Enforcer, is_running, send_signal, wait_for};
 
 /// A policy that says which one it is.
 fn saying(reason: &str) -> String {
@@ -143,7 +143,7 @@ fn tenants_come_and_go() {
         (response.status == 404).then_some(())
     });
     wait_for("its worker to end", || (!enforcer.workers().contains_key("new")).then_some(()));
-    assert!(!crate::enforcer::is_running(pid));
+    assert!(!is_running(pid));
     wait_for("its metrics to be gone", || {
         (!enforcer.get("/metrics").text.contains("tenant=\"new\"")).then_some(())
     });
@@ -269,7 +269,7 @@ fn without_its_bundles_directory_every_tenant_keeps_what_it_has() {
     assert_eq!(enforcer.metric("enforcer_bundles_dir_readable"), 0.0);
     assert_eq!(enforcer.reason("a"), "1");
     // Also a worker that has to be started anew.
-    crate::enforcer::send_signal(u32::try_from(pid).unwrap(), Signal::SIGKILL);
+    send_signal(u32::try_from(pid).unwrap(), Signal::SIGKILL);
     wait_for("another worker", || {
         let tenant = enforcer.tenant("a");
         (tenant["state"] == "ready" && tenant["pid"] != pid).then_some(())
@@ -415,4 +415,39 @@ pub(crate) fn reload_under_load(clients: usize, requests: usize, changes: u32) {
     let tenant = enforcer.tenant("a");
     assert_eq!((&tenant["restarts"], &tenant["reloads"]), (&0.into(), &changes.into()), "{tenant}");
     assert!(done.into_inner() >= requests);
+}
+
+#[test]
+fn a_worker_that_ends_while_its_successor_comes_up_is_replaced_by_what_is_known_to_load() {
+    let says = saying;
+    let bundles = Bundles::new().tenant("a", &says("old"));
+    let enforcer = bundles.start();
+    enforcer.wait_for_reason("a", "old");
+    let serving = enforcer.workers()["a"];
+    // It warms up for as long as half of the load timeout.
+    let slow = "
+allow if {
+	some x in numbers.range(1, 100000)
+	some y in numbers.range(1, 100000)
+	x + y < 0
+}";
+    bundles.write("a", "policy.rego", &(says("new") + slow));
+    wait_for("the successor", || (enforcer.workers()["a"] != serving).then_some(()));
+    send_signal(serving, Signal::SIGKILL);
+    wait_for("the worker's end", || (!is_running(serving)).then_some(()));
+    let response = enforcer.decide("a", r#"{"input":{}}"#);
+    assert_eq!(response.json()["result"]["reason"], "old", "{response:?}");
+}
+
+#[test]
+fn a_bundle_that_is_put_right_is_not_spoken_ill_of() {
+    let bundles = Bundles::new().tenant("a", "package tenants[TENANT]\nallow if {");
+    let enforcer = bundles.start();
+    let tenant = enforcer.wait_for_state("a", "rejected");
+    assert!(tenant["last_error"]["errors"].is_array(), "{tenant}");
+    bundles.write("a", "policy.rego", ECHO);
+    let tenant = enforcer.wait_for_state("a", "ready");
+    assert!(tenant["last_error"].is_null(), "{tenant}");
+    let metric = r#"enforcer_bundle_loads_total{tenant="a",result="loaded"}"#;
+    assert_eq!(enforcer.metric(metric), 1.0);
 }

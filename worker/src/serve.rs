@@ -95,7 +95,13 @@ fn take(state: State, frame: &ToWorker<'_>, answers: &mut Answers) -> Result<Sta
             ToWorker::Evaluate { id, kind: QueryKind::Decision, deadline_micros, body },
         ) => {
             let start = monotonic_micros();
-            let outcome = decide(&mut policy, body, *deadline_micros, answers)?;
+            // What comes too late is not even read: reading costs time too, and those behind it
+            // would be late by that.
+            let outcome = if start >= *deadline_micros {
+                Outcome::TimedOut
+            } else {
+                decide(&mut policy, body, *deadline_micros, answers)?
+            };
             let micros = monotonic_micros().saturating_sub(start);
             answers.append_outcome(*id, outcome, micros)?;
             Ok(State::Serving(policy))
@@ -291,6 +297,15 @@ allow if input.allow";
         assert!(matches!(first, (0, Outcome::Decision(_), at) if at < deadline), "{first:?}");
         assert!(matches!(second, (1, Outcome::TimedOut, at) if at >= deadline), "{second:?}");
         assert!(matches!(third, (2, Outcome::Decision(_), _)), "{third:?}");
+    }
+
+    #[test]
+    fn a_request_that_comes_too_late_is_not_read() {
+        let (mut socket, mut received, _serving) = start();
+        // Read, it would be refused.
+        send(&mut socket, &[ask(0, monotonic_micros(), b"no JSON")]);
+        let FromWorker::Evaluated { outcome, .. } = received.next() else { panic!() };
+        assert_eq!(outcome, Outcome::TimedOut);
     }
 
     #[test]
