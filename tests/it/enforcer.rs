@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
@@ -43,6 +43,11 @@ pub(crate) fn wait_for<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T
         assert!(Instant::now() < deadline, "waited in vain for {what}");
         thread::sleep(INTERVAL); // between two looks, not instead of one
     }
+}
+
+/// Says that something is not tried here, past the test runner, which keeps what passing tests print.
+pub(crate) fn skipped(what: &str, why: &str) {
+    writeln!(std::io::stderr(), "SKIPPED: {what}, because {why}").unwrap();
 }
 
 /// Bundles in a directory of their own. `TENANT` in a policy stands for the tenant's id as a

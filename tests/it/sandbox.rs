@@ -15,7 +15,7 @@ use nix::unistd::geteuid;
 use serde_json::Value;
 
 use crate::enforcer::{
-    Bundles, ECHO, Enforcer, binary, cpu_millis, hostile_binary, is_running, wait_for,
+    Bundles, ECHO, Enforcer, binary, cpu_millis, hostile_binary, is_running, skipped, wait_for,
 };
 
 /// A user that nothing on the host belongs to.
@@ -157,9 +157,7 @@ fn privileges() -> &'static [bool] {
     if geteuid().is_root() {
         &[true, false]
     } else {
-        println!(
-            "SKIPPED: a privileged supervisor is not tried, because these tests are not run by root"
-        );
+        skipped("a privileged supervisor", "these tests are not run by root");
         &[false]
     }
 }
@@ -235,11 +233,9 @@ fn all_attacks(requests: u32) {
                 assert_innocent_serves(&enforcer, requests);
                 // Landlock knows nothing of UDP, or of abstract sockets before Linux 6.12.
                 if ["udp-send", "unix-abstract"].contains(name) && !has("network_namespace") {
-                    println!(
-                        "SKIPPED: {name} behind a network namespace, which this host does not allow"
-                    );
+                    skipped(name, "this host allows no network namespace to be behind");
                 } else if *name == "exec-memory" && !has("landlock_files") {
-                    println!("SKIPPED: {name} behind Landlock, which this host does not have");
+                    skipped(name, "this host has no Landlock to be behind");
                 } else {
                     assert!(was_refused(&unlimited), "{name}: {unlimited:?}");
                 }
@@ -373,7 +369,7 @@ fn every_tenant_has_a_user_of_its_own_where_the_supervisor_can_give_it_one() {
         line("Uid:")[0].parse::<u32>().unwrap()
     };
     if !geteuid().is_root() {
-        println!("SKIPPED: users are not given out, because these tests are not run by root");
+        skipped("users for tenants", "these tests are not run by root");
         return;
     }
     let range = ("ENFORCER_WORKER_USERS", "70000-70001");
