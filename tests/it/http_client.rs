@@ -130,6 +130,16 @@ impl Connection {
         rest.is_empty() && !end.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
     }
 
+    /// Whether the server neither says anything nor closes the connection for this long.
+    pub(crate) fn is_left_in_peace_for(&mut self, time: Duration) -> bool {
+        let stream = self.reader.get_ref();
+        stream.set_read_timeout(Some(time)).unwrap();
+        let heard = stream.peek(&mut [0]);
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let silent = heard.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock);
+        silent && self.reader.buffer().is_empty()
+    }
+
     fn line(&mut self) -> io::Result<String> {
         let mut line = String::new();
         if self.reader.read_line(&mut line)? == 0 {

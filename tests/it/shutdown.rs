@@ -4,6 +4,7 @@ use std::os::unix::process::CommandExt;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
+use serde_json::Value;
 
 use crate::enforcer::{
     Bundles, ECHO, Enforcer, binary, cpu_millis, is_running, send_signal_to_group, wait_for,
@@ -54,6 +55,57 @@ fn requests_in_flight_are_answered_and_workers_end() {
         for (tenant_id, pid) in workers {
             assert!(!is_running(pid), "{tenant_id}'s worker is left");
         }
+    }
+}
+
+#[test]
+fn a_body_that_is_still_being_sent_is_waited_for() {
+    let bundles = Bundles::new().tenant("a", ECHO);
+    let mut enforcer = bundles.start();
+    let mut connection = enforcer.connect();
+    let body = br#"{"input":{"allow":true}}"#;
+    let head = "POST /v1/data/tenants/a/allow HTTP/1.1\r\nHost: test\r\nExpect: 100-continue";
+    connection
+        .send(format!("{head}\r\nContent-Length: {}\r\n\r\n", body.len()).as_bytes())
+        .unwrap();
+    // Asked for its body, it is in flight for sure.
+    assert_eq!(connection.response().unwrap().status, 100);
+    enforcer.signal(Signal::SIGTERM);
+    enforcer.wait_for_log("the shutdown", |line| {
+        line["message"].as_str().is_some_and(|text| text.starts_with("no longer accepting"))
+    });
+    // Longer than connections without a request are left open, and within what a body may take.
+    let (first, rest) = body.split_at(5);
+    connection.send(first).unwrap();
+    assert!(connection.is_left_in_peace_for(Duration::from_secs(3)));
+    connection.send(rest).unwrap();
+    let response = connection.response().unwrap();
+    assert_eq!(response.json()["result"]["allow"], true, "{response:?}");
+    assert_eq!(enforcer.wait().code(), Some(0));
+}
+
+#[test]
+fn half_a_request_s_head_does_not_hold_the_shutdown() {
+    // Minutes, which nobody waits for; and less than such connections are left open.
+    for shutdown_timeout in ["600000", "100"] {
+        let bundles = Bundles::new().tenant("a", ECHO);
+        let mut enforcer =
+            bundles.start_with(&[("ENFORCER_SHUTDOWN_TIMEOUT_MS", shutdown_timeout)]);
+        let mut half = enforcer.connect();
+        let head = b"POST /v1/data/tenants/a/allow HTTP/1.1\r\nHost: te";
+        half.send(head).unwrap();
+        let mut second = enforcer.connect();
+        // Answered on a connection that came later, so the first has been accepted.
+        assert_eq!(second.decide("a", br#"{"input":{}}"#).status, 200);
+        second.send(head).unwrap();
+        assert_eq!(enforcer.decide("a", r#"{"input":{}}"#).status, 200);
+
+        enforcer.signal(Signal::SIGTERM);
+        assert_eq!(enforcer.wait().code(), Some(0));
+        assert!(half.is_closed_by_server() && second.is_closed_by_server());
+        enforcer.wait_for_log("the end", |line| line["message"] == "stopped");
+        let untrue = |line: &Value| line.to_string().contains("still in flight");
+        assert!(!enforcer.log().iter().any(untrue), "{:?}", enforcer.log());
     }
 }
 

@@ -6,15 +6,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Body as HttpBody;
+use axum::extract::Request;
+use axum::response::Response;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
-use hyper_util::service::TowerToHyperService;
 use nix::sys::socket::{setsockopt, sockopt::TcpUserTimeout};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
+use tower_service::Service as _;
 use tracing::{debug, info, warn};
 
 use super::{App, router};
@@ -33,6 +40,11 @@ const READ_BUFFER: usize = 64 * 1024;
 
 /// Header fields of one request.
 const MAX_HEADERS: usize = 64;
+
+/// How long connections stay open once a shutdown finds no request in flight: the last answers have
+/// to reach their sockets, from where the kernel delivers them. Half a request's head is not waited
+/// for beyond this, or whoever sends one could hold the shutdown.
+const FLUSH_GRACE: Duration = Duration::from_secs(1);
 
 /// Pause after the host had no descriptor or memory for a connection: without it, accepting would
 /// spin until there is one.
@@ -56,6 +68,7 @@ impl Server {
         let Self { listener, app, connections } = self;
         let router = router(Arc::clone(&app));
         let graceful = GracefulShutdown::new();
+        let in_flight = TaskTracker::new();
         loop {
             let accepted = tokio::select! {
                 accepted = accept(&listener, &connections, &app) => accepted,
@@ -63,9 +76,14 @@ impl Server {
             };
             match accepted {
                 Ok((stream, permit)) => {
-                    let connection =
-                        serve(stream, permit, router.clone(), Arc::clone(&app), graceful.watcher());
-                    tokio::spawn(connection);
+                    tokio::spawn(serve(
+                        stream,
+                        permit,
+                        router.clone(),
+                        Arc::clone(&app),
+                        graceful.watcher(),
+                        in_flight.clone(),
+                    ));
                 }
                 Err(error) => {
                     warn!("a connection could not be accepted: {error}");
@@ -76,9 +94,32 @@ impl Server {
         // New clients are refused from here on, not left waiting.
         drop(listener);
         info!(open = graceful.count(), "no longer accepting; requests in flight go on");
-        if timeout(shutdown_timeout, graceful.shutdown()).await.is_err() {
+        let drained = async {
+            tokio::select! {
+                () = graceful.shutdown() => {}
+                // What is still open sent half a head, or does not read what it asked for.
+                () = all_answered(&in_flight) => {}
+            }
+        };
+        if timeout(shutdown_timeout, drained).await.is_err() && !in_flight.is_empty() {
             app.metrics.host_limit_reached(HostLimit::ShutdownTime);
-            warn!("requests were still in flight when the shutdown timeout passed");
+            warn!(
+                in_flight = in_flight.len(),
+                "requests were still in flight when the shutdown timeout passed"
+            );
+        }
+    }
+}
+
+/// Waits until there is no request in flight and, after a time for the answers to leave, still
+/// none.
+async fn all_answered(in_flight: &TaskTracker) {
+    in_flight.close();
+    loop {
+        in_flight.wait().await;
+        sleep(FLUSH_GRACE).await;
+        if in_flight.is_empty() {
+            return;
         }
     }
 }
@@ -103,6 +144,7 @@ async fn serve(
     router: Router,
     app: Arc<App>,
     watcher: Watcher,
+    in_flight: TaskTracker,
 ) {
     app.metrics.connections.inc();
     // Answers are small and written whole; waiting to join them with others only delays them.
@@ -113,6 +155,9 @@ async fn serve(
     if let Err(error) = setsockopt(&stream, TcpUserTimeout, &write_millis) {
         debug!("TCP_USER_TIMEOUT: {error}");
     }
+    let service = service_fn(|request: Request<Incoming>| {
+        answer_in_flight(router.clone(), request.map(HttpBody::new), in_flight.token())
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
@@ -120,7 +165,7 @@ async fn serve(
         .max_headers(MAX_HEADERS)
         // A client may have nothing more to say and still want its answer.
         .half_close(true)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(infallible(router)));
+        .serve_connection(TokioIo::new(stream), service);
     if let Err(error) = watcher.watch(connection).await {
         // A client that goes away or sends no HTTP: its affair, and frequent.
         debug!("connection ended: {error}");
@@ -129,14 +174,11 @@ async fn serve(
     drop(permit);
 }
 
-/// Says in the type that routing never fails, which the router's own type leaves to inference.
-fn infallible(
-    router: Router,
-) -> impl tower_service::Service<
-    axum::extract::Request<hyper::body::Incoming>,
-    Response = axum::response::Response,
-    Error = Infallible,
-    Future: Send,
-> + Clone {
-    router
+/// Answers one request, which is in flight from its whole head on until there is an answer.
+async fn answer_in_flight(
+    mut router: Router,
+    request: Request,
+    _in_flight: TaskTrackerToken,
+) -> Result<Response, Infallible> {
+    router.call(request).await
 }
