@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Body as HttpBody;
-use axum::http::HeaderMap;
-use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
+use axum::body::{Body as HttpBody, HttpBody as _};
+use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, EXPECT};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Version};
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use tokio::sync::OwnedSemaphorePermit;
@@ -20,6 +21,11 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Bytes of a refused body that are read and forgotten, so that a client that is still sending
 /// gets the answer and not a reset connection.
 const DISCARD_LIMIT: u64 = 64 * 1024 * 1024;
+
+/// How long a refused body may come no further before its sender is answered all the same. Whoever
+/// is still sending goes on within moments; whoever waits should not wait for a body that nobody
+/// wants.
+const DISCARD_STALL: Duration = Duration::from_secs(1);
 
 /// A request body in memory.
 #[derive(Debug)]
@@ -44,38 +50,59 @@ pub(crate) enum BodyError {
     NoMemory,
 }
 
+/// What is left of a refused body on its connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rest {
+    /// Nothing: the next request may follow.
+    Nothing,
+    /// Some of it, so the connection ends with the answer.
+    Unread,
+}
+
+/// A body that was not taken.
+#[derive(Debug, thiserror::Error)]
+#[error("{error}")]
+pub(crate) struct Refused {
+    pub(crate) error: BodyError,
+    pub(crate) rest: Rest,
+}
+
 /// Reads the whole body of a request to `tenant`.
 ///
 /// # Errors
-/// When it is over a bound or does not come whole. What is left of it is then read and forgotten.
+/// When it is over a bound or does not come whole. What is still coming of it is then read and
+/// forgotten.
 pub(crate) async fn read(
     tenant: &Tenant,
-    headers: &HeaderMap,
+    head: &Parts,
     mut body: HttpBody,
-) -> Result<Body, BodyError> {
-    let result = read_bounded(tenant, headers, &mut body).await;
-    if let Err(error) = &result {
-        match error {
-            BodyError::TooLarge { .. } => tenant.metrics.limit_reached(TenantLimit::BodyLength),
-            BodyError::TimedOut => tenant.metrics.limit_reached(TenantLimit::BodyTime),
-            BodyError::NoMemory => tenant.metrics.limit_reached(TenantLimit::BodyMemory),
-            BodyError::Incomplete | BodyError::Encoded => {}
-        }
-        if !matches!(error, BodyError::TimedOut | BodyError::Incomplete) {
-            discard(body).await;
-        }
+) -> Result<Body, Refused> {
+    let limit = tenant.limits.max_body;
+    let (error, has_begun) = match check(&head.headers, limit) {
+        Err(error) => (error, false),
+        Ok(()) => match read_bounded(tenant, limit, &mut body).await {
+            Ok(body) => return Ok(body),
+            Err(error) => (error, true),
+        },
+    };
+    match error {
+        BodyError::TooLarge { .. } => tenant.metrics.limit_reached(TenantLimit::BodyLength),
+        BodyError::TimedOut => tenant.metrics.limit_reached(TenantLimit::BodyTime),
+        BodyError::NoMemory => tenant.metrics.limit_reached(TenantLimit::BodyMemory),
+        BodyError::Incomplete | BodyError::Encoded => {}
     }
-    result
+    let rest = match error {
+        BodyError::TimedOut | BodyError::Incomplete => Rest::Unread,
+        _ if has_begun => discard(body).await,
+        _ => turn_away(head, body).await,
+    };
+    Err(Refused { error, rest })
 }
 
-async fn read_bounded(
-    tenant: &Tenant,
-    headers: &HeaderMap,
-    body: &mut HttpBody,
-) -> Result<Body, BodyError> {
-    let limit = tenant.limits.max_body;
-    let mut encodings = headers.get_all(CONTENT_ENCODING).iter();
-    if !encodings.all(|encoding| encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+/// Refuses a body of which its head says enough.
+fn check(headers: &HeaderMap, limit: usize) -> Result<(), BodyError> {
+    let mut contents = headers.get_all(CONTENT_ENCODING).iter();
+    if !contents.all(|encoding| encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
         return Err(BodyError::Encoded);
     }
     if content_length(headers)
@@ -83,7 +110,14 @@ async fn read_bounded(
     {
         return Err(BodyError::TooLarge { limit });
     }
+    Ok(())
+}
 
+async fn read_bounded(
+    tenant: &Tenant,
+    limit: usize,
+    body: &mut HttpBody,
+) -> Result<Body, BodyError> {
     let deadline = Instant::now() + BODY_TIMEOUT;
     let mut memory = take_memory(tenant, 0)?;
     let mut first = Bytes::new();
@@ -121,15 +155,37 @@ fn content_length(headers: &HeaderMap) -> Option<u64> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
+/// Lets go of a body that is not wanted and of which nothing was read.
+pub(crate) async fn turn_away(head: &Parts, body: HttpBody) -> Rest {
+    // Such a client waits for a word before it sends, and reading would tell it to.
+    if waits_to_be_asked(head) && !body.is_end_stream() {
+        return Rest::Unread;
+    }
+    discard(body).await
+}
+
+/// HTTP/1.0 has no such expectation, so there it is not one (RFC 9110, section 10.1.1).
+fn waits_to_be_asked(head: &Parts) -> bool {
+    let expects = head.headers.get(EXPECT);
+    head.version > Version::HTTP_10
+        && expects.is_some_and(|what| what.as_bytes().eq_ignore_ascii_case(b"100-continue"))
+}
+
 /// Reads and forgets what is left of a body that is not wanted, up to a bound in length and time.
-pub(crate) async fn discard(mut body: HttpBody) {
+async fn discard(mut body: HttpBody) -> Rest {
     let deadline = Instant::now() + BODY_TIMEOUT;
     let mut left = DISCARD_LIMIT;
-    while let Ok(Some(Ok(frame))) = timeout_at(deadline, body.frame()).await {
+    loop {
+        let stalled = Instant::now() + DISCARD_STALL;
+        let frame = match timeout_at(stalled.min(deadline), body.frame()).await {
+            Ok(Some(Ok(frame))) => frame,
+            Ok(None) => return Rest::Nothing,
+            Ok(Some(Err(_))) | Err(_) => return Rest::Unread,
+        };
         let length = frame.data_ref().map_or(0, Bytes::len);
         match left.checked_sub(u64::try_from(length).unwrap_or(u64::MAX)) {
             Some(rest) => left = rest,
-            None => return,
+            None => return Rest::Unread,
         }
     }
 }

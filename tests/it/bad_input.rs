@@ -1,8 +1,10 @@
 //! Whatever a client sends, it gets the contract's error, nobody else notices, and nothing of it is
 //! an allow.
 
+use std::time::{Duration, Instant};
+
 use crate::enforcer::{Bundles, ECHO, Enforcer};
-use crate::http_client::Response;
+use crate::http_client::{Connection, Response};
 
 /// A tenant that allows everything, so that anything that reaches its policy shows.
 const PERMISSIVE: &str = "package tenants[TENANT]\nallow := true";
@@ -111,7 +113,9 @@ fn a_body_that_is_cut_off_is_refused() {
         let head = "POST /v1/data/tenants/a/allow HTTP/1.1\r\nHost: test";
         connection.send(format!("{head}\r\n{framing}\r\n\r\n{body}").as_bytes()).unwrap();
         connection.finish_sending();
-        connection.response().unwrap().assert_error(400, "invalid_parameter");
+        let response = connection.response().unwrap();
+        response.assert_error(400, "invalid_parameter");
+        assert_eq!(response.header("connection"), Some("close"), "{framing} {body}: {response:?}");
     }
     assert_serving(&enforcer);
     assert_eq!(enforcer.metric(r#"enforcer_decisions_total{tenant="a",decision="allow"}"#), 1.0);
@@ -127,6 +131,98 @@ fn an_encoded_body_is_refused_with_its_reason() {
     let response = connection.response().unwrap();
     response.assert_error(400, "invalid_parameter");
     assert!(response.text.contains("encoding"), "{response:?}");
+}
+
+/// Requests that are refused by their head alone, each with what is said of its body, and its error.
+const REFUSED_BY_HEAD: [(&str, &str, u16, &str); 7] = [
+    ("POST /v1/data/tenants/a/allow", "Content-Length: 9999999", 413, "request_too_large"),
+    (
+        "POST /v1/data/tenants/a/allow",
+        "Content-Encoding: gzip\r\nContent-Length: 100",
+        400,
+        "invalid_parameter",
+    ),
+    ("POST /v1/data/tenants/../allow", "Content-Length: 100", 400, "invalid_parameter"),
+    ("POST /v1/data/tenants/unknown/allow", "Content-Length: 100", 404, "resource_not_found"),
+    ("POST /v1/data/tenants/a/other", "Content-Length: 100", 404, "resource_not_found"),
+    ("POST /elsewhere", "Content-Length: 100", 404, "resource_not_found"),
+    ("PUT /v1/data/tenants/a/allow", "Transfer-Encoding: chunked", 405, "invalid_operation"),
+];
+
+#[test]
+fn a_body_that_is_refused_anyway_is_not_asked_for() {
+    let enforcer = start();
+    let send = |line: &str, headers: &str| -> Connection {
+        let mut connection = enforcer.connect();
+        let expect = "Host: test\r\nExpect: 100-Continue";
+        connection
+            .send(format!("{line} HTTP/1.1\r\n{expect}\r\n{headers}\r\n\r\n").as_bytes())
+            .unwrap();
+        connection
+    };
+    for (line, headers, status, code) in REFUSED_BY_HEAD {
+        let mut connection = send(line, headers);
+        let response = connection.response().unwrap();
+        response.assert_error(status, code);
+        assert_eq!(response.header("connection"), Some("close"), "{line} {headers}: {response:?}");
+        assert!(connection.is_closed_by_server(), "{line} {headers}");
+    }
+    // One that is wanted is asked for.
+    let mut connection = send("POST /v1/data/tenants/a/allow", "Content-Length: 12");
+    assert_eq!(connection.response().unwrap().status, 100);
+    connection.send(b"{\"input\":{}}").unwrap();
+    assert_eq!(connection.response().unwrap().json()["result"]["allow"], true);
+    // Where there is no body, the connection can go on.
+    let mut connection = send("POST /elsewhere", "Content-Length: 0");
+    connection.response().unwrap().assert_error(404, "resource_not_found");
+    assert_eq!(connection.decide("a", br#"{"input":{}}"#).status, 200);
+    // HTTP/1.0 knows no such waiting: the body is on its way, and is read.
+    let mut connection = enforcer.connect();
+    let old = "POST /elsewhere HTTP/1.0\r\nConnection: keep-alive\r\nExpect: 100-continue";
+    connection.send(format!("{old}\r\nContent-Length: 4\r\n\r\nbody").as_bytes()).unwrap();
+    connection.response().unwrap().assert_error(404, "resource_not_found");
+    assert_eq!(connection.decide("a", br#"{"input":{}}"#).status, 200);
+    assert_serving(&enforcer);
+}
+
+#[test]
+fn whoever_stalls_in_a_body_is_answered_and_told_that_the_connection_ends() {
+    let enforcer = start();
+    let send = |line: &str, headers: &str| -> Connection {
+        let mut connection = enforcer.connect();
+        connection
+            .send(format!("{line} HTTP/1.1\r\nHost: test\r\n{headers}\r\n\r\n2\r\n").as_bytes())
+            .unwrap();
+        connection
+    };
+    let assert_closing = |mut connection: Connection, status: u16, code: &str| {
+        let response = connection.response().unwrap();
+        response.assert_error(status, code);
+        assert_eq!(response.header("connection"), Some("close"), "{response:?}");
+        assert!(connection.is_closed_by_server());
+    };
+    let start = Instant::now();
+    let wanted = send("POST /v1/data/tenants/a/allow", "Content-Length: 100");
+    let refused = REFUSED_BY_HEAD.map(|(line, headers, ..)| send(line, headers));
+    for (connection, (_, _, status, code)) in refused.into_iter().zip(REFUSED_BY_HEAD) {
+        assert_closing(connection, status, code);
+    }
+    // Not the ten seconds that a body has which is wanted.
+    assert!(start.elapsed() < Duration::from_secs(8), "{:?}", start.elapsed());
+    assert_closing(wanted, 408, "request_timeout");
+    assert_serving(&enforcer);
+}
+
+#[test]
+fn a_connection_goes_on_after_a_refused_body_that_came_whole() {
+    let enforcer = start();
+    let mut connection = enforcer.connect();
+    let body = vec![b' '; 2 * 1024 * 1024];
+    for (tenant_id, status) in [("a", 413), ("unknown", 404), ("-", 400)] {
+        let response = connection.decide(tenant_id, &body);
+        assert_eq!((response.status, response.header("connection")), (status, None));
+    }
+    assert_eq!(connection.decide("a", br#"{"input":{}}"#).json()["result"]["allow"], true);
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! `POST /v1/data/tenants/{tenant_id}/allow`.
 
 use axum::body::Body as HttpBody;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
+use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use enforcer_protocol::{Decision, Outcome, TenantId};
 use serde::Serialize;
@@ -32,15 +33,14 @@ struct DecisionMetrics<'a> {
 pub(crate) async fn decide(
     app: &App,
     tenant_id: &TenantId,
-    headers: &HeaderMap,
+    head: &Parts,
     body: HttpBody,
 ) -> Response {
     let Some(tenant) = app.registry.get(tenant_id) else {
-        body::discard(body).await;
-        return ApiError::UnknownTenant.into_response();
+        return ApiError::UnknownTenant.turning_away(body::turn_away(head, body).await);
     };
     let decision_id = Uuid::now_v7();
-    match ask(&tenant, headers, body).await {
+    match ask(&tenant, head, body).await {
         Ok((decision, micros)) => {
             let counter =
                 if decision.allow { &tenant.metrics.allowed } else { &tenant.metrics.denied };
@@ -63,12 +63,8 @@ pub(crate) async fn decide(
     }
 }
 
-async fn ask(
-    tenant: &Tenant,
-    headers: &HeaderMap,
-    body: HttpBody,
-) -> Result<(Decision, u64), ApiError> {
-    let body = body::read(tenant, headers, body).await?;
+async fn ask(tenant: &Tenant, head: &Parts, body: HttpBody) -> Result<(Decision, u64), ApiError> {
+    let body = body::read(tenant, head, body).await?;
     let Answer { outcome, micros } = tenant.ask(body).await?;
     // An answer of microseconds, as seconds for Prometheus; what a float cannot hold exactly is
     // beyond every bucket.

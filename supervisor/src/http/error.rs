@@ -1,17 +1,20 @@
 //! The one place where errors become HTTP: a status, a code, and words for the user.
 
-use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
+use axum::http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use enforcer_protocol::{Diagnostic, InvalidTenantId};
 use serde::Serialize;
 
-use crate::body::BodyError;
+use crate::body::{BodyError, Refused, Rest};
 use crate::tenant::AskError;
 
 /// Seconds after which a request that found no worker may come again. Restarting takes
 /// milliseconds, and this header has no smaller unit.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
+
+/// Says that this answer is the connection's last.
+const CLOSE: HeaderValue = HeaderValue::from_static("close");
 
 /// Every code of the contract's table that is ours to give.
 pub(crate) const CODES: [&str; 12] = [
@@ -46,7 +49,7 @@ pub(crate) enum ApiError {
     #[error("input.subject.tenant_id names another tenant than the request's path")]
     TenantMismatch,
     #[error("{0}")]
-    Body(#[from] BodyError),
+    Body(#[from] Refused),
     #[error("the policy failed while it was evaluated")]
     EvaluationFailed(Diagnostic),
     #[error("the policy's worker ended or is restarting; try again")]
@@ -84,28 +87,28 @@ impl ApiError {
     /// The status and the code, as the contract's table has them.
     pub(crate) const fn status_and_code(&self) -> (StatusCode, &'static str) {
         match self {
-            Self::InvalidTenantId(_)
-            | Self::InvalidParameter(_)
-            | Self::Body(BodyError::Incomplete | BodyError::Encoded) => {
+            Self::InvalidTenantId(_) | Self::InvalidParameter(_) => {
                 (StatusCode::BAD_REQUEST, "invalid_parameter")
             }
+            Self::Body(refused) => match refused.error {
+                BodyError::Incomplete | BodyError::Encoded => {
+                    (StatusCode::BAD_REQUEST, "invalid_parameter")
+                }
+                BodyError::TimedOut => (StatusCode::REQUEST_TIMEOUT, "request_timeout"),
+                BodyError::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "request_too_large"),
+                BodyError::NoMemory => (StatusCode::SERVICE_UNAVAILABLE, "overloaded"),
+            },
             Self::TenantMismatch => (StatusCode::FORBIDDEN, "tenant_mismatch"),
             Self::UnknownTenant | Self::UnknownResource => {
                 (StatusCode::NOT_FOUND, "resource_not_found")
             }
             Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "invalid_operation"),
-            Self::Body(BodyError::TimedOut) => (StatusCode::REQUEST_TIMEOUT, "request_timeout"),
-            Self::Body(BodyError::TooLarge { .. }) => {
-                (StatusCode::PAYLOAD_TOO_LARGE, "request_too_large")
-            }
             Self::EvaluationFailed(_) | Self::LethalInput | Self::Internal => {
                 (StatusCode::INTERNAL_SERVER_ERROR, "internal_error")
             }
             Self::MemoryLimit => (StatusCode::INTERNAL_SERVER_ERROR, "memory_limit_exceeded"),
             Self::WorkerUnavailable => (StatusCode::SERVICE_UNAVAILABLE, "worker_unavailable"),
-            Self::Overloaded | Self::Body(BodyError::NoMemory) => {
-                (StatusCode::SERVICE_UNAVAILABLE, "overloaded")
-            }
+            Self::Overloaded => (StatusCode::SERVICE_UNAVAILABLE, "overloaded"),
             Self::TenantUnavailable | Self::UnreadyTenants { .. } => {
                 (StatusCode::SERVICE_UNAVAILABLE, "tenant_unavailable")
             }
@@ -115,7 +118,31 @@ impl ApiError {
 
     /// Whether it may be otherwise in a moment.
     const fn is_passing(&self) -> bool {
-        matches!(self, Self::WorkerUnavailable | Self::Overloaded | Self::Body(BodyError::NoMemory))
+        matches!(
+            self,
+            Self::WorkerUnavailable
+                | Self::Overloaded
+                | Self::Body(Refused { error: BodyError::NoMemory, .. })
+        )
+    }
+
+    /// The answer to a request of whose body this is left.
+    pub(crate) fn turning_away(self, rest: Rest) -> Response {
+        let (status, code) = self.status_and_code();
+        let errors = match &self {
+            Self::EvaluationFailed(diagnostic) => Some([diagnostic]),
+            _ => None,
+        };
+        let body = ErrorBody { code, message: self.to_string(), errors };
+        let mut response = json(status, &body);
+        if self.is_passing() {
+            response.headers_mut().insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
+        }
+        if rest == Rest::Unread {
+            // What is left stands where the next request would, so there cannot be one.
+            response.headers_mut().insert(CONNECTION, CLOSE);
+        }
+        response
     }
 }
 
@@ -135,17 +162,11 @@ impl From<AskError> for ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let (status, code) = self.status_and_code();
-        let errors = match &self {
-            Self::EvaluationFailed(diagnostic) => Some([diagnostic]),
-            _ => None,
+        let rest = match &self {
+            Self::Body(refused) => refused.rest,
+            _ => Rest::Nothing,
         };
-        let body = ErrorBody { code, message: self.to_string(), errors };
-        let mut response = json(status, &body);
-        if self.is_passing() {
-            response.headers_mut().insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
-        }
-        response
+        self.turning_away(rest)
     }
 }
 

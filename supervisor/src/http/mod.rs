@@ -8,16 +8,14 @@ mod server;
 
 use std::sync::Arc;
 
+use crate::body;
+use crate::metrics::Metrics;
+use crate::registry::Registry;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-
 use enforcer_protocol::SandboxMode;
-
-use crate::body;
-use crate::metrics::Metrics;
-use crate::registry::Registry;
 use error::ApiError;
 use path::{DataPath, data_path};
 
@@ -54,22 +52,17 @@ pub(crate) fn router(app: Arc<App>) -> Router {
 
 async fn data(State(app): SharedApp, request: Request) -> Response {
     let (head, body) = request.into_parts();
-    match data_path(after(DATA, head.uri.path())) {
+    let error = match data_path(after(DATA, head.uri.path())) {
         Ok(DataPath::Decision(tenant_id)) => {
-            decision::decide(&app, &tenant_id, &head.headers, body).await
+            return decision::decide(&app, &tenant_id, &head, body).await;
         }
-        Ok(DataPath::Other(tenant_id)) => {
-            body::discard(body).await;
-            match app.registry.get(&tenant_id) {
-                Some(_) => ApiError::UnknownResource.into_response(),
-                None => ApiError::UnknownTenant.into_response(),
-            }
-        }
-        Err(error) => {
-            body::discard(body).await;
-            error.into_response()
-        }
-    }
+        Ok(DataPath::Other(tenant_id)) => match app.registry.get(&tenant_id) {
+            Some(_) => ApiError::UnknownResource,
+            None => ApiError::UnknownTenant,
+        },
+        Err(error) => error,
+    };
+    refuse(error, Request::from_parts(head, body)).await
 }
 
 async fn health(State(app): SharedApp, request: Request) -> Response {
@@ -90,13 +83,17 @@ async fn show_tenant(State(app): SharedApp, request: Request) -> Response {
 }
 
 async fn unknown(request: Request) -> Response {
-    body::discard(request.into_body()).await;
-    ApiError::UnknownResource.into_response()
+    refuse(ApiError::UnknownResource, request).await
 }
 
 async fn method_not_allowed(request: Request) -> Response {
-    body::discard(request.into_body()).await;
-    ApiError::MethodNotAllowed.into_response()
+    refuse(ApiError::MethodNotAllowed, request).await
+}
+
+/// Answers a request whose body is not wanted.
+async fn refuse(error: ApiError, request: Request) -> Response {
+    let (head, body) = request.into_parts();
+    error.turning_away(body::turn_away(&head, body).await)
 }
 
 fn after<'a>(prefix: &str, path: &'a str) -> &'a str {
