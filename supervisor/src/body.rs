@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body as HttpBody, HttpBody as _};
-use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, EXPECT};
+use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, EXPECT, TRANSFER_ENCODING};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Version};
 use bytes::{Bytes, BytesMut};
@@ -44,7 +44,7 @@ pub(crate) enum BodyError {
     TimedOut,
     #[error("the request body ended early or is not framed as HTTP requires")]
     Incomplete,
-    #[error("the content encoding is not supported; send the body as it is")]
+    #[error("the content or transfer encoding is not supported; send the body as it is")]
     Encoded,
     #[error("the tenant's requests in progress take all the memory they may")]
     NoMemory,
@@ -103,6 +103,13 @@ pub(crate) async fn read(
 fn check(headers: &HeaderMap, limit: usize) -> Result<(), BodyError> {
     let mut contents = headers.get_all(CONTENT_ENCODING).iter();
     if !contents.all(|encoding| encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        return Err(BodyError::Encoded);
+    }
+    // hyper takes the chunks apart, and leaves every other coding of the list as it is.
+    let mut transfers = headers.get_all(TRANSFER_ENCODING).iter();
+    let chunked =
+        transfers.next().is_none_or(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked"));
+    if !chunked || transfers.next().is_some() {
         return Err(BodyError::Encoded);
     }
     if content_length(headers)
