@@ -147,7 +147,7 @@ fn an_encoded_body_is_refused_with_its_reason() {
 }
 
 /// Requests that are refused by their head alone, each with what is said of its body, and its error.
-const REFUSED_BY_HEAD: [(&str, &str, u16, &str); 7] = [
+const REFUSED_BY_HEAD: [(&str, &str, u16, &str); 8] = [
     ("POST /v1/data/tenants/a/allow", "Content-Length: 9999999", 413, "request_too_large"),
     (
         "POST /v1/data/tenants/a/allow",
@@ -160,6 +160,12 @@ const REFUSED_BY_HEAD: [(&str, &str, u16, &str); 7] = [
     ("POST /v1/data/tenants/a/other", "Content-Length: 100", 404, "resource_not_found"),
     ("POST /elsewhere", "Content-Length: 100", 404, "resource_not_found"),
     ("PUT /v1/data/tenants/a/allow", "Transfer-Encoding: chunked", 405, "invalid_operation"),
+    (
+        "POST /v1/data/tenants/a/allow",
+        "Host: test\r\nContent-Length: 100",
+        400,
+        "invalid_parameter",
+    ),
 ];
 
 #[test]
@@ -236,6 +242,43 @@ fn a_connection_goes_on_after_a_refused_body_that_came_whole() {
         assert_eq!((response.status, response.header("connection")), (status, None));
     }
     assert_eq!(connection.decide("a", br#"{"input":{}}"#).json()["result"]["allow"], true);
+}
+
+#[test]
+fn a_request_names_its_one_host() {
+    let enforcer = start();
+    let ask = |version: &str, hosts: &str, target: &str| -> Response {
+        let mut connection = enforcer.connect();
+        let body = r#"{"input":{}}"#;
+        let request = format!("POST {target} {version}\r\n{hosts}Content-Length: 12\r\n\r\n{body}");
+        connection.send(request.as_bytes()).unwrap();
+        connection.response().unwrap()
+    };
+    let decision = "/v1/data/tenants/a/allow";
+    for (version, hosts) in [
+        ("HTTP/1.1", ""),
+        ("HTTP/1.1", "Host: test\r\nHost: test\r\n"),
+        ("HTTP/1.0", "Host: test\r\nHost: other\r\n"),
+        ("HTTP/1.1", "Host: test, other\r\n"),
+        ("HTTP/1.1", "Host: test/path\r\n"),
+        ("HTTP/1.1", "Host: user@test\r\n"),
+        ("HTTP/1.1", "Host: t\u{e9}st\r\n"),
+    ] {
+        for target in [decision, "/health", "/elsewhere"] {
+            ask(version, hosts, target).assert_error(400, "invalid_parameter");
+        }
+    }
+    for (version, hosts) in [
+        ("HTTP/1.0", ""),
+        ("HTTP/1.0", "Host: test\r\n"),
+        ("HTTP/1.1", "Host:\r\n"),
+        ("HTTP/1.1", "Host: [::1]:8181\r\n"),
+        ("HTTP/1.1", "host: tenant-a.example.com:80\r\n"),
+    ] {
+        let response = ask(version, hosts, decision);
+        assert_eq!(response.json()["result"]["allow"], true, "{version} {hosts}: {response:?}");
+    }
+    assert_serving(&enforcer);
 }
 
 #[test]

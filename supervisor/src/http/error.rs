@@ -40,6 +40,8 @@ pub(crate) enum ApiError {
     InvalidTenantId(#[from] InvalidTenantId),
     #[error("{0}")]
     InvalidParameter(String),
+    #[error("the request needs one valid Host header")]
+    InvalidHost,
     #[error("there is no such tenant")]
     UnknownTenant,
     #[error("there is no such resource")]
@@ -87,7 +89,7 @@ impl ApiError {
     /// The status and the code, as the contract's table has them.
     pub(crate) const fn status_and_code(&self) -> (StatusCode, &'static str) {
         match self {
-            Self::InvalidTenantId(_) | Self::InvalidParameter(_) => {
+            Self::InvalidTenantId(_) | Self::InvalidParameter(_) | Self::InvalidHost => {
                 (StatusCode::BAD_REQUEST, "invalid_parameter")
             }
             Self::Body(refused) => match refused.error {

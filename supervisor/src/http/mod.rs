@@ -8,14 +8,18 @@ mod server;
 
 use std::sync::Arc;
 
-use crate::body;
-use crate::metrics::Metrics;
-use crate::registry::Registry;
 use axum::Router;
 use axum::extract::{Request, State};
+use axum::http::header::HOST;
+use axum::http::{HeaderMap, Version};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use enforcer_protocol::SandboxMode;
+use tower_service::Service as _;
+
+use crate::body;
+use crate::metrics::Metrics;
+use crate::registry::Registry;
 use error::ApiError;
 use path::{DataPath, data_path};
 
@@ -34,6 +38,15 @@ type SharedApp = State<Arc<App>>;
 
 const DATA: &str = "/v1/data/";
 const TENANTS: &str = "/v1/tenants/";
+
+/// Answers one request.
+pub(crate) async fn answer(mut router: Router, request: Request) -> Response {
+    if !names_its_host(request.version(), request.headers()) {
+        return refuse(ApiError::InvalidHost, request).await;
+    }
+    let Ok(response) = router.call(request).await;
+    response
+}
 
 /// All routes.
 pub(crate) fn router(app: Arc<App>) -> Router {
@@ -94,6 +107,23 @@ async fn method_not_allowed(request: Request) -> Response {
 async fn refuse(error: ApiError, request: Request) -> Response {
     let (head, body) = request.into_parts();
     error.turning_away(body::turn_away(&head, body).await)
+}
+
+/// Whether a request names the one host that it is for, as HTTP/1.1 wants it (RFC 9112, section
+/// 3.2). Where two are named, somebody on the way may have gone by the other.
+fn names_its_host(version: Version, headers: &HeaderMap) -> bool {
+    let mut hosts = headers.get_all(HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        (Some(host), None) => is_host(host.as_bytes()),
+        (None, _) => version < Version::HTTP_11,
+        (Some(_), Some(_)) => false,
+    }
+}
+
+/// Whether this may be a host and a port. None of ours is looked up, so it is not taken apart; what
+/// could only be another part of a URL is refused. Empty is allowed.
+fn is_host(host: &[u8]) -> bool {
+    host.iter().all(|byte| byte.is_ascii_graphic() && !b"/?#@\\\"<>^`{|}".contains(byte))
 }
 
 fn after<'a>(prefix: &str, path: &'a str) -> &'a str {

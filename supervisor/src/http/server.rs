@@ -21,10 +21,9 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
-use tower_service::Service as _;
 use tracing::{debug, info, warn};
 
-use super::{App, router};
+use super::{App, answer, router};
 use crate::metrics::HostLimit;
 
 /// How long a request's head may take to arrive, counted from when the connection could take it:
@@ -176,9 +175,9 @@ async fn serve(
 
 /// Answers one request, which is in flight from its whole head on until there is an answer.
 async fn answer_in_flight(
-    mut router: Router,
+    router: Router,
     request: Request,
     _in_flight: TaskTrackerToken,
 ) -> Result<Response, Infallible> {
-    router.call(request).await
+    Ok(answer(router, request).await)
 }
