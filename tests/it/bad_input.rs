@@ -400,3 +400,51 @@ fn input_that_is_made_to_be_slow_to_read_is_not() {
     assert_eq!(enforcer.decide("a", body).json()["result"]["allow"], true);
     assert_serving(&enforcer);
 }
+
+/// What an example tenant answers: allow and reason. An error is none.
+fn example(enforcer: &Enforcer, tenant_id: &str, input: &str) -> (bool, String) {
+    let response = enforcer.decide(tenant_id, format!("{{\"input\":{input}}}"));
+    assert_eq!(response.status, 200, "{tenant_id} {input}: {response:?}");
+    let result = response.json()["result"].take();
+    (result["allow"].as_bool().unwrap(), result["reason"].as_str().unwrap().to_owned())
+}
+
+/// What stands where a name is expected and is none, and nothing at all.
+const NO_NAMES: [&str; 7] = ["null", "true", "1", "\"\"", "[]", "{}", "[\"*\"]"];
+
+#[test]
+fn the_example_of_roles_grants_nothing_that_was_not_named() {
+    let enforcer = Enforcer::start("config/tenants.d".as_ref(), &[]);
+    let ask = |input: &str| example(&enforcer, "tenant_b", input);
+    let denied = |reason: &str| (false, reason.to_owned());
+    for (action, resource_type) in [("*", "*"), ("*", "device"), ("read", "*")] {
+        let input = format!(
+            r#"{{"subject":{{"user_id":"alice"}},"action":"{action}","resource":{{"type":"{resource_type}"}}}}"#
+        );
+        let reason = format!("No role of alice grants {action} on {resource_type}");
+        assert_eq!(ask(&input), denied(&reason), "{input}");
+    }
+    let device = r#""resource":{"type":"device"}"#;
+    let alice = r#""subject":{"user_id":"alice"}"#;
+    for other in NO_NAMES {
+        assert_eq!(
+            ask(&format!(r#"{{"subject":{{"user_id":{other}}},"action":"read",{device}}}"#)),
+            denied("The request names no user"),
+            "{other}"
+        );
+        assert_eq!(
+            ask(&format!(r#"{{{alice},"action":{other},{device}}}"#)),
+            denied("The request names no action"),
+            "{other}"
+        );
+        assert_eq!(
+            ask(&format!(r#"{{{alice},"action":"read","resource":{{"type":{other}}}}}"#)),
+            denied("The request names no type of resource"),
+            "{other}"
+        );
+    }
+    let without = |input: String, reason: &str| assert_eq!(ask(&input), denied(reason), "{input}");
+    without(format!(r#"{{"action":"read",{device}}}"#), "The request names no user");
+    without(format!("{{{alice},{device}}}"), "The request names no action");
+    without(format!(r#"{{{alice},"action":"read"}}"#), "The request names no type of resource");
+}

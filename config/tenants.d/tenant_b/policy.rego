@@ -6,10 +6,19 @@ default allow := false
 
 allow if count(granting_roles) > 0
 
+# Each branch repeats what it needs and says none of it with `not`: a `not` over something that the
+# request does not have is true.
 reason := sprintf("Granted by role %v", [concat(", ", granting_roles)]) if {
 	allow
 } else := sprintf("No role of %v grants %v on %v", [input.subject.user_id, input.action, input.resource.type]) if {
-	input.subject.user_id
+	is_name(input.subject.user_id)
+	is_name(input.action)
+	is_name(input.resource.type)
+} else := "The request names no type of resource" if {
+	is_name(input.subject.user_id)
+	is_name(input.action)
+} else := "The request names no action" if {
+	is_name(input.subject.user_id)
 } else := "The request names no user"
 
 # The roles of the user that grant the action, to be shown in the reason. Being a set, each is in it
@@ -21,8 +30,15 @@ granting_roles contains role if {
 	covers(permission.resource, input.resource.type)
 }
 
-# "*" in a permission stands for anything that was asked. A request cannot ask for "*" itself:
-# what it names has to be in a permission as it is.
-covers(granted, asked) if granted == asked
+# "*" in a permission stands for any name. A request cannot ask for "*" itself: it has to name what
+# it wants, also where everything is granted.
+covers(granted, asked) if {
+	is_name(asked)
+	asked != "*"
+	granted in {asked, "*"}
+}
 
-covers("*", asked) if asked != ""
+is_name(value) if {
+	is_string(value)
+	value != ""
+}
