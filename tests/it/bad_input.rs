@@ -448,3 +448,70 @@ fn the_example_of_roles_grants_nothing_that_was_not_named() {
     without(format!("{{{alice},{device}}}"), "The request names no action");
     without(format!(r#"{{{alice},"action":"read"}}"#), "The request names no type of resource");
 }
+
+#[test]
+fn the_example_of_hours_denies_what_is_no_time_with_a_reason() {
+    let enforcer = Enforcer::start("config/tenants.d".as_ref(), &[]);
+    let ask = |time: &str| {
+        example(&enforcer, "tenant-c", &format!("{{\"environment\":{{\"time\":{time}}}}}"))
+    };
+    let no_time = (false, "The request has no valid environment.time".to_owned());
+    for time in [
+        "",
+        "noon",
+        "2025-02-30T14:30:00Z",
+        "2025-02-29T14:30:00Z",
+        "2100-02-29T14:30:00Z",
+        "2025-04-31T14:30:00Z",
+        "2025-10-32T14:30:00Z",
+        "2025-10-00T14:30:00Z",
+        "2025-00-16T14:30:00Z",
+        "2025-13-16T14:30:00Z",
+        "2025-10-16T24:00:00Z",
+        "2025-10-16T14:60:00Z",
+        "2025-10-16T14:30:60Z",
+        "2025-10-16T14:30:00+99:99",
+        "2025-10-16T14:30:00+24:00",
+        "2025-10-16T14:30:00+10:60",
+        "2025-10-16T14:30:00",
+        "2025-10-16T14:30:00.Z",
+        "2025-10-16 14:30:00Z",
+        "2025-10-16T14:30:00Z\\n",
+        "x2025-10-16T14:30:00Z",
+        "9999-10-16T14:30:00Z",
+        "0000-10-16T14:30:00Z",
+        "\u{662}\u{660}\u{662}\u{665}-10-16T14:30:00Z", // Arabic digits
+        "2025-10-16T14:30:0\u{ff10}Z",                  // a full-width zero
+    ] {
+        assert_eq!(ask(&format!("\"{time}\"")), no_time, "{time}");
+    }
+    for time in
+        ["null", "true", "1", "1760625000000000000", "[]", "{}", "[\"2025-10-16T14:30:00Z\"]"]
+    {
+        assert_eq!(ask(time), no_time, "{time}");
+    }
+    for time in [
+        "2025-10-16T14:30:00.5Z",
+        "2025-10-16T14:30:00.123456789012Z",
+        "2025-10-16T23:30:00+09:00",
+        "2025-10-16T09:00:00-05:00",
+        "2025-10-16T14:30:00-00:00",
+        "2025-10-15T17:00:00-23:59",
+        "2024-02-29T14:30:00Z",
+        "2025-01-31T14:30:00Z",
+        "2025-09-30T14:30:00Z",
+        "2000-02-29T14:30:00Z",
+        "2099-12-31T14:30:00Z",
+    ] {
+        let within = (true, "Within the maintenance window".to_owned());
+        assert_eq!(ask(&format!("\"{time}\"")), within, "{time}");
+    }
+    // Every day of a leap year and of another has an answer, and none of them an error.
+    for year in ["2027", "2028"] {
+        for month in 1..=12 {
+            for day in 1..=31 {
+                ask(&format!("\"{year}-{month:02}-{day:02}T14:30:00Z\""));
+            }
+        }
+    }
+}

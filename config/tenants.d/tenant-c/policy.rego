@@ -16,9 +16,25 @@ allow := {"allow": false, "reason": "Outside the maintenance window"} if {
 }
 
 # A time that does not parse would make the evaluation fail, which denies too, but does not say why.
-time_ns := time.parse_rfc3339_ns(input.environment.time) if {
-	regex.match(`^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2})$`, input.environment.time)
+# So whatever is no time is kept from the parser: what is no string, and days that do not exist.
+time_ns := time.parse_rfc3339_ns(text) if {
+	text := input.environment.time
+	is_string(text)
+	some day in days
+	regex.match(concat("", ["^", day, "T", clock, offset, "$"]), text)
 }
+
+# The days of the years 2000 to 2099. It is [0-9] and not \d, which other scripts' digits are too.
+days := [
+	`20[0-9][0-9]-(01|03|05|07|08|10|12)-(0[1-9]|[12][0-9]|3[01])`,
+	`20[0-9][0-9]-(04|06|09|11)-(0[1-9]|[12][0-9]|30)`,
+	`20[0-9][0-9]-02-(0[1-9]|1[0-9]|2[0-8])`,
+	`20([02468][048]|[13579][26])-02-29`,
+]
+
+clock := `([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]+)?`
+
+offset := `(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])`
 
 open if {
 	time.weekday(time_ns) in data.window.days
