@@ -515,3 +515,25 @@ fn the_example_of_hours_denies_what_is_no_time_with_a_reason() {
         }
     }
 }
+
+#[test]
+fn the_example_of_residency_allows_nothing_of_another_type() {
+    let enforcer = Enforcer::start("config/tenants.d".as_ref(), &[]);
+    for other in NO_NAMES {
+        for input in [
+            format!(r#"{{"action":{other},"resource":{{"type":"sensor_data","region":"EU"}}}}"#),
+            format!(r#"{{"action":"read","resource":{{"type":{other},"region":"EU"}}}}"#),
+            format!(r#"{{"action":"read","resource":{{"type":"sensor_data","region":{other}}}}}"#),
+            format!(r#"{{"action":"read","resource":{other}}}"#),
+        ] {
+            assert!(!example(&enforcer, "tenant_a", &input).0, "{input}");
+        }
+        // Whoever is not named as a reader that may see it does not.
+        let body = format!(
+            r#"{{"input":{{"subject":{{"user_id":{other}}},"action":"read","resource":{{"type":"billing","region":"EU"}}}}}}"#
+        );
+        let response = enforcer.decide("tenant_a", &body);
+        let redact = &response.json()["result"]["redact"];
+        assert_eq!(*redact, serde_json::json!(["pii.email", "pii.iban"]), "{body}");
+    }
+}

@@ -15,7 +15,9 @@ allow if {
 }
 
 # What the gateway must remove from the resource before it passes it on. A set: every rule that
-# holds adds to it. It is asked for on its own, so it repeats that there has to be an allow.
+# holds adds to it. It is asked for on its own, so it repeats that there has to be an allow. A `not`
+# over something undefined is true: `field` is bound above it, and a reader who is not named, and so
+# may see nothing, has everything removed.
 redact contains field if {
 	allow
 	some field in data.redactions[input.resource.type]
