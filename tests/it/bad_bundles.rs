@@ -85,7 +85,7 @@ fn a_broken_bundle_is_rejected_with_its_place_and_the_others_serve() {
         ("data-deep", "recursion limit exceeded", at("data.json", 1, 128)),
         ("nul", "NUL character", at("policy.rego", 3, 1)),
         ("defaults", "another default value in policy.rego", at("z.rego", 3, 1)),
-        ("overlap", "the rule allow stands where a package", None),
+        ("overlap", "the rule allow stands where a package", at("policy.rego", 2, 1)),
         ("metadata", "version must be a string", at("metadata.json", 1, 1)),
         ("latin1", "not UTF-8", at("policy.rego", 2, 3)),
         ("link", "leads out of the bundle's directory", None),

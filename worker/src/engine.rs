@@ -81,7 +81,7 @@ impl Policy {
             faults.push(in_bundle("the bundle holds no *.rego file", None));
         }
         if faults.is_empty() {
-            faults.extend(contradictions(&engine));
+            faults.extend(contradictions(engine.get_modules()));
         }
         if faults.is_empty() {
             faults.extend(compile(&mut engine, &tenant_id).err());
@@ -519,7 +519,7 @@ redact contains \"x\" if { x := slow(input.go)[_] with is_admin as true; x >= 0 
             ),
             (
                 &[good, ("b.rego", "package tenants.a.allow.x\ny := 1")],
-                "rego_compile_error: policy.rego: the rule allow stands where a package",
+                "policy.rego:2:1: rego_compile_error: the rule allow stands where a package",
             ),
             (
                 &[good, ("data.json", "[]")],
