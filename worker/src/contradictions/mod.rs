@@ -6,6 +6,7 @@
 //! nothing is compiled for it. The tree is no part of regorus' stable interface: Cargo.toml names
 //! its one version.
 
+mod heads;
 mod rules;
 
 use enforcer_protocol::{Diagnostic, DiagnosticCode, MAX_DIAGNOSTICS};
@@ -23,7 +24,10 @@ struct Fault<'a> {
 /// What in `modules` regorus would answer otherwise than OPA: the first ones of them all.
 pub(crate) fn contradictions(modules: &[NodeRef<Module>]) -> Vec<Diagnostic> {
     let modules: Vec<&Module> = modules.iter().map(AsRef::as_ref).collect();
-    let faults = rules::faults(&modules);
+    let mut faults = rules::faults(&modules);
+    faults.extend(
+        modules.iter().flat_map(|module| &module.policy).flat_map(|rule| heads::faults(rule)),
+    );
     // To find a place takes a look at the file from its beginning.
     faults.iter().take(MAX_DIAGNOSTICS).map(diagnostic).collect()
 }
