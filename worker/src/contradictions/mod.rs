@@ -7,6 +7,7 @@
 //! its one version.
 
 mod heads;
+mod imports;
 mod rules;
 
 use enforcer_protocol::{Diagnostic, DiagnosticCode, MAX_DIAGNOSTICS};
@@ -25,6 +26,7 @@ struct Fault<'a> {
 pub(crate) fn contradictions(modules: &[NodeRef<Module>]) -> Vec<Diagnostic> {
     let modules: Vec<&Module> = modules.iter().map(AsRef::as_ref).collect();
     let mut faults = rules::faults(&modules);
+    faults.extend(imports::faults(&modules));
     faults.extend(
         modules.iter().flat_map(|module| &module.policy).flat_map(|rule| heads::faults(rule)),
     );
