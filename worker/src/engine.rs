@@ -1,6 +1,7 @@
 //! The only caller of regorus.
 
 use std::num::{NonZeroU32, NonZeroUsize};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::str::Utf8Error;
 use std::time::{Duration, Instant};
 
@@ -43,6 +44,8 @@ pub(crate) struct Policy {
     /// leaves regorus with what `with` had put in place, functions and data, and every later
     /// evaluation would see it: a wrong allow. So an engine that failed is never asked again.
     pristine: regorus::Engine,
+    /// What the last evaluation has printed.
+    prints: Vec<String>,
     tenant_id: Value,
     version: Option<String>,
 }
@@ -53,6 +56,11 @@ impl Policy {
     /// # Errors
     /// What is wrong with the bundle: at least one diagnostic, the first ones of them all.
     pub(crate) fn load(bundle: Bundle) -> Result<Self, Vec<Diagnostic>> {
+        caught(|| Self::load_uncaught(bundle))
+            .unwrap_or_else(|Panicked| Err(vec![internal("the engine failed on this bundle")]))
+    }
+
+    fn load_uncaught(bundle: Bundle) -> Result<Self, Vec<Diagnostic>> {
         let Bundle { tenant_id, evaluation_timeout, files } = bundle;
         let mut engine = regorus::Engine::new();
         engine.set_policy_length_config(LENGTHS);
@@ -92,7 +100,8 @@ impl Policy {
         }
 
         let tenant_id = Value::from(tenant_id.as_str());
-        let mut policy = Self { pristine: engine.clone(), engine, tenant_id, version };
+        let pristine = engine.clone();
+        let mut policy = Self { engine, pristine, prints: Vec::new(), tenant_id, version };
         // What the policy makes of an empty input is no fault of the bundle.
         let _ = policy.ask(Value::new_object(), evaluation_timeout);
         Ok(policy)
@@ -136,22 +145,48 @@ impl Policy {
         self.engine.set_execution_timer_config(timer);
         self.engine.set_input(input);
         let start = Instant::now();
-        let rules = self.engine.eval_rule(ENTRY_POINT.to_owned()).map_err(|error| {
-            self.engine = self.pristine.clone();
+        let evaluated = caught(|| self.engine.eval_rule(ENTRY_POINT.to_owned()));
+        // Prints that nobody took are of an evaluation that was stopped and now began again.
+        self.prints = self.engine.take_prints().unwrap_or_default();
+        let failure = match evaluated {
+            Ok(Ok(rules)) => return decision(&rules).map_err(Outcome::Failed),
             // The timer's error is wrapped on its way out of a function, so it is not always
             // known by its type; but a limit that has passed is always known by the clock.
-            if start.elapsed() >= limit { Outcome::TimedOut } else { failed(&error) }
-        })?;
-        // Three arrays of no or one element each: an undefined rule has none.
-        let rule = |index| element(element(&rules, index), 0).clone();
-        let values = RuleValues { allow: rule(0), redact: rule(1), reason: rule(2) };
-        decide(values).map_err(Outcome::Failed)
+            Ok(Err(_)) if start.elapsed() >= limit => Outcome::TimedOut,
+            Ok(Err(error)) => failed(&error),
+            Err(Panicked) => Outcome::Failed(internal("the engine failed on this input")),
+        };
+        self.engine = self.pristine.clone();
+        Err(failure)
     }
 
-    /// What the policy has printed since this was last asked.
+    /// What the policy printed in the last evaluation, unless it was taken already.
     pub(crate) fn take_prints(&mut self) -> Vec<String> {
-        self.engine.take_prints().unwrap_or_default()
+        std::mem::take(&mut self.prints)
     }
+}
+
+/// regorus panicked.
+struct Panicked;
+
+/// Does what regorus is asked for. It panics on some values, and a client must not be able to end
+/// its tenant's worker with one. Where it was is said on standard error, by std.
+///
+/// Whatever was borrowed by `work` may be half-done then, and has to be thrown away. What regorus
+/// keeps beside its engines, two caches of patterns, is whole between any two of its steps.
+fn caught<T>(work: impl FnOnce() -> T) -> Result<T, Panicked> {
+    catch_unwind(AssertUnwindSafe(work)).map_err(|_| Panicked)
+}
+
+/// The decision that the entry point's value amounts to: three arrays of no or one element each,
+/// since an undefined rule has none.
+fn decision(rules: &Value) -> Result<Decision, Diagnostic> {
+    let rule = |index| element(element(rules, index), 0).clone();
+    decide(RuleValues { allow: rule(0), redact: rule(1), reason: rule(2) })
+}
+
+fn internal(message: &str) -> Diagnostic {
+    Diagnostic { code: DiagnosticCode::Internal, message: message.to_owned(), location: None }
 }
 
 fn failed(error: &anyhow::Error) -> Outcome {
@@ -441,6 +476,69 @@ redact contains \"x\" if { x := slow(input.go)[_] with is_admin as true; x >= 0 
         assert_eq!(stopped, Outcome::TimedOut);
         let after = ask(&mut policy, r#"{"input":{"user":"mallory","go":false}}"#);
         assert_eq!(after, decision(false, &[], None));
+    }
+
+    #[test]
+    fn a_panic_of_the_engine_is_an_error_and_leaves_nothing_for_the_next() {
+        let module = "package tenants.a
+default allow := false
+is_admin(user) if user == \"root\"
+allow if is_admin(input.user)
+panics(x, y) := [object.subset(x, y)]
+redact contains \"x\" if { x := panics(input.x, input.y)[_] with is_admin as true; x }
+redact contains \"y\" if time.parse_duration_ns(input.duration)
+redact contains \"z\" if sprintf(input.format, [1.5])";
+        let mut policy = load(&[("policy.rego", module)]).unwrap();
+        for panicking in [
+            r#""x":["x"],"y":[]"#,
+            r#""duration":"1é""#,
+            r#""format":"%.70000f""#,
+            r#""x":["x"],"y":[]"#,
+        ] {
+            let outcome =
+                ask(&mut policy, &format!(r#"{{"input":{{"user":"mallory",{panicking}}}}}"#));
+            assert_eq!(
+                outcome,
+                Outcome::Failed(internal("the engine failed on this input")),
+                "{panicking}"
+            );
+            let after = ask(&mut policy, r#"{"input":{"user":"mallory"}}"#);
+            assert_eq!(after, decision(false, &[], None), "{panicking}");
+        }
+    }
+
+    #[test]
+    fn what_an_evaluation_prints_is_kept_once_however_it_ends() {
+        let module = "package tenants.a
+allow if {
+    print(\"begins\", input.n)
+    input.fails
+    to_number(\"x\") == 1
+}
+reason := \"r\" if { input.panics; object.subset([\"x\"], []) }
+redact contains \"x\" if {
+    input.slow
+    some x in numbers.range(1, 1000)
+    some y in numbers.range(1, 1000)
+    some z in numbers.range(1, 1000)
+    x + y + z < 0
+}";
+        let mut policy = load(&[("policy.rego", module)]).unwrap();
+        policy.take_prints();
+        for ending in ["never", "fails", "panics"] {
+            ask(&mut policy, &format!(r#"{{"input":{{"n":"{ending}","{ending}":true}}}}"#));
+            let prints = policy.take_prints();
+            assert!(
+                matches!(prints.as_slice(), [line] if line.ends_with(&format!("begins {ending}"))),
+                "{prints:?}"
+            );
+        }
+        let slow = br#"{"input":{"n":"slow","slow":true}}"#;
+        for _ in 0..2 {
+            assert_eq!(policy.decide(slow, monotonic_micros() + 20_000), Outcome::TimedOut);
+        }
+        assert_eq!(policy.take_prints().len(), 1);
+        assert_eq!(policy.take_prints(), [""; 0]);
     }
 
     #[test]
