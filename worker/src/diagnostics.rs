@@ -17,7 +17,7 @@ use enforcer_protocol::{Diagnostic, DiagnosticCode, Location, MAX_DIAGNOSTIC_STR
 pub(crate) fn from_engine(error: &anyhow::Error, code: DiagnosticCode) -> Diagnostic {
     let text = error.to_string();
     let (location, message) = split(&text);
-    Diagnostic { code, message: shortened(message), location }
+    Diagnostic { code, message: shortened(without_internals(message)), location }
 }
 
 /// As [`from_engine`], for an error of an evaluation, with OPA's code for it.
@@ -70,19 +70,58 @@ fn first_line(text: &str) -> &str {
     line.trim_end_matches([':', ' '])
 }
 
+/// A message without the values and scopes as Rust writes them, which regorus puts at the end of
+/// some.
+fn without_internals(message: &str) -> &str {
+    /// How such a message begins, and with what its useless part does.
+    const DUMPS: [(&str, &[char]); 4] = [
+        ("function produced multiple outputs ", &['S']),
+        ("var ", &['(']),
+        ("internal error", &['(', '{', '[']),
+        ("statements not scheduled ", &['{']),
+    ];
+
+    if message.starts_with(KEY_CONFLICT) {
+        // A key or value of many lines is cut off behind its first.
+        let end = message.find(KEY_CONFLICT_END).map(|at| at + KEY_CONFLICT_END.len());
+        let whole = end.and_then(|end| message.get(..end));
+        return whole.unwrap_or("value for a key generated multiple times");
+    }
+    DUMPS
+        .iter()
+        .filter_map(|(start, dump)| {
+            let rest = message.strip_prefix(start)?;
+            message.get(..start.len() + rest.find(*dump)?)
+        })
+        .next()
+        .map_or(message, str::trim_end)
+}
+
+/// How regorus says that an object would have two values for a key, before it says which.
+const KEY_CONFLICT: &str = "value for key `";
+const KEY_CONFLICT_END: &str = " generated multiple times";
+
 /// OPA's kind of an evaluation error, by the words regorus has for it. A built-in's complaint is
 /// the rest: there are too many to list, and regorus has the fewer others.
 fn evaluation_code(message: &str) -> DiagnosticCode {
-    const CONFLICTS: [&str; 4] = [
+    const CONFLICTS: [&str; 8] = [
         "rule conflicts with",
         "rules must not produce multiple outputs",
         "rules should not produce multiple outputs",
+        "functions must not produce multiple outputs",
+        "function produced multiple outputs",
+        "generated multiple times",
+        "previous value is not a",
         "conflict type with the default rules",
     ];
-    const INTERNAL: [&str; 3] = ["internal error", "recursion detected", "Loop hoisting"];
+    const INTERNAL: [&str; 4] =
+        ["internal error", "recursion detected", "Loop hoisting", "statements not scheduled"];
 
     if CONFLICTS.iter().any(|words| message.contains(words)) {
         DiagnosticCode::Conflict
+    } else if message.starts_with("var ") && message.ends_with(" is unsafe") {
+        // regorus looks for it in bodies before it evaluates, and in heads not.
+        DiagnosticCode::Compile
     } else if message.contains("` expects ") || message.starts_with("could not find function") {
         DiagnosticCode::Type
     } else if INTERNAL.iter().any(|words| message.starts_with(words)) {
@@ -109,6 +148,54 @@ mod tests {
             (location.file.as_str(), location.row, location.col),
             ("a:b/policy.rego", 12, 7)
         );
+    }
+
+    #[test]
+    fn the_engine_s_internals_are_not_shown() {
+        use DiagnosticCode::{Builtin, Compile, Conflict, Internal};
+        for (text, code, message) in [
+            (
+                "function produced multiple outputs Set({Number(1), Number(2)})",
+                Conflict,
+                "function produced multiple outputs",
+            ),
+            (
+                "functions must not produce multiple outputs for same inputs",
+                Conflict,
+                "functions must not produce multiple outputs for same inputs",
+            ),
+            (
+                "value for key `1` generated multiple times: `1` and `2`",
+                Conflict,
+                "value for key `1` generated multiple times",
+            ),
+            (
+                "value for key `1` generated multiple times: `[\n  1\n]` and `[]`",
+                Conflict,
+                "value for key `1` generated multiple times",
+            ),
+            (
+                "value for key `[\n  1\n]` generated multiple times: `1` and `2`",
+                Conflict,
+                "value for a key generated multiple times",
+            ),
+            ("previous value is not a set", Conflict, "previous value is not a set"),
+            ("var x is unsafe (path [\"a\"], scopes [{}])", Compile, "var x is unsafe"),
+            (
+                "internal error: make: not an object Set({String(\"a\")})",
+                Internal,
+                "internal error: make: not an object Set",
+            ),
+            (
+                "statements not scheduled in query {query:?}",
+                Internal,
+                "statements not scheduled in query",
+            ),
+            ("`x (1)` is no number {", Builtin, "`x (1)` is no number {"),
+        ] {
+            let diagnostic = from_evaluation(&anyhow::anyhow!("{text}"));
+            assert_eq!((diagnostic.code, diagnostic.message.as_str()), (code, message));
+        }
     }
 
     #[test]

@@ -102,9 +102,14 @@ impl Policy {
         let tenant_id = Value::from(tenant_id.as_str());
         let pristine = engine.clone();
         let mut policy = Self { engine, pristine, prints: Vec::new(), tenant_id, version };
-        // What the policy makes of an empty input is no fault of the bundle.
-        let _ = policy.ask(Value::new_object(), evaluation_timeout);
-        Ok(policy)
+        match policy.ask(Value::new_object(), evaluation_timeout) {
+            // Only now does regorus see some of what is wrong whatever the input.
+            Err(Outcome::Failed(fault)) if fault.code == DiagnosticCode::Compile => {
+                Err(vec![fault])
+            }
+            // What else the policy makes of an empty input is no fault of the bundle.
+            _ => Ok(policy),
+        }
     }
 
     /// `version` of the bundle's `metadata.json`.
@@ -399,6 +404,10 @@ mod tests {
         for (rules, expected) in [
             ("allow := true\nallow := false", (Conflict, Some((3, 1)))),
             ("allow[x] := y if { some x in [1]; some y in [1, 2] }", (Conflict, Some((2, 1)))),
+            ("allow if f(1)\nf(_) := 1\nf(_) := 2", (Conflict, Some((2, 11)))),
+            ("allow if f(1)\nf(_) := x if some x in [1, 2]", (Conflict, Some((2, 11)))),
+            ("allow := {k: v | some k in [1, 1]; some v in [1, 2]}", (Conflict, Some((2, 11)))),
+            ("allow := {[k]: v | some k in [1]; some v in [1, 2]}", (Conflict, Some((2, 11)))),
             ("allow if to_number(\"x\") == 1", (Builtin, Some((2, 21)))),
             ("allow if not to_number(\"x\")", (Builtin, Some((2, 25)))),
             ("allow if 1 / 0 == 1", (Builtin, Some((2, 12)))),
@@ -409,6 +418,14 @@ mod tests {
         ] {
             assert_eq!(fault(answer(rules)), expected, "{rules}");
         }
+    }
+
+    #[test]
+    fn an_unsafe_variable_that_shows_late_has_the_code_of_one_that_shows_early() {
+        let module = "package tenants.a\nallow := x if input.go";
+        let mut policy = load(&[("policy.rego", module)]).unwrap();
+        let outcome = ask(&mut policy, r#"{"input":{"go":true}}"#);
+        assert_eq!(fault(outcome), (DiagnosticCode::Compile, Some((2, 10))));
     }
 
     #[test]
@@ -610,6 +627,10 @@ redact contains \"x\" if {
             (
                 &[("p.rego", "package tenants.a\nallow if x == 1")],
                 "p.rego:2:10: rego_compile_error: use of undefined variable",
+            ),
+            (
+                &[("p.rego", "package tenants.a\nallow := x if true")],
+                "p.rego:2:10: rego_compile_error: var x is unsafe",
             ),
             (
                 &[("a.rego", "package tenants.a\nallow := true\n\0\nallow := false")],
