@@ -61,6 +61,14 @@ fn a_broken_bundle_is_rejected_with_its_place_and_the_others_serve() {
         .file("defaults", "z.rego", "package tenants[TENANT]\n\ndefault allow := true")
         .tenant("overlap", GOOD)
         .file("overlap", "z.rego", "package tenants[TENANT].allow\nx := 1")
+        .tenant("parameters", "package tenants[TENANT]\nallow if same(1, 2)\nsame(x, x) := true")
+        .tenant("bodies", "package tenants[TENANT]\nallow := false if { true } { true }")
+        .tenant("else", "package tenants[TENANT]\nf(x) := 1 if { x } else if { not x }")
+        .tenant("import", "package tenants[TENANT]\nimport data.tenants\nallow := true")
+        .tenant("kinds", "package tenants[TENANT]\nallow := true\nallow(_) := true")
+        .tenant("late-unsafe", "package tenants[TENANT]\nallow := x if true")
+        .tenant("data-number", GOOD)
+        .file("data-number", "data.json", r#"{"\u0024serde_json::private::Number": "1e99999999"}"#)
         .tenant("metadata", GOOD)
         .file("metadata", "metadata.json", "{\"version\": 2}");
     let latin1 = bundles.path().join("latin1");
@@ -86,6 +94,13 @@ fn a_broken_bundle_is_rejected_with_its_place_and_the_others_serve() {
         ("nul", "NUL character", at("policy.rego", 3, 1)),
         ("defaults", "another default value in policy.rego", at("z.rego", 3, 1)),
         ("overlap", "the rule allow stands where a package", at("policy.rego", 2, 1)),
+        ("parameters", "the variable x stands in two parameters", at("policy.rego", 3, 9)),
+        ("bodies", "write two rules", at("policy.rego", 2, 28)),
+        ("else", "write `else := true if`", at("policy.rego", 2, 20)),
+        ("import", "this module's own package, or one above it", at("policy.rego", 2, 1)),
+        ("kinds", "allow is a function of 1 parameter here", at("policy.rego", 3, 1)),
+        ("late-unsafe", "var x is unsafe", at("policy.rego", 2, 10)),
+        ("data-number", "must not have the key", at("data.json", 1, 2)),
         ("metadata", "version must be a string", at("metadata.json", 1, 1)),
         ("latin1", "not UTF-8", at("policy.rego", 2, 3)),
         ("link", "leads out of the bundle's directory", None),
@@ -98,7 +113,7 @@ fn a_broken_bundle_is_rejected_with_its_place_and_the_others_serve() {
     assert_eq!(enforcer.workers().into_keys().collect::<Vec<_>>(), ["innocent"]);
     let health = enforcer.get("/health?bundles");
     health.assert_error(503, "tenant_unavailable");
-    assert!(health.text.contains("17 of 18 tenants"), "{health:?}");
+    assert!(health.text.contains("24 of 25 tenants"), "{health:?}");
 }
 
 #[test]

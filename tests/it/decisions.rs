@@ -256,3 +256,38 @@ redact contains \"x\" if { x := fails(input.y)[_] with is_admin as true; x >= 0 
         assert_eq!(response.json()["result"]["allow"], false, "{response:?}");
     }
 }
+
+#[test]
+fn a_request_that_makes_the_engine_panic_fails_alone() {
+    let policy = "package tenants[TENANT]
+allow if object.subset(input.all, input.some)";
+    let enforcer = Bundles::new().tenant("a", policy).start();
+    let ask = |some| enforcer.decide("a", format!(r#"{{"input":{{"all":["x"],"some":{some}}}}}"#));
+    assert_eq!(ask(r#"["x"]"#).json()["result"]["allow"], true);
+    let pid = enforcer.tenant("a")["pid"].clone();
+    // More often than a worker may end before its tenant is in quarantine.
+    for _ in 0..8 {
+        let response = ask("[]");
+        response.assert_error(500, "internal_error");
+        assert_eq!(response.json()["errors"][0]["code"], "eval_internal_error", "{response:?}");
+        assert_eq!(ask(r#"["x"]"#).json()["result"]["allow"], true);
+    }
+    let tenant = enforcer.tenant("a");
+    assert_eq!((&tenant["pid"], &tenant["restarts"]), (&pid, &json!(0)), "{tenant}");
+}
+
+#[test]
+fn what_a_failing_decision_printed_is_in_the_log_once() {
+    let policy = "package tenants[TENANT]
+allow if {
+    print(\"before it failed\", input.value)
+    to_number(input.value) == 1
+}";
+    let enforcer = Bundles::new().tenant("a", policy).start();
+    enforcer.decide("a", r#"{"input":{"value":"x"}}"#).assert_error(500, "internal_error");
+    let is_print = |line: &serde_json::Value| line.to_string().contains("before it failed x");
+    enforcer.wait_for_log("the print", is_print);
+    enforcer.decide("a", r#"{"input":{"value":"1"}}"#);
+    enforcer.wait_for_log("the next print", |line| line.to_string().contains("before it failed 1"));
+    assert_eq!(enforcer.log().iter().filter(|line| is_print(line)).count(), 1);
+}

@@ -24,6 +24,10 @@ use crate::value::{element, member};
 const ENTRY_POINT: &str = r#"data.tenants["$decision"].rules"#;
 const ENTRY_POINT_FILE: &str = "$decision";
 
+/// The key under which serde_json can hand over a number's digits, and regorus' reader of data takes
+/// them from anybody.
+const NUMBER_KEY: &str = "$serde_json::private::Number";
+
 /// How much work the engine does between two looks at the clock. A look costs some 30 ns, a unit
 /// of work some 200.
 const TIMER_INTERVAL: NonZeroU32 = NonZeroU32::new(16).unwrap();
@@ -269,6 +273,10 @@ fn add_data(engine: &mut regorus::Engine, file: &File) -> Result<(), Diagnostic>
     let at = |offset: usize| Some(location_of(&file.path, &file.content, offset));
     let text = std::str::from_utf8(&file.content)
         .map_err(|error| not_utf8(&file.path, &file.content, error))?;
+    if let Some(offset) = number_key(text) {
+        let message = format!("data.json must not have the key {NUMBER_KEY:?}");
+        return Err(in_bundle(message, at(offset)));
+    }
     let data = Value::from_json_str(text).map_err(|error| json_fault(&file.path, &error))?;
     if data.as_object().is_err() {
         return Err(in_bundle("data.json must hold a JSON object", at(0)));
@@ -283,6 +291,38 @@ fn add_data(engine: &mut regorus::Engine, file: &File) -> Result<(), Diagnostic>
         return Err(in_bundle(message, at(offset)));
     }
     engine.add_data(data).map_err(|error| from_engine(&error, DiagnosticCode::Bundle))
+}
+
+/// Where the key stands that regorus takes for a sign that its object is a number, whose exponent
+/// it then expands: a few bytes would keep the worker busy for half a minute.
+fn number_key(json: &str) -> Option<usize> {
+    let mut offset = 0;
+    loop {
+        let start = offset + json.get(offset..)?.find('"')?;
+        let length = string_length(json.get(start..)?);
+        offset = start + length;
+        let string = json.get(start..offset)?;
+        let is_key = || json.get(offset..).unwrap_or_default().trim_start().starts_with(':');
+        let is_it =
+            |text: &str| serde_json::from_str(text).is_ok_and(|key: String| key == NUMBER_KEY);
+        if (string.contains('\\') || string.contains(NUMBER_KEY)) && is_it(string) && is_key() {
+            return Some(start);
+        }
+    }
+}
+
+/// How long the string is that `json` begins with, quotes included.
+fn string_length(json: &str) -> usize {
+    let mut is_escaped = false;
+    for (at, byte) in json.bytes().enumerate().skip(1) {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' => is_escaped = true,
+            b'"' => return at + 1,
+            _ => {}
+        }
+    }
+    json.len()
 }
 
 fn read_version(file: &File) -> Result<Option<String>, Diagnostic> {
@@ -593,6 +633,15 @@ redact contains \"x\" if {
     }
 
     #[test]
+    fn data_may_speak_of_what_must_not_be_a_key() {
+        let data =
+            r#"{"a": "$serde_json::private::Number", "b\\\"$serde_json::private::Number": 1}"#;
+        let module = "package tenants.a\nallow if data.a == \"$serde_json::private::Number\"";
+        let mut policy = load(&[("policy.rego", module), ("data.json", data)]).unwrap();
+        assert_eq!(ask(&mut policy, r#"{"input":{}}"#), decision(true, &[], None));
+    }
+
+    #[test]
     fn a_tenant_whose_id_is_no_identifier_has_a_bracketed_package() {
         let module = "package tenants[\"tenant-c\"]\nallow := true";
         let mut policy = load_as("tenant-c", &[("policy.rego", module)]).unwrap();
@@ -655,6 +704,20 @@ redact contains \"x\" if {
             (
                 &[good, ("data.json", "{\n\"é\": 123456789012345678901}")],
                 "data.json:2:6: bundle_error: this integer",
+            ),
+            (
+                &[good, ("data.json", "{\"é\": {\"$serde_json::private::Number\": \"1e9\"}}")],
+                "data.json:1:8: bundle_error: data.json must not have the key \"$serde_json::",
+            ),
+            (
+                &[
+                    good,
+                    (
+                        "data.json",
+                        "{\"\\\"\": [\n {\"\\u0024serde_json::private::Numb\\u0065r\"\n :1}]}",
+                    ),
+                ],
+                "data.json:2:3: bundle_error: data.json must not have the key",
             ),
             (
                 &[good, ("metadata.json", "[]")],
