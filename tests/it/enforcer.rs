@@ -47,7 +47,8 @@ pub(crate) fn wait_for<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T
 
 /// Says that something is not tried here, past the test runner, which keeps what passing tests print.
 pub(crate) fn skipped(what: &str, why: &str) {
-    writeln!(std::io::stderr(), "SKIPPED: {what}, because {why}").unwrap();
+    let words = format!("SKIPPED: {what}, because {why}\n");
+    std::io::stderr().write_all(words.as_bytes()).unwrap();
 }
 
 /// Bundles in a directory of their own. `TENANT` in a policy stands for the tenant's id as a
