@@ -476,6 +476,8 @@ impl Keeper {
                 tenants.map(|(id, kept)| (id.clone(), Arc::clone(&kept.tenant))).collect();
             self.app.registry.replace(tenants);
         }
+        // Every time, because places that were taken the last time may be free by now.
+        self.app.connections.fit(self.kept.len() + self.leaving.len());
     }
 
     fn report(&mut self, name: String) {

@@ -7,6 +7,7 @@ mod body;
 mod bundles;
 mod config;
 mod connection;
+mod connections;
 mod control_groups;
 mod driver;
 mod http;
@@ -38,6 +39,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
+use connections::Connections;
 use driver::{LARGE_READERS, Surroundings};
 use http::{App, Server};
 use keeper::Keeper;
@@ -93,13 +95,6 @@ const KEEPER_END: Duration = Duration::from_secs(1);
 
 /// The soft limit of open files that most systems begin with.
 const CUSTOMARY_DESCRIPTORS: u64 = 1024;
-
-/// Descriptors that the supervisor has open for a worker: its socket, its standard error, its
-/// process, and one more while another takes its place.
-const DESCRIPTORS_PER_WORKER: usize = 4;
-
-/// Descriptors for everything else: listening, polling, logging, bundles that are read.
-const OWN_DESCRIPTORS: usize = 64;
 
 /// Threads for what may block: reading bundles, looking at files, and the metrics. One tenant whose
 /// file system hangs takes one of them.
@@ -178,7 +173,10 @@ async fn supervise(
         stop: stop_workers.clone(),
     };
     let drivers = TaskTracker::new();
-    let app = Arc::new(App { registry: Registry::default(), metrics, sandbox_mode: mode });
+    let descriptors = usize::try_from(descriptors).unwrap_or(usize::MAX);
+    let connections = Connections::new(config.max_connections, descriptors);
+    let app =
+        Arc::new(App { registry: Registry::default(), metrics, connections, sandbox_mode: mode });
     let keeper = Keeper::new(config.clone(), Arc::clone(&app), surroundings, drivers.clone())
         .map_err(SupervisorError::BundlesDir)?;
     let reload = Arc::clone(&keeper.reload);
@@ -187,9 +185,7 @@ async fn supervise(
     let mut is_kept = true;
 
     let stop_http = CancellationToken::new();
-    let connections =
-        connection_limit(config.max_connections, app.registry.all().len(), descriptors);
-    let server = Server::new(listener, app, connections);
+    let server = Server::new(listener, app);
     let mut server = tokio::spawn(server.run(stop_http.clone(), config.shutdown_timeout));
     info!(%address, "listening");
 
@@ -290,22 +286,6 @@ fn raise_descriptor_limit() -> u64 {
         warn!("the limit of open files cannot be raised: {error}");
         getrlimit(Resource::RLIMIT_NOFILE).map_or(CUSTOMARY_DESCRIPTORS, |(soft, _)| soft)
     })
-}
-
-/// As many client connections as are allowed, and leave descriptors for the workers: clients must
-/// not keep a worker from being started again.
-fn connection_limit(wanted: usize, tenants: usize, descriptors: u64) -> usize {
-    let workers = tenants.saturating_mul(DESCRIPTORS_PER_WORKER);
-    let reserved = workers.saturating_add(OWN_DESCRIPTORS);
-    let descriptors = usize::try_from(descriptors).unwrap_or(usize::MAX);
-    let possible = descriptors.saturating_sub(reserved).max(1);
-    if possible < wanted {
-        warn!(
-            "only {possible} client connections are possible, and not {wanted}: \
-             the limit of open files is {descriptors}, and {tenants} tenants' workers need {workers}"
-        );
-    }
-    wanted.min(possible)
 }
 
 fn host(what: &'static str) -> impl Fn(io::Error) -> SupervisorError {

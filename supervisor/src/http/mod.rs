@@ -18,6 +18,7 @@ use enforcer_protocol::SandboxMode;
 use tower_service::Service as _;
 
 use crate::body;
+use crate::connections::Connections;
 use crate::metrics::Metrics;
 use crate::registry::Registry;
 use error::ApiError;
@@ -31,6 +32,7 @@ pub(crate) use server::Server;
 pub(crate) struct App {
     pub(crate) registry: Registry,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) connections: Connections,
     pub(crate) sandbox_mode: SandboxMode,
 }
 

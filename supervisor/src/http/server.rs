@@ -16,7 +16,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use nix::sys::socket::{setsockopt, sockopt::TcpUserTimeout};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -54,23 +54,22 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 pub(crate) struct Server {
     listener: TcpListener,
     app: Arc<App>,
-    connections: Arc<Semaphore>,
 }
 
 impl Server {
-    pub(crate) fn new(listener: TcpListener, app: Arc<App>, max_connections: usize) -> Self {
-        Self { listener, app, connections: Arc::new(Semaphore::new(max_connections)) }
+    pub(crate) const fn new(listener: TcpListener, app: Arc<App>) -> Self {
+        Self { listener, app }
     }
 
     /// Serves until `stop`, then lets requests in flight end for up to `shutdown_timeout`.
     pub(crate) async fn run(self, stop: CancellationToken, shutdown_timeout: Duration) {
-        let Self { listener, app, connections } = self;
+        let Self { listener, app } = self;
         let router = router(Arc::clone(&app));
         let graceful = GracefulShutdown::new();
         let in_flight = TaskTracker::new();
         loop {
             let accepted = tokio::select! {
-                accepted = accept(&listener, &connections, &app) => accepted,
+                accepted = accept(&listener, &app) => accepted,
                 () = stop.cancelled() => break,
             };
             match accepted {
@@ -126,13 +125,13 @@ async fn all_answered(in_flight: &TaskTracker) {
 /// Waits for a place among the connections, and then for a client.
 async fn accept(
     listener: &TcpListener,
-    connections: &Arc<Semaphore>,
     app: &App,
 ) -> io::Result<(TcpStream, OwnedSemaphorePermit)> {
-    if connections.available_permits() == 0 {
+    let places = &app.connections.places;
+    if places.available_permits() == 0 {
         app.metrics.host_limit_reached(HostLimit::Connections);
     }
-    let permit = Arc::clone(connections).acquire_owned().await.map_err(io::Error::other)?;
+    let permit = Arc::clone(places).acquire_owned().await.map_err(io::Error::other)?;
     let (stream, _) = listener.accept().await?;
     Ok((stream, permit))
 }
