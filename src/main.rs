@@ -25,7 +25,7 @@ enum Failure {
     Supervisor(#[from] SupervisorError),
     #[error(transparent)]
     Worker(#[from] WorkerError),
-    #[error("this host lacks a layer of the sandbox that workers do not serve without")]
+    #[error("this host lacks what workers do not serve without")]
     NotStrict,
     #[error("the report cannot be written: {0}")]
     Report(#[from] std::io::Error),
@@ -42,7 +42,7 @@ impl Failure {
             Self::Supervisor(SupervisorError::Listen { .. }) => 3,
             Self::Supervisor(SupervisorError::BundlesDir(_)) => 4,
             Self::Worker(WorkerError::NotStartedBySupervisor) => 64,
-            Self::NotStrict => 5,
+            Self::NotStrict | Self::Supervisor(SupervisorError::NotStrict { .. }) => 5,
             Self::Worker(WorkerError::Sandbox(error)) => error.exit_code(),
             Self::Worker(WorkerError::Socket(_)) => 66,
             Self::Worker(

@@ -4,7 +4,12 @@
 //! introduces itself, says that it has loaded its bundle, and then does that. Where the name begins
 //! with `unfiltered-`, it leaves the filter of system calls out, and with `unlimited-` the limits of
 //! resources too, and claims that it did not: so the layers behind them are tried as well.
-#![allow(clippy::unwrap_used, reason = "a test program: what fails is to be seen")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test program: what fails is to be seen"
+)]
 
 mod attacks;
 
@@ -18,9 +23,14 @@ use enforcer_protocol::{
 use enforcer_supervisor::{Config, WORKER_SUBCOMMAND};
 use enforcer_worker::probing::{self, LeftOut};
 use enforcer_worker::{BoundedAllocator, Spec};
+use nix::libc;
+use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, apply_filter};
 
 #[global_allocator]
 static ALLOCATOR: BoundedAllocator = BoundedAllocator;
+
+/// Names a system call that the kernel is not to know.
+const WITHOUT: &str = "HOST_WITHOUT";
 
 /// Begins the names of tenants whose workers are honest: the real ones.
 const INNOCENT: &str = "innocent";
@@ -39,9 +49,33 @@ fn main() {
         }
         return;
     }
+    if let Ok(call) = std::env::var(WITHOUT) {
+        be_a_host_without(&call);
+    }
     let config = Config::parse(|_| None, std::env::vars()).unwrap();
     let log = enforcer_supervisor::init_logging(&config.log);
-    enforcer_supervisor::run(&config, &log).unwrap();
+    if let Err(error) = enforcer_supervisor::run(&config, &log) {
+        drop(log);
+        eprintln!("{error}");
+        std::process::exit(1);
+    }
+}
+
+/// Has this process and its workers run on a kernel that does not know a system call.
+fn be_a_host_without(call: &str) {
+    let number = match call {
+        "landlock" => libc::SYS_landlock_create_ruleset,
+        "namespaces" => libc::SYS_unshare,
+        other => panic!("no such call: {other}"),
+    };
+    let filter = SeccompFilter::new(
+        [(number, Vec::new())].into(),
+        SeccompAction::Allow,
+        SeccompAction::Errno(libc::ENOSYS.cast_unsigned()),
+        std::env::consts::ARCH.try_into().unwrap(),
+    );
+    let program: BpfProgram = filter.unwrap().try_into().unwrap();
+    apply_filter(&program).unwrap();
 }
 
 fn spec(arguments: &[String]) -> Spec {

@@ -292,6 +292,11 @@ impl Config {
         self.limits_of.get(tenant_id).copied().unwrap_or(self.limits)
     }
 
+    /// What a tenant may take that has nothing of its own.
+    pub(crate) const fn limits_of_others(&self) -> TenantLimits {
+        self.limits
+    }
+
     /// The tenants that have limits of their own.
     pub(crate) fn configured_tenants(&self) -> impl Iterator<Item = &TenantId> {
         self.limits_of.keys()

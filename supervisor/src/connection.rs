@@ -14,8 +14,8 @@ use std::time::Duration;
 use bytes::BytesMut;
 use enforcer_protocol::{
     BUNDLE_CHUNK, DecodeError, Diagnostic, EncodeError, FRAME_HEADER_LENGTH, FromWorker,
-    MAX_FRAME_FROM_WORKER, MAX_FRAME_TO_WORKER, MissingLayer, PROTOCOL_VERSION, QueryKind,
-    SandboxLayer, SandboxMode, TenantId, ToWorker, append_frame, decode,
+    MAX_FRAME_FROM_WORKER, MAX_FRAME_TO_WORKER, PROTOCOL_VERSION, QueryKind, SandboxLayer,
+    SandboxMode, TenantId, ToWorker, append_frame, decode,
 };
 use nix::time::{ClockId, clock_gettime};
 use tokio::io::{AsyncWriteExt, Interest};
@@ -115,7 +115,6 @@ impl From<Breach> for HandshakeError {
 #[derive(Debug)]
 pub(crate) struct Introduction {
     pub(crate) layers: Vec<SandboxLayer>,
-    pub(crate) missing: Vec<MissingLayer>,
     /// The bundle's version, from its metadata.
     pub(crate) version: Option<String>,
 }
@@ -217,8 +216,8 @@ impl Connection {
         mode: SandboxMode,
         bundle: &Bundle,
     ) -> Result<Introduction, HandshakeError> {
-        let (layers, missing) = match self.next_frame().await? {
-            FromWorker::Hello { version: PROTOCOL_VERSION, layers, missing } => (layers, missing),
+        let layers = match self.next_frame().await? {
+            FromWorker::Hello { version: PROTOCOL_VERSION, layers, .. } => layers,
             FromWorker::Hello { version, .. } => return Err(Breach::Version(version).into()),
             _ => return Err(Breach::Unexpected("Hello").into()),
         };
@@ -231,7 +230,7 @@ impl Connection {
         }
         self.send_bundle(tenant_id, limits, bundle).await?;
         match self.next_frame().await? {
-            FromWorker::Loaded { version } => Ok(Introduction { layers, missing, version }),
+            FromWorker::Loaded { version } => Ok(Introduction { layers, version }),
             FromWorker::LoadFailed { diagnostics } => Err(HandshakeError::Rejected(diagnostics)),
             _ => Err(Breach::Unexpected("Loaded").into()),
         }

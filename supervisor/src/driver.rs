@@ -1,16 +1,15 @@
 //! Drives one tenant through its lifecycle: carries out what [`lifecycle`] decides.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::ExitStatus;
-use std::sync::{Arc, Once};
+use std::sync::Arc;
 use std::time::Duration;
 
 use enforcer_protocol::{
-    Diagnostic, DiagnosticCode, EXIT_MEMORY_LIMIT, EXIT_NOT_SEALED, MissingLayer, Revision,
-    SandboxLayer,
+    Diagnostic, DiagnosticCode, EXIT_MEMORY_LIMIT, EXIT_NOT_SEALED, Revision, SandboxLayer,
 };
 use nix::sys::signal::Signal;
 use tokio::io::AsyncReadExt;
@@ -66,25 +65,6 @@ pub(crate) struct Surroundings {
     pub(crate) large_readers: Arc<Semaphore>,
     /// The supervisor ends.
     pub(crate) stop: CancellationToken,
-}
-
-impl Surroundings {
-    /// Says once which layers workers do not get here. It is the same for all of them.
-    fn say_what_is_missing(&self, missing: &[MissingLayer]) {
-        static SAID: Once = Once::new();
-        SAID.call_once(|| {
-            let mut said = BTreeSet::new();
-            for MissingLayer { layer, reason } in self.sandboxing.missing.iter().chain(missing) {
-                if said.insert(*layer) {
-                    info!(
-                        layer = layer.name(),
-                        "sandbox layer not in force: {}",
-                        printable(reason)
-                    );
-                }
-            }
-        });
-    }
 }
 
 /// What a tenant's driver is told from outside.
@@ -824,7 +804,6 @@ async fn start(
             if is_confined {
                 introduction.layers.insert(0, SandboxLayer::ControlGroup);
             }
-            surroundings.say_what_is_missing(&introduction.missing);
             let (bundle, took) = (Arc::clone(bundle), began.elapsed());
             tenant.metrics.start_seconds.observe(took.as_secs_f64());
             return Ok(Loaded { worker, process, connection, introduction, bundle, took });

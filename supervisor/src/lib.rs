@@ -77,6 +77,14 @@ pub enum SupervisorError {
         /// What the operating system said.
         error: io::Error,
     },
+    /// Workers would not serve here.
+    #[error(
+        "this host lacks what workers do not serve without: {lacking}; the command sandbox says more"
+    )]
+    NotStrict {
+        /// The layers, and why each is not to be had.
+        lacking: String,
+    },
     /// The HTTP server ended by itself, which it never should.
     #[error("the HTTP server ended unasked")]
     ServerEnded(#[source] Option<tokio::task::JoinError>),
@@ -127,7 +135,11 @@ pub fn report_sandbox(config: &Config) -> Result<SandboxReport, SupervisorError>
         .enable_all()
         .build()
         .map_err(host("the runtime cannot be started"))?;
-    runtime.block_on(sandbox::report(config)).map_err(host("the sandbox cannot be tried"))
+    let report = async {
+        let sandboxing = Sandboxing::prepare(&config.sandbox)?;
+        sandbox::report(&sandboxing, config.limits_of_others()).await
+    };
+    runtime.block_on(report).map_err(host("the sandbox cannot be tried"))
 }
 
 async fn supervise(
@@ -159,6 +171,15 @@ async fn supervise(
         warn!(
             "ENFORCER_SANDBOX=debug-off: workers run without a sandbox, and a tenant's code can do what this user can"
         );
+    } else {
+        // Once for all of them, or an operator would read it in every tenant's log.
+        let report = sandbox::report(&sandboxing, config.limits_of_others())
+            .await
+            .map_err(host("the sandbox cannot be tried"))?;
+        if !report.is_strict {
+            return Err(SupervisorError::NotStrict { lacking: report.lacking() });
+        }
+        report.log();
     }
     metrics.sandbox_off.set(i64::from(sandboxing.mode == SandboxMode::DebugOff));
     let spawner = Spawner::new(Handle::current(), Arc::clone(&metrics), Arc::clone(&sandboxing))

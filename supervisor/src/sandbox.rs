@@ -8,6 +8,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use bytes::BytesMut;
 use caps::CapSet;
 use enforcer_protocol::{FromWorker, MissingLayer, PROTOCOL_VERSION, SandboxLayer, SandboxMode};
 use nix::fcntl::{OFlag, open};
@@ -15,17 +16,27 @@ use nix::sys::prctl;
 use nix::sys::stat::Mode;
 use nix::unistd::mkdtemp;
 use serde::Serialize;
+use tokio::io::AsyncReadExt;
+use tokio::process::ChildStderr;
 use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
+use tracing::info;
 
-use crate::config::{Config, SandboxConfig, WorkerUsers};
+use crate::config::{SandboxConfig, TenantLimits, WorkerUsers};
 use crate::connection::Connection;
 use crate::control_groups::ControlGroups;
+use crate::logging::printable;
 use crate::spawn::{Order, spawn};
-use crate::users::Users;
+use crate::users::{UserLease, Users};
 
 /// How long a worker that is to say which layers it got may take for it.
 const REPORT_TIME: Duration = Duration::from_secs(10);
+
+/// How long such a worker may take to end, once it has said so.
+const END_TIME: Duration = Duration::from_millis(500);
+
+/// Bytes of its last words, where it did not.
+const WORDS: usize = 1024;
 
 /// The tenant of a worker that is to say which layers it got. No bundle is ever sent to it.
 const NOBODY: &str = "sandbox-report";
@@ -135,7 +146,7 @@ pub struct LayerReport {
 }
 
 impl SandboxReport {
-    fn new(in_force: &[SandboxLayer], missing: &[MissingLayer]) -> Self {
+    fn new(in_force: &[SandboxLayer], missing: &[&MissingLayer]) -> Self {
         let lacking = SandboxLayer::lacking_in(in_force);
         let layers = SandboxLayer::ALL.iter().map(|layer| {
             let is_in_force = in_force.contains(layer);
@@ -150,42 +161,69 @@ impl SandboxReport {
         });
         Self { is_strict: lacking.is_empty(), layers: layers.collect() }
     }
+
+    /// The layers that workers do not serve without and that this host lacks, with their reasons.
+    pub(crate) fn lacking(&self) -> String {
+        let lacking = self.layers.iter().filter(|layer| layer.is_mandatory && !layer.is_in_force);
+        let words = lacking.map(|LayerReport { layer, reason, .. }| {
+            format!("{layer} ({})", reason.as_deref().unwrap_or("for no known reason"))
+        });
+        words.collect::<Vec<_>>().join(", ")
+    }
+
+    /// Says in the log what workers do without.
+    pub(crate) fn log(&self) {
+        for LayerReport { layer, reason, .. } in
+            self.layers.iter().filter(|layer| !layer.is_in_force)
+        {
+            let reason = reason.as_deref().unwrap_or_default();
+            info!(layer = layer.name(), "sandbox layer not in force: {}", printable(reason));
+        }
+    }
 }
 
-/// Starts a worker that closes its sandbox, says which layers it got, and ends.
+/// Starts a worker that closes its sandbox as others will, says which layers it got, and ends.
 ///
 /// # Errors
 /// When the host starts no process, or it does not say what it got.
-pub(crate) async fn report(config: &Config) -> io::Result<SandboxReport> {
-    let sandbox = SandboxConfig { mode: SandboxMode::Report, ..config.sandbox.clone() };
-    let sandboxing = Sandboxing::prepare(&sandbox)?;
+pub(crate) async fn report(
+    sandboxing: &Sandboxing,
+    limits: TenantLimits,
+) -> io::Result<SandboxReport> {
     let tenant_id = NOBODY.parse().map_err(io::Error::other)?;
-    let limits = config.limits(&tenant_id);
     let lease = sandboxing.users.as_ref().and_then(Users::lease);
-    let user = lease.as_ref().map(crate::users::UserLease::id);
-    let process = spawn(&sandboxing, &TaskTracker::new(), &Order { tenant_id, limits, user })?;
+    let user = lease.as_ref().map(UserLease::id);
+    let order = Order { tenant_id, limits, user };
+    let process = spawn(sandboxing, SandboxMode::Report, &TaskTracker::new(), &order)?;
     let is_confined = process.is_confined();
-    let (process, socket, mut stderr) = process.into_parts();
+    let (process, socket, stderr) = process.into_parts();
     let hello = timeout(REPORT_TIME, Connection::new(socket).next_frame()).await;
-    let _ = process.end(Duration::from_millis(500)).await;
+    let end = process.end(END_TIME).await;
     match hello {
         Ok(Ok(FromWorker::Hello { version: PROTOCOL_VERSION, mut layers, missing })) => {
             if is_confined {
                 layers.push(SandboxLayer::ControlGroup);
             }
-            let missing: Vec<_> = sandboxing.missing.into_iter().chain(missing).collect();
+            let missing: Vec<_> = sandboxing.missing.iter().chain(&missing).collect();
             Ok(SandboxReport::new(&layers, &missing))
         }
         _ => {
-            let mut words = Vec::new();
-            if let Some(stderr) = &mut stderr {
-                let read = tokio::io::AsyncReadExt::read_buf(stderr, &mut words);
-                let _ = timeout(Duration::from_millis(500), read).await;
-            }
-            let words = crate::logging::printable(&String::from_utf8_lossy(&words)).to_string();
-            Err(io::Error::other(format!("the worker did not say which layers it got: {words}")))
+            let words = last_words(stderr).await;
+            let why =
+                format!("the worker did not say which layers it got: {:?}: {words}", end.status);
+            Err(io::Error::other(why))
         }
     }
+}
+
+/// What a process that has ended wrote to its standard error.
+async fn last_words(stderr: Option<ChildStderr>) -> String {
+    let mut words = BytesMut::with_capacity(WORDS);
+    if let Some(mut stderr) = stderr {
+        // A pipe whose other end is closed is read at once; nothing is what may be there too.
+        let _ = timeout(END_TIME, stderr.read_buf(&mut words)).await;
+    }
+    printable(&String::from_utf8_lossy(&words)).to_string()
 }
 
 impl SandboxReport {

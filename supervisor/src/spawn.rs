@@ -10,7 +10,7 @@ use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use enforcer_protocol::TenantId;
+use enforcer_protocol::{SandboxMode, TenantId};
 use tokio::net::UnixStream;
 use tokio::process::{Child, ChildStderr, Command};
 use tokio::runtime::Handle;
@@ -138,7 +138,8 @@ impl Spawning {
                 std::thread::sleep(pause);
             }
             // Whoever asked may have gone; the process is then killed by being dropped.
-            let _ = started.send(spawn(&self.sandboxing, &self.ending, &order));
+            let _ =
+                started.send(spawn(&self.sandboxing, self.sandboxing.mode, &self.ending, &order));
         }
     }
 }
@@ -171,6 +172,7 @@ impl Bucket {
 /// When the host gives no process, socket, user or control group for it.
 pub(crate) fn spawn(
     sandboxing: &Sandboxing,
+    mode: SandboxMode,
     ending: &TaskTracker,
     order: &Order,
 ) -> io::Result<Process> {
@@ -187,7 +189,7 @@ pub(crate) fn spawn(
         WORKER_SUBCOMMAND.to_owned(),
         // For whoever looks at the process list.
         tenant_id.to_string(),
-        format!("--sandbox={}", sandboxing.mode.name()),
+        format!("--sandbox={}", mode.name()),
         format!("--memory-limit={}", limits.memory),
     ];
     if sandboxing.users.is_some() {

@@ -441,6 +441,52 @@ fn the_command_says_layer_by_layer_what_this_host_offers() {
 }
 
 #[test]
+fn a_host_that_lacks_a_mandatory_layer_serves_nobody() {
+    let bundles = Bundles::new().tenant("innocent", ECHO);
+    let mut command = hostile_binary();
+    command.env("HOST_WITHOUT", "landlock").env("ENFORCER_PORT", "0");
+    command.env("BUNDLES_DIR", bundles.path()).stderr(Stdio::piped());
+    let ended = command.output().unwrap();
+    assert!(!ended.status.success());
+    let words = String::from_utf8(ended.stderr).unwrap();
+    assert!(words.contains("landlock_files (Landlock does not"), "{words}");
+}
+
+#[test]
+fn a_host_without_namespaces_keeps_a_worker_from_files_signals_and_the_network_all_the_same() {
+    // Nobody, or root would make the namespaces of the network and the others by itself.
+    let attacks = ["open-file", "list-root", "tcp-connect", "kill-supervisor", "ptrace", "exec"];
+    let mut bundles = Bundles::new().tenant("innocent", ECHO);
+    for name in attacks {
+        bundles = bundles.tenant(name, ECHO).tenant(&format!("unlimited-{name}"), ECHO);
+    }
+    let mut command = as_nobody(&bundles, &hostile_binary());
+    command.env("HOST_WITHOUT", "namespaces");
+    let enforcer = bundles.start_as(&mut command, &[("ENFORCER_ACTIVATION", "lazy")]);
+    assert_innocent_serves(&enforcer, 20);
+    let layers = enforcer.tenant("innocent")["sandbox"].take();
+    let layers = layers.as_array().unwrap();
+    for (layer, is_in_force) in
+        [("user_namespace", false), ("network_namespace", false), ("empty_root", false)]
+            .into_iter()
+            .chain([("landlock_files", true), ("system_call_filter", true)])
+    {
+        assert_eq!(layers.contains(&layer.into()), is_in_force, "{layer}: {layers:?}");
+    }
+    if !layers.contains(&"landlock_network".into()) {
+        skipped("a host without namespaces", "its Landlock does not know the network either");
+        return;
+    }
+    for name in attacks {
+        let forbidden = Outcome::Ended(503, "forbidden_call".to_owned());
+        assert_eq!(attack(&enforcer, name), forbidden, "{name}");
+        let behind = attack(&enforcer, &format!("unlimited-{name}"));
+        assert!(was_refused(&behind), "{name}: {behind:?}");
+        assert_innocent_serves(&enforcer, 20);
+    }
+}
+
+#[test]
 fn a_sandbox_that_is_switched_off_is_said_everywhere() {
     let bundles = Bundles::new().tenant("a", ECHO);
     let enforcer = bundles.start_with(&[("ENFORCER_SANDBOX", "debug-off")]);

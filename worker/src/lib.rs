@@ -34,10 +34,8 @@ pub mod fuzzing {
     /// Loads a bundle of these files; returns whether it can be used.
     pub fn load<'a>(files: impl Iterator<Item = (&'a str, &'a [u8])>) -> bool {
         let Ok(tenant_id) = "tenant_a".parse() else { return false };
-        let files = files.map(|(path, content)| File {
-            path: path.to_owned(),
-            content: content.to_vec(),
-        });
+        let files =
+            files.map(|(path, content)| File { path: path.to_owned(), content: content.to_vec() });
         let evaluation_timeout = Duration::from_millis(50);
         Policy::load(Bundle { tenant_id, evaluation_timeout, files: files.collect() }).is_ok()
     }

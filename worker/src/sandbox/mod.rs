@@ -441,7 +441,8 @@ fn die_with_supervisor(supervisor: i32, layers: &mut Layers) -> Result<(), Sandb
 /// version (Linux 5.19); from the fourth on (6.7) the network is handled, and from the sixth (6.12)
 /// signals and abstract sockets.
 fn restrict_access(layers: &mut Layers) -> Result<(), SandboxError> {
-    let mut reason = String::new();
+    let mut wanted = String::new();
+    let mut needed = String::new();
     for abi in [ABI::V6, ABI::V5, ABI::V4, ABI::V3, ABI::V2] {
         match restrict(abi) {
             Ok(()) => {
@@ -450,33 +451,38 @@ fn restrict_access(layers: &mut Layers) -> Result<(), SandboxError> {
                     (SandboxLayer::LandlockNetwork, ABI::V4),
                     (SandboxLayer::LandlockScopes, ABI::V6),
                 ] {
-                    let result = if abi >= since { Ok(()) } else { Err(&reason) };
-                    layers.optional(layer, result);
+                    layers.optional(layer, if abi >= since { Ok(()) } else { Err(&wanted) });
                 }
                 return Ok(());
             }
-            // The first refusal says what the kernel lacks of all that is wanted.
-            Err(error) if reason.is_empty() => reason = error,
-            Err(_) => {}
+            // The first refusal says what the best would have taken, the last what was needed.
+            Err(error) => {
+                if wanted.is_empty() {
+                    wanted.clone_from(&error);
+                }
+                needed = error;
+            }
         }
     }
-    layers.is_missing(SandboxLayer::LandlockNetwork, &reason);
-    layers.is_missing(SandboxLayer::LandlockScopes, &reason);
-    layers.mandatory(SandboxLayer::LandlockFiles, Err(SandboxError::Landlock(reason)))
+    layers.is_missing(SandboxLayer::LandlockNetwork, &wanted);
+    layers.is_missing(SandboxLayer::LandlockScopes, &wanted);
+    layers.mandatory(SandboxLayer::LandlockFiles, Err(SandboxError::Landlock(needed)))
 }
 
 /// Takes every right that this version of Landlock knows, or none.
 fn restrict(abi: ABI) -> Result<(), String> {
+    // Only what the kernel does not know is refused before there is a ruleset; the crate's own words
+    // for that are a list of bits.
+    let unknown = |_| format!("the kernel has no Landlock of version {} or newer", abi as i32);
     let mut ruleset = Ruleset::default()
         .set_compatibility(CompatLevel::HardRequirement)
         .handle_access(AccessFs::from_all(abi))
-        .map_err(|error| error.to_string())?;
+        .map_err(unknown)?;
     if abi >= ABI::V4 {
-        let network = AccessNet::from_all(abi);
-        ruleset = ruleset.handle_access(network).map_err(|error| error.to_string())?;
+        ruleset = ruleset.handle_access(AccessNet::from_all(abi)).map_err(unknown)?;
     }
     if abi >= ABI::V6 {
-        ruleset = ruleset.scope(Scope::from_all(abi)).map_err(|error| error.to_string())?;
+        ruleset = ruleset.scope(Scope::from_all(abi)).map_err(unknown)?;
     }
     let created = ruleset.create().map_err(|error| error.to_string())?;
     let status = created.restrict_self().map_err(|error| error.to_string())?;
