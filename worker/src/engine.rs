@@ -17,6 +17,7 @@ use crate::contradictions::contradictions;
 use crate::decision::{RuleValues, decide};
 use crate::diagnostics::{from_engine, from_evaluation, in_bundle, location_of, shortened};
 use crate::input::{Document, rounded_integer};
+use crate::pitfalls::pitfall;
 use crate::value::{element, member};
 
 /// Below `data.tenants`, where `$decision` can be no tenant's: the module that asks for the three
@@ -209,10 +210,9 @@ fn add_module(engine: &mut regorus::Engine, file: File) -> Result<(), Diagnostic
     let File { path, content } = file;
     let text = String::from_utf8(content)
         .map_err(|error| not_utf8(&path, error.as_bytes(), error.utf8_error()))?;
-    // regorus takes a NUL for the end of the module, and would leave out the rules behind it.
-    if let Some(offset) = text.find('\0') {
+    if let Some((offset, what)) = pitfall(&text) {
         let location = location_of(&path, text.as_bytes(), offset);
-        return Err(in_bundle("the file holds a NUL character", Some(location)));
+        return Err(in_bundle(what, Some(location)));
     }
     engine
         .add_policy(path, text)

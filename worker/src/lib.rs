@@ -10,6 +10,7 @@ mod decision;
 mod diagnostics;
 mod engine;
 mod input;
+mod pitfalls;
 mod sandbox;
 mod serve;
 mod value;
