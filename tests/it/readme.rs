@@ -144,3 +144,31 @@ fn the_readme_s_files_are_there() {
         assert!(std::path::Path::new(target).exists(), "{target}");
     }
 }
+
+#[test]
+fn every_promise_of_the_threat_model_names_a_test_that_is_there() {
+    let model = include_str!("../../docs/threat-model.md");
+    let promises = model.lines().filter(|line| line.starts_with("| P"));
+    let mut sources = String::new();
+    for directory in ["tests/it", "worker/src/sandbox", "supervisor/src"] {
+        for entry in std::fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_some_and(|extension| extension == "rs") {
+                sources += &std::fs::read_to_string(path).unwrap();
+            }
+        }
+    }
+    let mut count = 0;
+    for promise in promises {
+        count += 1;
+        let tests = promise.rsplit('|').nth(1).unwrap();
+        let names: Vec<&str> =
+            tests.split('`').skip(1).step_by(2).filter(|name| name.len() > 20).collect();
+        assert!(!names.is_empty(), "{promise}");
+        for name in names {
+            let function = format!("fn {}()", name.rsplit("::").next().unwrap());
+            assert!(sources.contains(&function), "{name} of {promise}");
+        }
+    }
+    assert!(count >= 18, "{count}");
+}
