@@ -593,7 +593,8 @@ impl Driver {
             Happening::Ended(worker, purpose, exit.learn(process).await)
         });
         self.serving = Some(Server { worker, release, left, task });
-        let milliseconds = took.as_secs_f64() * 1e3;
+        // No more digits than mean something.
+        let milliseconds = (took.as_secs_f64() * 1e6).round() / 1e3;
         if is_another {
             self.tenant.metrics.reloaded(Reload::Loaded);
             self.tenant.forget_error(About::Bundle);

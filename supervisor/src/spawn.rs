@@ -24,7 +24,6 @@ use crate::control_groups::Leaf;
 use crate::metrics::{HostLimit, Metrics};
 use crate::sandbox::Sandboxing;
 use crate::tenant::Tenant;
-use crate::users::UserLease;
 
 /// The hidden subcommand that makes this binary a worker.
 pub const WORKER_SUBCOMMAND: &str = "worker";
@@ -105,11 +104,8 @@ impl Spawner {
     pub(crate) async fn spawn(&self, tenant: &Tenant) -> io::Result<Process> {
         let gone = || io::Error::other("the spawning thread is gone");
         let (started, process) = oneshot::channel();
-        let order = Order {
-            tenant_id: tenant.id.clone(),
-            limits: tenant.limits,
-            user: tenant.user.as_ref().map(UserLease::id),
-        };
+        let order =
+            Order { tenant_id: tenant.id.clone(), limits: tenant.limits, user: tenant.user() };
         let start = Start { order, started };
         self.starts.send(start).await.map_err(|_| gone())?;
         process.await.unwrap_or_else(|_| Err(gone()))

@@ -49,8 +49,10 @@ const DEATHS_OF_AN_INPUT: u32 = 2;
 pub(crate) struct Tenant {
     pub(crate) id: TenantId,
     pub(crate) limits: TenantLimits,
-    /// The user that its workers run as, where users are given out and one was left.
-    pub(crate) user: Option<UserLease>,
+    /// Who gives out users for workers, where they are.
+    users: Option<Users>,
+    /// The user that its workers run as, once one was needed and left.
+    user: Mutex<Option<UserLease>>,
     pub(crate) metrics: TenantMetrics,
     pub(crate) lethal: LethalInputs,
     stance: AtomicStance,
@@ -288,7 +290,8 @@ impl Tenant {
         let tenant = Self {
             id,
             limits,
-            user: sandboxing.users.as_ref().and_then(Users::lease),
+            users: sandboxing.users.clone(),
+            user: Mutex::new(None),
             metrics,
             lethal: LethalInputs::default(),
             stance: AtomicStance(AtomicU8::new(AtomicStance::OPEN)),
@@ -324,6 +327,16 @@ impl Tenant {
     pub(crate) fn is_healthy(&self) -> bool {
         let status = self.locked();
         status.revision.is_some() || status.state == "asleep"
+    }
+
+    /// The user that its workers run as: always the same, from the first time that there was one.
+    /// `None` where none is given out, or none is left.
+    pub(crate) fn user(&self) -> Option<u32> {
+        let mut user = self.user.lock().unwrap_or_else(PoisonError::into_inner);
+        if user.is_none() {
+            *user = self.users.as_ref().and_then(Users::lease);
+        }
+        user.as_ref().map(UserLease::id)
     }
 
     /// Whether the tenant waits for a request.

@@ -390,6 +390,9 @@ fn every_tenant_has_a_user_of_its_own_where_the_supervisor_can_give_it_one() {
     });
     let message = tenant["last_error"]["message"].as_str().unwrap();
     assert!(message.contains("ENFORCER_WORKER_USERS"), "{tenant}");
+    // And it gets the one of a tenant that is no more.
+    fs::remove_dir_all(bundles.path().join("a")).unwrap();
+    enforcer.wait_for_state("c", "ready");
 }
 
 #[test]
