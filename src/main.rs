@@ -27,8 +27,8 @@ enum Failure {
     Worker(#[from] WorkerError),
     #[error("this host lacks what workers do not serve without")]
     NotStrict,
-    #[error("the report cannot be written: {0}")]
-    Report(#[from] std::io::Error),
+    #[error("the operating system refused: {0}")]
+    System(#[from] std::io::Error),
 }
 
 impl Failure {
@@ -36,7 +36,7 @@ impl Failure {
     const fn exit_code(&self) -> u8 {
         match self {
             Self::Supervisor(SupervisorError::Host { .. } | SupervisorError::ServerEnded(_))
-            | Self::Report(_) => 1,
+            | Self::System(_) => 1,
             // As clap's own, for an unknown flag.
             Self::Config(_) => 2,
             Self::Supervisor(SupervisorError::Listen { .. }) => 3,
@@ -102,6 +102,7 @@ fn config(arguments: &ArgMatches) -> Result<Config, Failure> {
 }
 
 fn supervise(arguments: &ArgMatches) -> Result<(), Failure> {
+    enforcer_supervisor::protect_supervisor()?;
     let config = config(arguments)?;
     let log = enforcer_supervisor::init_logging(&config.log);
     Ok(enforcer_supervisor::run(&config, &log)?)

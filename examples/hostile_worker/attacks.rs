@@ -156,6 +156,17 @@ const ATTACKS: &[(&str, Attack)] = &[
         }
         Ok(())
     }),
+    ("page-tables-apart", |_| {
+        // A page here and a page there, each with tables of its own, which no limit of a process
+        // counts.
+        for at in 1..64_u64 {
+            let flags = bits(ANONYMOUS | libc::MAP_NORESERVE);
+            let place = (at << 30) - 4096;
+            let arguments = [place, 8192, bits(READ_WRITE), flags, u64::MAX, 0];
+            value(libc::SYS_mmap, arguments)?;
+        }
+        Ok(())
+    }),
     ("io-uring", |_| {
         let mut parameters = [0_u8; 256];
         call(libc::SYS_io_uring_setup, [1, buffer(&mut parameters), 0, 0, 0, 0])

@@ -66,6 +66,7 @@ fn be_a_host_without(call: &str) {
     let number = match call {
         "landlock" => libc::SYS_landlock_create_ruleset,
         "namespaces" => libc::SYS_unshare,
+        "users" => libc::SYS_setgroups,
         other => panic!("no such call: {other}"),
     };
     let filter = SeccompFilter::new(

@@ -67,7 +67,7 @@ layers! {
     NoNewPrivileges = "no_new_privileges", true;
     /// Landlock handles every right to files, and grants none.
     LandlockFiles = "landlock_files", true;
-    /// Landlock handles every right to the network, and grants none.
+    /// Landlock handles every right to the network that it knows, which is TCP's, and grants none.
     LandlockNetwork = "landlock_network", false;
     /// Landlock keeps signals and abstract sockets inside.
     LandlockScopes = "landlock_scopes", false;
@@ -80,8 +80,8 @@ layers! {
 impl SandboxLayer {
     /// The mandatory layers that `layers` lack. Empty where a tenant's code may run behind them.
     ///
-    /// The network has to be out of reach by a layer besides the filter: an empty namespace or
-    /// Landlock, whichever the host's kernel and its configuration allow.
+    /// TCP has to be out of reach by a layer besides the filter: an empty namespace, which keeps
+    /// everything else out of reach too, or Landlock.
     #[must_use]
     pub fn lacking_in(layers: &[Self]) -> Vec<Self> {
         let is_lacking = |layer: &Self| {

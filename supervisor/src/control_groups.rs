@@ -5,8 +5,8 @@
 //! <https://docs.kernel.org/admin-guide/cgroup-v2.html>, and for the delegation
 //! <https://systemd.io/CGROUP_DELEGATION>.
 
-use std::fs;
-use std::io;
+use std::fs::{self, OpenOptions};
+use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,6 +20,9 @@ const CONTROLLERS: [&str; 3] = ["cpu", "memory", "pids"];
 
 /// The supervisor's own leaf: a group with processes in it may not bound groups below it.
 const OWN_LEAF: &str = "supervisor";
+
+/// The attributes by which a service manager says that a group is ours: root's, and a user's.
+const DELEGATED: [&str; 2] = ["trusted.delegate", "user.delegate"];
 
 /// What workers' groups are called, before the tenant's id.
 const WORKER_PREFIX: &str = "worker-";
@@ -56,6 +59,16 @@ impl ControlGroups {
         let mounts =
             fs::read_to_string("/proc/self/mountinfo").map_err(|error| error.to_string())?;
         let root = own_group(&own, &mounts)?;
+        // A service manager rearranges what it has not delegated, and takes a process in it that
+        // the kernel ended for want of memory for the end of the service. A container's own root
+        // has nobody above it that would.
+        let is_own_root = own.lines().any(|line| line == "0::/");
+        let is_delegated = |name| {
+            xattr::get(&root, name).is_ok_and(|value| value.as_deref() == Some(b"1".as_slice()))
+        };
+        if !is_own_root && !DELEGATED.into_iter().any(is_delegated) {
+            return Err("the group was not delegated: the unit needs Delegate=yes".to_owned());
+        }
         Self::set_up(root, std::process::id())
     }
 
@@ -86,12 +99,15 @@ impl ControlGroups {
         }
         let leaf = root.join(OWN_LEAF);
         make_group(&leaf).map_err(|error| refused(OWN_LEAF, error))?;
-        fs::write(leaf.join("cgroup.procs"), supervisor.to_string())
+        write(&leaf.join("cgroup.procs"), &supervisor.to_string())
             .map_err(|error| refused("cgroup.procs", error))?;
         let wanted = CONTROLLERS.map(|controller| format!("+{controller}")).join(" ");
-        fs::write(root.join("cgroup.subtree_control"), wanted)
+        write(&root.join("cgroup.subtree_control"), &wanted)
             .map_err(|error| refused("cgroup.subtree_control", error))?;
-        Ok(Self { root, count: Arc::default() })
+        let groups = Self { root, count: Arc::default() };
+        // What does not work for one would not work for any, and is better known now.
+        groups.make_leaf("trial", &Bounds::TRIAL).map_err(|error| format!("a group: {error}"))?;
+        Ok(groups)
     }
 
     /// Puts the process `pid` into a group of its own, bounded by what its tenant may take.
@@ -104,32 +120,64 @@ impl ControlGroups {
         limits: &TenantLimits,
         pid: u32,
     ) -> io::Result<Leaf> {
+        let leaf = self.make_leaf(tenant_id.as_str(), &Bounds::of(limits))?;
+        // Last, so that it is never in there unbounded.
+        write(&leaf.path.join("cgroup.procs"), &pid.to_string())?;
+        Ok(leaf)
+    }
+
+    fn make_leaf(&self, name: &str, bounds: &Bounds) -> io::Result<Leaf> {
         let number = self.count.fetch_add(1, Ordering::Relaxed);
-        let leaf = Leaf { path: self.root.join(format!("{WORKER_PREFIX}{tenant_id}-{number}")) };
+        let leaf = Leaf { path: self.root.join(format!("{WORKER_PREFIX}{name}-{number}")) };
         make_group(&leaf.path)?;
-        let share = CPU_PERIOD * u64::from(limits.cpu_percent) / 100;
+        let share = CPU_PERIOD * u64::from(bounds.cpu_percent) / 100;
         for (name, value) in [
-            ("memory.max", limits.memory.saturating_add(MEMORY_MARGIN).to_string()),
+            ("memory.max", bounds.memory.to_string()),
             ("memory.swap.max", "0".to_owned()),
             ("memory.oom.group", "1".to_owned()),
             ("pids.max", "1".to_owned()),
-            ("cpu.weight", limits.cpu_weight.to_string()),
+            ("cpu.weight", bounds.cpu_weight.to_string()),
             ("cpu.max", format!("{share} {CPU_PERIOD}")),
-            // Last, so that it is never in there unbounded.
-            ("cgroup.procs", pid.to_string()),
         ] {
-            match fs::write(leaf.path.join(name), value) {
-                // A kernel without swap has no bound for it.
-                Err(error)
-                    if name == "memory.swap.max" && error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => {
-                    return Err(io::Error::new(error.kind(), format!("{name}: {error}")));
-                }
+            match write(&leaf.path.join(name), &value) {
+                // A kernel that counts no swap has no bound for it.
+                Err(error) if name == "memory.swap.max" && error.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err(io::Error::new(error.kind(), format!("{name}: {error}"))),
                 Ok(()) => {}
             }
         }
         Ok(leaf)
     }
+}
+
+/// What one worker may take.
+#[derive(Debug)]
+struct Bounds {
+    /// In bytes.
+    memory: u64,
+    cpu_weight: u16,
+    cpu_percent: u8,
+}
+
+impl Bounds {
+    /// Of a group that nobody will be in.
+    const TRIAL: Self = Self { memory: MEMORY_MARGIN, cpu_weight: 100, cpu_percent: 100 };
+
+    const fn of(limits: &TenantLimits) -> Self {
+        Self {
+            memory: limits.memory.saturating_add(MEMORY_MARGIN),
+            cpu_weight: limits.cpu_weight,
+            cpu_percent: limits.cpu_percent,
+        }
+    }
+}
+
+/// Writes a control file, which has to be there: a kernel without it says so only to who does not
+/// want to create it. The plain directories of the tests have none.
+fn write(path: &Path, value: &str) -> io::Result<()> {
+    let mut file =
+        OpenOptions::new().write(true).create(cfg!(test)).truncate(cfg!(test)).open(path)?;
+    file.write_all(value.as_bytes())
 }
 
 impl Leaf {
@@ -143,7 +191,7 @@ impl Leaf {
 impl Drop for Leaf {
     fn drop(&mut self) {
         // Whoever is still in there is killed by the kernel; usually nobody is.
-        let _ = fs::write(self.path.join("cgroup.kill"), "1");
+        let _ = write(&self.path.join("cgroup.kill"), "1");
         // Where that takes a moment, the next supervisor clears it away.
         let _ = fs::remove_dir(&self.path);
     }
@@ -151,7 +199,7 @@ impl Drop for Leaf {
 
 fn make_group(path: &Path) -> io::Result<()> {
     match fs::create_dir(path) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
         result => result,
     }
 }
@@ -164,18 +212,18 @@ fn own_group(own: &str, mounts: &str) -> Result<PathBuf, String> {
         .find_map(|line| line.strip_prefix("0::"))
         .ok_or("the process is in no control group of version 2")?;
     // The fields before the dash are numbered; behind it, the first is the file system's type.
-    let mount = mounts.lines().find_map(|line| {
+    let mut mounts = mounts.lines().filter_map(|line| {
         let (before, after) = line.split_once(" - ")?;
         let mut fields = before.split(' ').skip(3);
         let (root, point) = (fields.next()?, fields.next()?);
         (after.split(' ').next() == Some("cgroup2")).then_some((root, point))
     });
-    let (root, point) = mount.ok_or("no control groups of version 2 are mounted")?;
-    let below = match root {
-        "/" => group,
-        root => group.strip_prefix(root).ok_or("the process's control group is not mounted")?,
-    };
-    Ok(Path::new(point).join(below.trim_start_matches('/')))
+    // A mount may show a part of the groups only.
+    mounts
+        .find_map(|(root, point)| {
+            Some(Path::new(point).join(Path::new(group).strip_prefix(root).ok()?))
+        })
+        .ok_or_else(|| "the process's control group is not mounted".to_owned())
 }
 
 /// The number behind `name` in a file of keys and numbers.
@@ -272,6 +320,10 @@ mod tests {
         assert_eq!(found("/system.slice", "/cg").unwrap(), Path::new("/cg/enforcer.service"));
         assert_eq!(found("/system.slice/enforcer.service", "/cg").unwrap(), Path::new("/cg/"));
         assert!(found("/user.slice", "/cg").is_err());
+        assert!(found("/system", "/cg").is_err());
+        let two = mount("/other", "/a", "cgroup2") + &mount("/", "/b", "cgroup2");
+        let expected = Path::new("/b/system.slice/enforcer.service");
+        assert_eq!(own_group(own, &two).unwrap(), expected);
         assert!(own_group(own, &mount("/", "/sys/fs/cgroup", "cgroup")).is_err());
         assert!(own_group("1:name=systemd:/\n", &mount("/", "/x", "cgroup2")).is_err());
     }

@@ -51,9 +51,11 @@ use spawn::Spawner;
 #[doc(hidden)]
 pub use connection::fuzzing;
 
+use config::SandboxConfig;
+
 pub use config::{Config, ConfigErrors, LogConfig, SETTINGS, Setting};
 pub use logging::{LogGuard, init as init_logging};
-pub use sandbox::{LayerReport, SandboxReport};
+pub use sandbox::{LayerReport, SandboxReport, protect_supervisor};
 pub use spawn::WORKER_SUBCOMMAND;
 
 /// Why the supervisor could not start, or could not go on.
@@ -136,8 +138,10 @@ pub fn report_sandbox(config: &Config) -> Result<SandboxReport, SupervisorError>
         .build()
         .map_err(host("the runtime cannot be started"))?;
     let report = async {
-        let sandboxing = Sandboxing::prepare(&config.sandbox)?;
-        sandbox::report(&sandboxing, config.limits_of_others()).await
+        // Whatever the mode is: what is asked is what could be.
+        let sandbox = SandboxConfig { mode: SandboxMode::Strict, ..config.sandbox.clone() };
+        let limits = config.limits_of_others();
+        Sandboxing::prepare_and_try(&sandbox, limits).await.map(|(_, report)| report)
     };
     runtime.block_on(report).map_err(host("the sandbox cannot be tried"))
 }
@@ -153,7 +157,6 @@ async fn supervise(
             logging::printable(name)
         );
     }
-    sandbox::protect_supervisor().map_err(host("the supervisor cannot be protected"))?;
     let mut signals = Signals::new()?;
     // First of all, so that a port in use is found before any worker was started.
     let listener = TcpListener::bind(config.listen)
@@ -164,23 +167,7 @@ async fn supervise(
     let mut metrics = Metrics::new();
     metrics.count_dropped_log_lines(log.dropped_lines.clone());
     let metrics = Arc::new(metrics);
-    let sandboxing = Sandboxing::prepare(&config.sandbox)
-        .map(Arc::new)
-        .map_err(host("workers cannot be sandboxed as configured"))?;
-    if sandboxing.mode == SandboxMode::DebugOff {
-        warn!(
-            "ENFORCER_SANDBOX=debug-off: workers run without a sandbox, and a tenant's code can do what this user can"
-        );
-    } else {
-        // Once for all of them, or an operator would read it in every tenant's log.
-        let report = sandbox::report(&sandboxing, config.limits_of_others())
-            .await
-            .map_err(host("the sandbox cannot be tried"))?;
-        if !report.is_strict {
-            return Err(SupervisorError::NotStrict { lacking: report.lacking() });
-        }
-        report.log();
-    }
+    let sandboxing = Arc::new(prepare_sandbox(config).await?);
     metrics.sandbox_off.set(i64::from(sandboxing.mode == SandboxMode::DebugOff));
     let spawner = Spawner::new(Handle::current(), Arc::clone(&metrics), Arc::clone(&sandboxing))
         .map_err(host("no thread can be started"))?;
@@ -262,6 +249,26 @@ async fn supervise(
         name = again => warn!("{name} again: stopped at once"),
     }
     Ok(())
+}
+
+/// Prepares the sandbox, and finds out whether workers will serve in it.
+async fn prepare_sandbox(config: &Config) -> Result<Sandboxing, SupervisorError> {
+    let refused = host("workers cannot be sandboxed here as configured");
+    if config.sandbox.mode == SandboxMode::DebugOff {
+        warn!(
+            "ENFORCER_SANDBOX=debug-off: workers run without a sandbox, and a tenant's code can do what this user can"
+        );
+        return Sandboxing::prepare(&config.sandbox).map_err(refused);
+    }
+    // Once for all of them, or an operator would read it in every tenant's log.
+    let limits = config.limits_of_others();
+    let tried = Sandboxing::prepare_and_try(&config.sandbox, limits).await;
+    let (sandboxing, report) = tried.map_err(refused)?;
+    if !report.is_strict {
+        return Err(SupervisorError::NotStrict { lacking: report.lacking() });
+    }
+    report.log();
+    Ok(sandboxing)
 }
 
 /// What a signal says.

@@ -53,6 +53,8 @@ pub(crate) struct Sandboxing {
     pub(crate) groups: Option<ControlGroups>,
     /// Why what is `None` above is.
     pub(crate) missing: Vec<MissingLayer>,
+    /// Whether workers may run as the supervisor's user where they cannot run as another.
+    are_users_optional: bool,
 }
 
 impl Sandboxing {
@@ -65,13 +67,7 @@ impl Sandboxing {
         let mut kept = |layer, reason: String| missing.push(MissingLayer { layer, reason });
         if config.mode == SandboxMode::DebugOff {
             kept(SandboxLayer::ControlGroup, "the sandbox is switched off".to_owned());
-            return Ok(Self {
-                mode: config.mode,
-                nothing: None,
-                users: None,
-                groups: None,
-                missing,
-            });
+            return Ok(Self { mode: config.mode, missing, ..Self::bare() });
         }
         let nothing = nothing()
             .map_err(|error| kept(SandboxLayer::EmptyRoot, format!("no empty directory: {error}")))
@@ -96,7 +92,40 @@ impl Sandboxing {
             kept(SandboxLayer::ControlGroup, reason.to_owned());
             None
         };
-        Ok(Self { mode: config.mode, nothing, users, groups, missing })
+        let are_users_optional = matches!(config.users, WorkerUsers::Auto(_));
+        Ok(Self { mode: config.mode, nothing, users, groups, missing, are_users_optional })
+    }
+
+    /// As [`Self::prepare`], and tries it. Where a worker cannot become another user although it
+    /// looked as if it could, it does without, unless the configuration insists.
+    ///
+    /// # Errors
+    /// Those of [`Self::prepare`], and when it cannot be tried.
+    pub(crate) async fn prepare_and_try(
+        config: &SandboxConfig,
+        limits: TenantLimits,
+    ) -> io::Result<(Self, SandboxReport)> {
+        let mut sandboxing = Self::prepare(config)?;
+        let mut report = report(&sandboxing, limits).await?;
+        let is_user_refused = report.lacks(SandboxLayer::TenantUser);
+        if let Some(reason) = is_user_refused.filter(|_| sandboxing.are_users_optional) {
+            sandboxing.users = None;
+            sandboxing.missing.push(MissingLayer { layer: SandboxLayer::TenantUser, reason });
+            report = self::report(&sandboxing, limits).await?;
+        }
+        Ok((sandboxing, report))
+    }
+
+    /// Strict, with nothing of what a host may allow.
+    pub(crate) const fn bare() -> Self {
+        Self {
+            mode: SandboxMode::Strict,
+            nothing: None,
+            users: None,
+            groups: None,
+            missing: Vec::new(),
+            are_users_optional: true,
+        }
     }
 }
 
@@ -106,18 +135,20 @@ fn nothing() -> io::Result<OwnedFd> {
     let path = mkdtemp(&template)?;
     // Whoever the worker runs as has to get into it.
     let directory = fs::set_permissions(&path, Permissions::from_mode(0o555)).and_then(|()| {
-        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        // Not O_PATH: Rust's start would take that for a closed output, and open another.
+        let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         Ok(open(&path, flags, Mode::empty())?)
     });
     fs::remove_dir(&path)?;
     directory
 }
 
-/// Keeps others from looking into the supervisor, and workers from inheriting a privilege.
+/// Keeps others from looking into this process, and workers from inheriting a privilege. To be
+/// called while there is one thread: capabilities are a thread's own.
 ///
 /// # Errors
 /// When the kernel refuses, which it does not.
-pub(crate) fn protect_supervisor() -> io::Result<()> {
+pub fn protect_supervisor() -> io::Result<()> {
     prctl::set_dumpable(false)?;
     caps::clear(None, CapSet::Ambient).map_err(io::Error::other)
 }
@@ -146,20 +177,37 @@ pub struct LayerReport {
 }
 
 impl SandboxReport {
-    fn new(in_force: &[SandboxLayer], missing: &[&MissingLayer]) -> Self {
-        let lacking = SandboxLayer::lacking_in(in_force);
+    /// `needed` is what has to be there besides what always has to.
+    fn new(
+        in_force: &[SandboxLayer],
+        missing: &[&MissingLayer],
+        needed: Option<SandboxLayer>,
+    ) -> Self {
+        let mut lacking = SandboxLayer::lacking_in(in_force);
+        lacking.extend(needed.filter(|layer| !in_force.contains(layer)));
         let layers = SandboxLayer::ALL.iter().map(|layer| {
             let is_in_force = in_force.contains(layer);
             // The first word on it is the supervisor's, who knows better.
             let reason = missing.iter().find(|missing| missing.layer == *layer);
             LayerReport {
                 layer: *layer,
-                is_mandatory: layer.is_mandatory() || lacking.contains(layer),
+                is_mandatory: layer.is_mandatory()
+                    || needed == Some(*layer)
+                    || lacking.contains(layer),
                 is_in_force,
                 reason: reason.filter(|_| !is_in_force).map(|missing| missing.reason.clone()),
             }
         });
         Self { is_strict: lacking.is_empty(), layers: layers.collect() }
+    }
+
+    /// Why a layer that has to be there is not; `None` where it is, or need not be.
+    fn lacks(&self, layer: SandboxLayer) -> Option<String> {
+        let lacking = self
+            .layers
+            .iter()
+            .find(|report| report.layer == layer && report.is_mandatory && !report.is_in_force);
+        lacking.map(|report| report.reason.clone().unwrap_or_default())
     }
 
     /// The layers that workers do not serve without and that this host lacks, with their reasons.
@@ -186,10 +234,7 @@ impl SandboxReport {
 ///
 /// # Errors
 /// When the host starts no process, or it does not say what it got.
-pub(crate) async fn report(
-    sandboxing: &Sandboxing,
-    limits: TenantLimits,
-) -> io::Result<SandboxReport> {
+async fn report(sandboxing: &Sandboxing, limits: TenantLimits) -> io::Result<SandboxReport> {
     let tenant_id = NOBODY.parse().map_err(io::Error::other)?;
     let lease = sandboxing.users.as_ref().and_then(Users::lease);
     let user = lease.as_ref().map(UserLease::id);
@@ -205,7 +250,9 @@ pub(crate) async fn report(
                 layers.push(SandboxLayer::ControlGroup);
             }
             let missing: Vec<_> = sandboxing.missing.iter().chain(&missing).collect();
-            Ok(SandboxReport::new(&layers, &missing))
+            // Who is given a user serves as that one or not at all.
+            let needed = order.user.map(|_| SandboxLayer::TenantUser);
+            Ok(SandboxReport::new(&layers, &missing, needed))
         }
         _ => {
             let words = last_words(stderr).await;

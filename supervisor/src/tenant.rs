@@ -476,7 +476,6 @@ pub(crate) mod tests {
     use super::*;
     use crate::config::Config;
     use crate::metrics::Metrics;
-    use enforcer_protocol::SandboxMode;
 
     /// A tenant with the default limits, and the requests to it.
     pub(crate) fn tenant() -> (Arc<Tenant>, mpsc::Receiver<Request>) {
@@ -484,14 +483,7 @@ pub(crate) mod tests {
         let id: TenantId = "a".parse().unwrap();
         let limits = Config::parse(|_| None, [bundles_dir]).unwrap().limits(&id);
         let metrics = Metrics::new().tenant(&id);
-        let sandboxing = Sandboxing {
-            mode: SandboxMode::Strict,
-            nothing: None,
-            users: None,
-            groups: None,
-            missing: Vec::new(),
-        };
-        let (tenant, requests) = Tenant::new(id, limits, &sandboxing, metrics);
+        let (tenant, requests) = Tenant::new(id, limits, &Sandboxing::bare(), metrics);
         (Arc::new(tenant), requests)
     }
 

@@ -20,14 +20,20 @@ const NEEDED: [Capability; 3] =
 #[derive(Clone, Debug)]
 pub(crate) struct Users {
     range: RangeInclusive<u32>,
-    taken: Arc<Mutex<BTreeSet<u32>>>,
+    taken: Arc<Mutex<Taken>>,
+}
+
+#[derive(Debug, Default)]
+struct Taken {
+    users: BTreeSet<u32>,
+    latest: Option<u32>,
 }
 
 /// A user that is one tenant's, until it is dropped.
 #[derive(Debug)]
 pub(crate) struct UserLease {
     user: u32,
-    taken: Arc<Mutex<BTreeSet<u32>>>,
+    taken: Arc<Mutex<Taken>>,
 }
 
 impl Users {
@@ -64,13 +70,15 @@ impl Users {
     /// A user that nobody else has; `None` when there is none left.
     pub(crate) fn lease(&self) -> Option<UserLease> {
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        // The first after the latest, or the first that is free: a user that was given back has
-        // processes of its last tenant for a moment, so it is not the first to be given again.
-        let after_latest = taken.last().and_then(|latest| latest.checked_add(1));
-        let user = after_latest
-            .filter(|user| self.range.contains(user))
-            .or_else(|| self.range.clone().find(|user| !taken.contains(user)))?;
-        taken.insert(user);
+        // One after the other, and round again: a user that was given back has processes of its
+        // last tenant for a moment, so it is the last to be given again.
+        let after = taken.latest.map_or(*self.range.start(), |latest| latest.saturating_add(1));
+        let is_free = |user: &u32| !taken.users.contains(user);
+        let user = (after..=*self.range.end())
+            .find(is_free)
+            .or_else(|| (*self.range.start()..after).find(is_free))?;
+        taken.users.insert(user);
+        taken.latest = Some(user);
         Some(UserLease { user, taken: Arc::clone(&self.taken) })
     }
 }
@@ -84,7 +92,7 @@ impl UserLease {
 
 impl Drop for UserLease {
     fn drop(&mut self) {
-        self.taken.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.user);
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner).users.remove(&self.user);
     }
 }
 
@@ -113,6 +121,13 @@ mod tests {
         assert!(users.lease().is_none());
         drop(leases.remove(1));
         assert_eq!(users.lease().unwrap().id(), 11);
+    }
+
+    #[test]
+    fn a_user_that_was_given_back_is_the_last_to_be_given_again() {
+        let users = Users::of(10..=12);
+        let given: Vec<u32> = (0..7).map(|_| users.lease().unwrap().id()).collect();
+        assert_eq!(given, [10, 11, 12, 10, 11, 12, 10]);
     }
 
     #[test]

@@ -75,6 +75,7 @@ const PRIVATE_ANONYMOUS: u64 = bits(libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
 const PRIVATE_ANONYMOUS_NORESERVE: u64 = PRIVATE_ANONYMOUS | bits(libc::MAP_NORESERVE);
 const EXECUTABLE_OR_GROWING: u64 =
     bits(libc::PROT_EXEC | libc::PROT_GROWSDOWN | libc::PROT_GROWSUP);
+const ANYWHERE: Condition = argument(0, Test::Long(0));
 const NOT_EXECUTABLE: Test = Test::Lacks(EXECUTABLE_OR_GROWING);
 
 const RULES: &[Rule] = &[
@@ -93,10 +94,16 @@ const RULES: &[Rule] = &[
     },
     Rule {
         call: libc::SYS_mmap,
-        // Equal and not masked: a mask lets MAP_GROWSDOWN and whatever comes later through.
+        // Equal and not masked: a mask lets MAP_GROWSDOWN and whatever comes later through. Nor is
+        // a place asked for: pages far from one another take tables of pages, which no limit of a
+        // process counts.
         allowed: &[
-            &[argument(2, NOT_EXECUTABLE), argument(3, Test::Long(PRIVATE_ANONYMOUS))],
-            &[argument(2, NOT_EXECUTABLE), argument(3, Test::Long(PRIVATE_ANONYMOUS_NORESERVE))],
+            &[ANYWHERE, argument(2, NOT_EXECUTABLE), argument(3, Test::Long(PRIVATE_ANONYMOUS))],
+            &[
+                ANYWHERE,
+                argument(2, NOT_EXECUTABLE),
+                argument(3, Test::Long(PRIVATE_ANONYMOUS_NORESERVE)),
+            ],
         ],
         reason: "the allocator takes memory",
     },
@@ -286,6 +293,12 @@ mod tests {
             ),
             ("map executable", libc::SYS_mmap, map(rwx, anonymous), false),
             ("map to grow", libc::SYS_mmap, map(rw, anonymous | libc::MAP_GROWSDOWN), false),
+            (
+                "map at a place",
+                libc::SYS_mmap,
+                [1 << 40, PAGE, rw, bits(anonymous), u64::MAX, 0],
+                false,
+            ),
             ("map fixed", libc::SYS_mmap, map(rw, anonymous | libc::MAP_FIXED), false),
             ("map shared", libc::SYS_mmap, map(rw, libc::MAP_SHARED | libc::MAP_ANONYMOUS), false),
             ("map locked", libc::SYS_mmap, map(rw, anonymous | libc::MAP_LOCKED), false),

@@ -27,8 +27,8 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use nix::sys::stat::{SFlag, fstat};
 use nix::unistd::{
-    Gid, SysconfVar, Uid, chroot, close, fchdir, getpid, getppid, gettid, setgroups, setresgid,
-    setresuid, sysconf,
+    Gid, SysconfVar, Uid, chroot, close, fchdir, getpid, getppid, getresgid, getresuid, gettid,
+    setgroups, setresgid, setresuid, sysconf,
 };
 use seccompiler::{SeccompAction, apply_filter};
 
@@ -255,7 +255,9 @@ pub(crate) fn lockdown_without(spec: &Spec, left_out: LeftOut) -> Result<Lockdow
     block_signals()?;
     never_wait_for_stderr()?;
     // What is done to standard input by its number is done to a copy, which is all that is kept.
-    let socket = stdin.as_fd().try_clone_to_owned().map_err(WorkerError::Socket)?;
+    let socket = stdin.as_fd().try_clone_to_owned().map_err(|error| {
+        SandboxError::Descriptors(Errno::from_raw(error.raw_os_error().unwrap_or(0)))
+    })?;
     let address_space = address_space().map_err(SandboxError::Proc)?;
 
     if spec.mode == SandboxMode::DebugOff {
@@ -381,6 +383,13 @@ fn become_user(user: u32) -> Result<(), Errno> {
     setgroups(&[])?;
     setresgid(gid, gid, gid)?;
     setresuid(uid, uid, uid)?;
+    // The highest number of all means no change to both, and root is nobody's own.
+    let (users, groups) = (getresuid()?, getresgid()?);
+    let is_whole = [users.real, users.effective, users.saved].iter().all(|is| *is == uid)
+        && [groups.real, groups.effective, groups.saved].iter().all(|is| *is == gid);
+    if uid.is_root() || !is_whole {
+        return Err(Errno::EINVAL);
+    }
     prctl::set_keepcaps(false)?;
     let raise = || {
         let permitted = caps::read(None, CapSet::Permitted)?;
@@ -417,10 +426,11 @@ fn leave_root(directory: BorrowedFd<'_>) -> Result<(), String> {
 }
 
 fn drop_capabilities() -> Result<(), SandboxError> {
-    // Only who has this one can take others out of the bounding set; who has not cannot add either.
+    // Only who has this one can take others out of the bounding set, and some hosts refuse it even
+    // then. Without new privileges that set is worth nothing, so it is not insisted on.
     if caps::has_cap(None, CapSet::Effective, Capability::CAP_SETPCAP)? {
         for capability in caps::runtime::thread_all_supported() {
-            caps::drop(None, CapSet::Bounding, capability)?;
+            let _ = caps::drop(None, CapSet::Bounding, capability);
         }
     }
     for set in [CapSet::Ambient, CapSet::Inheritable, CapSet::Effective, CapSet::Permitted] {
