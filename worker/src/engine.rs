@@ -1,5 +1,6 @@
 //! The only caller of regorus.
 
+use std::collections::BTreeMap;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::str::Utf8Error;
@@ -18,6 +19,7 @@ use crate::decision::{RuleValues, decide};
 use crate::diagnostics::{from_engine, from_evaluation, in_bundle, location_of, shortened};
 use crate::input::{Document, rounded_integer};
 use crate::pitfalls::pitfall;
+use crate::rewriting::{Places, rewrite};
 use crate::value::{element, member};
 
 /// Below `data.tenants`, where `$decision` can be no tenant's: the module that asks for the three
@@ -49,6 +51,8 @@ pub(crate) struct Policy {
     /// leaves regorus with what `with` had put in place, functions and data, and every later
     /// evaluation would see it: a wrong allow. So an engine that failed is never asked again.
     pristine: regorus::Engine,
+    /// Where the engine's text of the modules says what the tenant's does.
+    places: Places,
     /// What the last evaluation has printed.
     prints: Vec<String>,
     tenant_id: Value,
@@ -67,20 +71,14 @@ impl Policy {
 
     fn load_uncaught(bundle: Bundle) -> Result<Self, Vec<Diagnostic>> {
         let Bundle { tenant_id, evaluation_timeout, files } = bundle;
-        let mut engine = regorus::Engine::new();
-        engine.set_policy_length_config(LENGTHS);
-        // OPA makes a failed built-in undefined unless told otherwise, and `not` makes undefined
-        // true. A decision must not turn to allow because a function failed.
-        engine.set_strict_builtin_errors(true);
-        // Else print() writes to standard error by itself, however much.
-        engine.set_gather_prints(true);
-
+        let mut engine = new_engine();
         let mut faults = Vec::new();
         let mut modules = 0_usize;
         let mut version = None;
+        let mut data = Value::new_object();
         for file in files {
             let loaded = match file.path.as_str() {
-                "data.json" => add_data(&mut engine, &file),
+                "data.json" => read_data(&file).map(|read| data = read),
                 "metadata.json" => read_version(&file).map(|found| version = found),
                 _ => {
                     modules += 1;
@@ -96,17 +94,28 @@ impl Policy {
         if faults.is_empty() {
             faults.extend(contradictions(engine.get_modules()));
         }
+        let mut places = Places::default();
+        if faults.is_empty() {
+            match rewrite(engine.get_modules()) {
+                Ok(rewritten) => {
+                    faults.extend(put_in_place(&mut engine, data, rewritten.texts).err());
+                    places = rewritten.places;
+                }
+                Err(found) => faults = found,
+            }
+        }
         if faults.is_empty() {
             faults.extend(compile(&mut engine, &tenant_id).err());
         }
         if !faults.is_empty() {
             faults.truncate(MAX_DIAGNOSTICS);
+            faults.iter_mut().for_each(|fault| restore(&places, fault));
             return Err(faults);
         }
 
         let tenant_id = Value::from(tenant_id.as_str());
         let pristine = engine.clone();
-        let mut policy = Self { engine, pristine, prints: Vec::new(), tenant_id, version };
+        let mut policy = Self { engine, pristine, places, prints: Vec::new(), tenant_id, version };
         match policy.ask(Value::new_object(), evaluation_timeout) {
             // Only now does regorus see some of what is wrong whatever the input.
             Err(Outcome::Failed(fault)) if fault.code == DiagnosticCode::Compile => {
@@ -158,7 +167,7 @@ impl Policy {
         let evaluated = caught(|| self.engine.eval_rule(ENTRY_POINT.to_owned()));
         // Prints that nobody took are of an evaluation that was stopped and now began again.
         self.prints = self.engine.take_prints().unwrap_or_default();
-        let failure = match evaluated {
+        let mut failure = match evaluated {
             Ok(Ok(rules)) => return decision(&rules).map_err(Outcome::Failed),
             // The timer's error is wrapped on its way out of a function, so it is not always
             // known by its type; but a limit that has passed is always known by the clock.
@@ -167,6 +176,9 @@ impl Policy {
             Err(Panicked) => Outcome::Failed(internal("the engine failed on this input")),
         };
         self.engine = self.pristine.clone();
+        if let Outcome::Failed(fault) = &mut failure {
+            restore(&self.places, fault);
+        }
         Err(failure)
     }
 
@@ -204,6 +216,46 @@ fn failed(error: &anyhow::Error) -> Outcome {
     // The entry point is ours; its place would tell the tenant nothing.
     diagnostic.location.take_if(|location| location.file == ENTRY_POINT_FILE);
     Outcome::Failed(diagnostic)
+}
+
+fn new_engine() -> regorus::Engine {
+    let mut engine = regorus::Engine::new();
+    engine.set_policy_length_config(LENGTHS);
+    // OPA makes a failed built-in undefined unless told otherwise, and `not` makes undefined true.
+    // A decision must not turn to allow because a function failed.
+    engine.set_strict_builtin_errors(true);
+    // Else print() writes to standard error by itself, however much.
+    engine.set_gather_prints(true);
+    engine
+}
+
+/// Gives the engine the data, and the texts in place of those that it has of these modules.
+fn put_in_place(
+    engine: &mut regorus::Engine,
+    data: Value,
+    mut texts: BTreeMap<String, String>,
+) -> Result<(), Diagnostic> {
+    if !texts.is_empty() {
+        // No module can be taken from an engine, so another gets them all.
+        let mut other = new_engine();
+        for module in engine.get_modules() {
+            let source = &module.package.span.source;
+            let path = source.get_path();
+            let text = texts.remove(path).unwrap_or_else(|| source.get_contents().clone());
+            other
+                .add_policy(path.clone(), text)
+                .map_err(|error| from_engine(&error, DiagnosticCode::Compile))?;
+        }
+        *engine = other;
+    }
+    engine.add_data(data).map_err(|error| from_engine(&error, DiagnosticCode::Bundle))
+}
+
+/// Puts a fault where the tenant wrote what is at fault.
+fn restore(places: &Places, fault: &mut Diagnostic) {
+    if let Some(location) = &mut fault.location {
+        places.restore(location);
+    }
 }
 
 fn add_module(engine: &mut regorus::Engine, file: File) -> Result<(), Diagnostic> {
@@ -269,7 +321,7 @@ fn package_location(path: &str, text: &str) -> Option<Location> {
     })
 }
 
-fn add_data(engine: &mut regorus::Engine, file: &File) -> Result<(), Diagnostic> {
+fn read_data(file: &File) -> Result<Value, Diagnostic> {
     let at = |offset: usize| Some(location_of(&file.path, &file.content, offset));
     let text = std::str::from_utf8(&file.content)
         .map_err(|error| not_utf8(&file.path, &file.content, error))?;
@@ -290,7 +342,7 @@ fn add_data(engine: &mut regorus::Engine, file: &File) -> Result<(), Diagnostic>
             "this integer has more digits than can be represented exactly; make it a string";
         return Err(in_bundle(message, at(offset)));
     }
-    engine.add_data(data).map_err(|error| from_engine(&error, DiagnosticCode::Bundle))
+    Ok(data)
 }
 
 /// Where the key stands that regorus takes for a sign that its object is a number, whose exponent
@@ -740,5 +792,158 @@ redact contains \"x\" if {
         let files: Vec<(&str, &str)> =
             names.iter().map(|name| (name.as_str(), "nonsense")).collect();
         assert_eq!(load(&files).unwrap_err().len(), MAX_DIAGNOSTICS);
+    }
+
+    const NEGATED_RULES: &str = "f(x) := x == \"bob\"
+g(x) := x
+names contains \"bob\"
+name := input.user
+deny if input.user == \"bob\"
+k([x, y]) if { not g(x) == y.z }
+q(x) if { not f(x.user) }
+mock(_, _) := false";
+
+    /// What a tenant with [`NEGATED_RULES`] and this body of `allow` answers.
+    fn answer_negated(allow: &str, input: &str) -> Outcome {
+        let module = format!("package tenants.a\nallow if {allow}\n{NEGATED_RULES}");
+        let data = r#"{"blocked": ["bob"], "m": {"bob": true}, "pol": [{"deny": false}]}"#;
+        let mut policy = load(&[("policy.rego", &module), ("data.json", data)]).unwrap();
+        ask(&mut policy, &format!("{{\"input\":{input}}}"))
+    }
+
+    /// These and the next are what OPA 1.22.2 answers.
+    #[test]
+    fn an_undefined_operand_of_a_not_allows_nothing() {
+        for body in [
+            "not input.subject.id in data.blocked",
+            "not data.m[input.user]",
+            "not data.m[lower(input.user)]",
+            "not data.m[data.blocked[input.n]]",
+            "not data.pol[input.n].deny",
+            "not names[input.user]",
+            "not f(input.user)",
+            "not f(name)",
+            "not f(input.user) == true",
+            "not f(g(input.user))",
+            "not g(input.user)[0]",
+            "not {\"bob\": true}[input.user]",
+            "not input.age >= 18",
+            "not input.age != 18",
+            "not input.age + 1 == 18",
+            "not startswith(input.user, \"b\")",
+            "not \"b\" == substring(input.user, 0, 1)",
+            "not count(input.roles) == 0",
+            "not \"a\" in input.roles",
+            "not 0, \"a\" in input.roles",
+            "not (input.user in data.blocked)",
+            "not {\"a\": input.user} == {\"a\": 1}",
+            "not {input.user}",
+            "not [input.user]",
+            "not true == (input.a == 1)",
+            "not ({\"a\"} & {input.user}) == set()",
+            "not startswith(\n    input.user, # a comment\n    `b`\n)",
+            "not f(input.user) with data.blocked as []",
+            "not f(input.user) with input as {\"other\": 1}",
+            "not f(\"carl\") with input as input.other",
+            "not input.a with data.blocked as input.other with data.m as {}",
+            "every x in [1, 2] { not g(input.user) == x }",
+            "count([1 | not f(input.user)]) == 1",
+            "count({x | some x in [1]; not g(input.user) == x}) == 1",
+            "q(input)",
+            "false } else if { not f(input.user)",
+        ] {
+            let mut forms = vec![format!("{{ {body} }}")];
+            if body.starts_with("not") {
+                forms.push(body.to_owned());
+                forms.push(format!("false else := true if {body} # a comment"));
+            }
+            for form in forms {
+                assert_eq!(answer_negated(&form, "{}"), decision(false, &[], None), "{form}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_not_of_what_is_undefined_or_false_itself_is_true() {
+        for (body, input) in [
+            ("not input.a.b", "{}"),
+            ("not input.a == input.b", "{}"),
+            ("not input.a == 1", "{}"),
+            ("not 1 = input.a[0].b", "{}"),
+            ("not name == \"bob\"", "{}"),
+            ("not (input.a == 1)", "{}"),
+            ("not deny", "{}"),
+            ("not data.tenants.a.deny", "{}"),
+            ("not object.get(input, \"a\", false)", "{}"),
+            ("not [1 | input.user] == [1]", "{}"),
+            ("not count({x | x := input.xs[_]}) == 1", "{}"),
+            ("not input.a == 1 with data.blocked as []", "{}"),
+            ("not deny with input as {\"user\": \"carl\"}", r#"{"user":"bob"}"#),
+            ("not f(input.user) with input.user as \"carl\"", r#"{"user":"bob"}"#),
+            ("not f(input.user) with f as false", r#"{"user":"bob"}"#),
+            ("not startswith(input.user, \"b\") with startswith as mock", r#"{"user":"bob"}"#),
+            ("not input.user in data.blocked", r#"{"user":"carl"}"#),
+            ("not data.m[input.user]", r#"{"user":"carl"}"#),
+            ("not names[input.user]", r#"{"user":"carl"}"#),
+            ("not data.pol[input.n].deny", r#"{"n":0}"#),
+            ("not input.age >= 18", r#"{"age":17}"#),
+            ("not f(g(input.user))", r#"{"user":"carl"}"#),
+            ("not count(input.roles) == 0", r#"{"roles":["a"]}"#),
+            ("every x in input.roles { not f(x) }", r#"{"roles":["a"]}"#),
+            ("{ some [x, y] in input.pairs; not g(x) == y }", r#"{"pairs":[[1,1],[1,2]]}"#),
+            ("{ input.xs[i]; not startswith(input.ys[i], \"b\") }", r#"{"xs":[1],"ys":["a"]}"#),
+            ("{ not startswith(x, \"c\"); x = input.user }", r#"{"user":"bob"}"#),
+            ("not count(input.lists[_]) == 0", r#"{"lists":[[],[1]]}"#),
+            ("k([1, {}])", "{}"),
+            ("q(input)", r#"{"user":"carl"}"#),
+        ] {
+            assert_eq!(answer_negated(body, input), decision(true, &[], None), "{body}");
+        }
+    }
+
+    #[test]
+    fn an_undefined_operand_of_in_makes_it_undefined() {
+        for rules in [
+            "allow if { v := input.user in data.blocked; v == false }",
+            "v := input.user in data.blocked\nallow if v == false",
+            "allow if (input.user in [\"bob\"]) == false",
+            "allow if { v := [\"bob\" in input.roles]; v == [false] }",
+            "allow if input.k, input.v in {\"a\": 1}",
+            "v(x) := x.user in [1]\nallow if v(input) == false",
+            "v contains (input.user in [1])\nallow if v[false]",
+            "v := true if { false } else := input.user in [1]\nallow if v == false",
+            "allow if { v := input.user in [1] with input.user as input.other; v == false }",
+        ] {
+            assert_eq!(answer(rules), decision(false, &[], None), "{rules}");
+        }
+    }
+
+    #[test]
+    fn an_undefined_value_of_any_modifier_fails_its_statement() {
+        for rules in [
+            "allow if true with input.user as input.other with data.x as 1",
+            "allow if { some x in [1] with input as input.other with data.x as 1; x == 1 }",
+            "allow if f(1) with f as input.other with data.x as 1\nf(_) := true",
+            "allow if true with data.x as {\"y\": input.other} with data.y as 1",
+        ] {
+            assert_eq!(answer(rules), decision(false, &[], None), "{rules}");
+        }
+        let rules = "allow if f(2) with f as g with data.x as 1\nf(x) := x == 1\ng(x) := x == 2";
+        assert_eq!(answer(rules), decision(true, &[], None));
+    }
+
+    #[test]
+    fn a_fault_in_what_was_written_anew_is_where_the_tenant_wrote_it() {
+        for (rules, expected) in [
+            ("allow if { not startswith(input.u, to_number(\"x\")); true }", (2, 36)),
+            ("allow if { not g(1, input.u); to_number(\"x\") }", (2, 42)),
+            ("\tallow if not f([input.u]) else := to_number(\"x\")", (2, 50)),
+            ("allow if { not f(\n input.u\n)\n to_number(\"x\") }", (5, 13)),
+        ] {
+            let module = format!("package tenants.a\n{rules}\nf(x) := x\ng(_, x) := x == 1");
+            let mut policy = load(&[("policy.rego", &module)]).unwrap();
+            let outcome = ask(&mut policy, r#"{"input":{"u":false}}"#);
+            assert_eq!(fault(outcome).1, Some(expected), "{rules}");
+        }
     }
 }

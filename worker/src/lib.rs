@@ -11,6 +11,7 @@ mod diagnostics;
 mod engine;
 mod input;
 mod pitfalls;
+mod rewriting;
 mod sandbox;
 mod serve;
 mod value;

@@ -17,9 +17,9 @@ use regorus::unstable::{Expr, Module, NodeRef, Rule, RuleHead, Span};
 use crate::diagnostics::{location_of, shortened};
 
 /// Something that a bundle is refused for, and where it stands.
-struct Fault<'a> {
-    place: &'a Span,
-    message: String,
+pub(crate) struct Fault<'a> {
+    pub(crate) place: &'a Span,
+    pub(crate) message: String,
 }
 
 /// What in `modules` regorus would answer otherwise than OPA: the first ones of them all.
@@ -34,7 +34,7 @@ pub(crate) fn contradictions(modules: &[NodeRef<Module>]) -> Vec<Diagnostic> {
     faults.iter().take(MAX_DIAGNOSTICS).map(diagnostic).collect()
 }
 
-fn diagnostic(Fault { place, message }: &Fault<'_>) -> Diagnostic {
+pub(crate) fn diagnostic(Fault { place, message }: &Fault<'_>) -> Diagnostic {
     let offset = usize::try_from(place.start).unwrap_or(usize::MAX);
     let text = place.source.get_contents().as_bytes();
     Diagnostic {
@@ -45,7 +45,7 @@ fn diagnostic(Fault { place, message }: &Fault<'_>) -> Diagnostic {
 }
 
 /// What a rule's head calls it.
-fn name_of(rule: &Rule) -> &Expr {
+pub(crate) fn name_of(rule: &Rule) -> &Expr {
     match rule {
         Rule::Default { refr, .. }
         | Rule::Spec {
@@ -58,7 +58,7 @@ fn name_of(rule: &Rule) -> &Expr {
 
 /// The parts of a reference up to the first that only an evaluation can tell, and whether that is
 /// all of it. `a["b"]` has the parts of `a.b`.
-fn parts_of(reference: &Expr) -> (Vec<Value>, bool) {
+pub(crate) fn parts_of(reference: &Expr) -> (Vec<Value>, bool) {
     let mut backwards = Vec::new();
     let mut rest = reference;
     loop {
@@ -100,7 +100,7 @@ const fn constant(expression: &Expr) -> Option<&Value> {
 }
 
 /// How the parts of a reference are written in Rego.
-fn written(parts: &[Value]) -> String {
+pub(crate) fn written(parts: &[Value]) -> String {
     let mut text = String::new();
     for part in parts {
         match part {
@@ -179,7 +179,7 @@ default reason := \"no \\\" default reason := 1\"
 
 allow if {
 	who.role in role_names
-	not lib.blocked(who, _)
+	not lib.blocked(who, role_names)
 }
 
 allow if lib.is_root(who)
