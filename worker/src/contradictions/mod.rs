@@ -202,7 +202,7 @@ ports[80] := \"http\"
 
 same(x, y) if x == y
 same(_, _) if input.all
-pair([x, y], {\"sum\": sum}) if x + y == sum
+pair([x, y], sum) if x + y == sum
 
 kind(x) := \"small\" if {
 	x < 10

@@ -10,28 +10,30 @@ use crate::contradictions::{name_of, parts_of, written};
 /// What a bundle's modules give a name to.
 pub(super) struct Globals {
     packages: BTreeMap<Vec<Value>, BTreeSet<String>>,
-    functions: BTreeSet<Value>,
+    /// How many parameters the functions have, by the last part of their names: the least.
+    functions: BTreeMap<Value, usize>,
 }
 
 /// [`Globals`], seen from a package.
 #[derive(Clone, Copy)]
 pub(super) struct Known<'a> {
     names: Option<&'a BTreeSet<String>>,
-    functions: &'a BTreeSet<Value>,
+    functions: &'a BTreeMap<Value, usize>,
 }
 
 impl Globals {
     pub(super) fn of(modules: &[&Module]) -> Self {
         let mut packages: BTreeMap<Vec<Value>, BTreeSet<String>> = BTreeMap::new();
-        let mut functions = BTreeSet::new();
+        let mut functions: BTreeMap<Value, usize> = BTreeMap::new();
         for module in modules {
             let (package, _) = parts_of(&module.package.refr);
             let names = packages.entry(package).or_default();
             for rule in &module.policy {
                 let (parts, _) = parts_of(name_of(rule));
                 names.extend(parts.first().and_then(text_of));
-                if is_function(rule) {
-                    functions.extend(parts.last().cloned());
+                if let (Some(count), Some(name)) = (parameters_of(rule), parts.last()) {
+                    let least = functions.entry(name.clone()).or_insert(count);
+                    *least = count.min(*least);
                 }
             }
             for import in &module.imports {
@@ -58,8 +60,16 @@ impl Known<'_> {
     /// Whether this may name a function, and not its value.
     pub(super) fn may_be_function(self, expression: &Expr) -> bool {
         let (parts, is_whole) = parts_of(expression);
-        let is_ours = || parts.last().is_some_and(|name| self.functions.contains(name));
+        let is_ours = || parts.last().is_some_and(|name| self.functions.contains_key(name));
         is_whole && (is_ours() || BUILTINS.contains_key(written(&parts).as_str()))
+    }
+
+    /// Whether a function may have fewer parameters than this.
+    pub(super) fn has_fewer(self, name: &Expr, count: usize) -> bool {
+        let (parts, _) = parts_of(name);
+        let ours = parts.last().and_then(|name| self.functions.get(name)).copied();
+        let built_in = BUILTINS.get(written(&parts).as_str()).map(|(_, count)| usize::from(*count));
+        [ours, built_in].into_iter().flatten().any(|has| has < count)
     }
 }
 
@@ -67,10 +77,11 @@ fn text_of(value: &Value) -> Option<String> {
     value.as_string().ok().map(|text| text.to_string())
 }
 
-const fn is_function(rule: &Rule) -> bool {
+fn parameters_of(rule: &Rule) -> Option<usize> {
     match rule {
-        Rule::Default { args, .. } => !args.is_empty(),
-        Rule::Spec { head, .. } => matches!(head, RuleHead::Func { .. }),
+        Rule::Spec { head: RuleHead::Func { args, .. }, .. } => Some(args.len()),
+        Rule::Default { args, .. } if !args.is_empty() => Some(args.len()),
+        _ => None,
     }
 }
 

@@ -12,7 +12,7 @@ use crate::contradictions::{Fault, name_of};
 
 pub(super) struct Rewriter<'a, 'names> {
     text: &'a str,
-    known: Known<'a>,
+    pub(super) known: Known<'a>,
     pub(super) names: &'names mut Names,
     /// The variables that are bound around here, from the outside in.
     scopes: Vec<BTreeSet<&'a str>>,
@@ -48,6 +48,7 @@ impl<'a, 'names> Rewriter<'a, 'names> {
                     args.iter().for_each(|pattern| add_variables(pattern, &mut parameters));
                 }
                 self.scopes.push(parameters);
+                self.parameter_patterns(head);
                 self.head(rule, head, bodies.first());
                 for body in bodies {
                     self.body(body);
@@ -97,6 +98,7 @@ impl<'a, 'names> Rewriter<'a, 'names> {
     }
 
     fn statement(&mut self, statement: &'a LiteralStmt, is_bare: bool) {
+        self.statement_patterns(&statement.literal);
         let (start, end) = self.extent(&statement.span);
         let outer = mem::take(&mut self.edits);
         let mut bindings = Bindings::default();
@@ -325,7 +327,7 @@ impl<'a, 'names> Rewriter<'a, 'names> {
 }
 
 /// The expressions that one is made of, those of a comprehension left out.
-fn parts(expression: &Expr) -> Vec<&Expr> {
+pub(super) fn parts(expression: &Expr) -> Vec<&Expr> {
     match expression {
         Expr::Array { items, .. } | Expr::Set { items, .. } => {
             items.iter().map(AsRef::as_ref).collect()
