@@ -9,6 +9,7 @@
 mod heads;
 mod imports;
 mod rules;
+mod terms;
 
 use enforcer_protocol::{Diagnostic, DiagnosticCode, MAX_DIAGNOSTICS};
 use regorus::Value;
@@ -30,6 +31,7 @@ pub(crate) fn contradictions(modules: &[NodeRef<Module>]) -> Vec<Diagnostic> {
     faults.extend(
         modules.iter().flat_map(|module| &module.policy).flat_map(|rule| heads::faults(rule)),
     );
+    faults.extend(modules.iter().flat_map(|module| terms::faults(module)));
     // To find a place takes a look at the file from its beginning.
     faults.iter().take(MAX_DIAGNOSTICS).map(diagnostic).collect()
 }
