@@ -66,6 +66,13 @@ fn a_broken_bundle_is_rejected_with_its_place_and_the_others_serve() {
         .tenant("else", "package tenants[TENANT]\nf(x) := 1 if { x } else if { not x }")
         .tenant("import", "package tenants[TENANT]\nimport data.tenants\nallow := true")
         .tenant("kinds", "package tenants[TENANT]\nallow := true\nallow(_) := true")
+        .tenant("pattern", "package tenants[TENANT]\nallow if { {\"r\": r} := input; r }")
+        .tenant("recursion", "package tenants[TENANT]\nallow if count(data) > 0")
+        .tenant("shared-name", "package tenants[TENANT]\nb.c := 1")
+        .file("shared-name", "z.rego", "package tenants[\"shared-name\"].b\nd := 1")
+        .tenant("crossing", "package tenants[TENANT]\no[k] := 1 if some k in input\no.z := 2")
+        .tenant("negated", "package tenants[TENANT]\nallow if not input.x[_] == 1")
+        .tenant("anew", "package tenants[TENANT]\nallow if { not f(input.x); z == 1 }\nf(x) := x")
         .tenant("late-unsafe", "package tenants[TENANT]\nallow := x if true")
         .tenant("data-number", GOOD)
         .file("data-number", "data.json", r#"{"\u0024serde_json::private::Number": "1e99999999"}"#)
@@ -99,6 +106,12 @@ fn a_broken_bundle_is_rejected_with_its_place_and_the_others_serve() {
         ("else", "write `else := true if`", at("policy.rego", 2, 20)),
         ("import", "this module's own package, or one above it", at("policy.rego", 2, 1)),
         ("kinds", "allow is a function of 1 parameter here", at("policy.rego", 3, 1)),
+        ("pattern", "a pattern that holds an object", at("policy.rego", 2, 12)),
+        ("recursion", "which the rule is part of itself", at("policy.rego", 2, 16)),
+        ("shared-name", "shares the name b with the package", at("policy.rego", 2, 1)),
+        ("crossing", "name the keys of both", at("policy.rego", 2, 1)),
+        ("negated", "_ cannot stand for any value here", at("policy.rego", 2, 22)),
+        ("anew", "use of undefined variable `z`", at("policy.rego", 2, 28)),
         ("late-unsafe", "var x is unsafe", at("policy.rego", 2, 10)),
         ("data-number", "must not have the key", at("data.json", 1, 2)),
         ("metadata", "version must be a string", at("metadata.json", 1, 1)),
@@ -113,7 +126,7 @@ fn a_broken_bundle_is_rejected_with_its_place_and_the_others_serve() {
     assert_eq!(enforcer.workers().into_keys().collect::<Vec<_>>(), ["innocent"]);
     let health = enforcer.get("/health?bundles");
     health.assert_error(503, "tenant_unavailable");
-    assert!(health.text.contains("24 of 25 tenants"), "{health:?}");
+    assert!(health.text.contains("30 of 31 tenants"), "{health:?}");
 }
 
 #[test]

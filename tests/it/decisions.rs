@@ -291,3 +291,26 @@ allow if {
     enforcer.wait_for_log("the next print", |line| line.to_string().contains("before it failed 1"));
     assert_eq!(enforcer.log().iter().filter(|line| is_print(line)).count(), 1);
 }
+
+#[test]
+fn what_a_request_leaves_out_allows_nothing_through_a_not() {
+    let policy = "package tenants[TENANT]
+allow if {
+    not input.subject.id in data.blocked
+    not startswith(input.action, \"delete\")
+    not input.subject.suspended
+}";
+    let enforcer = Bundles::new()
+        .tenant("a", policy)
+        .file("a", "data.json", r#"{"blocked": ["mallory"]}"#)
+        .start();
+    let allows = |input: &str| {
+        let response = enforcer.decide("a", format!("{{\"input\":{input}}}"));
+        response.json()["result"]["allow"].as_bool().unwrap()
+    };
+    assert!(allows(r#"{"subject":{"id":"alice"},"action":"read"}"#));
+    assert!(!allows(r#"{"subject":{"id":"mallory"},"action":"read"}"#));
+    assert!(!allows(r#"{"subject":{},"action":"read"}"#));
+    assert!(!allows(r#"{"subject":{"id":"alice"}}"#));
+    assert!(!allows("{}"));
+}

@@ -197,7 +197,7 @@ redact contains \"x\" if input.default
 
 limits.read := 10
 limits.write := 20
-limits[name] := value if some name, value in input.limits
+other_limits[name] := value if some name, value in input.limits
 
 ports[443] := \"https\"
 ports[80] := \"http\"

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use regorus::Value;
-use regorus::unstable::{Module, Rule, RuleHead, Span};
+use regorus::unstable::{Expr, Module, Rule, RuleAssign, RuleHead, Span};
 
-use super::{Fault, name_of, parts_of, written};
+use super::{Fault, constant, name_of, parts_of, written};
 
 /// What one of the rules that share a name makes of it.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -41,6 +41,10 @@ struct Stated<'a> {
     is_default: bool,
     /// Whether the whole name is known before an evaluation.
     is_fixed: bool,
+    /// The parts of the name, with none where only an evaluation can tell.
+    pattern: Vec<Option<Value>>,
+    /// The one constant that it gives to whatever it defines.
+    constant: Option<Value>,
     place: &'a Span,
     package_length: usize,
 }
@@ -71,7 +75,8 @@ pub(super) fn faults<'a>(modules: &[&'a Module]) -> Vec<Fault<'a>> {
         let name = |rule: &Stated<'_>| written(path.get(rule.package_length..).unwrap_or_default());
         faults.extend(odd_one(same_name, name));
         faults.extend(repeated_defaults(same_name, name));
-        // Where keys are found by evaluating, each may have a rule or a package of its own.
+        faults.extend(same_name.first().and_then(|rule| beside_package(rule, path, &packages)));
+        // Where keys are found by evaluating, each may have a rule of its own.
         let Some(fixed) = same_name.iter().find(|rule| rule.is_fixed) else { continue };
         if packages.range(path.clone()..).next().is_some_and(|next| next.starts_with(path)) {
             let message =
@@ -90,7 +95,66 @@ pub(super) fn faults<'a>(modules: &[&'a Module]) -> Vec<Fault<'a>> {
             faults.push(Fault { place: rule.place, message });
         }
     }
+    faults.extend(crossings(&rules));
     faults
+}
+
+/// Where a rule stands below a name at or below which a package is, the engine sees one of the two
+/// through that name.
+fn beside_package<'a>(
+    rule: &Stated<'a>,
+    path: &[Value],
+    packages: &BTreeSet<Vec<Value>>,
+) -> Option<Fault<'a>> {
+    let is_name = path.len() == rule.package_length + 1 && rule.is_fixed;
+    let name = path.get(..=rule.package_length).filter(|_| !is_name)?;
+    let package = packages.range(name.to_vec()..).next().filter(|next| next.starts_with(name))?;
+    // Reported as a rule that stands where the package is.
+    if rule.is_fixed && package.starts_with(path) {
+        return None;
+    }
+    let message = format!(
+        "the rule {} shares the name {} with the package {}: give one of them another name",
+        written(path.get(rule.package_length..)?),
+        written(name.get(rule.package_length..)?),
+        written(package)
+    );
+    Some(Fault { place: rule.place, message })
+}
+
+/// Rules that may define the same key, one of which finds it by evaluation where another names it:
+/// the engine lets either win.
+fn crossings<'a>(rules: &BTreeMap<Vec<Value>, Vec<Stated<'a>>>) -> Vec<Fault<'a>> {
+    let mut faults = Vec::new();
+    for (path, same_path) in rules {
+        let below = || rules.range(path.clone()..).take_while(|(next, _)| next.starts_with(path));
+        for rule in same_path.iter().filter(|rule| !rule.is_fixed) {
+            // One of another kind and the same name is reported as that.
+            let mut others = below().flat_map(|(next, rules)| {
+                rules.iter().filter(move |other| next != path || !other.is_fixed)
+            });
+            let Some(other) = others.find(|other| cross(rule, other)) else { continue };
+            let name = written(path.get(rule.package_length..).unwrap_or_default());
+            let message = format!(
+                "this rule of {name} may define what {}:{} defines too, with another value: name the keys of both, or find those of both by evaluation",
+                other.file(),
+                other.place.line
+            );
+            faults.push(Fault { place: rule.place, message });
+        }
+    }
+    faults
+}
+
+fn cross(one: &Stated<'_>, other: &Stated<'_>) -> bool {
+    let parts = || one.pattern.iter().zip(&other.pattern);
+    let is_same_shape = one.pattern.len() == other.pattern.len()
+        && parts().all(|(one, other)| one.is_some() == other.is_some());
+    let may_meet = parts().all(|(one, other)| one.is_none() || other.is_none() || one == other);
+    let is_set = |rule: &Stated<'_>| rule.kind == Kind::Set;
+    let is_one_value = one.constant.is_some() && one.constant == other.constant;
+    let is_harmless = is_same_shape || is_one_value || is_set(one) && is_set(other);
+    may_meet && !is_harmless
 }
 
 fn stated(rule: &Rule, is_fixed: bool, package_length: usize) -> Stated<'_> {
@@ -104,7 +168,50 @@ fn stated(rule: &Rule, is_fixed: bool, package_length: usize) -> Stated<'_> {
             (Kind::Function { parameters: args.len() }, false)
         }
     };
-    Stated { kind, is_default, is_fixed, place: rule.span(), package_length }
+    Stated {
+        kind,
+        is_default,
+        is_fixed,
+        pattern: pattern_of(name_of(rule)),
+        constant: constant_of(rule),
+        place: rule.span(),
+        package_length,
+    }
+}
+
+fn pattern_of(name: &Expr) -> Vec<Option<Value>> {
+    let mut parts = Vec::new();
+    let mut rest = name;
+    loop {
+        rest = match rest {
+            Expr::RefDot { refr, field: (_, name), .. } => {
+                parts.push(Some(name.clone()));
+                refr
+            }
+            Expr::RefBrack { refr, index, .. } => {
+                parts.push(constant(index).cloned());
+                refr
+            }
+            other => {
+                parts.push(Some(Value::from(other.span().text())));
+                break;
+            }
+        };
+    }
+    parts.reverse();
+    parts
+}
+
+/// The value of a rule that has the same constant one in its head and after every `else`.
+fn constant_of(rule: &Rule) -> Option<Value> {
+    let Rule::Spec { head: RuleHead::Compr { assign, .. }, bodies, .. } = rule else { return None };
+    let value = |assign: Option<&RuleAssign>| match assign {
+        None => Some(Value::from(true)),
+        Some(assign) => constant(&assign.value).cloned(),
+    };
+    let first = value(assign.as_ref())?;
+    let mut others = bodies.iter().filter(|body| body.is_else);
+    others.all(|body| value(body.assign.as_ref()).as_ref() == Some(&first)).then_some(first)
 }
 
 /// The first rule that is of another kind than the first one of its name: the engine lets either
@@ -239,17 +346,58 @@ mod tests {
     }
 
     #[test]
+    fn no_rule_shares_its_name_with_a_package() {
+        for (first, second, rule) in [
+            ("package a\nb.c := 1", "package a.b\nd := 1", "b.c shares the name b with"),
+            ("package a\nb.c := 1", "package a.b.d\ne := 1", "b.c shares the name b with"),
+            ("package a\nb.c.d := 1", "package a.b.c", "b.c.d shares the name b with"),
+            ("package a\nb[\"c\"] contains 1", "package a.b\nd := 1", "b.c shares the name b"),
+            ("package a\nb.c(_) := 1", "package a.b\nd := 1", "b.c shares the name b with"),
+            ("package a\nb[x] := 1 if some x in [1]", "package a.b\nc := 2", "b shares the name b"),
+        ] {
+            let found = faults(&[first, second]);
+            let [fault] = found.as_slice() else { panic!("{first}: {found:?}") };
+            let expected = format!("1.rego:2:1: rego_compile_error: the rule {rule}");
+            assert!(fault.starts_with(&expected), "{first}: {fault}");
+        }
+    }
+
+    #[test]
+    fn a_key_is_not_both_named_and_found() {
+        let words = "may define what 1.rego:3 defines too, with another value";
+        let of_two = |one: &str, other: &str| format!("{one} if some k in input.l\n{other}");
+        for (one, other) in [
+            ("o[k] := false", "o[\"z\"] := true"),
+            ("o[k] := false", "o.z if true"),
+            ("o[k] := 1", "o.z := 1 if input.x else := 2"),
+            ("o[k] := input.x", "o.z := input.x"),
+            ("o[k].a := false", "o.z.a := true"),
+            ("o[k][1] := false", "o.z[k] := true if k := 1"),
+            ("o[k] := {}", "o.z.a := true"),
+            ("o[k].a := false", "o.z := {}"),
+            ("o[k] := {1}", "o.z contains 1"),
+            ("o.a[k] := false", "o.a.b := true"),
+        ] {
+            assert_refused(&[(&of_two(one, other), "2:1", words)]);
+        }
+        assert_taken(&[
+            &of_two("o[k] := true", "o[\"z\"] := true"),
+            &of_two("o[k]", "o.z if input.x"),
+            &of_two("o[k] := 1", "o.z := 1 if input.x else := 1"),
+            &of_two("o[k] := 1", "o[j] := 2 if some j in input.j"),
+            &of_two("o[k].a := 1", "o.z.b := 2"),
+            &of_two("o[k] contains 1", "o.z contains 2"),
+            &of_two("o.a[k] := 1", "o.b := 2"),
+        ]);
+    }
+
+    #[test]
     fn rules_beside_one_another_are_no_contradiction() {
         for (first, second) in [
             ("package a\ndefault allow := false", "package b\ndefault allow := true"),
             ("package a\nallow if input.x", "package a\nallow if input.y"),
-            ("package a\nb.c := 1", "package a.b\nd := 1"),
-            ("package a\nb.c := 1", "package a.b.d\ne := 1"),
             ("package a\nb := 1", "package a.c\nd := 1"),
             ("package a\nb := 1", "package a.bc\nd := 1"),
-            ("package a\nb[x] := 1 if some x in [1]", "package a.b\nc := 2"),
-            ("package a\nb[x] := 1 if some x in [1]", "package a\nb.c := 2\nb.d contains 1"),
-            ("package a\nb[x].c contains 1 if some x in [1]", "package a\nb.d.c := 2"),
             ("package a\ndefault f(_) := 1", "package a\nf(x) := 2 if x"),
             ("package a\ndefault b := 1", "package a\nb := 2 if input.x"),
         ] {
