@@ -158,6 +158,7 @@ mod tests {
         assert_refused(&[
             ("allow if not x := 1", "2:14", "a `not` cannot assign a variable"),
             ("allow if not input.x[_] == 1", "2:22", "_ cannot stand for any value here"),
+            ("f(_) if not input.x[_] == 1", "2:21", "_ cannot stand for any value here"),
             ("allow if not f(input.x, _)", "2:25", "_ cannot stand for any value here"),
             ("x := input.a in input.b[_]", "2:25", "_ cannot stand for any value here"),
             ("x[input.a in [1]] := 1", "2:3", "an `in` cannot be part of a rule's name"),

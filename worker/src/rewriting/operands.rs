@@ -54,7 +54,7 @@ impl<'a> Rewriter<'a, '_> {
     fn stays_compared(&self, expression: &Expr) -> bool {
         let (base, links) = chain(expression);
         let base_stays = match base {
-            Expr::Var { span, .. } => span.text() != "_" && self.is_known(span.text()),
+            Expr::Var { span, .. } => self.is_known(span.text()),
             other => self.stays(other),
         };
         base_stays
@@ -113,9 +113,7 @@ impl<'a> Rewriter<'a, '_> {
     /// indices it takes out.
     fn compared(&mut self, expression: &'a Expr, bindings: &mut Bindings) -> String {
         match expression {
-            Expr::Var { span, .. } if self.is_known(span.text()) && span.text() != "_" => {
-                span.text().to_owned()
-            }
+            Expr::Var { span, .. } if self.is_known(span.text()) => span.text().to_owned(),
             Expr::RefDot { .. } | Expr::RefBrack { .. } => {
                 self.reference(expression, bindings, Within::Negation)
             }

@@ -31,7 +31,7 @@ impl<'a, 'names> Rewriter<'a, 'names> {
 
     /// Whether a variable has a value wherever its statement comes to be evaluated.
     pub(super) fn is_bound(&self, name: &str) -> bool {
-        self.scopes.iter().any(|scope| scope.contains(name))
+        name != "_" && self.scopes.iter().any(|scope| scope.contains(name))
     }
 
     /// Whether a name is a variable with a value, a rule's, an import's, or a root.
