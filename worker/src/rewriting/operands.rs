@@ -1,6 +1,6 @@
 //! What OPA's compiler takes out of an expression, and how that is written.
 
-use regorus::unstable::{ArithOp, AssignOp, BinOp, BoolOp, Expr};
+use regorus::unstable::{ArithOp, AssignOp, BinOp, BoolOp, Expr, NodeRef};
 
 use super::places::Piece;
 use super::statements::Rewriter;
@@ -179,7 +179,7 @@ impl<'a> Rewriter<'a, '_> {
 
     fn list(
         &mut self,
-        items: &'a [regorus::unstable::NodeRef<Expr>],
+        items: &'a [NodeRef<Expr>],
         bindings: &mut Bindings,
         within: Within,
     ) -> String {
