@@ -266,11 +266,11 @@ fn a_thousand_edits_in_a_minute_cost_nobody_a_request() {
 fn hostile_workers_cost_no_other_tenant_a_request() {
     print_head();
     for manner in ["garbage", "too-much", "twice", "never", "slowly", "closes", "floods-stderr"] {
-        let bundles = Bundles::new().tenant(manner, ECHO).tenant("honest", ECHO);
+        let bundles = Bundles::new().tenant(manner, ECHO).tenant("innocent", ECHO);
         let enforcer = bundles.start_as(&mut hostile_binary(), &VARIABLES);
-        enforcer.wait_for_state("honest", "ready");
+        enforcer.wait_for_state("innocent", "ready");
         enforcer.wait_for_state(manner, "ready");
-        let latencies = under_load(&enforcer, &["honest"], || {
+        let latencies = under_load(&enforcer, &["innocent"], || {
             keep_doing(&enforcer, manner, "nothing", 2);
         });
         latencies.print(manner);
