@@ -7,11 +7,21 @@ const MAX_NESTING: usize = 20;
 /// A decimal exponent. The largest double's is 308; the parser writes a number's zeros out.
 const MAX_EXPONENT: u32 = 400;
 
+/// Signs before one another, as in `---1`. The parser calls itself for each.
+const MAX_SIGNS: usize = 20;
+
+/// Operators in one expression, as in `1 + 1 + 1`. The engine calls itself for each.
+const MAX_OPERATORS: usize = 1000;
+
 /// Where in `text` the first pitfall is, and what it is.
 pub(crate) fn pitfall(text: &str) -> Option<(usize, &'static str)> {
     // The parser takes it for the end of the module, and would leave out the rules behind it.
     let nul = text.find('\0').map(|offset| (offset, "the file holds a NUL character"));
-    let found = nul.into_iter().chain(deep_nesting(text)).chain(large_exponent(text));
+    let found = nul
+        .into_iter()
+        .chain(deep_nesting(text))
+        .chain(long_expression(text))
+        .chain(large_exponent(text));
     found.min_by_key(|(offset, _)| *offset)
 }
 
@@ -26,6 +36,26 @@ fn deep_nesting(text: &str) -> Option<(usize, &'static str)> {
         (depth > MAX_NESTING)
             .then_some((offset, "more than 20 brackets stand in one another here; use data.json"))
     })
+}
+
+fn long_expression(text: &str) -> Option<(usize, &'static str)> {
+    let (mut signs, mut operators) = (0_usize, 0_usize);
+    tokens(text).filter(|(_, token)| !token.starts_with(char::is_whitespace)).find_map(
+        |(offset, token)| {
+            signs = if token == "-" { signs + 1 } else { 0 };
+            match token {
+                "+" | "-" | "*" | "/" | "%" | "&" | "|" => operators += 1,
+                "[" | "]" | "{" | "}" | "(" | ")" | "," | ";" | ":" | "=" | "<" | ">" | "!"
+                | "if" => operators = 0,
+                _ => {}
+            }
+            if signs > MAX_SIGNS {
+                return Some((offset, "more than 20 signs stand before one another here"));
+            }
+            (operators > MAX_OPERATORS)
+                .then_some((offset, "more than 1,000 operators stand in one expression here"))
+        },
+    )
 }
 
 fn large_exponent(text: &str) -> Option<(usize, &'static str)> {
@@ -118,6 +148,9 @@ mod tests {
             ("x := 20000000000000000000000000+0e07373095551", 32),
             ("x := [2e-401]", 6),
             (nested(MAX_NESTING + 1).as_str(), 5 + MAX_NESTING),
+            (format!("x := {}1", "-".repeat(MAX_SIGNS + 1)).as_str(), 5 + MAX_SIGNS),
+            (format!("x := {}1", "- ".repeat(2000)).as_str(), 5 + 2 * MAX_SIGNS),
+            (format!("x := 1{}", "+1".repeat(20_000)).as_str(), 6 + 2 * MAX_OPERATORS),
         ] {
             assert_eq!(pitfall(text).map(|(at, _)| at), Some(offset), "{text}");
         }
@@ -136,6 +169,11 @@ mod tests {
             "x := 0x1f",
             nested(MAX_NESTING).as_str(),
             &"x := [[[1]]]\n".repeat(100),
+            &"x := --1 + 2\n".repeat(2000),
+            &"allow if input.a - input.b\n".repeat(2000),
+            &"input.a + 1 < 2\n".repeat(2000),
+            &format!("x := 1{}", "+1".repeat(MAX_OPERATORS)),
+            &format!("# {}", "-".repeat(100)),
         ] {
             assert_eq!(pitfall(text), None, "{text}");
         }
