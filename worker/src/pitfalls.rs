@@ -7,7 +7,8 @@ const MAX_NESTING: usize = 20;
 /// A decimal exponent. The largest double's is 308; the parser writes a number's zeros out.
 const MAX_EXPONENT: u32 = 400;
 
-/// Signs before one another, as in `---1`. The parser calls itself for each.
+/// Signs in one expression, as in `---1` or `-1 - -1`. The parser calls itself for each, and for
+/// whatever follows it.
 const MAX_SIGNS: usize = 20;
 
 /// Operators in one expression, as in `1 + 1 + 1`. The engine calls itself for each.
@@ -39,21 +40,39 @@ fn deep_nesting(text: &str) -> Option<(usize, &'static str)> {
 }
 
 fn long_expression(text: &str) -> Option<(usize, &'static str)> {
-    let (mut signs, mut operators) = (0_usize, 0_usize);
+    // Signs and operators of the expressions that are open, the innermost last: what stands in
+    // brackets is an expression of its own, and the one around it goes on behind them.
+    let mut open = vec![(0_usize, 0_usize)];
+    let mut is_operand_next = true;
     tokens(text).filter(|(_, token)| !token.starts_with(char::is_whitespace)).find_map(
         |(offset, token)| {
-            signs = if token == "-" { signs + 1 } else { 0 };
+            let is_sign = token == "-" && is_operand_next;
+            let (signs, operators) = open.last_mut()?;
+            is_operand_next = true;
             match token {
-                "+" | "-" | "*" | "/" | "%" | "&" | "|" => operators += 1,
-                "[" | "]" | "{" | "}" | "(" | ")" | "," | ";" | ":" | "=" | "<" | ">" | "!"
-                | "if" => operators = 0,
+                "-" if is_sign => *signs += 1,
+                "+" | "-" | "*" | "/" | "%" | "&" | "|" => *operators += 1,
+                "," | ";" | ":" | "=" | "<" | ">" | "!" | "if" => (*signs, *operators) = (0, 0),
+                _ => is_operand_next = false,
+            }
+            let found = if *signs > MAX_SIGNS {
+                Some((offset, "more than 20 numbers of one expression have a sign here"))
+            } else if *operators > MAX_OPERATORS {
+                Some((offset, "more than 1,000 operators stand in one expression here"))
+            } else {
+                None
+            };
+            match token {
+                "[" | "{" | "(" => {
+                    open.push((0, 0));
+                    is_operand_next = true;
+                }
+                "]" | "}" | ")" if open.len() > 1 => {
+                    open.pop();
+                }
                 _ => {}
             }
-            if signs > MAX_SIGNS {
-                return Some((offset, "more than 20 signs stand before one another here"));
-            }
-            (operators > MAX_OPERATORS)
-                .then_some((offset, "more than 1,000 operators stand in one expression here"))
+            found
         },
     )
 }
@@ -150,6 +169,8 @@ mod tests {
             (nested(MAX_NESTING + 1).as_str(), 5 + MAX_NESTING),
             (format!("x := {}1", "-".repeat(MAX_SIGNS + 1)).as_str(), 5 + MAX_SIGNS),
             (format!("x := {}1", "- ".repeat(2000)).as_str(), 5 + 2 * MAX_SIGNS),
+            (format!("x := 1{}", "---1".repeat(20)).as_str(), 6 + 4 * 10 + 1),
+            (format!("x := 1{}", "---a[1]".repeat(20)).as_str(), 6 + 7 * 10 + 1),
             (format!("x := 1{}", "+1".repeat(20_000)).as_str(), 6 + 2 * MAX_OPERATORS),
         ] {
             assert_eq!(pitfall(text).map(|(at, _)| at), Some(offset), "{text}");
@@ -172,6 +193,8 @@ mod tests {
             &"x := --1 + 2\n".repeat(2000),
             &"allow if input.a - input.b\n".repeat(2000),
             &"input.a + 1 < 2\n".repeat(2000),
+            &format!("x := [{}]", "-1, ".repeat(2000)),
+            &format!("x := f({})", "g(-1) - 1, ".repeat(2000)),
             &format!("x := 1{}", "+1".repeat(MAX_OPERATORS)),
             &format!("# {}", "-".repeat(100)),
         ] {
