@@ -44,37 +44,35 @@ fn long_expression(text: &str) -> Option<(usize, &'static str)> {
     // brackets is an expression of its own, and the one around it goes on behind them.
     let mut open = vec![(0_usize, 0_usize)];
     let mut is_operand_next = true;
-    tokens(text).filter(|(_, token)| !token.starts_with(char::is_whitespace)).find_map(
-        |(offset, token)| {
-            let is_sign = token == "-" && is_operand_next;
-            let (signs, operators) = open.last_mut()?;
-            is_operand_next = true;
-            match token {
-                "-" if is_sign => *signs += 1,
-                "+" | "-" | "*" | "/" | "%" | "&" | "|" => *operators += 1,
-                "," | ";" | ":" | "=" | "<" | ">" | "!" | "if" => (*signs, *operators) = (0, 0),
-                _ => is_operand_next = false,
+    tokens(text).find_map(|(offset, token)| {
+        let is_sign = token == "-" && is_operand_next;
+        let (signs, operators) = open.last_mut()?;
+        is_operand_next = true;
+        match token {
+            "-" if is_sign => *signs += 1,
+            "+" | "-" | "*" | "/" | "%" | "&" | "|" => *operators += 1,
+            "," | ";" | ":" | "=" | "<" | ">" | "!" | "if" => (*signs, *operators) = (0, 0),
+            _ => is_operand_next = false,
+        }
+        let found = if *signs > MAX_SIGNS {
+            Some((offset, "more than 20 numbers of one expression have a sign here"))
+        } else if *operators > MAX_OPERATORS {
+            Some((offset, "more than 1,000 operators stand in one expression here"))
+        } else {
+            None
+        };
+        match token {
+            "[" | "{" | "(" => {
+                open.push((0, 0));
+                is_operand_next = true;
             }
-            let found = if *signs > MAX_SIGNS {
-                Some((offset, "more than 20 numbers of one expression have a sign here"))
-            } else if *operators > MAX_OPERATORS {
-                Some((offset, "more than 1,000 operators stand in one expression here"))
-            } else {
-                None
-            };
-            match token {
-                "[" | "{" | "(" => {
-                    open.push((0, 0));
-                    is_operand_next = true;
-                }
-                "]" | "}" | ")" if open.len() > 1 => {
-                    open.pop();
-                }
-                _ => {}
+            "]" | "}" | ")" if open.len() > 1 => {
+                open.pop();
             }
-            found
-        },
-    )
+            _ => {}
+        }
+        found
+    })
 }
 
 fn large_exponent(text: &str) -> Option<(usize, &'static str)> {
@@ -88,8 +86,8 @@ fn large_exponent(text: &str) -> Option<(usize, &'static str)> {
     })
 }
 
-/// The words, numbers and single characters of a module outside of its strings and comments, with
-/// where each begins. A string that does not end goes to the end of its line, as for the parser.
+/// The words, numbers and single other characters of a module, outside of its strings and comments
+/// and without the space between them, with where each begins. A string that does not end goes to the end of its line, as for the parser.
 fn tokens(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let mut offset = 0;
     std::iter::from_fn(move || {
@@ -102,7 +100,7 @@ fn tokens(text: &str) -> impl Iterator<Item = (usize, &str)> {
                 '`' => (raw_string_length(rest), false),
                 '0'..='9' => (number_length(rest), true),
                 first if is_word(first) => (word_length(rest), true),
-                first => (first.len_utf8(), true),
+                first => (first.len_utf8(), !first.is_whitespace()),
             };
             let token = (offset, rest.get(..length)?);
             offset += length;

@@ -89,12 +89,9 @@ impl<'a> Rewriter<'a, '_> {
     /// What is left of the expression behind a `not`.
     pub(super) fn negated(&mut self, expression: &'a Expr, bindings: &mut Bindings) -> String {
         match expression {
-            Expr::AssignExpr { op: AssignOp::Eq, lhs, rhs, .. } => {
-                let left = self.compared(lhs, bindings);
-                // The engine would take = for a way to find a variable of ours.
-                format!("{left} == {}", self.compared(rhs, bindings))
-            }
-            Expr::BoolExpr { op: BoolOp::Eq, lhs, rhs, .. } => {
+            // The engine would take = for a way to find a variable of ours.
+            Expr::AssignExpr { op: AssignOp::Eq, lhs, rhs, .. }
+            | Expr::BoolExpr { op: BoolOp::Eq, lhs, rhs, .. } => {
                 let left = self.compared(lhs, bindings);
                 format!("{left} == {}", self.compared(rhs, bindings))
             }
