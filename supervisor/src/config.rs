@@ -17,6 +17,8 @@ use serde::Serialize;
 use toml::{Table, Value as Toml};
 use tracing::level_filters::LevelFilter;
 
+use crate::http::origin;
+
 /// A setting as users know it.
 #[derive(Clone, Copy, Debug)]
 pub struct Setting {
@@ -89,6 +91,10 @@ settings! {
         "auto: a control group (version 2) for each worker, where they were delegated to the supervisor; or none";
     MAX_CONNECTIONS = "ENFORCER_MAX_CONNECTIONS", "max-connections", "4096",
         "Client connections open at once, 1 to 65536; further clients wait to be accepted";
+    MAX_STREAM_CONSUMERS = "ENFORCER_MAX_STREAM_CONSUMERS", "max-stream-consumers", "2048",
+        "Consumers of the decision stream connected at once, 0 to 65536; they are client connections too";
+    STREAM_ORIGINS = "ENFORCER_STREAM_ORIGINS", "stream-origins", "none",
+        "Origins of web pages, separated by commas, that may open the decision stream besides the dashboard and desktop applications, such as https://ops.example.com; or none";
     SHUTDOWN_TIMEOUT = "ENFORCER_SHUTDOWN_TIMEOUT_MS", "shutdown-timeout-ms", "10000",
         "Milliseconds that requests in flight are given on SIGTERM or SIGINT, 0 to 600000";
 }
@@ -108,6 +114,9 @@ pub struct Config {
     limits_of: BTreeMap<TenantId, TenantLimits>,
     pub(crate) sandbox: SandboxConfig,
     pub(crate) max_connections: usize,
+    pub(crate) max_stream_consumers: usize,
+    /// Origins of pages that may open the decision stream.
+    pub(crate) stream_origins: Vec<String>,
     pub(crate) shutdown_timeout: Duration,
     /// Variables with our prefix that mean nothing to us.
     pub(crate) unknown_variables: Vec<String>,
@@ -204,6 +213,9 @@ const OF_A_TENANT: [Setting; 9] = [
     IDLE_TIMEOUT,
 ];
 
+/// Origins that may be named. Each is compared with that of a page that opens the stream.
+const MAX_STREAM_ORIGINS: usize = 64;
+
 /// Largest configuration file, in bytes.
 const MAX_CONFIG_FILE: u64 = 16 * 1024 * 1024;
 
@@ -264,6 +276,9 @@ impl Config {
         let decisions = reader.read(DECISION_LOG, boolean);
         let sandbox = reader.sandbox();
         let max_connections = reader.read(MAX_CONNECTIONS, |text| number(text, 1..=65_536));
+        let max_stream_consumers =
+            reader.read(MAX_STREAM_CONSUMERS, |text| number(text, 0..=65_536));
+        let stream_origins = reader.read(STREAM_ORIGINS, origins);
         let shutdown_timeout = reader.read(SHUTDOWN_TIMEOUT, |text| millis(text, 0..=600_000));
         let limits = reader.limits(None);
         let limits_of = reader.limits_of();
@@ -280,6 +295,8 @@ impl Config {
                 limits_of: limits_of?,
                 sandbox: sandbox?,
                 max_connections: max_connections?,
+                max_stream_consumers: max_stream_consumers?,
+                stream_origins: stream_origins?,
                 shutdown_timeout: shutdown_timeout?,
                 unknown_variables: unknown(&variables),
             })
@@ -560,6 +577,19 @@ fn worker_users(text: &str) -> Result<WorkerUsers, String> {
     }
 }
 
+fn origins(text: &str) -> Result<Vec<String>, String> {
+    if text == STREAM_ORIGINS.default {
+        return Ok(Vec::new());
+    }
+    let parsed: Option<Vec<String>> =
+        text.split(',').map(|part| origin::parse(part.trim())).collect();
+    parsed.filter(|origins| origins.len() <= MAX_STREAM_ORIGINS).ok_or_else(|| {
+        format!(
+            "expected none, or up to {MAX_STREAM_ORIGINS} origins, each a scheme, a host and perhaps a port, such as https://ops.example.com"
+        )
+    })
+}
+
 fn idle_timeout(text: &str) -> Result<Duration, String> {
     let digits = text.find(|character: char| !character.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at_checked(digits).unwrap_or_default();
@@ -717,6 +747,9 @@ mod tests {
             ("ENFORCER_WORKER_USERS", "2000"),
             ("ENFORCER_WORKER_USERS", "2000-4294967295"),
             ("ENFORCER_CONTROL_GROUPS", "yes"),
+            ("ENFORCER_STREAM_ORIGINS", "*"),
+            ("ENFORCER_STREAM_ORIGINS", "https://a,"),
+            ("ENFORCER_STREAM_ORIGINS", "https://a/path"),
             ("ENFORCER_MAX_CONNECTIONS", "99999999999999999999"),
         ] {
             let report = parse(&[], &[(name, value)]).unwrap_err();

@@ -14,8 +14,8 @@ use std::time::Duration;
 use bytes::BytesMut;
 use enforcer_protocol::{
     BUNDLE_CHUNK, DecodeError, Diagnostic, EncodeError, FRAME_HEADER_LENGTH, FromWorker,
-    MAX_FRAME_FROM_WORKER, MAX_FRAME_TO_WORKER, PROTOCOL_VERSION, QueryKind, SandboxLayer,
-    SandboxMode, TenantId, ToWorker, append_frame, decode,
+    MAX_FRAME_FROM_WORKER, MAX_FRAME_TO_WORKER, PROTOCOL_VERSION, QueryKind, Revision,
+    SandboxLayer, SandboxMode, TenantId, ToWorker, append_frame, decode,
 };
 use nix::time::{ClockId, clock_gettime};
 use tokio::io::{AsyncWriteExt, Interest};
@@ -342,6 +342,8 @@ pub(crate) struct Intake {
     /// How long it may have nothing to do.
     pub(crate) idle_timeout: Option<Duration>,
     pub(crate) tenant: Arc<Tenant>,
+    /// What the worker has loaded.
+    pub(crate) revision: Revision,
 }
 
 /// What a serving connection leaves.
@@ -378,10 +380,11 @@ struct Exchange {
     idle_timeout: Option<Duration>,
     last_arrival: Instant,
     tenant: Arc<Tenant>,
+    revision: Revision,
 }
 
 impl Exchange {
-    fn new(Intake { backlog, requests, release, idle_timeout, tenant }: Intake) -> Self {
+    fn new(Intake { backlog, requests, release, idle_timeout, tenant, revision }: Intake) -> Self {
         Self {
             requests: Some(requests),
             release: Some(release),
@@ -394,6 +397,7 @@ impl Exchange {
             idle_timeout,
             last_arrival: Instant::now(),
             tenant,
+            revision,
         }
     }
 
@@ -464,7 +468,8 @@ impl Exchange {
             self.next_answer += 1;
             if let Some(request) = pending {
                 // The client may have gone, which is no concern of the worker's.
-                let _ = request.reply.send(Ok(Answer { outcome, micros }));
+                let answer = Answer { outcome, revision: self.revision, micros };
+                let _ = request.reply.send(Ok(answer));
             }
         }
         Ok(())
@@ -695,6 +700,7 @@ mod tests {
             release: released,
             idle_timeout,
             tenant: Arc::clone(&tenant),
+            revision: Revision::from_digest([0; 32]),
         };
         let served = tokio::spawn(connection.serve(intake));
         Serving { requests, release, served, worker, tenant }
@@ -1025,10 +1031,7 @@ mod tests {
                 worker.say(&frame).await;
             }
             worker.socket.shutdown().await.unwrap();
-            let bundle = Bundle {
-                revision: enforcer_protocol::Revision::from_digest([0; 32]),
-                files: Vec::new(),
-            };
+            let bundle = Bundle { revision: Revision::from_digest([0; 32]), files: Vec::new() };
             let (tenant, _) = tenant();
             let mode = SandboxMode::Strict;
             let result = connection.handshake(&tenant.id, &tenant.limits, mode, &bundle).await;

@@ -30,6 +30,7 @@ use crate::process_usage::is_stopped;
 use crate::ration::Ration;
 use crate::sandbox::Sandboxing;
 use crate::spawn::{ProcessEnd, ProcessHandle, Spawner};
+use crate::stream::Change;
 use crate::tenant::{About, AskError, Request, Tenant};
 
 /// How long a worker whose socket is closed may take to end by itself.
@@ -319,6 +320,12 @@ impl Driver {
             error!(tenant_id = %self.tenant.id, "tenant quarantined: {}", printable(reason));
         }
         self.publish(reason);
+        if let Event::Ended(..) | Event::Failed(..) = event {
+            self.tenant.tell(Change::Crashed, reason.to_owned(), Vec::new());
+        }
+        if self.state.is_quarantined() && !was_quarantined {
+            self.tenant.tell(Change::Quarantined, reason.to_owned(), Vec::new());
+        }
         if self.state.stance() == Stance::Closed {
             for request in self.backlog.drain(..) {
                 let _ = request.reply.send(Err(AskError::Unavailable));
@@ -334,6 +341,9 @@ impl Driver {
         if before != name {
             let reason = printable(reason);
             info!(tenant_id = %self.tenant.id, from = before, to = name, "tenant is {name}: {reason}");
+            if self.state.is_asleep() && !before.is_empty() {
+                self.tenant.tell(Change::Asleep, reason.to_string(), Vec::new());
+            }
         }
     }
 
@@ -437,10 +447,14 @@ impl Driver {
             }
             Err(ReadError::Refused(message, diagnostics)) => {
                 // Once is enough, however often something in the directory changes.
-                if self.unusable.replace(message.clone()).as_ref() != Some(&message) {
-                    self.reject(message.clone(), diagnostics);
+                let is_new = self.unusable.replace(message.clone()).as_ref() != Some(&message);
+                if is_new {
+                    self.reject(message.clone(), diagnostics.clone());
                 }
                 self.handle(Event::Unusable, &message).await;
+                if is_new {
+                    self.tenant.tell(Change::Rejected, message, diagnostics);
+                }
             }
             Err(ReadError::Gone(message)) => {
                 // Who is gone for good is removed soon; who comes back is looked at then.
@@ -473,6 +487,7 @@ impl Driver {
         self.tenant.metrics.reloaded(Reload::Failed);
         self.tenant.record_error(About::Reading, message.to_owned(), Vec::new());
         self.handle(Event::Unreadable, message).await;
+        self.tenant.tell(Change::Unreadable, message.to_owned(), Vec::new());
     }
 
     fn look_later(&mut self) {
@@ -516,8 +531,9 @@ impl Driver {
                 self.handle(Event::Loaded(worker), "the bundle was loaded").await;
             }
             Err(StartError::Refused(message, diagnostics)) => {
-                self.reject(message.clone(), diagnostics);
+                self.reject(message.clone(), diagnostics.clone());
                 self.handle(Event::Refused(worker), &message).await;
+                self.tenant.tell(Change::Rejected, message, diagnostics);
             }
             Err(StartError::Failed(message, cause)) => {
                 let reason = format!("worker did not start: {message}");
@@ -582,9 +598,12 @@ impl Driver {
             release: released,
             idle_timeout: is_lazy.then_some(self.tenant.limits.idle_timeout),
             tenant: Arc::clone(&self.tenant),
+            revision,
         };
         // Before its first answer, so that nobody has an answer of a revision that is not known yet.
-        let is_another = self.tenant.begin_serving(pid, revision, introduction);
+        let before = self.tenant.begin_serving(pid, revision, introduction);
+        let is_another = before != Some(revision);
+        let is_reload = is_another && before.is_some();
         let task = self.tasks.spawn(async move {
             let served = connection.serve(intake).await;
             let (exit, purpose) = (Exit::of(&served.end, true), Purpose::of(&served.end));
@@ -600,6 +619,12 @@ impl Driver {
             self.tenant.forget_error(About::Bundle);
         }
         info!(tenant_id = %self.tenant.id, pid, %revision, milliseconds, "worker serves");
+        let message = format!("a worker serves, {milliseconds} ms after it was started");
+        self.tenant.tell(
+            if is_reload { Change::Reloaded } else { Change::Ready },
+            message,
+            Vec::new(),
+        );
     }
 
     async fn take_requests_back(&mut self, server: Server) {

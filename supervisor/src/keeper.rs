@@ -26,6 +26,7 @@ use crate::config::Config;
 use crate::driver::{Orders, Surroundings, drive_always};
 use crate::http::App;
 use crate::registry::Tenants;
+use crate::stream::Change;
 use crate::tenant::Tenant;
 
 /// How long nothing must have changed before changes are acted upon: who writes one file writes
@@ -491,13 +492,16 @@ impl Keeper {
 
     fn add(&mut self, id: TenantId, directory: PathBuf) {
         let metrics = self.app.metrics.tenant(&id);
+        let limits = self.config.limits(&id);
         let (tenant, requests) = Tenant::new(
             id.clone(),
-            self.config.limits(&id),
+            limits,
             &self.surroundings.sandboxing,
             metrics,
+            self.app.stream.tenant(&id, limits.max_body),
         );
         let tenant = Arc::new(tenant);
+        tenant.tell(Change::Added, "its directory is there".to_owned(), Vec::new());
         let orders = Arc::new(Orders::new(&self.surroundings));
         let app = Arc::clone(&self.app);
         let driver = drive_always(
@@ -512,6 +516,7 @@ impl Keeper {
             async move {
                 driver.await;
                 if !stop.is_cancelled() {
+                    tenant.tell(Change::Removed, "its directory is gone".to_owned(), Vec::new());
                     app.metrics.forget(&tenant.id);
                     info!(tenant_id = %tenant.id, "tenant removed");
                 }

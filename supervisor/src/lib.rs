@@ -5,6 +5,7 @@
 
 mod body;
 mod bundles;
+mod clock;
 mod config;
 mod connection;
 mod connections;
@@ -20,6 +21,7 @@ mod ration;
 mod registry;
 mod sandbox;
 mod spawn;
+mod stream;
 mod tenant;
 mod users;
 
@@ -47,6 +49,7 @@ use metrics::Metrics;
 use registry::Registry;
 use sandbox::Sandboxing;
 use spawn::Spawner;
+use stream::Stream;
 
 #[doc(hidden)]
 pub use connection::fuzzing;
@@ -106,6 +109,10 @@ const KEEPER_END: Duration = Duration::from_secs(1);
 /// The soft limit of open files that most systems begin with.
 const CUSTOMARY_DESCRIPTORS: u64 = 1024;
 
+/// By how much the threads of the decision stream are nicer than those that decide: about a third of
+/// their share where both want a processor (`sched(7)`).
+const STREAM_NICENESS: i32 = 5;
+
 /// Threads for what may block: reading bundles, looking at files, and the metrics. One tenant whose
 /// file system hangs takes one of them.
 const BLOCKING_THREADS: usize = 512;
@@ -122,9 +129,21 @@ pub fn run(config: &Config, log: &LogGuard) -> Result<(), SupervisorError> {
         .max_blocking_threads(BLOCKING_THREADS)
         .build()
         .map_err(host("the runtime cannot be started"))?;
-    let result = runtime.block_on(supervise(config, log, descriptors));
+    // The stream gives way to decisions.
+    let stream_runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_name("stream")
+        .on_thread_start(|| {
+            // Where that is refused, the stream is as important as decisions: worse, and no error.
+            let _ = rustix::process::nice(STREAM_NICENESS);
+        })
+        .build()
+        .map_err(host("the runtime cannot be started"))?;
+    let stream_handle = stream_runtime.handle().clone();
+    let result = runtime.block_on(supervise(config, log, descriptors, stream_handle));
     // What still runs is past its deadline; it must not hold the process.
     runtime.shutdown_timeout(Duration::ZERO);
+    stream_runtime.shutdown_timeout(Duration::ZERO);
     result
 }
 
@@ -150,6 +169,7 @@ async fn supervise(
     config: &Config,
     log: &LogGuard,
     descriptors: u64,
+    stream_runtime: Handle,
 ) -> Result<(), SupervisorError> {
     for name in &config.unknown_variables {
         warn!(
@@ -183,8 +203,15 @@ async fn supervise(
     let drivers = TaskTracker::new();
     let descriptors = usize::try_from(descriptors).unwrap_or(usize::MAX);
     let connections = Connections::new(config.max_connections, descriptors);
-    let app =
-        Arc::new(App { registry: Registry::default(), metrics, connections, sandbox_mode: mode });
+    let stream = Stream::new(config.max_stream_consumers, stream_runtime, metrics.stream.clone());
+    let app = Arc::new(App {
+        registry: Registry::default(),
+        metrics,
+        connections,
+        sandbox_mode: mode,
+        stream: Arc::new(stream),
+        stream_origins: config.stream_origins.clone(),
+    });
     let keeper = Keeper::new(config.clone(), Arc::clone(&app), surroundings, drivers.clone())
         .map_err(SupervisorError::BundlesDir)?;
     let reload = Arc::clone(&keeper.reload);

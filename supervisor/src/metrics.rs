@@ -48,6 +48,8 @@ pub(crate) struct Metrics {
     pub(crate) connections: Gauge,
     /// Directories in `BUNDLES_DIR` whose name is no tenant id.
     pub(crate) ignored_directories: Counter,
+    /// Of the decision stream.
+    pub(crate) stream: StreamMetrics,
     /// 1 while `BUNDLES_DIR` can be read.
     pub(crate) bundles_dir_readable: Gauge,
     /// 1 while workers run without a sandbox.
@@ -65,6 +67,36 @@ pub(crate) struct Metrics {
     cpu: Family<TenantLabel, Gauge<f64, AtomicU64>>,
     ready: Family<TenantLabel, Gauge>,
     evaluation: EvaluationFamily,
+}
+
+/// What is counted of the decision stream.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct StreamMetrics {
+    /// Consumers connected now.
+    pub(crate) consumers: Gauge,
+    /// Events that were built.
+    pub(crate) events: Counter,
+    /// Events that consumers missed, and were told of.
+    pub(crate) missed: Counter,
+    /// Inputs that were left out of their events, for want of memory.
+    pub(crate) inputs_omitted: Counter,
+}
+
+/// Counts something as open for as long as it lives.
+#[derive(Debug)]
+pub(crate) struct OpenGauge(Gauge);
+
+impl OpenGauge {
+    pub(crate) fn new(gauge: &Gauge) -> Self {
+        gauge.inc();
+        Self(gauge.clone())
+    }
+}
+
+impl Drop for OpenGauge {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
 }
 
 /// One tenant's metrics. Those of every request are looked up once, here.
@@ -112,6 +144,14 @@ pub(crate) enum HostLimit {
     ShutdownTime,
     /// Starts of workers in a second.
     WorkerStarts,
+    /// Consumers of the decision stream at once.
+    StreamConsumers,
+    /// Time for a consumer of the stream to take what waits for it.
+    StreamWriteTime,
+    /// Time for a consumer of the stream to answer a ping.
+    StreamPongTime,
+    /// Bytes of a consumer of the stream, which has nothing to say.
+    StreamClientBytes,
 }
 
 /// A limit of a tenant that can be reached.
@@ -163,6 +203,10 @@ impl EncodeLabelValue for HostLimit {
             Self::Connections => "connections",
             Self::ShutdownTime => "shutdown_time",
             Self::WorkerStarts => "worker_starts",
+            Self::StreamConsumers => "stream_consumers",
+            Self::StreamWriteTime => "stream_write_time",
+            Self::StreamPongTime => "stream_pong_time",
+            Self::StreamClientBytes => "stream_client_bytes",
         };
         EncodeLabelValue::encode(&name, encoder)
     }
@@ -264,6 +308,27 @@ impl Metrics {
             "Whether BUNDLES_DIR can be read",
             bundles_dir_readable.clone(),
         );
+        let stream = StreamMetrics::default();
+        registry.register(
+            "stream_consumers",
+            "Consumers of the decision stream connected now",
+            stream.consumers.clone(),
+        );
+        registry.register(
+            "stream_events",
+            "Events of the decision stream that were built",
+            stream.events.clone(),
+        );
+        registry.register(
+            "stream_missed",
+            "Events of the decision stream that consumers missed and were told of",
+            stream.missed.clone(),
+        );
+        registry.register(
+            "stream_inputs_omitted",
+            "Inputs left out of events of the decision stream for want of memory",
+            stream.inputs_omitted.clone(),
+        );
         registry.register(
             "sandbox_off",
             "Whether workers run without a sandbox",
@@ -314,6 +379,7 @@ impl Metrics {
             registry,
             connections,
             ignored_directories,
+            stream,
             bundles_dir_readable,
             sandbox_off,
             host_limits,

@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use bytes::Bytes;
-use chrono::{DateTime, SecondsFormat, Utc};
 use enforcer_protocol::{Diagnostic, Outcome, Revision, SandboxLayer, TenantId};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -14,12 +13,14 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 
 use crate::body::Body;
+use crate::clock::now;
 use crate::config::{Activation, TenantLimits};
 use crate::connection::Introduction;
 use crate::lifecycle::{Cause, Stance};
 use crate::metrics::{TenantLimit, TenantMetrics};
 use crate::ration::Ration;
 use crate::sandbox::Sandboxing;
+use crate::stream::{Change, Changed, TenantStream};
 use crate::users::{UserLease, Users};
 
 /// Request bodies that one tenant may have in memory, in largest bodies: what it holds is bounded
@@ -55,6 +56,7 @@ pub(crate) struct Tenant {
     user: Mutex<Option<UserLease>>,
     pub(crate) metrics: TenantMetrics,
     pub(crate) lethal: LethalInputs,
+    pub(crate) stream: Arc<TenantStream>,
     stance: AtomicStance,
     /// Where requests wait for a worker, whichever comes. Replaced only when a driver failed.
     requests: RwLock<mpsc::Sender<Request>>,
@@ -109,6 +111,8 @@ pub(crate) enum AskError {
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) outcome: Outcome,
+    /// What the worker that answered had loaded.
+    pub(crate) revision: Revision,
     /// What the worker says that it took, in microseconds.
     pub(crate) micros: u64,
 }
@@ -266,6 +270,7 @@ impl Tenant {
         limits: TenantLimits,
         sandboxing: &Sandboxing,
         metrics: TenantMetrics,
+        stream: TenantStream,
     ) -> (Self, mpsc::Receiver<Request>) {
         let status = Status {
             tenant_id: id.clone(),
@@ -294,6 +299,7 @@ impl Tenant {
             user: Mutex::new(None),
             metrics,
             lethal: LethalInputs::default(),
+            stream: Arc::new(stream),
             stance: AtomicStance(AtomicU8::new(AtomicStance::OPEN)),
             requests: RwLock::new(requests),
             status: Mutex::new(status),
@@ -401,13 +407,13 @@ impl Tenant {
         self.stance.0.store(AtomicStance::REMOVED, Ordering::Relaxed);
     }
 
-    /// A worker has begun to serve. Returns whether that is another revision than the last one.
+    /// A worker has begun to serve. Returns the revision that served last.
     pub(crate) fn begin_serving(
         &self,
         pid: u32,
         revision: Revision,
         introduction: Introduction,
-    ) -> bool {
+    ) -> Option<Revision> {
         self.metrics.ready.set(1);
         let mut status = self.locked();
         status.pid = Some(pid);
@@ -415,13 +421,12 @@ impl Tenant {
         status.version = introduction.version;
         status.sandbox = introduction.layers;
         let before = status.revision.replace(revision);
-        if before == Some(revision) {
-            return false;
+        if before != Some(revision) {
+            // Another revision may deal with them.
+            self.lethal.clear();
+            status.reloads += u64::from(before.is_some());
         }
-        // Another revision may deal with them.
-        self.lethal.clear();
-        status.reloads += u64::from(before.is_some());
-        true
+        before
     }
 
     /// No worker serves.
@@ -441,6 +446,15 @@ impl Tenant {
     /// Takes back what was said about what is so no more.
     pub(crate) fn forget_error(&self, about: About) {
         self.locked().last_error.take_if(|error| error.about == about);
+    }
+
+    /// Tells consumers of the decision stream what happened.
+    pub(crate) fn tell(&self, change: Change, message: String, errors: Vec<Diagnostic>) {
+        let (state, revision) = {
+            let status = self.locked();
+            (status.state, status.revision)
+        };
+        self.stream.changed(Changed { change, state, revision, message, errors });
     }
 
     /// Counts a worker that ended unasked, or did not come up.
@@ -466,16 +480,12 @@ impl Tenant {
     }
 }
 
-fn now() -> String {
-    let now: DateTime<Utc> = Utc::now();
-    now.to_rfc3339_opts(SecondsFormat::Millis, true)
-}
-
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
     use crate::config::Config;
     use crate::metrics::Metrics;
+    use crate::stream;
 
     /// A tenant with the default limits, and the requests to it.
     pub(crate) fn tenant() -> (Arc<Tenant>, mpsc::Receiver<Request>) {
@@ -483,7 +493,8 @@ pub(crate) mod tests {
         let id: TenantId = "a".parse().unwrap();
         let limits = Config::parse(|_| None, [bundles_dir]).unwrap().limits(&id);
         let metrics = Metrics::new().tenant(&id);
-        let (tenant, requests) = Tenant::new(id, limits, &Sandboxing::bare(), metrics);
+        let stream = stream::tests::stream().tenant(&id, limits.max_body);
+        let (tenant, requests) = Tenant::new(id, limits, &Sandboxing::bare(), metrics, stream);
         (Arc::new(tenant), requests)
     }
 

@@ -18,6 +18,26 @@ pub(crate) struct Response {
 }
 
 impl Response {
+    /// Reads the status line and the headers.
+    pub(crate) fn read_head(reader: &mut impl BufRead) -> io::Result<Self> {
+        let status_line = line(reader)?;
+        let status = status_line
+            .split(' ')
+            .nth(1)
+            .and_then(|status| status.parse().ok())
+            .ok_or_else(|| io::Error::other(format!("no status line: {status_line:?}")))?;
+        let mut headers = Vec::new();
+        loop {
+            let line = line(reader)?;
+            if line.is_empty() {
+                break;
+            }
+            let (name, value) = line.split_once(':').unwrap();
+            headers.push((name.to_owned(), value.trim().to_owned()));
+        }
+        Ok(Self { status, headers, text: String::new() })
+    }
+
     /// A header's value, where there is exactly one.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let mut found = self.headers.iter().filter(|(known, _)| known.eq_ignore_ascii_case(name));
@@ -70,6 +90,16 @@ impl Connection {
         self.response().unwrap()
     }
 
+    /// Sends a request without a body, with these headers and no other but its host's.
+    pub(crate) fn get_with(&mut self, target: &str, headers: &[(&str, &str)]) -> Response {
+        let mut request = format!("GET {target} HTTP/1.1\r\nHost: test\r\n");
+        for (name, value) in headers {
+            request += &format!("{name}: {value}\r\n");
+        }
+        self.send(format!("{request}\r\n").as_bytes()).unwrap();
+        self.response().unwrap()
+    }
+
     /// Asks for a tenant's decision.
     pub(crate) fn decide(&mut self, tenant_id: &str, body: &[u8]) -> Response {
         self.request("POST", &format!("/v1/data/tenants/{tenant_id}/allow"), body)
@@ -100,27 +130,23 @@ impl Connection {
 
     /// Reads one response.
     pub(crate) fn response(&mut self) -> io::Result<Response> {
-        let status_line = self.line()?;
-        let status = status_line
-            .split(' ')
-            .nth(1)
-            .and_then(|status| status.parse().ok())
-            .ok_or_else(|| io::Error::other(format!("no status line: {status_line:?}")))?;
-        let mut headers = Vec::new();
-        loop {
-            let line = self.line()?;
-            if line.is_empty() {
-                break;
-            }
-            let (name, value) = line.split_once(':').unwrap();
-            headers.push((name.to_owned(), value.trim().to_owned()));
-        }
-        let mut response = Response { status, headers, text: String::new() };
+        let mut response = Response::read_head(&mut self.reader)?;
         let length = response.header("content-length").map_or(0, |length| length.parse().unwrap());
         let mut body = vec![0; length];
         self.reader.read_exact(&mut body)?;
         response.text = String::from_utf8(body).unwrap();
         Ok(response)
+    }
+
+    /// Reads until these bytes have come; returns all that has.
+    pub(crate) fn bytes_until(&mut self, end: &[u8]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        while !bytes.ends_with(end) {
+            let mut byte = [0];
+            self.reader.read_exact(&mut byte).unwrap();
+            bytes.extend_from_slice(&byte);
+        }
+        bytes
     }
 
     /// Waits for the server to close the connection.
@@ -139,12 +165,12 @@ impl Connection {
         let silent = heard.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock);
         silent && self.reader.buffer().is_empty()
     }
+}
 
-    fn line(&mut self) -> io::Result<String> {
-        let mut line = String::new();
-        if self.reader.read_line(&mut line)? == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        Ok(line.trim_end_matches(['\r', '\n']).to_owned())
+fn line(reader: &mut impl BufRead) -> io::Result<String> {
+    let mut line = String::new();
+    if reader.read_line(&mut line)? == 0 {
+        return Err(io::ErrorKind::UnexpectedEof.into());
     }
+    Ok(line.trim_end_matches(['\r', '\n']).to_owned())
 }

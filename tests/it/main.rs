@@ -23,4 +23,6 @@ mod readme;
 mod reload;
 mod sandbox;
 mod shutdown;
+mod stream;
+mod stream_client;
 mod supervision;

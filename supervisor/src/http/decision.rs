@@ -4,7 +4,8 @@ use axum::body::Body as HttpBody;
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
-use enforcer_protocol::{Decision, Outcome, TenantId};
+use bytes::Bytes;
+use enforcer_protocol::{Decision, Outcome, Revision, TenantId};
 use serde::Serialize;
 use tracing::{info, warn};
 use uuid::Uuid;
@@ -13,6 +14,7 @@ use super::App;
 use super::error::{ApiError, json};
 use crate::body;
 use crate::logging::{DECISION_TARGET, printable};
+use crate::stream::Decided;
 use crate::tenant::{Answer, Tenant};
 
 /// The answer to a decision request.
@@ -41,7 +43,7 @@ pub(crate) async fn decide(
     };
     let decision_id = Uuid::now_v7();
     match ask(&tenant, head, body).await {
-        Ok((decision, micros)) => {
+        Ok(Made { decision, revision, micros, body }) => {
             let counter =
                 if decision.allow { &tenant.metrics.allowed } else { &tenant.metrics.denied };
             counter.inc();
@@ -54,7 +56,11 @@ pub(crate) async fn decide(
                 "decision"
             );
             let metrics = DecisionMetrics { eval_duration_micros: micros, tenant_id };
-            json(StatusCode::OK, &DecisionBody { result: &decision, metrics, decision_id })
+            let answer =
+                json(StatusCode::OK, &DecisionBody { result: &decision, metrics, decision_id });
+            // Before its client has the answer, so that whoever has one finds it on the stream.
+            tenant.stream.decided(Decided { id: decision_id, decision, micros, revision }, &body);
+            answer
         }
         Err(error) => {
             record_failure(&tenant, decision_id, &error);
@@ -63,9 +69,19 @@ pub(crate) async fn decide(
     }
 }
 
-async fn ask(tenant: &Tenant, head: &Parts, body: HttpBody) -> Result<(Decision, u64), ApiError> {
-    let body = body::read(tenant, head, body).await?;
-    let Answer { outcome, micros } = tenant.ask(body).await?;
+/// A decision that was made, and what of.
+struct Made {
+    decision: Decision,
+    /// Of the worker that made it.
+    revision: Revision,
+    micros: u64,
+    body: Bytes,
+}
+
+async fn ask(tenant: &Tenant, head: &Parts, body: HttpBody) -> Result<Made, ApiError> {
+    let read = body::read(tenant, head, body).await?;
+    let body = read.bytes.clone();
+    let Answer { outcome, revision, micros } = tenant.ask(read).await?;
     // An answer of microseconds, as seconds for Prometheus; what a float cannot hold exactly is
     // beyond every bucket.
     tenant
@@ -73,7 +89,7 @@ async fn ask(tenant: &Tenant, head: &Parts, body: HttpBody) -> Result<(Decision,
         .evaluation_seconds
         .observe(std::time::Duration::from_micros(micros).as_secs_f64());
     match outcome {
-        Outcome::Decision(decision) => Ok((decision, micros)),
+        Outcome::Decision(decision) => Ok(Made { decision, revision, micros, body }),
         Outcome::InvalidRequest(message) => Err(ApiError::InvalidParameter(message)),
         Outcome::TenantMismatch => Err(ApiError::TenantMismatch),
         Outcome::Failed(diagnostic) => Err(ApiError::EvaluationFailed(diagnostic)),

@@ -1,6 +1,6 @@
 //! The one place where errors become HTTP: a status, a code, and words for the user.
 
-use axum::http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER};
+use axum::http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER, SEC_WEBSOCKET_VERSION, UPGRADE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use enforcer_protocol::{Diagnostic, InvalidTenantId};
@@ -17,11 +17,13 @@ const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
 const CLOSE: HeaderValue = HeaderValue::from_static("close");
 
 /// Every code of the contract's table that is ours to give.
-pub(crate) const CODES: [&str; 12] = [
+pub(crate) const CODES: [&str; 14] = [
     "invalid_parameter",
+    "forbidden",
     "tenant_mismatch",
     "resource_not_found",
     "invalid_operation",
+    "upgrade_required",
     "request_timeout",
     "request_too_large",
     "internal_error",
@@ -48,6 +50,16 @@ pub(crate) enum ApiError {
     UnknownResource,
     #[error("the resource does not know this method")]
     MethodNotAllowed,
+    #[error(
+        "this page may not open the stream; an operator may add its origin to ENFORCER_STREAM_ORIGINS"
+    )]
+    ForbiddenOrigin,
+    #[error(
+        "the stream is a WebSocket, version 13 (Upgrade: websocket), or server-sent events (Accept: text/event-stream)"
+    )]
+    UpgradeRequired,
+    #[error("the stream has as many consumers as it may; try again")]
+    TooManyConsumers,
     #[error("input.subject.tenant_id names another tenant than the request's path")]
     TenantMismatch,
     #[error("{0}")]
@@ -101,6 +113,8 @@ impl ApiError {
                 BodyError::NoMemory => (StatusCode::SERVICE_UNAVAILABLE, "overloaded"),
             },
             Self::TenantMismatch => (StatusCode::FORBIDDEN, "tenant_mismatch"),
+            Self::ForbiddenOrigin => (StatusCode::FORBIDDEN, "forbidden"),
+            Self::UpgradeRequired => (StatusCode::UPGRADE_REQUIRED, "upgrade_required"),
             Self::UnknownTenant | Self::UnknownResource => {
                 (StatusCode::NOT_FOUND, "resource_not_found")
             }
@@ -110,7 +124,9 @@ impl ApiError {
             }
             Self::MemoryLimit => (StatusCode::INTERNAL_SERVER_ERROR, "memory_limit_exceeded"),
             Self::WorkerUnavailable => (StatusCode::SERVICE_UNAVAILABLE, "worker_unavailable"),
-            Self::Overloaded => (StatusCode::SERVICE_UNAVAILABLE, "overloaded"),
+            Self::Overloaded | Self::TooManyConsumers => {
+                (StatusCode::SERVICE_UNAVAILABLE, "overloaded")
+            }
             Self::TenantUnavailable | Self::UnreadyTenants { .. } => {
                 (StatusCode::SERVICE_UNAVAILABLE, "tenant_unavailable")
             }
@@ -124,6 +140,7 @@ impl ApiError {
             self,
             Self::WorkerUnavailable
                 | Self::Overloaded
+                | Self::TooManyConsumers
                 | Self::Body(Refused { error: BodyError::NoMemory, .. })
         )
     }
@@ -139,6 +156,11 @@ impl ApiError {
         let mut response = json(status, &body);
         if self.is_passing() {
             response.headers_mut().insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
+        }
+        if matches!(self, Self::UpgradeRequired) {
+            // As RFC 9110, section 15.5.22, and RFC 6455, section 4.4, want it.
+            response.headers_mut().insert(UPGRADE, HeaderValue::from_static("websocket"));
+            response.headers_mut().insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
         }
         if rest == Rest::Unread {
             // What is left stands where the next request would, so there cannot be one.

@@ -3,8 +3,13 @@
 mod decision;
 mod error;
 mod operations;
+pub(crate) mod origin;
 mod path;
+mod query;
 mod server;
+mod server_sent_events;
+mod stream;
+mod websocket;
 
 use std::sync::Arc;
 
@@ -21,6 +26,7 @@ use crate::body;
 use crate::connections::Connections;
 use crate::metrics::Metrics;
 use crate::registry::Registry;
+use crate::stream::Stream;
 use error::ApiError;
 use path::{DataPath, data_path};
 
@@ -34,6 +40,9 @@ pub(crate) struct App {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) connections: Connections,
     pub(crate) sandbox_mode: SandboxMode,
+    pub(crate) stream: Arc<Stream>,
+    /// Origins of pages that may open the stream, besides those that always may.
+    pub(crate) stream_origins: Vec<String>,
 }
 
 type SharedApp = State<Arc<App>>;
@@ -60,6 +69,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/v1/tenants", get(list_tenants))
         .route("/v1/tenants/{*path}", get(show_tenant))
         .route("/v1/data/{*path}", post(data))
+        .route("/v1/stream/decisions", get(stream_decisions))
         .fallback(unknown)
         .method_not_allowed_fallback(method_not_allowed)
         .with_state(app)
@@ -95,6 +105,10 @@ async fn list_tenants(State(app): SharedApp) -> Response {
 async fn show_tenant(State(app): SharedApp, request: Request) -> Response {
     let path = after(TENANTS, request.uri().path());
     operations::show_tenant(&app, path).unwrap_or_else(ApiError::into_response)
+}
+
+async fn stream_decisions(State(app): SharedApp, request: Request) -> Response {
+    stream::open(&app, request)
 }
 
 async fn unknown(request: Request) -> Response {

@@ -12,6 +12,7 @@ use tokio::task::spawn_blocking;
 use super::App;
 use super::error::{ApiError, json};
 use super::path::segments;
+use super::query::parameters;
 use crate::metrics;
 use crate::process_usage::{Usage, usage};
 use crate::tenant::Status;
@@ -58,8 +59,9 @@ pub(crate) fn health(app: &App, query: Option<&str>) -> Result<Response, ApiErro
 
 /// OPA takes a parameter without a value for true; parameters that it does not know, it ignores.
 fn wants_bundles(query: &str) -> Result<bool, ApiError> {
-    for parameter in query.split('&') {
-        match parameter.split_once('=').unwrap_or((parameter, "true")) {
+    for parameter in parameters(query) {
+        let (name, value) = parameter?;
+        match (name.as_ref(), value.as_deref().unwrap_or("true")) {
             ("bundles" | "bundle", "true" | "") => return Ok(true),
             ("bundles" | "bundle", "false") => return Ok(false),
             ("bundles" | "bundle", _) => {

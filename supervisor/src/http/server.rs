@@ -2,19 +2,21 @@
 
 use std::convert::Infallible;
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body as HttpBody;
 use axum::extract::Request;
+use axum::http::header::UPGRADE;
 use axum::response::Response;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::{GracefulShutdown, Watcher};
-use nix::sys::socket::{setsockopt, sockopt::TcpUserTimeout};
+use nix::sys::socket::setsockopt;
+use nix::sys::socket::sockopt::{SndBuf, TcpUserTimeout};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{sleep, timeout};
@@ -24,7 +26,7 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 use tracing::{debug, info, warn};
 
 use super::{App, answer, router};
-use crate::metrics::HostLimit;
+use crate::metrics::{HostLimit, OpenGauge};
 
 /// How long a request's head may take to arrive, counted from when the connection could take it:
 /// so it is also how long a connection may be idle.
@@ -32,13 +34,22 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How long a client may leave what was written to it unread, beyond what its socket takes. Then
 /// the kernel ends the connection (`TCP_USER_TIMEOUT`, `tcp(7)`).
-const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Bytes that one connection buffers of what it reads. A request's head must fit.
 const READ_BUFFER: usize = 64 * 1024;
 
 /// Header fields of one request.
 const MAX_HEADERS: usize = 64;
+
+/// Bytes that the kernel keeps of what a client has not taken; it doubles what it is told, for what
+/// it needs itself (`SO_SNDBUF`, `socket(7)`). Left alone it may grow to megabytes, which thousands
+/// of consumers of the stream that do not read would add up to gigabytes.
+const SEND_BUFFER: usize = 128 * 1024;
+
+/// How long consumers of the stream may take to go when the server ends: as long as one may take to
+/// hear that it has to, and then to go.
+const STREAM_END: Duration = Duration::from_secs(3);
 
 /// How long connections stay open once a shutdown finds no request in flight: the last answers have
 /// to reach their sockets, from where the kernel delivers them. Half a request's head is not waited
@@ -65,7 +76,12 @@ impl Server {
     pub(crate) async fn run(self, stop: CancellationToken, shutdown_timeout: Duration) {
         let Self { listener, app } = self;
         let router = router(Arc::clone(&app));
-        let graceful = GracefulShutdown::new();
+        if let Err(error) = setsockopt(&listener, SndBuf, &SEND_BUFFER) {
+            // Whoever is accepted inherits it.
+            warn!("SO_SNDBUF: {error}; clients that do not read may take much kernel memory");
+        }
+        let stop_connections = CancellationToken::new();
+        let open = TaskTracker::new();
         let in_flight = TaskTracker::new();
         loop {
             let accepted = tokio::select! {
@@ -74,12 +90,12 @@ impl Server {
             };
             match accepted {
                 Ok((stream, permit)) => {
-                    tokio::spawn(serve(
+                    open.spawn(serve(
                         stream,
                         permit,
                         router.clone(),
                         Arc::clone(&app),
-                        graceful.watcher(),
+                        stop_connections.clone(),
                         in_flight.clone(),
                     ));
                 }
@@ -91,15 +107,21 @@ impl Server {
         }
         // New clients are refused from here on, not left waiting.
         drop(listener);
-        info!(open = graceful.count(), "no longer accepting; requests in flight go on");
+        info!(open = open.len(), "no longer accepting; requests in flight go on");
+        stop_connections.cancel();
+        open.close();
+        app.stream.stop.cancel();
+        app.stream.connections.close();
         let drained = async {
             tokio::select! {
-                () = graceful.shutdown() => {}
+                () = open.wait() => {}
                 // What is still open sent half a head, or does not read what it asked for.
                 () = all_answered(&in_flight) => {}
             }
         };
-        if timeout(shutdown_timeout, drained).await.is_err() && !in_flight.is_empty() {
+        let consumers_gone = timeout(STREAM_END, app.stream.connections.wait());
+        let ended = async { tokio::join!(drained, consumers_gone) };
+        if timeout(shutdown_timeout, ended).await.is_err() && !in_flight.is_empty() {
             app.metrics.host_limit_reached(HostLimit::ShutdownTime);
             warn!(
                 in_flight = in_flight.len(),
@@ -141,10 +163,11 @@ async fn serve(
     permit: OwnedSemaphorePermit,
     router: Router,
     app: Arc<App>,
-    watcher: Watcher,
+    stop: CancellationToken,
     in_flight: TaskTracker,
 ) {
-    app.metrics.connections.inc();
+    let _open = OpenGauge::new(&app.metrics.connections);
+    let place = Arc::new(ConnectionPlace { _permit: permit, _open });
     // Answers are small and written whole; waiting to join them with others only delays them.
     if let Err(error) = stream.set_nodelay(true) {
         debug!("TCP_NODELAY: {error}");
@@ -154,22 +177,42 @@ async fn serve(
         debug!("TCP_USER_TIMEOUT: {error}");
     }
     let service = service_fn(|request: Request<Incoming>| {
-        answer_in_flight(router.clone(), request.map(HttpBody::new), in_flight.token())
+        let mut request = request.map(HttpBody::new);
+        if request.headers().contains_key(UPGRADE) {
+            request.extensions_mut().insert(Arc::clone(&place));
+        }
+        answer_in_flight(router.clone(), request, in_flight.token())
     });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
-        .max_buf_size(READ_BUFFER)
-        .max_headers(MAX_HEADERS)
-        // A client may have nothing more to say and still want its answer.
-        .half_close(true)
-        .serve_connection(TokioIo::new(stream), service);
-    if let Err(error) = watcher.watch(connection).await {
+    let mut connection = pin!(
+        http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEAD_TIMEOUT)
+            .max_buf_size(READ_BUFFER)
+            .max_headers(MAX_HEADERS)
+            // A client may have nothing more to say and still want its answer.
+            .half_close(true)
+            .serve_connection(TokioIo::new(stream), service)
+            .with_upgrades()
+    );
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = stop.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
         // A client that goes away or sends no HTTP: its affair, and frequent.
         debug!("connection ended: {error}");
     }
-    app.metrics.connections.dec();
-    drop(permit);
+}
+
+/// A place among the client connections, which is given back when it is dropped. A connection that
+/// becomes another protocol's keeps it.
+#[derive(Debug)]
+pub(super) struct ConnectionPlace {
+    _permit: OwnedSemaphorePermit,
+    _open: OpenGauge,
 }
 
 /// Answers one request, which is in flight from its whole head on until there is an answer.

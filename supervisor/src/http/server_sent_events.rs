@@ -1,0 +1,100 @@
+//! The decision stream as server-sent events
+//! (<https://html.spec.whatwg.org/multipage/server-sent-events.html>): for whoever cannot speak
+//! WebSocket, or wants to go on where it was when its connection broke.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body as HttpBody;
+use axum::extract::Request;
+use axum::http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE, ORIGIN, VARY};
+use axum::http::{HeaderName, HeaderValue};
+use axum::response::{IntoResponse, Response};
+use bytes::{Bytes, BytesMut};
+use futures_util::stream::unfold;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use super::App;
+use super::error::ApiError;
+use super::origin::Page;
+use super::stream::{ConsumerPlace, page, subscribe, take_place};
+use crate::stream::{CONNECTED, Delivery, Subscription};
+
+pub(super) const MEDIA_TYPE: &str = "text/event-stream";
+
+/// How long nothing is said. A comment is said then, because gateways end what is silent for long,
+/// and because only who is written to is found to be gone.
+const SILENCE: Duration = Duration::from_secs(15);
+
+/// Bytes that are gathered before they are passed on.
+const CHUNK: usize = 16 * 1024;
+
+/// Begins an answer that does not end before the stream does.
+pub(super) fn open(app: &Arc<App>, request: &Request) -> Result<Response, ApiError> {
+    let page = page(app, request.headers())?;
+    let subscription = subscribe(app, request, true)?;
+    let place = take_place(app)?;
+    let first = Bytes::from(format!("data: {CONNECTED}\n\n"));
+    let feed =
+        Feed { first: Some(first), subscription, stop: app.stream.stop.clone(), _place: place };
+    let body = HttpBody::from_stream(unfold(feed, Feed::next));
+    let headers = [
+        (CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE)),
+        (CACHE_CONTROL, HeaderValue::from_static("no-store")),
+        (VARY, HeaderValue::from(ORIGIN)),
+        // nginx and what is like it would gather it.
+        (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no")),
+    ];
+    let mut response = (headers, body).into_response();
+    if let Page::Other(origin) = page {
+        response.headers_mut().insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+    }
+    Ok(response)
+}
+
+struct Feed {
+    first: Option<Bytes>,
+    subscription: Subscription,
+    stop: CancellationToken,
+    _place: ConsumerPlace,
+}
+
+impl Feed {
+    /// The next piece of the answer. It is asked for when the one before has found room.
+    async fn next(mut self) -> Option<(Result<Bytes, Infallible>, Self)> {
+        if let Some(first) = self.first.take() {
+            return Some((Ok(first), self));
+        }
+        let next = tokio::select! {
+            next = timeout(SILENCE, self.subscription.next()) => next,
+            () = self.stop.cancelled() => return None,
+        };
+        let piece = match next {
+            Ok(Ok(delivery)) => self.gather(delivery),
+            Ok(Err(_)) => return None,
+            Err(_) => Bytes::from_static(b":\n\n"),
+        };
+        Some((Ok(piece), self))
+    }
+
+    /// What comes next and what is there behind it.
+    fn gather(&mut self, first: Delivery) -> Bytes {
+        let mut piece = BytesMut::new();
+        let mut next = Some(first);
+        while let Some(delivery) = next {
+            if let Delivery::Event(place, _) = &delivery {
+                piece.extend_from_slice(format!("id: {place}\n").as_bytes());
+            }
+            piece.extend_from_slice(b"data: ");
+            piece.extend_from_slice(&delivery.into_message());
+            piece.extend_from_slice(b"\n\n");
+            if piece.len() >= CHUNK {
+                break;
+            }
+            next = self.subscription.next_if_there();
+        }
+        piece.freeze()
+    }
+}

@@ -1,0 +1,222 @@
+//! `GET /v1/stream/decisions`: who may open it, and which of its faces is asked for.
+
+use std::sync::Arc;
+
+use axum::extract::Request;
+use axum::http::header::{ACCEPT, UPGRADE};
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::response::{IntoResponse, Response};
+use enforcer_protocol::TenantId;
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::error::ApiError;
+use super::query::parameters;
+use super::{App, origin, server_sent_events, websocket};
+use crate::metrics::{HostLimit, OpenGauge};
+use crate::stream::{Kinds, Place, Subscription};
+
+/// The place that a client of server-sent events was at
+/// (<https://html.spec.whatwg.org/multipage/server-sent-events.html#last-event-id>).
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+
+/// Bytes of a place that is looked at: more than any of ours has.
+const MAX_PLACE: usize = 64;
+
+/// What a consumer asks for.
+#[derive(Debug, PartialEq, Eq)]
+struct Wanted {
+    /// Only this tenant's events.
+    tenant_id: Option<TenantId>,
+    kinds: Kinds,
+}
+
+/// A consumer's place among those that there may be, given back when it is dropped.
+#[derive(Debug)]
+pub(super) struct ConsumerPlace {
+    _permit: OwnedSemaphorePermit,
+    _open: OpenGauge,
+}
+
+/// Opens the stream, or says why not. Every refusal is an ordinary answer, before anything is
+/// upgraded.
+pub(crate) fn open(app: &Arc<App>, request: Request) -> Response {
+    let face = match face(request.headers()) {
+        Ok(face) => face,
+        Err(error) => return error.into_response(),
+    };
+    match face {
+        Face::WebSocket => websocket::open(app, request),
+        Face::ServerSentEvents => server_sent_events::open(app, &request),
+    }
+    .unwrap_or_else(ApiError::into_response)
+}
+
+/// How a consumer wants to be spoken to.
+#[derive(Debug, PartialEq, Eq)]
+enum Face {
+    WebSocket,
+    ServerSentEvents,
+}
+
+fn face(headers: &HeaderMap) -> Result<Face, ApiError> {
+    let mut upgrades = headers.get_all(UPGRADE).iter();
+    if upgrades.any(|upgrade| is_listed(upgrade, "websocket")) {
+        return Ok(Face::WebSocket);
+    }
+    let mut accepted = headers.get_all(ACCEPT).iter();
+    if accepted.any(|media| is_listed(media, server_sent_events::MEDIA_TYPE)) {
+        return Ok(Face::ServerSentEvents);
+    }
+    Err(ApiError::UpgradeRequired)
+}
+
+/// Whether a header's list names this, whatever parameters it gives.
+fn is_listed(value: &HeaderValue, name: &str) -> bool {
+    let value = value.to_str().unwrap_or_default();
+    value.split(',').any(|item| {
+        let (item, _) = item.split_once(';').unwrap_or((item, ""));
+        item.trim().eq_ignore_ascii_case(name)
+    })
+}
+
+/// Which page asks, whether it may or not.
+pub(super) fn page(app: &App, headers: &HeaderMap) -> Result<origin::Page, ApiError> {
+    origin::page(headers, &app.stream_origins)
+}
+
+/// A place among the consumers.
+pub(super) fn take_place(app: &App) -> Result<ConsumerPlace, ApiError> {
+    let permit = Arc::clone(&app.stream.places).try_acquire_owned().map_err(|_| {
+        app.metrics.host_limit_reached(HostLimit::StreamConsumers);
+        ApiError::TooManyConsumers
+    })?;
+    let _open = OpenGauge::new(&app.stream.metrics.consumers);
+    Ok(ConsumerPlace { _permit: permit, _open })
+}
+
+/// The events that a request asks for. `can_resume` says whether its client would come back with
+/// the place that it was at.
+pub(super) fn subscribe(
+    app: &App,
+    request: &Request,
+    can_resume: bool,
+) -> Result<Subscription, ApiError> {
+    let Wanted { tenant_id, kinds } = wanted(request.uri().query().unwrap_or_default())?;
+    let resume = if can_resume { place(request.headers()) } else { None };
+    let subscription = match tenant_id {
+        None => app.stream.subscribe(kinds, can_resume, resume),
+        Some(tenant_id) => {
+            let tenant = app.registry.get(&tenant_id).ok_or(ApiError::UnknownTenant)?;
+            tenant.stream.subscribe(kinds, can_resume, resume)
+        }
+    };
+    // It was removed meanwhile.
+    subscription.ok_or(ApiError::UnknownTenant)
+}
+
+fn place(headers: &HeaderMap) -> Option<Place> {
+    let value = headers.get(LAST_EVENT_ID)?;
+    let text = value.to_str().ok().filter(|text| text.len() <= MAX_PLACE);
+    match text {
+        // An `EventSource` that had none yet.
+        Some("") => None,
+        Some(text) => Some(Place::from(text)),
+        None => Some(Place::Unknown),
+    }
+}
+
+fn wanted(query: &str) -> Result<Wanted, ApiError> {
+    let invalid = |message: &str| ApiError::InvalidParameter(message.to_owned());
+    let (mut tenant_id, mut kinds) = (None, None);
+    for parameter in parameters(query) {
+        let (name, value) = parameter?;
+        let value = value.unwrap_or_default();
+        // Of two that say different things, whoever else reads them may go by the other.
+        let is_second = match name.as_ref() {
+            "tenant_id" => tenant_id.replace(value.parse()?).is_some(),
+            "events" => kinds.replace(kinds_of(&value)?).is_some(),
+            _ => false,
+        };
+        if is_second {
+            return Err(invalid("tenant_id and events may each be given once"));
+        }
+    }
+    let kinds = kinds.unwrap_or(Kinds { decisions: true, tenants: false });
+    Ok(Wanted { tenant_id, kinds })
+}
+
+fn kinds_of(list: &str) -> Result<Kinds, ApiError> {
+    let mut kinds = Kinds { decisions: false, tenants: false };
+    for kind in list.split(',') {
+        match kind {
+            "decision" => kinds.decisions = true,
+            "tenant" => kinds.tenants = true,
+            // There are none as long as there are no quotas.
+            "quota" => {}
+            _ => {
+                let expected =
+                    "events must be a list of decision, tenant and quota, separated by commas";
+                return Err(ApiError::InvalidParameter(expected.to_owned()));
+            }
+        }
+    }
+    Ok(kinds)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_consumer_says_whose_and_which_events_it_wants() {
+        let decisions = Kinds { decisions: true, tenants: false };
+        let tenant_id: Option<TenantId> = Some("tenant-c".parse().unwrap());
+        for (query, tenant_id, kinds) in [
+            ("", None, decisions),
+            ("x=%ff1&y".get(..0).unwrap(), None, decisions),
+            ("other=1&another", None, decisions),
+            ("tenant_id=tenant%2Dc", tenant_id.clone(), decisions),
+            ("events=decision,tenant,quota", None, Kinds { decisions: true, tenants: true }),
+            (
+                "events=tenant&tenant_id=tenant-c",
+                tenant_id,
+                Kinds { decisions: false, tenants: true },
+            ),
+        ] {
+            assert_eq!(wanted(query).unwrap(), Wanted { tenant_id, kinds }, "{query}");
+        }
+        for query in [
+            "tenant_id",
+            "tenant_id=",
+            "tenant_id=..",
+            "tenant_id=a%00",
+            "tenant_id=%ff",
+            "tenant_id=a&tenant_id=b",
+            "tenant_id=a&tenant_id=a",
+            "events=",
+            "events=decisions",
+            "events=decision, tenant",
+            "events=decision&events=tenant",
+        ] {
+            assert!(wanted(query).is_err(), "{query}");
+        }
+    }
+
+    #[test]
+    fn the_face_is_what_the_client_asks_for() {
+        let face = |headers: &[(HeaderName, &str)]| {
+            let headers: HeaderMap = headers
+                .iter()
+                .map(|(name, value)| (name.clone(), value.parse().unwrap()))
+                .collect();
+            face(&headers).ok()
+        };
+        assert_eq!(face(&[(UPGRADE, "WebSocket")]), Some(Face::WebSocket));
+        assert_eq!(face(&[(UPGRADE, "websocket"), (ACCEPT, "*/*")]), Some(Face::WebSocket));
+        assert_eq!(face(&[(ACCEPT, "text/event-stream")]), Some(Face::ServerSentEvents));
+        assert_eq!(face(&[(ACCEPT, "a/b, Text/Event-Stream;q=1")]), Some(Face::ServerSentEvents));
+        assert_eq!(face(&[]), None);
+        assert_eq!(face(&[(ACCEPT, "*/*")]), None);
+        assert_eq!(face(&[(UPGRADE, "h2c")]), None);
+    }
+}

@@ -1,0 +1,373 @@
+//! The decision stream as a WebSocket (RFC 6455).
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::body::Body as HttpBody;
+use axum::extract::Request;
+use axum::response::Response;
+use bytes::Bytes;
+use futures_util::{SinkExt, StreamExt};
+use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::error::ProtocolError;
+use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body;
+use tokio_tungstenite::tungstenite::protocol::frame::Frame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{CloseCode, Data, OpCode};
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
+use tokio_tungstenite::tungstenite::{Error, Message};
+use tracing::debug;
+
+use super::error::ApiError;
+use super::server::ConnectionPlace;
+use super::stream::{ConsumerPlace, page, subscribe, take_place};
+use super::{App, server};
+use crate::metrics::HostLimit;
+use crate::stream::{CONNECTED, Delivery, Ended, Subscription};
+
+/// Bytes that are gathered before they are written, and of one frame: a consumer that does not read
+/// holds that much of ours and not its largest message. Longer messages go in several frames.
+const WRITE_SIZE: usize = 16 * 1024;
+
+/// Bytes that wait to be written, whatever happens. It is not reached: nothing is added while as
+/// much as [`WRITE_SIZE`] waits.
+const MAX_WRITE_BUFFER: usize = 8 * WRITE_SIZE;
+
+/// Bytes read at once. Clients have nothing to say but that they are there.
+const READ_SIZE: usize = 1024;
+
+/// Largest message of a client, in bytes. What it says is ignored.
+const MAX_CLIENT_MESSAGE: usize = 1024;
+
+/// Bytes that a client may send in [`CLIENT_PERIOD`]: pings by the second, and no more.
+const CLIENT_BYTES: usize = 4096;
+
+/// See [`CLIENT_BYTES`].
+const CLIENT_PERIOD: Duration = Duration::from_secs(1);
+
+/// How long a client may take nothing of what waits for it. As for every other connection.
+const WRITE_TIMEOUT: Duration = server::WRITE_TIMEOUT;
+
+/// Between two pings. A client that was not heard of since the last one is gone, or does not read.
+const PING_INTERVAL: Duration = Duration::from_secs(30);
+
+/// How long the connection may take to be ours once it was agreed on.
+const UPGRADE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a client may take to go once it was told to.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Bytes that are read and forgotten while a client goes.
+const CLOSE_DISCARD: u64 = 64 * 1024;
+
+/// Agrees on a WebSocket, and serves it from then on.
+pub(super) fn open(app: &Arc<App>, mut request: Request) -> Result<Response, ApiError> {
+    page(app, request.headers())?;
+    let response =
+        create_response_with_body(&request, HttpBody::empty).map_err(|error| match error {
+            Error::Protocol(
+                ProtocolError::MissingSecWebSocketVersionHeader
+                | ProtocolError::WrongHttpVersion
+                | ProtocolError::WrongHttpMethod,
+            ) => ApiError::UpgradeRequired,
+            other => ApiError::InvalidParameter(format!("no WebSocket was asked for: {other}")),
+        })?;
+    let subscription = subscribe(app, &request, false)?;
+    let place = take_place(app)?;
+    let connection_place = request.extensions_mut().remove::<Arc<ConnectionPlace>>();
+    let upgrade = hyper::upgrade::on(&mut request);
+    let task = serve(Arc::clone(app), upgrade, subscription, place, connection_place);
+    app.stream.connections.spawn_on(task, &app.stream.runtime);
+    Ok(response)
+}
+
+async fn serve(
+    app: Arc<App>,
+    upgrade: OnUpgrade,
+    subscription: Subscription,
+    _place: ConsumerPlace,
+    _connection_place: Option<Arc<ConnectionPlace>>,
+) {
+    let Ok(Ok(upgraded)) = timeout(UPGRADE_TIMEOUT, upgrade).await else {
+        debug!("a consumer of the stream went before it was one");
+        return;
+    };
+    let (stream, read) = match take_over(upgraded) {
+        Ok(taken) => taken,
+        Err(error) => {
+            debug!("a consumer's connection cannot be taken over: {error}");
+            return;
+        }
+    };
+    let config = WebSocketConfig::default()
+        .read_buffer_size(READ_SIZE)
+        .write_buffer_size(WRITE_SIZE)
+        .max_write_buffer_size(MAX_WRITE_BUFFER)
+        .max_message_size(Some(MAX_CLIENT_MESSAGE))
+        .max_frame_size(Some(MAX_CLIENT_MESSAGE));
+    let stream = Rationed::new(stream);
+    let socket =
+        WebSocketStream::from_partially_read(stream, read, Role::Server, Some(config)).await;
+    let mut consumer = Consumer { app, socket, subscription };
+    let why = consumer.serve().await;
+    debug!("a consumer of the stream goes: {why:?}");
+    consumer.end(why).await;
+}
+
+/// Takes the connection over from the HTTP server, to where the stream's work is done. Returns also
+/// what was read of it already.
+fn take_over(upgraded: Upgraded) -> io::Result<(TcpStream, Vec<u8>)> {
+    let parts = upgraded
+        .downcast::<TokioIo<TcpStream>>()
+        .map_err(|_| io::Error::other("it is not the connection that was accepted"))?;
+    let stream = TcpStream::from_std(parts.io.into_inner().into_std()?)?;
+    Ok((stream, parts.read_buf.to_vec()))
+}
+
+/// A consumer that is connected.
+struct Consumer {
+    app: Arc<App>,
+    socket: WebSocketStream<Rationed>,
+    subscription: Subscription,
+}
+
+/// Why a consumer's connection ends.
+#[derive(Debug)]
+enum Why {
+    /// It is told so.
+    Close(CloseCode, &'static str),
+    /// It has said so itself.
+    ClosedByClient,
+    /// It does not take what is sent.
+    Unread,
+    /// Nobody is there.
+    Gone,
+}
+
+impl Consumer {
+    async fn serve(&mut self) -> Why {
+        let stop = self.app.stream.stop.clone();
+        let mut ping = interval_at(Instant::now() + PING_INTERVAL, PING_INTERVAL);
+        ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut was_heard = true;
+        if let Err(why) = self.send(Bytes::from_static(CONNECTED.as_bytes())).await {
+            return why;
+        }
+        loop {
+            let outcome = tokio::select! {
+                () = stop.cancelled() => Err(away()),
+                message = self.socket.next() => {
+                    was_heard = true;
+                    heard(message)
+                }
+                _ = ping.tick() => {
+                    if !std::mem::take(&mut was_heard) {
+                        self.app.metrics.host_limit_reached(HostLimit::StreamPongTime);
+                        return Why::Close(CloseCode::Policy, "no answer to a ping");
+                    }
+                    self.ping().await
+                }
+                next = self.subscription.next() => match next {
+                    Ok(delivery) => self.deliver(delivery).await,
+                    Err(Ended) => Err(Why::Close(CloseCode::Away, "the tenant was removed")),
+                }
+            };
+            match outcome {
+                Ok(()) => {}
+                Err(Why::Unread) => {
+                    self.app.metrics.host_limit_reached(HostLimit::StreamWriteTime);
+                    return Why::Unread;
+                }
+                Err(why @ Why::Close(CloseCode::Policy, _)) => {
+                    self.app.metrics.host_limit_reached(HostLimit::StreamClientBytes);
+                    return why;
+                }
+                Err(why) => return why,
+            }
+        }
+    }
+
+    /// Sends what comes next and what is there behind it.
+    async fn deliver(&mut self, first: Delivery) -> Result<(), Why> {
+        let mut next = Some(first);
+        let mut gathered = 0;
+        while let Some(delivery) = next {
+            let message = delivery.into_message();
+            gathered += message.len();
+            self.feed(message).await?;
+            if gathered >= WRITE_SIZE {
+                break;
+            }
+            next = self.subscription.next_if_there();
+        }
+        self.flush().await
+    }
+
+    async fn send(&mut self, message: Bytes) -> Result<(), Why> {
+        self.feed(message).await?;
+        self.flush().await
+    }
+
+    /// Adds a message to what is to be sent, in as many frames as it takes (RFC 6455, section 5.4).
+    async fn feed(&mut self, mut message: Bytes) -> Result<(), Why> {
+        let mut code = Data::Text;
+        loop {
+            let part = message.split_to(message.len().min(WRITE_SIZE));
+            let frame = Frame::message(part, OpCode::Data(code), message.is_empty());
+            self.write(Message::Frame(frame)).await?;
+            if message.is_empty() {
+                return Ok(());
+            }
+            code = Data::Continue;
+        }
+    }
+
+    async fn write(&mut self, message: Message) -> Result<(), Why> {
+        self.in_time(async |socket| socket.feed(message).await).await
+    }
+
+    async fn flush(&mut self) -> Result<(), Why> {
+        self.in_time(async |socket| socket.flush().await).await
+    }
+
+    async fn ping(&mut self) -> Result<(), Why> {
+        self.write(Message::Ping(Bytes::new())).await?;
+        self.flush().await
+    }
+
+    /// Does what waits for the client to read, for as long as that may take.
+    async fn in_time(
+        &mut self,
+        work: impl AsyncFnOnce(&mut WebSocketStream<Rationed>) -> Result<(), Error>,
+    ) -> Result<(), Why> {
+        let stop = &self.app.stream.stop;
+        tokio::select! {
+            biased;
+            done = timeout(WRITE_TIMEOUT, work(&mut self.socket)) => match done {
+                Ok(Ok(())) => Ok(()),
+                // The kernel has the same patience, and may lose it first.
+                Ok(Err(Error::Io(error))) if error.kind() == io::ErrorKind::TimedOut => {
+                    Err(Why::Unread)
+                }
+                Ok(Err(_)) => Err(Why::Gone),
+                Err(_) => Err(Why::Unread),
+            },
+            () = stop.cancelled() => Err(away()),
+        }
+    }
+
+    /// Ends the connection so that the client learns why, where it listens.
+    async fn end(mut self, why: Why) {
+        let is_told = match why {
+            Why::Close(code, reason) => {
+                let frame = CloseFrame { code, reason: reason.into() };
+                timeout(CLOSE_TIMEOUT, self.socket.close(Some(frame))).await.is_ok()
+            }
+            // Its own words are sent back to it.
+            Why::ClosedByClient => timeout(CLOSE_TIMEOUT, self.socket.flush()).await.is_ok(),
+            Why::Unread => false,
+            Why::Gone => return,
+        };
+        let stream = &mut self.socket.get_mut().stream;
+        if is_told {
+            // What it still sends must be taken, or the kernel resets the connection, and what it
+            // was told is lost with that.
+            let going = async {
+                stream.shutdown().await?;
+                let mut rest = stream.take(CLOSE_DISCARD);
+                tokio::io::copy(&mut rest, &mut tokio::io::sink()).await
+            };
+            // However that ends, it does.
+            let _ = timeout(CLOSE_TIMEOUT, going).await;
+        } else if let Err(error) = stream.set_zero_linger() {
+            debug!("what a client does not read may stay in the kernel: {error}");
+        }
+    }
+}
+
+const fn away() -> Why {
+    Why::Close(CloseCode::Away, "the server is shutting down")
+}
+
+/// What a client's message means. It has nothing to say, so most are ignored.
+fn heard(message: Option<Result<Message, Error>>) -> Result<(), Why> {
+    match message {
+        Some(Ok(Message::Close(_))) => Err(Why::ClosedByClient),
+        Some(Ok(_)) => Ok(()),
+        None => Err(Why::Gone),
+        Some(Err(Error::Capacity(_))) => {
+            Err(Why::Close(CloseCode::Size, "the stream takes no such messages"))
+        }
+        Some(Err(Error::Utf8(_))) => Err(Why::Close(CloseCode::Invalid, "a text is not UTF-8")),
+        Some(Err(Error::Protocol(ProtocolError::ResetWithoutClosingHandshake))) => Err(Why::Gone),
+        Some(Err(Error::Protocol(_))) => {
+            Err(Why::Close(CloseCode::Protocol, "this is not the WebSocket protocol"))
+        }
+        Some(Err(Error::Io(error))) if error.kind() == io::ErrorKind::QuotaExceeded => {
+            Err(Why::Close(CloseCode::Policy, "the stream does not listen to so much"))
+        }
+        Some(Err(_)) => Err(Why::Gone),
+    }
+}
+
+/// A connection whose client may send [`CLIENT_BYTES`] in [`CLIENT_PERIOD`]. More is an error of
+/// the kind `QuotaExceeded`.
+#[derive(Debug)]
+struct Rationed {
+    stream: TcpStream,
+    began: Instant,
+    left: usize,
+}
+
+impl Rationed {
+    fn new(stream: TcpStream) -> Self {
+        Self { stream, began: Instant::now(), left: CLIENT_BYTES }
+    }
+}
+
+impl AsyncRead for Rationed {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.left == 0 {
+            if self.began.elapsed() < CLIENT_PERIOD {
+                return Poll::Ready(Err(io::ErrorKind::QuotaExceeded.into()));
+            }
+            (self.began, self.left) = (Instant::now(), CLIENT_BYTES);
+        }
+        let length = buffer.remaining().min(self.left);
+        let mut part = ReadBuf::new(buffer.initialize_unfilled_to(length));
+        let polled = Pin::new(&mut self.stream).poll_read(context, &mut part);
+        let read = part.filled().len();
+        self.left -= read;
+        buffer.advance(read);
+        polled
+    }
+}
+
+impl AsyncWrite for Rationed {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}

@@ -1,0 +1,306 @@
+//! Where consumers take events from: one channel for each tenant, and one for operators who see all.
+//!
+//! A channel is there while somebody listens. While somebody may come back and ask for what was
+//! missed (server-sent events), it also remembers what it sent last.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::broadcast;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::event::Event;
+
+/// How long a consumer that can resume may stay away: an `EventSource` comes back after seconds.
+const RESUME_WINDOW: Duration = Duration::from_secs(60);
+
+/// Bytes of events that a channel remembers. What it sends is bounded by the tenants' stream
+/// memory; this is what may be kept of that for who is not there.
+pub(super) const MAX_REMEMBERED_BYTES: usize = 2 * 1024 * 1024;
+
+/// What a channel carries.
+#[derive(Clone, Debug)]
+pub(super) struct Item {
+    /// Grows with every item of the channel; not always by one.
+    pub(super) position: u64,
+    pub(super) what: Carried,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Carried {
+    Event(Arc<Event>),
+    /// So many events could not be built.
+    Lost(u64),
+}
+
+impl Item {
+    fn bytes(&self) -> usize {
+        match &self.what {
+            Carried::Event(event) => event.json.len(),
+            Carried::Lost(_) => 0,
+        }
+    }
+}
+
+/// Where in a stream a consumer is, to begin there again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// As the stream itself has said it.
+    At { run: u32, position: u64 },
+    /// Behind the event of this decision, which may be known from elsewhere.
+    Behind(Uuid),
+    /// Somewhere that is not known.
+    Unknown,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::At { run, position } => write!(formatter, "{run:08x}.{position}"),
+            Self::Behind(id) => write!(formatter, "{id}"),
+            Self::Unknown => formatter.write_str("unknown"),
+        }
+    }
+}
+
+impl From<&str> for Place {
+    fn from(text: &str) -> Self {
+        let at = |(run, position): (&str, &str)| {
+            let run = u32::from_str_radix(run, 16).ok()?;
+            Some(Self::At { run, position: position.parse().ok()? })
+        };
+        let behind = || Uuid::from_str(text).ok().map(Self::Behind);
+        text.split_once('.').and_then(at).or_else(behind).unwrap_or(Self::Unknown)
+    }
+}
+
+/// What a consumer begins with.
+#[derive(Debug)]
+pub(super) struct Beginning {
+    pub(super) receiver: broadcast::Receiver<Item>,
+    pub(super) run: u32,
+    /// What it missed and the channel still has.
+    pub(super) backlog: VecDeque<Item>,
+    /// How many events before those it missed.
+    pub(super) missed: Missed,
+}
+
+/// How many events a consumer did not get.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Missed {
+    Nothing,
+    Events(u64),
+    /// It is not known how many.
+    Unknown,
+}
+
+/// What a channel's positions count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Positions {
+    /// All that happens, also while nobody listens.
+    OfAll,
+    /// What the channel sends.
+    OfWhatIsSent,
+}
+
+/// A channel.
+#[derive(Debug)]
+pub(super) struct Channel {
+    /// Items that a consumer may be behind.
+    length: usize,
+    positions: Positions,
+    /// Whether anybody listens or may come back: what every decision looks at.
+    is_wanted: AtomicBool,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// Tells places of this channel from those of another of the same name.
+    run: u32,
+    /// Of the item that was sent last.
+    position: u64,
+    /// While somebody listens.
+    sender: Option<broadcast::Sender<Item>>,
+    /// Consumers that may come back and ask for what they missed.
+    resumers: usize,
+    /// Until when those that left may come back.
+    kept_until: Option<Instant>,
+    remembered: VecDeque<Item>,
+    remembered_bytes: usize,
+    is_closed: bool,
+}
+
+impl Channel {
+    pub(super) fn new(length: usize, positions: Positions) -> Self {
+        let state = State {
+            run: random_run(),
+            position: 0,
+            sender: None,
+            resumers: 0,
+            kept_until: None,
+            remembered: VecDeque::new(),
+            remembered_bytes: 0,
+            is_closed: false,
+        };
+        Self { length, positions, is_wanted: AtomicBool::new(false), state: Mutex::new(state) }
+    }
+
+    /// Whether events should be built for it.
+    pub(super) fn is_wanted(&self) -> bool {
+        // Whoever listens has been told so by its answer, so a decision that it asked for after
+        // that sees it.
+        self.is_wanted.load(Ordering::Acquire)
+    }
+
+    /// Whether events should still be built for it, now that time has passed.
+    pub(super) fn is_still_wanted(&self) -> bool {
+        if !self.is_wanted() {
+            return false;
+        }
+        self.settle(&mut self.locked())
+    }
+
+    /// Finds out whether the channel is wanted, and lets go of what it has where it is not.
+    fn settle(&self, state: &mut State) -> bool {
+        let is_wanted = state.is_wanted();
+        if !is_wanted {
+            state.forget();
+            if self.positions == Positions::OfWhatIsSent {
+                // Nothing is counted from now on, so places of before mean nothing after it.
+                state.run = random_run();
+            }
+        }
+        self.is_wanted.store(is_wanted, Ordering::Release);
+        is_wanted
+    }
+
+    /// Adds a consumer. `resume` is where it was, and `next` the position of what happens next where
+    /// that is known better than from what was sent. `None` where the channel is closed.
+    pub(super) fn subscribe(
+        &self,
+        can_resume: bool,
+        resume: Option<Place>,
+        next: Option<u64>,
+    ) -> Option<Beginning> {
+        let mut state = self.locked();
+        if state.is_closed {
+            return None;
+        }
+        let sender =
+            state.sender.get_or_insert_with(|| broadcast::Sender::new(self.length)).clone();
+        let receiver = sender.subscribe();
+        state.resumers += usize::from(can_resume);
+        self.is_wanted.store(true, Ordering::Release);
+        let next = next.unwrap_or(state.position + 1);
+        let (backlog, missed) = match resume {
+            None => (VecDeque::new(), Missed::Nothing),
+            Some(place) => state.since(place, next),
+        };
+        Some(Beginning { receiver, run: state.run, backlog, missed })
+    }
+
+    /// Takes note that a consumer has dropped its receiver.
+    pub(super) fn leave(&self, can_resume: bool) {
+        let mut state = self.locked();
+        if state.sender.as_ref().is_some_and(|sender| sender.receiver_count() == 0) {
+            state.sender = None;
+        }
+        if can_resume {
+            state.resumers = state.resumers.saturating_sub(1);
+            state.kept_until = Some(Instant::now() + RESUME_WINDOW);
+        }
+        self.settle(&mut state);
+    }
+
+    /// Sends what is at `position`, or next where that is `None`.
+    pub(super) fn send(&self, position: Option<u64>, what: Carried) {
+        let mut state = self.locked();
+        state.position = position.unwrap_or(state.position + 1);
+        let item = Item { position: state.position, what };
+        if state.can_resume() {
+            state.remember(item.clone(), self.length);
+        }
+        if let Some(sender) = &state.sender {
+            // Fails where nobody listens any more.
+            let _ = sender.send(item);
+        }
+    }
+
+    /// Ends the channel: its consumers get what was sent, and then nothing.
+    pub(super) fn close(&self) {
+        let mut state = self.locked();
+        state.is_closed = true;
+        state.sender = None;
+        self.settle(&mut state);
+    }
+
+    fn locked(&self) -> MutexGuard<'_, State> {
+        // Every change leaves the state whole.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn can_resume(&self) -> bool {
+        self.resumers > 0 || self.kept_until.is_some_and(|until| Instant::now() < until)
+    }
+
+    fn is_wanted(&self) -> bool {
+        !self.is_closed && (self.sender.is_some() || self.can_resume())
+    }
+
+    fn forget(&mut self) {
+        self.remembered = VecDeque::new();
+        self.remembered_bytes = 0;
+        self.kept_until = None;
+    }
+
+    fn remember(&mut self, item: Item, length: usize) {
+        self.remembered_bytes += item.bytes();
+        self.remembered.push_back(item);
+        while self.remembered.len() > length || self.remembered_bytes > MAX_REMEMBERED_BYTES {
+            let Some(oldest) = self.remembered.pop_front() else { break };
+            self.remembered_bytes -= oldest.bytes();
+        }
+    }
+
+    /// What was sent since `place` and is remembered, and what is missing before that.
+    fn since(&self, place: Place, next: u64) -> (VecDeque<Item>, Missed) {
+        let behind = |index: usize| self.remembered.iter().skip(index).cloned().collect();
+        match place {
+            Place::At { run, position } if run == self.run && position < next => {
+                let index = self.remembered.partition_point(|item| item.position <= position);
+                let first = self.remembered.get(index).map_or(next, |item| item.position);
+                let missed = match first.saturating_sub(position + 1) {
+                    0 => Missed::Nothing,
+                    // What lies between two that are remembered is told by them.
+                    _ if index > 0 => Missed::Nothing,
+                    missed => Missed::Events(missed),
+                };
+                (behind(index), missed)
+            }
+            Place::Behind(id) => {
+                let is_it =
+                    |item: &Item| matches!(&item.what, Carried::Event(event) if event.id == id);
+                match self.remembered.iter().position(is_it) {
+                    Some(index) => (behind(index + 1), Missed::Nothing),
+                    None => (behind(0), Missed::Unknown),
+                }
+            }
+            // Of an earlier run of the supervisor, or of nobody.
+            Place::At { .. } | Place::Unknown => (behind(0), Missed::Unknown),
+        }
+    }
+}
+
+/// Nobody gains by guessing it: it only tells one run from another.
+fn random_run() -> u32 {
+    let [.., a, b, c, d] = Uuid::now_v7().into_bytes();
+    u32::from_be_bytes([a, b, c, d])
+}

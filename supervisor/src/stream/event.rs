@@ -1,0 +1,315 @@
+//! What consumers of the stream get: built and serialised once, however many there are.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use enforcer_protocol::{Decision, Diagnostic, Revision, TenantId};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use uuid::Uuid;
+
+use super::input;
+use crate::clock::rfc3339;
+
+/// The first message of every stream.
+pub(crate) const CONNECTED: &str = r#"{"type":"connected","message":"Decision stream ready"}"#;
+
+/// Bytes of an event around what its tenant and its client wrote.
+pub(super) const EVENT_OVERHEAD: usize = 512;
+
+/// What an event is about. Consumers say which they want.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum EventKind {
+    /// A decision was made.
+    Decision,
+    /// Something happened to a tenant.
+    Tenant,
+}
+
+/// An event, ready to be sent.
+#[derive(Debug)]
+pub(crate) struct Event {
+    pub(crate) kind: EventKind,
+    pub(crate) id: Uuid,
+    /// The message, JSON without a line break.
+    pub(crate) json: Bytes,
+    /// Its share of the tenant's stream memory, given back when nobody holds the event any more.
+    _memory: OwnedSemaphorePermit,
+}
+
+/// A decision that was made, and of whom.
+#[derive(Debug)]
+pub(crate) struct Decided {
+    pub(crate) id: Uuid,
+    pub(crate) decision: Decision,
+    pub(crate) micros: u64,
+    /// The revision of the worker that decided.
+    pub(crate) revision: Revision,
+}
+
+/// What happened to a tenant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Change {
+    /// Its directory came.
+    Added,
+    /// Its directory is gone.
+    Removed,
+    /// A worker serves it, after there was none.
+    Ready,
+    /// Another revision serves.
+    Reloaded,
+    /// Its bundle cannot be used.
+    Rejected,
+    /// Its bundle could not be read.
+    Unreadable,
+    /// A worker ended unasked, or did not come up.
+    Crashed,
+    /// Its workers failed too often.
+    Quarantined,
+    /// It had nothing to do, and has no worker until it is asked.
+    Asleep,
+}
+
+/// That something happened to a tenant.
+#[derive(Debug)]
+pub(crate) struct Changed {
+    pub(crate) change: Change,
+    pub(crate) state: &'static str,
+    pub(crate) revision: Option<Revision>,
+    pub(crate) message: String,
+    pub(crate) errors: Vec<Diagnostic>,
+}
+
+/// The input of an event.
+#[derive(Debug)]
+pub(super) enum Input {
+    /// In this body of a request.
+    In(Bytes),
+    /// There was no memory for it.
+    TooLarge,
+}
+
+/// An event that is still to be built.
+#[derive(Debug)]
+pub(super) struct Record {
+    pub(super) at: DateTime<Utc>,
+    /// Its place among all that happened to the tenant.
+    pub(super) position: u64,
+    pub(super) what: What,
+    /// For as many bytes as it is expected to take.
+    pub(super) memory: OwnedSemaphorePermit,
+}
+
+/// What a record is of.
+#[derive(Debug)]
+pub(super) enum What {
+    Decision { decided: Decided, input: Input, sequence: u64 },
+    Tenant(Changed),
+}
+
+#[derive(Debug, Serialize)]
+struct Message<T> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    data: T,
+}
+
+#[derive(Debug, Serialize)]
+struct DecisionData<'a> {
+    event_id: Uuid,
+    tenant_id: &'a TenantId,
+    timestamp: String,
+    decision: &'a Decision,
+    input: Option<&'a RawValue>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    input_omitted: Option<&'static str>,
+    metrics: DecisionMetrics,
+    revision: Revision,
+    sequence: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct DecisionMetrics {
+    eval_duration_micros: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct TenantData<'a> {
+    event_id: Uuid,
+    tenant_id: &'a TenantId,
+    timestamp: String,
+    change: Change,
+    state: &'static str,
+    revision: Option<Revision>,
+    message: &'a str,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    errors: &'a [Diagnostic],
+}
+
+#[derive(Debug, Serialize)]
+struct Lagged {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    missed: Option<u64>,
+}
+
+/// The message that says that events were missed; `None` where it is not known how many.
+pub(crate) fn lagged(missed: Option<u64>) -> Bytes {
+    // It can always be written: its keys are strings.
+    serde_json::to_vec(&Lagged { kind: "lagged", missed }).unwrap_or_default().into()
+}
+
+/// The bytes that a decision's event takes of what the policy said.
+pub(super) fn decision_bytes(decision: &Decision) -> usize {
+    decision.redact.iter().chain(&decision.reason).map(|text| text.len() + 3).sum()
+}
+
+impl Record {
+    /// Builds the event. `None` where it takes more of `memory` than there is: what is written may
+    /// be longer than it was, because of what JSON escapes.
+    pub(super) fn build(self, tenant_id: &TenantId, memory: &Arc<Semaphore>) -> Option<Event> {
+        let timestamp = rfc3339(self.at);
+        let (kind, id, json) = match &self.what {
+            What::Decision { decided, input, sequence } => {
+                let (input, input_omitted) = match input {
+                    Input::In(body) => match input::find(body) {
+                        Some(input) => (Some(input), None),
+                        None => (None, Some("not_json")),
+                    },
+                    Input::TooLarge => (None, Some("too_large")),
+                };
+                let data = DecisionData {
+                    event_id: decided.id,
+                    tenant_id,
+                    timestamp,
+                    decision: &decided.decision,
+                    input,
+                    input_omitted,
+                    metrics: DecisionMetrics { eval_duration_micros: decided.micros },
+                    revision: decided.revision,
+                    sequence: *sequence,
+                };
+                let json = self.write(&Message { kind: "decision", data })?;
+                (EventKind::Decision, decided.id, json)
+            }
+            What::Tenant(changed) => {
+                let id = Uuid::now_v7();
+                let data = TenantData {
+                    event_id: id,
+                    tenant_id,
+                    timestamp,
+                    change: changed.change,
+                    state: changed.state,
+                    revision: changed.revision,
+                    message: &changed.message,
+                    errors: &changed.errors,
+                };
+                let json = self.write(&Message { kind: "tenant", data })?;
+                (EventKind::Tenant, id, json)
+            }
+        };
+        let mut permit = self.memory;
+        if let Some(more) = json.len().checked_sub(permit.num_permits()) {
+            let more = u32::try_from(more).ok()?;
+            permit.merge(Arc::clone(memory).try_acquire_many_owned(more).ok()?);
+        }
+        Some(Event { kind, id, json, _memory: permit })
+    }
+
+    fn write(&self, message: &impl Serialize) -> Option<Bytes> {
+        let mut json = Vec::with_capacity(self.memory.num_permits());
+        serde_json::to_writer(&mut json, message).ok()?;
+        // A line break can only stand between tokens of the input, and a space can stand there too.
+        // Server-sent events end with one.
+        for byte in &mut json {
+            if matches!(byte, b'\n' | b'\r') {
+                *byte = b' ';
+            }
+        }
+        Some(json.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    const MEMORY: usize = 64 * 1024;
+
+    fn event(body: &'static str, reason: &str) -> Option<Event> {
+        let memory = Arc::new(Semaphore::new(MEMORY));
+        let decision =
+            Decision { allow: true, redact: vec!["a.b".into()], reason: Some(reason.to_owned()) };
+        let decided = Decided {
+            id: Uuid::nil(),
+            decision,
+            micros: 42,
+            revision: Revision::from_digest([7; 32]),
+        };
+        let record = Record {
+            at: DateTime::from_timestamp_millis(1_700_000_000_123).unwrap(),
+            position: 1,
+            what: What::Decision { decided, input: Input::In(body.into()), sequence: 9 },
+            memory: Arc::clone(&memory).try_acquire_many_owned(600).unwrap(),
+        };
+        record.build(&"tenant_a".parse().unwrap(), &memory)
+    }
+
+    #[test]
+    fn a_decision_s_event_is_the_contract_s() {
+        let event = event("{\"input\":{\r\n\"x\": 1}}", "so").unwrap();
+        let text = std::str::from_utf8(&event.json).unwrap();
+        let expected = json!({
+            "type": "decision",
+            "data": {
+                "event_id": Uuid::nil(),
+                "tenant_id": "tenant_a",
+                "timestamp": "2023-11-14T22:13:20.123Z",
+                "decision": {"allow": true, "redact": ["a.b"], "reason": "so"},
+                "input": {"x": 1},
+                "metrics": {"eval_duration_micros": 42},
+                "revision": "07".repeat(32),
+                "sequence": 9,
+            },
+        });
+        assert_eq!(serde_json::from_str::<Value>(text).unwrap(), expected);
+        assert!(!text.contains(['\n', '\r']), "{text}");
+        assert!(text.starts_with(r#"{"type":"decision","data":{"event_id":"#), "{text}");
+    }
+
+    #[test]
+    fn no_body_and_no_reason_writes_the_rest_of_an_event() {
+        let reason = "\"},\"data\":{\"tenant_id\":\"other\"}}\n";
+        for body in [
+            r#"{"input":1},"tenant_id":"other","x":{"y":2}"#,
+            r#"{"input":1,"tenant_id":"other"}"#,
+            r#"{"input":{"tenant_id":"other"}}"#,
+        ] {
+            let event = event(body, reason).unwrap();
+            let value: Value = serde_json::from_slice(&event.json).unwrap();
+            assert_eq!(value["data"]["tenant_id"], "tenant_a", "{body}");
+            assert_eq!(value["data"]["decision"]["reason"], reason);
+            assert_eq!(value["data"]["sequence"], 9);
+        }
+    }
+
+    #[test]
+    fn an_event_takes_the_memory_that_it_takes() {
+        // One byte of a tenant's may become six.
+        let escaped = "\u{1}".repeat(1000);
+        let grown = event(r#"{"input":1}"#, &escaped).unwrap();
+        assert_eq!(grown._memory.num_permits(), grown.json.len());
+        assert!(event(r#"{"input":1}"#, &"\u{1}".repeat(MEMORY / 6)).is_none());
+    }
+
+    #[test]
+    fn what_was_missed_is_a_number_where_it_is_known() {
+        assert_eq!(lagged(Some(3)), r#"{"type":"lagged","missed":3}"#);
+        assert_eq!(lagged(None), r#"{"type":"lagged","missed":null}"#);
+    }
+}

@@ -1,0 +1,237 @@
+//! A tenant's part of the stream: what a decision leaves on its way, and who makes events of it.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use chrono::Utc;
+use enforcer_protocol::TenantId;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::time::{sleep, timeout};
+
+use super::Stream;
+use super::channel::{Carried, Channel, Place, Positions};
+use super::event::{Change, Changed, Decided, EVENT_OVERHEAD, Input, Record, What, decision_bytes};
+use super::subscription::{Kinds, Source, Subscription};
+
+/// Events that a consumer of one tenant may be behind, before it loses the oldest.
+pub(super) const TENANT_CHANNEL: usize = 1024;
+
+/// Decisions of one tenant that wait to be made events of. More of them are lost to the stream,
+/// and its consumers are told.
+const QUEUE_LENGTH: usize = 4096;
+
+/// Events that are made at once.
+const BATCH: usize = 256;
+
+/// Between two batches of one tenant. What comes meanwhile goes out together, so that each consumer
+/// is woken once for it and not for every event.
+const PACE: Duration = Duration::from_millis(5);
+
+/// How long a publisher that has nothing to do stays, in case there soon is.
+const PUBLISHER_IDLE: Duration = Duration::from_secs(5);
+
+/// Events of a tenant, and records of them, in memory at once, in bytes: for a channel full of large
+/// ones that somebody is slow to take. Beyond it events go without their inputs, then not at all.
+const MIN_STREAM_MEMORY: usize = 32 * 1024 * 1024;
+
+/// The same, in largest request bodies.
+const STREAM_MEMORY_IN_BODIES: usize = 32;
+
+/// A tenant's part of the stream.
+#[derive(Debug)]
+pub(crate) struct TenantStream {
+    tenant_id: TenantId,
+    pub(super) channel: Channel,
+    stream: Arc<Stream>,
+    memory: Arc<Semaphore>,
+    feed: Mutex<Feed>,
+}
+
+#[derive(Debug)]
+struct Feed {
+    /// Decisions that were ever made.
+    sequence: u64,
+    /// Of the latest of all that happened.
+    position: u64,
+    /// To the publisher, while there is one.
+    queue: Option<mpsc::Sender<Record>>,
+    /// Events that were lost and not yet told of.
+    lost: u64,
+    /// The tenant was removed.
+    is_closed: bool,
+}
+
+impl TenantStream {
+    /// A new tenant's, which goes on where one of the same name ended before.
+    pub(super) fn new(
+        tenant_id: TenantId,
+        max_body: usize,
+        sequence: u64,
+        stream: Arc<Stream>,
+    ) -> Self {
+        let memory = max_body.saturating_mul(STREAM_MEMORY_IN_BODIES).max(MIN_STREAM_MEMORY);
+        let feed = Feed { sequence, position: 0, queue: None, lost: 0, is_closed: false };
+        Self {
+            tenant_id,
+            channel: Channel::new(TENANT_CHANNEL, Positions::OfAll),
+            stream,
+            memory: Arc::new(Semaphore::new(memory.min(Semaphore::MAX_PERMITS))),
+            feed: Mutex::new(feed),
+        }
+    }
+
+    /// Takes note of a decision that was made about the input in `body`. Waits for nobody.
+    pub(crate) fn decided(self: &Arc<Self>, decided: Decided, body: &Bytes) {
+        let mut feed = self.locked();
+        feed.sequence += 1;
+        if !self.goes_on(&mut feed) {
+            return;
+        }
+        let sequence = feed.sequence;
+        let bytes = EVENT_OVERHEAD + decision_bytes(&decided.decision);
+        let with_input = self.take_memory(bytes + body.len());
+        let (memory, input) = match with_input {
+            // The body as it is may be part of a much larger buffer.
+            Some(memory) => (Some(memory), Input::In(Bytes::copy_from_slice(body))),
+            None => {
+                self.stream.metrics.inputs_omitted.inc();
+                (self.take_memory(bytes), Input::TooLarge)
+            }
+        };
+        self.put(&mut feed, memory, What::Decision { decided, input, sequence });
+    }
+
+    /// Takes note that something happened to the tenant.
+    pub(crate) fn changed(self: &Arc<Self>, changed: Changed) {
+        let mut feed = self.locked();
+        let is_removed = changed.change == Change::Removed;
+        if self.goes_on(&mut feed) {
+            let errors = changed.errors.iter().map(|error| error.message.len() + EVENT_OVERHEAD);
+            let bytes = EVENT_OVERHEAD + changed.message.len() + errors.sum::<usize>();
+            let memory = self.take_memory(bytes);
+            self.put(&mut feed, memory, What::Tenant(changed));
+        }
+        if is_removed {
+            feed.is_closed = true;
+            // The publisher closes the channel once it has sent what there is.
+            if feed.queue.take().is_none() {
+                self.channel.close();
+            }
+            self.stream.remember(&self.tenant_id, feed.sequence);
+        }
+    }
+
+    /// Adds a consumer of this tenant alone. `None` where the tenant is removed.
+    pub(crate) fn subscribe(
+        self: &Arc<Self>,
+        kinds: Kinds,
+        can_resume: bool,
+        resume: Option<Place>,
+    ) -> Option<Subscription> {
+        let feed = self.locked();
+        if feed.is_closed {
+            return None;
+        }
+        // While there is a publisher, it may still have to send what was counted.
+        let next = feed.queue.is_none().then_some(feed.position + 1);
+        let beginning = self.channel.subscribe(can_resume, resume, next)?;
+        drop(feed);
+        let source = Source::Tenant(Arc::clone(self));
+        Some(Subscription::new(source, beginning, kinds, can_resume, &self.stream.metrics))
+    }
+
+    /// Counts something that happened. Returns whether anybody wants to know.
+    fn goes_on(&self, feed: &mut Feed) -> bool {
+        feed.position += 1;
+        !feed.is_closed && (self.channel.is_wanted() || self.stream.operators.is_wanted())
+    }
+
+    fn take_memory(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
+        let permits = u32::try_from(bytes).ok()?;
+        Arc::clone(&self.memory).try_acquire_many_owned(permits).ok()
+    }
+
+    /// Gives a record to the publisher, or loses it.
+    fn put(self: &Arc<Self>, feed: &mut Feed, memory: Option<OwnedSemaphorePermit>, what: What) {
+        let Some(memory) = memory else {
+            feed.lost += 1;
+            return;
+        };
+        let queue = feed.queue.get_or_insert_with(|| {
+            let (queue, records) = mpsc::channel(QUEUE_LENGTH);
+            self.stream.runtime.spawn(publish(Arc::clone(self), records));
+            queue
+        });
+        let record = Record { at: Utc::now(), position: feed.position, what, memory };
+        if queue.try_send(record).is_err() {
+            feed.lost += 1;
+        }
+    }
+
+    /// Makes an event of a record, for everybody who listens.
+    fn send(&self, record: Record) {
+        let position = record.position;
+        match record.build(&self.tenant_id, &self.memory) {
+            Some(event) => {
+                let event = Arc::new(event);
+                self.stream.metrics.events.inc();
+                self.channel.send(Some(position), Carried::Event(Arc::clone(&event)));
+                self.stream.operators.send(None, Carried::Event(event));
+            }
+            None => self.locked().lost += 1,
+        }
+    }
+
+    /// Tells of what was lost since this was called last.
+    fn tell_of_lost(&self) {
+        let (lost, position) = {
+            let mut feed = self.locked();
+            (std::mem::take(&mut feed.lost), feed.position)
+        };
+        if lost > 0 {
+            self.stream.metrics.missed.inc_by(lost);
+            self.channel.send(Some(position), Carried::Lost(lost));
+            self.stream.operators.send(None, Carried::Lost(lost));
+        }
+    }
+
+    /// Whether the publisher may end, and no record goes to it from now on.
+    fn lets_go(&self) -> bool {
+        let mut feed = self.locked();
+        if self.channel.is_still_wanted() || self.stream.operators.is_still_wanted() {
+            return false;
+        }
+        feed.queue = None;
+        feed.lost = 0;
+        true
+    }
+
+    fn locked(&self) -> MutexGuard<'_, Feed> {
+        // Every change leaves the feed whole.
+        self.feed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Makes events of a tenant's records, as long as anybody wants them.
+async fn publish(tenant: Arc<TenantStream>, mut records: mpsc::Receiver<Record>) {
+    let mut batch = Vec::new();
+    loop {
+        match timeout(PUBLISHER_IDLE, records.recv_many(&mut batch, BATCH)).await {
+            Ok(0) => break,
+            Ok(_) => {
+                for record in batch.drain(..) {
+                    tenant.send(record);
+                }
+                tenant.tell_of_lost();
+                sleep(PACE).await;
+            }
+            Err(_) => {}
+        }
+        if tenant.lets_go() {
+            return;
+        }
+    }
+    tenant.tell_of_lost();
+    tenant.channel.close();
+}
