@@ -1,0 +1,253 @@
+// Charts over time as SVG: sharp on every screen, and in the colours of the style sheet.
+
+import { clock, NONE } from "./format.js";
+import { el, setAttr, setText, svg } from "./dom.js";
+
+const HEIGHT = 168;
+const LEFT = 52;
+const RIGHT = 8;
+const TOP = 8;
+const BOTTOM = 22;
+/** Below this, the labels of the time axis would touch. */
+const NARROW = 420;
+
+/** The smallest round number from which the axis has room above the value. @param {number} value */
+export function niceTop(value) {
+  if (!(value > 0)) return 1;
+  const power = 10 ** Math.floor(Math.log10(value));
+  for (const step of [1, 2, 4, 5, 10]) if (value <= step * power) return step * power;
+  return 10 * power;
+}
+
+/** Whole powers of ten around the values; never less than one power apart. @param {number} low @param {number} high */
+export function decades(low, high) {
+  const from = Math.floor(Math.log10(Math.max(1, low)));
+  const to = Math.max(from + 1, Math.ceil(Math.log10(Math.max(1, high))));
+  return [from, to];
+}
+
+/**
+ * @typedef {object} Line
+ * @property {string} key
+ * @property {string} name
+ * @property {string} className
+ */
+
+export class Chart {
+  /**
+   * @param {object} options
+   * @param {string} options.title
+   * @param {Line[]} options.lines
+   * @param {boolean} options.stacked areas upon each other, else lines on a logarithmic axis
+   * @param {(n: number|null) => string} options.format
+   * @param {string} options.empty
+   */
+  constructor({ title, lines, stacked, format, empty }) {
+    this.lines = lines;
+    this.stacked = stacked;
+    this.format = format;
+    /** @type {{from: number, width: number, points: any[]}} */
+    this.data = { from: 0, width: 1, points: [] };
+    this.width = 0;
+    /** The point that is looked at. @type {number|null} */
+    this.cursor = null;
+    this.when = el("span", { class: "chart-when" }, "last 5 min");
+    this.readouts = lines.map((line) => el("span", { class: "value" }, NONE));
+    this.grid = svg("g", { class: "grid" });
+    this.paths = lines.map((line) => svg("path", { class: `${stacked ? "area" : "line"} ${line.className}` }));
+    this.cross = svg("line", { class: "cross", y1: TOP, y2: HEIGHT - BOTTOM, visibility: "hidden" });
+    this.note = svg("text", { class: "note", "text-anchor": "middle", y: HEIGHT / 2 }, empty);
+    this.svg = svg(
+      "svg",
+      { class: "plot", height: HEIGHT, tabindex: "0", role: "img", "aria-label": `${title}. Arrow keys read single points.` },
+      this.grid, ...this.paths, this.cross, this.note,
+    );
+    this.spoken = el("span", { class: "off-screen", "aria-live": "polite" });
+    this.element = el(
+      "figure",
+      { class: "chart" },
+      el("figcaption", {},
+        el("h2", {}, title),
+        el("span", { class: "legend" },
+          ...lines.map((line, i) => el("span", { class: "key" }, el("i", { class: `swatch ${line.className}` }), `${line.name} `, this.readouts[i])),
+          this.when)),
+      this.svg, this.spoken,
+    );
+    this.svg.addEventListener("pointermove", (/** @type {PointerEvent} */ event) => {
+      const box = this.svg.getBoundingClientRect();
+      this.look(Math.floor(((event.clientX - box.left - LEFT) / this.inner) * this.data.points.length));
+    });
+    this.svg.addEventListener("pointerleave", () => this.look(null));
+    this.svg.addEventListener("blur", () => this.look(null));
+    this.svg.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
+      const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+      if (step === undefined) return;
+      event.preventDefault();
+      this.look((this.cursor ?? this.data.points.length - (step < 0 ? 0 : 1)) + step);
+      setText(this.spoken, `${this.when.textContent}: ${lines.map((line, i) => `${line.name} ${this.readouts[i].textContent}`).join(", ")}`);
+    });
+    this.observer = new ResizeObserver(([entry]) => {
+      this.width = Math.round(entry.contentRect.width);
+      this.draw();
+    });
+    this.observer.observe(this.svg);
+  }
+
+  get inner() {
+    return Math.max(1, this.width - LEFT - RIGHT);
+  }
+
+  /** @param {number|null} point */
+  look(point) {
+    const last = this.data.points.length - 1;
+    this.cursor = point === null || last < 0 ? null : Math.min(last, Math.max(0, point));
+    this.read();
+  }
+
+  /** @param {{from: number, width: number, points: any[]}} data */
+  update(data) {
+    this.data = data;
+    if (this.width > 0) this.draw();
+  }
+
+  draw() {
+    const { points } = this.data;
+    setAttr(this.svg, "viewBox", `0 0 ${this.width} ${HEIGHT}`);
+    setAttr(this.svg, "width", String(this.width));
+    let low = Infinity;
+    let high = 0;
+    for (const point of points) {
+      if (point === null) continue;
+      if (this.stacked) {
+        high = Math.max(high, this.lines.reduce((sum, line) => sum + point[line.key], 0));
+      } else {
+        for (const line of this.lines) {
+          low = Math.min(low, point[line.key]);
+          high = Math.max(high, point[line.key]);
+        }
+      }
+    }
+    const known = points.some((point) => point !== null);
+    const bottom = HEIGHT - BOTTOM;
+    const tall = bottom - TOP;
+    /** @type {(value: number) => number} */
+    let y;
+    /** @type {number[]} */
+    let ticks;
+    if (this.stacked) {
+      const top = niceTop(high);
+      y = (value) => bottom - (value / top) * tall;
+      ticks = [0, top / 2, top];
+    } else {
+      const [from, to] = known ? decades(low, high) : [1, 3];
+      y = (value) => bottom - ((Math.log10(Math.max(1, value)) - from) / (to - from)) * tall;
+      const every = Math.ceil((to - from) / 4);
+      ticks = [];
+      for (let power = from; power <= to; power += every) ticks.push(10 ** power);
+    }
+    this.drawGrid(ticks, y);
+    const step = this.inner / Math.max(1, points.length);
+    const x = (/** @type {number} */ i) => LEFT + (i + 0.5) * step;
+    const floor = new Array(points.length).fill(0);
+    for (const [n, line] of this.lines.entries()) {
+      const value = (/** @type {number} */ i) => points[i][line.key] + (this.stacked ? floor[i] : 0);
+      let d = "";
+      for (let i = 0; i < points.length; i += 1) {
+        if (points[i] === null) continue;
+        const start = i;
+        while (i + 1 < points.length && points[i + 1] !== null) i += 1;
+        const dots = [];
+        for (let j = start; j <= i; j += 1) dots.push(`${x(j).toFixed(1)} ${y(value(j)).toFixed(1)}`);
+        if (this.stacked) {
+          const back = [];
+          for (let j = i; j >= start; j -= 1) back.push(`${x(j).toFixed(1)} ${y(floor[j]).toFixed(1)}`);
+          d += `M${dots.join("L")}L${back.join("L")}Z`;
+        } else if (dots.length === 1) {
+          // A point of no length, which round ends make a dot of.
+          d += `M${dots[0]}h0.01`;
+        } else d += `M${dots.join("L")}`;
+      }
+      if (this.stacked) for (let i = 0; i < points.length; i += 1) if (points[i] !== null) floor[i] += points[i][line.key];
+      setAttr(this.paths[n], "d", d);
+    }
+    setAttr(this.note, "x", String(LEFT + this.inner / 2));
+    setAttr(this.note, "visibility", known ? "hidden" : null);
+    this.read();
+  }
+
+  /** @param {number[]} ticks @param {(value: number) => number} y */
+  drawGrid(ticks, y) {
+    const key = `${this.width} ${ticks.join()}`;
+    if (this.gridKey === key) return;
+    this.gridKey = key;
+    const marks = [];
+    for (const tick of ticks) {
+      const at = Math.round(y(tick)) + 0.5;
+      marks.push(svg("line", { x1: LEFT, x2: LEFT + this.inner, y1: at, y2: at }));
+      marks.push(svg("text", { x: LEFT - 8, y: at + 3.5, "text-anchor": "end" }, this.format(tick)));
+    }
+    const minutes = this.width < NARROW ? [4, 2, 0] : [5, 4, 3, 2, 1, 0];
+    for (const minute of minutes) {
+      const anchor = minute === 0 ? "end" : minute === 5 ? "start" : "middle";
+      const text = minute === 0 ? "now" : `−${minute} min`;
+      marks.push(svg("text", { x: LEFT + this.inner * (1 - minute / 5), y: HEIGHT - 5, "text-anchor": anchor }, text));
+    }
+    this.grid.replaceChildren(...marks);
+  }
+
+  read() {
+    const { from, width, points } = this.data;
+    const i = this.cursor;
+    const point = i === null ? points.findLast((p) => p !== null) ?? null : points[i];
+    setText(this.when, i === null ? "last 5 min" : clock((from + i * width) * 1000));
+    for (const [n, line] of this.lines.entries()) setText(this.readouts[n], this.format(point?.[line.key] ?? null));
+    if (i === null) {
+      setAttr(this.cross, "visibility", "hidden");
+      return;
+    }
+    const at = String(LEFT + (i + 0.5) * (this.inner / points.length));
+    setAttr(this.cross, "x1", at);
+    setAttr(this.cross, "x2", at);
+    setAttr(this.cross, "visibility", null);
+  }
+
+  destroy() {
+    this.observer.disconnect();
+  }
+}
+
+const SPARK_WIDTH = 96;
+const SPARK_HEIGHT = 20;
+
+/** A small picture of the last minutes for a row of the table. */
+export class Spark {
+  constructor() {
+    this.all = svg("path", { class: "area allow" });
+    this.deny = svg("path", { class: "area deny" });
+    this.element = svg(
+      "svg",
+      { class: "spark", viewBox: `0 0 ${SPARK_WIDTH} ${SPARK_HEIGHT}`, width: SPARK_WIDTH, height: SPARK_HEIGHT, "aria-hidden": "true" },
+      svg("line", { class: "base", x1: 0, x2: SPARK_WIDTH, y1: SPARK_HEIGHT - 0.5, y2: SPARK_HEIGHT - 0.5 }), this.all, this.deny,
+    );
+  }
+
+  /** @param {{points: ({allow: number, deny: number}|null)[]}} data */
+  update({ points }) {
+    let high = 0;
+    for (const point of points) if (point) high = Math.max(high, point.allow + point.deny);
+    const step = SPARK_WIDTH / points.length;
+    const bar = (/** @type {number} */ i, /** @type {number} */ low, /** @type {number} */ top) => {
+      const y = (/** @type {number} */ v) => ((1 - v / high) * (SPARK_HEIGHT - 1)).toFixed(1);
+      return `M${(i * step).toFixed(1)} ${y(low)}V${y(top)}h${(step - 0.3).toFixed(1)}V${y(low)}Z`;
+    };
+    let all = "";
+    let deny = "";
+    for (const [i, point] of points.entries()) {
+      if (!point) continue;
+      if (point.allow > 0) all += bar(i, 0, point.allow);
+      if (point.deny > 0) deny += bar(i, point.allow, point.allow + point.deny);
+    }
+    setAttr(this.all, "d", all);
+    setAttr(this.deny, "d", deny);
+  }
+}

@@ -1,0 +1,30 @@
+// The sandbox's layers in words, for those who do not know its source.
+
+/** @type {Record<string, string>} */
+const WORDS = {
+  own_descriptors_only: "No open file but its socket and its standard error",
+  empty_environment: "An empty environment",
+  first_to_go: "First to go where the host is out of memory",
+  tenant_user: "A user of its own on the host",
+  user_namespace: "A user namespace of its own",
+  network_namespace: "An empty network of its own",
+  ipc_namespace: "No shared memory or queues of other processes",
+  uts_namespace: "A host name of its own",
+  empty_root: "A root directory that is gone",
+  no_capabilities: "No capabilities",
+  parent_death_signal: "Ends when the supervisor ends",
+  not_dumpable: "Its memory cannot be dumped or traced",
+  no_executable_memory: "No new executable memory",
+  no_new_privileges: "Cannot gain privileges",
+  landlock_files: "No right to any file (Landlock)",
+  landlock_network: "No right to TCP (Landlock)",
+  landlock_scopes: "No signals or sockets to others (Landlock)",
+  resource_limits: "Limits of memory, files and processes",
+  system_call_filter: "A short list of system calls; others end it",
+  control_group: "Bounded from outside by a control group",
+};
+
+/** @param {string} layer */
+export function layerWords(layer) {
+  return Object.hasOwn(WORDS, layer) ? WORDS[layer] : layer.replaceAll("_", " ");
+}

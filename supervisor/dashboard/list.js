@@ -1,0 +1,332 @@
+// The list of live decisions: filters, pause, and the newest on top. It draws what fits a reader,
+// however many come: rows are moved and refilled, a few times a second.
+
+import { el, foreign, glyph, setAttr, setText } from "./dom.js";
+import { matcher } from "./feed.js";
+import { clock, count, cut, micros, plural } from "./format.js";
+import { Inspector } from "./inspector.js";
+
+/** Rows at first, and with every "Show more". */
+const ROWS = 100;
+/** Elements on the page; whoever looks for more is served better by a filter. */
+const MAX_ROWS = 1_000;
+/** A row shows one line, and a reason may have thousands. */
+const MAX_REASON = 300;
+/** The list holds still under the pointer, or no row could be hit; but not under one that was left there. */
+const HOLD_MILLIS = 5_000;
+/** Typing is waited for before thousands of decisions are searched. */
+const TYPING_MILLIS = 150;
+/** Ids offered while one types a tenant. */
+const MAX_SUGGESTED = 200;
+
+/** @typedef {{tenant: string, only: string, text: string}} Filter */
+
+/** One line of the list; it takes whatever entry it is given. */
+class Row {
+  /** @param {DecisionList} list */
+  constructor(list) {
+    /** @type {import("./feed.js").Entry|null} */
+    this.entry = null;
+    this.time = el("time", { class: "time" });
+    this.verdict = el("span", { class: "verdict" });
+    this.tenant = foreign("", { class: "tenant mono" });
+    this.reason = foreign("", { class: "reason" });
+    this.redacted = el("span", { class: "redacted" });
+    this.took = el("span", { class: "took" });
+    this.button = el("button", { type: "button", class: "decision", tabindex: "-1" },
+      this.time, this.verdict, this.tenant, el("span", { class: "words" }, this.reason, this.redacted), this.took);
+    this.gap = el("p", { class: "gap" });
+    this.element = el("li", {}, this.button, this.gap);
+    // The row may be another's by the time the button is let go.
+    let pressed = /** @type {import("./feed.js").Entry|null} */ (null);
+    this.button.addEventListener("pointerdown", () => {
+      pressed = this.entry;
+    });
+    this.button.addEventListener("click", (/** @type {MouseEvent} */ event) => {
+      const entry = event.detail > 0 && pressed !== null ? pressed : this.entry;
+      if (entry?.kind === "decision") list.open(entry);
+    });
+  }
+
+  /** @param {import("./feed.js").Entry} entry */
+  fill(entry) {
+    if (this.entry === entry && entry.kind === "decision") return;
+    this.entry = entry;
+    this.button.hidden = entry.kind === "gap";
+    this.gap.hidden = entry.kind !== "gap";
+    if (entry.kind === "gap") {
+      setText(this.gap, gapWords(entry));
+      return;
+    }
+    const verdict = entry.allow ? "allow" : "deny";
+    setText(this.time, clock(entry.at, true));
+    if (this.verdict.textContent !== verdict) {
+      this.verdict.className = `verdict ${verdict}`;
+      this.verdict.replaceChildren(glyph(verdict), verdict);
+    }
+    setText(this.tenant, entry.tenant);
+    setText(this.reason, entry.reason === null ? "no reason" : cut(entry.reason, MAX_REASON));
+    this.reason.classList.toggle("none", entry.reason === null);
+    setText(this.redacted, entry.redactions > 0 ? `${entry.redactions} redacted` : "");
+    setText(this.took, micros(entry.micros));
+  }
+}
+
+/** @param {import("./feed.js").Gap} gap */
+export function gapWords(gap) {
+  switch (gap.why) {
+    case "lagged":
+      return `Gap: this page was too slow and missed ${plural(gap.missed, "event")}`;
+    case "sequence":
+      return `Gap: ${plural(gap.missed, "decision")} of ${gap.tenant} missed`;
+    case "restarted":
+      return "The supervisor was restarted; sequences begin anew";
+    default:
+      return gap.missed > 0 ? `Reconnected; ${plural(gap.missed, "decision")} missed meanwhile` : "Reconnected";
+  }
+}
+
+export class DecisionList {
+  /**
+   * @param {object} options
+   * @param {import("./feed.js").Feed} options.feed
+   * @param {import("./store.js").Store} options.store
+   * @param {Filter} options.filter
+   * @param {boolean} options.oneTenant no filter and no column for the tenant
+   * @param {(filter: Filter) => void} options.onFilter
+   * @param {() => Node} options.empty what stands where no decision ever came
+   */
+  constructor({ feed, store, filter, oneTenant, onFilter, empty }) {
+    this.source = feed;
+    this.store = store;
+    this.filter = filter;
+    this.onFilter = onFilter;
+    this.feed = feed;
+    this.matches = matcher({});
+    this.paused = false;
+    this.heldUntil = 0;
+    /** What is shown while the list stands still. @type {import("./feed.js").Entry[]|null} */
+    this.frozen = null;
+    /** All there was when it was paused, for other filters. @type {import("./feed.js").Entry[]|null} */
+    this.frozenAll = null;
+    this.frozenAt = 0;
+    this.most = ROWS;
+    /** @type {Row[]} */
+    this.rows = [];
+    this.drawn = "";
+
+    this.search = el("input", { type: "search", class: "filter-text", placeholder: "Filter by reason, input or id", "aria-label": "Filter by reason, input or id", spellcheck: "false", autocomplete: "off" });
+    this.search.value = filter.text;
+    this.tenant = el("input", { type: "search", class: "filter-tenant", placeholder: "Tenant", "aria-label": "Filter by tenant", list: "tenant-ids", spellcheck: "false", autocomplete: "off" });
+    this.tenant.value = filter.tenant;
+    this.suggestions = el("datalist", { id: "tenant-ids" });
+    let typing = 0;
+    const typed = () => {
+      clearTimeout(typing);
+      typing = setTimeout(() => this.setFilter({ ...this.filter, text: this.search.value.trim(), tenant: this.tenant.value.trim() }), TYPING_MILLIS);
+    };
+    this.search.addEventListener("input", typed);
+    this.tenant.addEventListener("input", typed);
+    this.tenant.addEventListener("focus", () => {
+      const ids = [...store.tenants.keys()].slice(0, MAX_SUGGESTED);
+      this.suggestions.replaceChildren(...ids.map((id) => el("option", { value: id })));
+    });
+    this.only = ["", "allow", "deny"].map((value) => {
+      const radio = el("input", { type: "radio", name: "only", value, on: { change: () => this.setFilter({ ...this.filter, only: value }) } });
+      radio.checked = filter.only === value;
+      return el("label", {}, radio, el("span", {}, value === "" ? "All" : value === "allow" ? "Allow" : "Deny"));
+    });
+    this.pauseButton = el("button", { type: "button", class: "pause", "aria-pressed": "false", on: { click: () => this.togglePause() } }, "Pause");
+    this.note = el("span", { class: "list-note dim" });
+    this.resume = el("button", { type: "button", class: "quiet resume", on: { click: () => this.release() } });
+    this.list = el("ol", { class: `decisions${oneTenant ? " one-tenant" : ""}`, role: "list", "aria-label": "Decisions, newest first" });
+    this.more = el("button", { type: "button", class: "quiet more", on: { click: () => this.showMore() } }, "Show more");
+    this.nothing = el("p", { class: "empty", hidden: true });
+    this.emptyState = empty();
+    this.inspector = new Inspector(() => {
+      this.split.classList.remove("open");
+      this.mark();
+      this.focusRow(this.lastOpened);
+    });
+    /** @type {import("./feed.js").Entry|null} */
+    this.lastOpened = null;
+    this.split = el("div", { class: "split" },
+      el("div", { class: "list-side" }, this.list, this.nothing, this.emptyState, this.more),
+      this.inspector.element);
+    this.element = el("div", { class: "decision-list" },
+      el("div", { class: "toolbar" },
+        this.search, oneTenant ? null : this.tenant, oneTenant ? null : this.suggestions,
+        el("fieldset", { class: "segments" }, el("legend", { class: "off-screen" }, "Decisions"), ...this.only),
+        this.pauseButton, this.note, this.resume),
+      this.split);
+    const hold = () => {
+      this.heldUntil = Date.now() + HOLD_MILLIS;
+    };
+    this.list.addEventListener("pointermove", hold);
+    this.list.addEventListener("pointerdown", hold);
+    this.list.addEventListener("pointerleave", () => {
+      this.heldUntil = 0;
+    });
+    this.list.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => this.key(event));
+    this.apply();
+  }
+
+  /** @param {Filter} filter */
+  setFilter(filter) {
+    this.filter = filter;
+    this.onFilter(filter);
+    this.apply();
+  }
+
+  apply() {
+    this.feed.close();
+    const { tenant, only, text } = this.filter;
+    this.filtering = tenant !== "" || only !== "" || text !== "";
+    this.matches = matcher({ ...this.filter, exact: this.store.tenants.has(tenant) });
+    this.feed = this.filtering ? this.source.filtered(this.matches) : this.source;
+    if (this.frozenAll !== null) {
+      this.frozen = this.frozenAll.filter(this.matches);
+      this.frozenAt = this.feed.added;
+    }
+    this.most = ROWS;
+    this.drawn = "";
+    this.update(Date.now());
+  }
+
+  togglePause() {
+    this.paused = !this.paused;
+    if (this.paused) this.freeze();
+    else this.frozenAll = null;
+    setAttr(this.pauseButton, "aria-pressed", String(this.paused));
+    setText(this.pauseButton, this.paused ? "Resume" : "Pause");
+    this.update(Date.now());
+  }
+
+  freeze() {
+    this.frozen ??= this.feed.all();
+    this.frozenAt = this.feed.added;
+    if (this.paused) this.frozenAll = this.source.all();
+  }
+
+  /** Back to the newest. */
+  release() {
+    this.heldUntil = 0;
+    if (this.list.contains(document.activeElement)) document.activeElement?.blur();
+    if (this.paused) this.togglePause();
+    const top = this.element.getBoundingClientRect().top;
+    if (top < 0) scrollBy({ top: top - 80 });
+    this.update(Date.now());
+  }
+
+  /** Whether somebody is reading, so that nothing may move. @param {number} now */
+  held(now) {
+    return this.paused || now < this.heldUntil || this.list.matches(":has(:focus-visible)") || this.list.getBoundingClientRect().top < -60;
+  }
+
+  showMore() {
+    this.most = Math.min(MAX_ROWS, this.most + 2 * ROWS);
+    this.drawn = "";
+    this.update(Date.now());
+  }
+
+  /** @param {number} now */
+  update(now) {
+    const held = this.held(now);
+    if (held && this.frozen === null) this.freeze();
+    if (!held) this.frozen = null;
+    const missed = held ? this.feed.added - this.frozenAt : 0;
+    this.announce(held, missed);
+    const entries = this.frozen ?? this.feed.entries;
+    const head = this.frozen === null ? this.feed.head : 0;
+    const last = entries.length - 1;
+    const many = Math.min(this.most, entries.length - head);
+    const newest = entries[last];
+    const key = `${newest?.id ?? 0} ${many} ${newest?.kind === "gap" ? newest.missed : 0}`;
+    if (key === this.drawn) return;
+    this.drawn = key;
+    // Rows that fall off the end are the ones that come in at the top: few are touched.
+    const first = this.rows[0]?.entry?.id ?? Infinity;
+    let fresh = 0;
+    while (fresh < many && (entries[last - fresh]?.id ?? 0) > first) fresh += 1;
+    while (this.rows.length > many) this.rows.pop()?.element.remove();
+    const moved = fresh < many && fresh > 0 ? Math.max(0, this.rows.length + fresh - many) : 0;
+    const incoming = fresh < many ? this.rows.splice(this.rows.length - moved, moved) : [];
+    if (fresh < many) while (incoming.length < fresh) incoming.push(new Row(this));
+    this.list.prepend(...incoming.map((row) => row.element));
+    this.rows.unshift(...incoming);
+    while (this.rows.length < many) {
+      const row = new Row(this);
+      this.rows.push(row);
+      this.list.append(row.element);
+    }
+    for (let i = 0; i < many; i += 1) this.rows[i].fill(/** @type {any} */ (entries[last - i]));
+    this.mark();
+    const nothing = many === 0;
+    const never = nothing && !this.filtering && !this.paused;
+    this.list.hidden = nothing;
+    this.emptyState.hidden = !never;
+    this.nothing.hidden = !nothing || never;
+    setText(this.nothing, this.filtering ? "No decision matches the filter. It goes on looking." : "No decisions yet.");
+    this.more.hidden = entries.length - head <= many || many >= MAX_ROWS;
+  }
+
+  /** @param {boolean} held @param {number} missed */
+  announce(held, missed) {
+    setText(this.note, this.paused ? "Paused" : held ? "Holding still" : `${count(this.feed.size)} kept`);
+    setText(this.resume, missed > 0 ? `Show ${count(missed)} new` : "Back to live");
+    this.resume.classList.toggle("unseen", !held || (missed === 0 && !this.paused));
+  }
+
+  /** One row takes part in the order of tabs, and the open one is marked. */
+  mark() {
+    let stop = false;
+    for (const row of this.rows) {
+      const focused = row.button === document.activeElement;
+      if (focused) stop = true;
+      setAttr(row.button, "aria-current", row.entry !== null && row.entry === this.inspector.shown ? "true" : null);
+      setAttr(row.button, "tabindex", focused ? "0" : "-1");
+    }
+    if (!stop) setAttr(this.rows.find((row) => row.entry?.kind === "decision")?.button ?? this.list, "tabindex", "0");
+  }
+
+  /** @param {KeyboardEvent} event */
+  key(event) {
+    const rows = this.rows.filter((row) => row.entry?.kind === "decision");
+    const at = rows.findIndex((row) => row.button === document.activeElement);
+    const to = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: rows.length - 1 }[event.key];
+    if (at < 0 || to === undefined) return;
+    event.preventDefault();
+    const row = rows[to];
+    if (row === undefined) return;
+    row.button.focus();
+    this.mark();
+  }
+
+  /** @param {import("./feed.js").Entry|null} entry */
+  focusRow(entry) {
+    const row = this.rows.find((r) => r.entry === entry) ?? this.rows[0];
+    row?.button.focus({ preventScroll: true });
+  }
+
+  /** @param {import("./feed.js").Decision} entry */
+  open(entry) {
+    this.lastOpened = entry;
+    this.split.classList.add("open");
+    this.inspector.show(entry);
+    this.mark();
+  }
+
+  focusFilter() {
+    this.search.focus();
+    this.search.select();
+  }
+
+  /** @returns {boolean} whether there was something to close */
+  escape() {
+    return this.inspector.close();
+  }
+
+  destroy() {
+    this.feed.close();
+  }
+}
