@@ -25,4 +25,5 @@ mod sandbox;
 mod shutdown;
 mod stream;
 mod stream_client;
+mod stream_load;
 mod supervision;

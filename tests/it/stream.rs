@@ -220,9 +220,14 @@ fn a_consumer_that_stopped_reading_is_told_what_it_missed() {
     let padding = "x".repeat(4096);
     let decisions = 1500;
     let body = json!({"input": {"padding": padding}}).to_string();
-    for sequence in 1..=decisions {
-        assert_eq!(connection.decide("a", body.as_bytes()).status, 200);
-        assert_eq!(quick.decision()["sequence"], sequence, "a slow consumer cost another");
+    for batch in 0..decisions / 100 {
+        for _ in 0..100 {
+            assert_eq!(connection.decide("a", body.as_bytes()).status, 200);
+        }
+        for sequence in 1..=100 {
+            let expected = batch * 100 + sequence;
+            assert_eq!(quick.decision()["sequence"], expected, "a slow consumer cost another");
+        }
     }
     decide(&mut connection, "b", "not pushed out");
     assert_eq!(other.decision()["sequence"], 1);
@@ -321,7 +326,7 @@ fn what_a_client_says_is_ignored_up_to_a_bound() {
         ("a reserved bit", 1002, vec![0xc1, 0x80, 0, 0, 0, 0]),
         ("an unknown opcode", 1002, vec![0x83, 0x80, 0, 0, 0, 0]),
         ("a long ping", 1002, [vec![0x89, 0xfe, 0, 126, 0, 0, 0, 0], vec![0; 126]].concat()),
-        ("a length of 2^63", 1009, vec![0x82, 0xff, 0x7f, 255, 255, 255, 255, 255, 255, 255]),
+        ("a length of 2^63", 1009, [vec![0x82, 0xff, 0x7f], vec![255; 7], vec![0; 4]].concat()),
         ("no UTF-8", 1007, vec![0x81, 0x81, 0, 0, 0, 0, 0xff]),
     ] {
         let mut consumer = Consumer::open(&enforcer, "");
@@ -385,7 +390,9 @@ fn a_shutdown_closes_streams_and_waits_for_none_that_does_not_listen() {
         let mut connection = enforcer.connect();
         for _ in 0..500 {
             assert_eq!(connection.decide("a", body.as_bytes()).status, 200);
-            source.next();
+        }
+        for _ in 0..500 {
+            source.decision();
         }
         let began = Instant::now();
         enforcer.signal(signal);
@@ -469,7 +476,7 @@ fn a_tenant_in_quarantine_and_one_that_falls_asleep_are_told_of() {
 
 #[test]
 fn a_removed_tenant_s_stream_ends_and_its_sequence_does_not() {
-    let bundles = Bundles::new().tenant("a", ECHO).tenant("b", ECHO);
+    let bundles = Bundles::new().tenant("a", ECHO);
     let enforcer = bundles.start();
     enforcer.wait_for_state("a", "ready");
     let mut consumer = Consumer::open(&enforcer, "?tenant_id=a&events=decision,tenant");
@@ -489,21 +496,18 @@ fn a_removed_tenant_s_stream_ends_and_its_sequence_does_not() {
     wait_for("the tenant to be back", || {
         (enforcer.decide("a", r#"{"input":{}}"#).status == 200).then_some(())
     });
-    decide(&mut connection, "a", "2");
-    decide(&mut connection, "b", "1");
-    assert_eq!(all.decision()["sequence"], 1);
+    decide(&mut connection, "a", "last");
     // No sequence is given twice in a run of the supervisor.
-    let mut last = 1;
+    let mut last = 0;
     loop {
         let data = all.decision();
-        if data["tenant_id"] == "b" {
+        assert_eq!(data["sequence"], last + 1);
+        last += 1;
+        if data["decision"]["reason"] == "last" {
             break;
         }
-        let sequence = data["sequence"].as_i64().unwrap();
-        assert_eq!(sequence, last + 1);
-        last = sequence;
     }
-    assert!(last > 1);
+    assert!(last > 2);
 }
 
 #[test]

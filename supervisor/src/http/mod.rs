@@ -1,5 +1,6 @@
 //! HTTP: routes, and what they share.
 
+mod dashboard;
 mod decision;
 mod error;
 mod operations;
@@ -49,6 +50,7 @@ type SharedApp = State<Arc<App>>;
 
 const DATA: &str = "/v1/data/";
 const TENANTS: &str = "/v1/tenants/";
+const DASHBOARD: &str = "/dashboard/";
 
 /// Answers one request.
 pub(crate) async fn answer(mut router: Router, request: Request) -> Response {
@@ -70,6 +72,9 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/v1/tenants/{*path}", get(show_tenant))
         .route("/v1/data/{*path}", post(data))
         .route("/v1/stream/decisions", get(stream_decisions))
+        .route("/dashboard", get(show_dashboard))
+        .route("/dashboard/", get(move_to_dashboard))
+        .route("/dashboard/{file}", get(show_dashboard_file))
         .fallback(unknown)
         .method_not_allowed_fallback(method_not_allowed)
         .with_state(app)
@@ -109,6 +114,19 @@ async fn show_tenant(State(app): SharedApp, request: Request) -> Response {
 
 async fn stream_decisions(State(app): SharedApp, request: Request) -> Response {
     stream::open(&app, request)
+}
+
+async fn show_dashboard(headers: HeaderMap) -> Response {
+    dashboard::page(&headers).unwrap_or_else(ApiError::into_response)
+}
+
+async fn move_to_dashboard() -> Response {
+    dashboard::moved()
+}
+
+async fn show_dashboard_file(request: Request) -> Response {
+    let name = after(DASHBOARD, request.uri().path());
+    dashboard::file(name, request.headers()).unwrap_or_else(ApiError::into_response)
 }
 
 async fn unknown(request: Request) -> Response {

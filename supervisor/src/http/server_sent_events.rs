@@ -13,8 +13,7 @@ use axum::http::{HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use bytes::{Bytes, BytesMut};
 use futures_util::stream::unfold;
-use tokio::time::timeout;
-use tokio_util::sync::CancellationToken;
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::App;
 use super::error::ApiError;
@@ -37,8 +36,13 @@ pub(super) fn open(app: &Arc<App>, request: &Request) -> Result<Response, ApiErr
     let subscription = subscribe(app, request, true)?;
     let place = take_place(app)?;
     let first = Bytes::from(format!("data: {CONNECTED}\n\n"));
-    let feed =
-        Feed { first: Some(first), subscription, stop: app.stream.stop.clone(), _place: place };
+    let feed = Feed {
+        first: Some(first),
+        subscription,
+        not_before: Instant::now(),
+        app: Arc::clone(app),
+        _place: place,
+    };
     let body = HttpBody::from_stream(unfold(feed, Feed::next));
     let headers = [
         (CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE)),
@@ -57,7 +61,9 @@ pub(super) fn open(app: &Arc<App>, request: &Request) -> Result<Response, ApiErr
 struct Feed {
     first: Option<Bytes>,
     subscription: Subscription,
-    stop: CancellationToken,
+    /// When the next piece may be made.
+    not_before: Instant,
+    app: Arc<App>,
     _place: ConsumerPlace,
 }
 
@@ -67,15 +73,20 @@ impl Feed {
         if let Some(first) = self.first.take() {
             return Some((Ok(first), self));
         }
+        let next = async {
+            sleep_until(self.not_before).await;
+            timeout(SILENCE, self.subscription.next()).await
+        };
         let next = tokio::select! {
-            next = timeout(SILENCE, self.subscription.next()) => next,
-            () = self.stop.cancelled() => return None,
+            next = next => next,
+            () = self.app.stream.stop.cancelled() => return None,
         };
         let piece = match next {
             Ok(Ok(delivery)) => self.gather(delivery),
             Ok(Err(_)) => return None,
             Err(_) => Bytes::from_static(b":\n\n"),
         };
+        self.not_before = Instant::now() + self.app.stream.pace();
         Some((Ok(piece), self))
     }
 

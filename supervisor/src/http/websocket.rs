@@ -1,7 +1,7 @@
 //! The decision stream as a WebSocket (RFC 6455).
 
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -15,7 +15,7 @@ use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body;
@@ -157,6 +157,8 @@ impl Consumer {
         let mut ping = interval_at(Instant::now() + PING_INTERVAL, PING_INTERVAL);
         ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut was_heard = true;
+        let mut pause = pin!(sleep(Duration::ZERO));
+        let mut is_paused = false;
         if let Err(why) = self.send(Bytes::from_static(CONNECTED.as_bytes())).await {
             return why;
         }
@@ -174,8 +176,17 @@ impl Consumer {
                     }
                     self.ping().await
                 }
-                next = self.subscription.next() => match next {
-                    Ok(delivery) => self.deliver(delivery).await,
+                () = pause.as_mut(), if is_paused => {
+                    is_paused = false;
+                    Ok(())
+                }
+                next = self.subscription.next(), if !is_paused => match next {
+                    Ok(delivery) => {
+                        let delivered = self.deliver(delivery).await;
+                        is_paused = true;
+                        pause.as_mut().reset(Instant::now() + self.app.stream.pace());
+                        delivered
+                    }
                     Err(Ended) => Err(Why::Close(CloseCode::Away, "the tenant was removed")),
                 }
             };

@@ -84,9 +84,19 @@ impl From<&str> for Place {
 pub(super) struct Beginning {
     pub(super) receiver: broadcast::Receiver<Item>,
     pub(super) run: u32,
-    /// What it missed and the channel still has.
+    /// The position of what is sent next.
+    pub(super) next: u64,
+    pub(super) can_resume: bool,
+    /// What was sent before, as far as it is remembered.
+    remembered: VecDeque<Item>,
+}
+
+/// What a consumer has missed while it was away.
+#[derive(Debug)]
+pub(super) struct Since {
+    /// What the channel still has of it.
     pub(super) backlog: VecDeque<Item>,
-    /// How many events before those it missed.
+    /// How much there was before that.
     pub(super) missed: Missed,
 }
 
@@ -180,14 +190,8 @@ impl Channel {
         is_wanted
     }
 
-    /// Adds a consumer. `resume` is where it was, and `next` the position of what happens next where
-    /// that is known better than from what was sent. `None` where the channel is closed.
-    pub(super) fn subscribe(
-        &self,
-        can_resume: bool,
-        resume: Option<Place>,
-        next: Option<u64>,
-    ) -> Option<Beginning> {
+    /// Adds a consumer. `None` where the channel is closed.
+    pub(super) fn subscribe(&self, can_resume: bool) -> Option<Beginning> {
         let mut state = self.locked();
         if state.is_closed {
             return None;
@@ -197,12 +201,9 @@ impl Channel {
         let receiver = sender.subscribe();
         state.resumers += usize::from(can_resume);
         self.is_wanted.store(true, Ordering::Release);
-        let next = next.unwrap_or(state.position + 1);
-        let (backlog, missed) = match resume {
-            None => (VecDeque::new(), Missed::Nothing),
-            Some(place) => state.since(place, next),
-        };
-        Some(Beginning { receiver, run: state.run, backlog, missed })
+        let remembered = if can_resume { state.remembered.clone() } else { VecDeque::new() };
+        let (run, next) = (state.run, state.position + 1);
+        Some(Beginning { receiver, run, next, can_resume, remembered })
     }
 
     /// Takes note that a consumer has dropped its receiver.
@@ -269,11 +270,14 @@ impl State {
             self.remembered_bytes -= oldest.bytes();
         }
     }
+}
 
-    /// What was sent since `place` and is remembered, and what is missing before that.
-    fn since(&self, place: Place, next: u64) -> (VecDeque<Item>, Missed) {
+impl Beginning {
+    /// What was sent since `place` and is remembered, and what is missing before that. What was not
+    /// sent yet begins with `next`.
+    pub(super) fn since(&self, place: Place, next: u64) -> Since {
         let behind = |index: usize| self.remembered.iter().skip(index).cloned().collect();
-        match place {
+        let (backlog, missed) = match place {
             Place::At { run, position } if run == self.run && position < next => {
                 let index = self.remembered.partition_point(|item| item.position <= position);
                 let first = self.remembered.get(index).map_or(next, |item| item.position);
@@ -295,7 +299,8 @@ impl State {
             }
             // Of an earlier run of the supervisor, or of nobody.
             Place::At { .. } | Place::Unknown => (behind(0), Missed::Unknown),
-        }
+        };
+        Since { backlog, missed }
     }
 }
 

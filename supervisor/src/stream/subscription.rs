@@ -9,7 +9,7 @@ use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 
 use super::Stream;
-use super::channel::{Beginning, Carried, Channel, Item, Missed, Place};
+use super::channel::{Beginning, Carried, Channel, Item, Missed, Place, Since};
 use super::event::{Event, EventKind, lagged};
 use super::tenant::TenantStream;
 use crate::metrics::StreamMetrics;
@@ -87,11 +87,13 @@ impl Subscription {
     pub(super) fn new(
         source: Source,
         beginning: Beginning,
+        since: Option<Since>,
         kinds: Kinds,
-        can_resume: bool,
         metrics: &StreamMetrics,
     ) -> Self {
-        let Beginning { receiver, run, backlog, missed } = beginning;
+        let Beginning { receiver, run, can_resume, .. } = beginning;
+        let nothing = Since { backlog: VecDeque::new(), missed: Missed::Nothing };
+        let Since { backlog, missed } = since.unwrap_or(nothing);
         let missed_by_all = metrics.missed.clone();
         let receiver = Some(receiver);
         Self { source, receiver, run, backlog, missed, kinds, can_resume, missed_by_all }

@@ -1,5 +1,6 @@
 //! A tenant's part of the stream: what a decision leaves on its way, and who makes events of it.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -45,6 +46,10 @@ pub(crate) struct TenantStream {
     pub(super) channel: Channel,
     stream: Arc<Stream>,
     memory: Arc<Semaphore>,
+    /// Events that were lost and not yet told of.
+    lost: AtomicU64,
+    /// Held by whoever makes a decision, so never across anything that waits, and hardly ever by the
+    /// stream's own threads: they give way to others, also while they hold it.
     feed: Mutex<Feed>,
 }
 
@@ -56,8 +61,8 @@ struct Feed {
     position: u64,
     /// To the publisher, while there is one.
     queue: Option<mpsc::Sender<Record>>,
-    /// Events that were lost and not yet told of.
-    lost: u64,
+    /// Of the first record that went to that publisher.
+    began: u64,
     /// The tenant was removed.
     is_closed: bool,
 }
@@ -71,12 +76,13 @@ impl TenantStream {
         stream: Arc<Stream>,
     ) -> Self {
         let memory = max_body.saturating_mul(STREAM_MEMORY_IN_BODIES).max(MIN_STREAM_MEMORY);
-        let feed = Feed { sequence, position: 0, queue: None, lost: 0, is_closed: false };
+        let feed = Feed { sequence, position: 0, queue: None, began: 0, is_closed: false };
         Self {
             tenant_id,
             channel: Channel::new(TENANT_CHANNEL, Positions::OfAll),
             stream,
             memory: Arc::new(Semaphore::new(memory.min(Semaphore::MAX_PERMITS))),
+            lost: AtomicU64::new(0),
             feed: Mutex::new(feed),
         }
     }
@@ -112,14 +118,18 @@ impl TenantStream {
             let memory = self.take_memory(bytes);
             self.put(&mut feed, memory, What::Tenant(changed));
         }
-        if is_removed {
-            feed.is_closed = true;
-            // The publisher closes the channel once it has sent what there is.
-            if feed.queue.take().is_none() {
-                self.channel.close();
-            }
-            self.stream.remember(&self.tenant_id, feed.sequence);
+        if !is_removed {
+            return;
         }
+        feed.is_closed = true;
+        let sequence = feed.sequence;
+        // The publisher closes the channel once it has sent what there is.
+        let has_publisher = feed.queue.take().is_some();
+        drop(feed);
+        if !has_publisher {
+            self.channel.close();
+        }
+        self.stream.remember(&self.tenant_id, sequence);
     }
 
     /// Adds a consumer of this tenant alone. `None` where the tenant is removed.
@@ -129,22 +139,25 @@ impl TenantStream {
         can_resume: bool,
         resume: Option<Place>,
     ) -> Option<Subscription> {
-        let feed = self.locked();
-        if feed.is_closed {
-            return None;
-        }
-        // While there is a publisher, it may still have to send what was counted.
-        let next = feed.queue.is_none().then_some(feed.position + 1);
-        let beginning = self.channel.subscribe(can_resume, resume, next)?;
-        drop(feed);
+        let beginning = self.channel.subscribe(can_resume)?;
+        let next = {
+            let feed = self.locked();
+            match feed.queue {
+                // Nothing was counted since that is not told of: whatever is, finds a consumer.
+                None => feed.position + 1,
+                // It may still have to send what was counted.
+                Some(_) => feed.began.max(beginning.next),
+            }
+        };
         let source = Source::Tenant(Arc::clone(self));
-        Some(Subscription::new(source, beginning, kinds, can_resume, &self.stream.metrics))
+        let since = resume.map(|place| beginning.since(place, next));
+        Some(Subscription::new(source, beginning, since, kinds, &self.stream.metrics))
     }
 
     /// Counts something that happened. Returns whether anybody wants to know.
     fn goes_on(&self, feed: &mut Feed) -> bool {
         feed.position += 1;
-        !feed.is_closed && (self.channel.is_wanted() || self.stream.operators.is_wanted())
+        !feed.is_closed && self.is_wanted()
     }
 
     fn take_memory(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
@@ -155,17 +168,18 @@ impl TenantStream {
     /// Gives a record to the publisher, or loses it.
     fn put(self: &Arc<Self>, feed: &mut Feed, memory: Option<OwnedSemaphorePermit>, what: What) {
         let Some(memory) = memory else {
-            feed.lost += 1;
+            self.lost.fetch_add(1, Ordering::Relaxed);
             return;
         };
+        let position = feed.position;
         let queue = feed.queue.get_or_insert_with(|| {
             let (queue, records) = mpsc::channel(QUEUE_LENGTH);
             self.stream.runtime.spawn(publish(Arc::clone(self), records));
+            feed.began = position;
             queue
         });
-        let record = Record { at: Utc::now(), position: feed.position, what, memory };
-        if queue.try_send(record).is_err() {
-            feed.lost += 1;
+        if queue.try_send(Record { at: Utc::now(), position, what, memory }).is_err() {
+            self.lost.fetch_add(1, Ordering::Relaxed);
         }
     }
 
@@ -179,16 +193,15 @@ impl TenantStream {
                 self.channel.send(Some(position), Carried::Event(Arc::clone(&event)));
                 self.stream.operators.send(None, Carried::Event(event));
             }
-            None => self.locked().lost += 1,
+            None => {
+                self.lost.fetch_add(1, Ordering::Relaxed);
+            }
         }
     }
 
-    /// Tells of what was lost since this was called last.
-    fn tell_of_lost(&self) {
-        let (lost, position) = {
-            let mut feed = self.locked();
-            (std::mem::take(&mut feed.lost), feed.position)
-        };
+    /// Tells of what was lost since this was called last, up to `position`.
+    fn tell_of_lost(&self, position: u64) {
+        let lost = self.lost.swap(0, Ordering::Relaxed);
         if lost > 0 {
             self.stream.metrics.missed.inc_by(lost);
             self.channel.send(Some(position), Carried::Lost(lost));
@@ -198,13 +211,26 @@ impl TenantStream {
 
     /// Whether the publisher may end, and no record goes to it from now on.
     fn lets_go(&self) -> bool {
+        if self.is_still_wanted() {
+            return false;
+        }
         let mut feed = self.locked();
-        if self.channel.is_still_wanted() || self.stream.operators.is_still_wanted() {
+        // Whoever came meanwhile wants what goes to the queue from now on.
+        if self.is_wanted() {
             return false;
         }
         feed.queue = None;
-        feed.lost = 0;
+        self.lost.store(0, Ordering::Relaxed);
         true
+    }
+
+    fn is_wanted(&self) -> bool {
+        self.channel.is_wanted() || self.stream.operators.is_wanted()
+    }
+
+    /// As [`Self::is_wanted`], now that time has passed.
+    fn is_still_wanted(&self) -> bool {
+        self.channel.is_still_wanted() || self.stream.operators.is_still_wanted()
     }
 
     fn locked(&self) -> MutexGuard<'_, Feed> {
@@ -216,14 +242,16 @@ impl TenantStream {
 /// Makes events of a tenant's records, as long as anybody wants them.
 async fn publish(tenant: Arc<TenantStream>, mut records: mpsc::Receiver<Record>) {
     let mut batch = Vec::new();
+    let mut position = 0;
     loop {
         match timeout(PUBLISHER_IDLE, records.recv_many(&mut batch, BATCH)).await {
             Ok(0) => break,
             Ok(_) => {
                 for record in batch.drain(..) {
+                    position = record.position;
                     tenant.send(record);
                 }
-                tenant.tell_of_lost();
+                tenant.tell_of_lost(position);
                 sleep(PACE).await;
             }
             Err(_) => {}
@@ -232,6 +260,6 @@ async fn publish(tenant: Arc<TenantStream>, mut records: mpsc::Receiver<Record>)
             return;
         }
     }
-    tenant.tell_of_lost();
+    tenant.tell_of_lost(position);
     tenant.channel.close();
 }
