@@ -8,6 +8,7 @@ use bytes::Bytes;
 use chrono::Utc;
 use enforcer_protocol::TenantId;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::task::yield_now;
 use tokio::time::{sleep, timeout};
 
 use super::Stream;
@@ -246,13 +247,18 @@ async fn publish(tenant: Arc<TenantStream>, mut records: mpsc::Receiver<Record>)
     loop {
         match timeout(PUBLISHER_IDLE, records.recv_many(&mut batch, BATCH)).await {
             Ok(0) => break,
-            Ok(_) => {
+            Ok(count) => {
                 for record in batch.drain(..) {
                     position = record.position;
                     tenant.send(record);
                 }
                 tenant.tell_of_lost(position);
-                sleep(PACE).await;
+                if count == BATCH {
+                    // There may be more; but consumers come first, or they fall behind.
+                    yield_now().await;
+                } else {
+                    sleep(PACE).await;
+                }
             }
             Err(_) => {}
         }
