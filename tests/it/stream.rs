@@ -358,6 +358,23 @@ fn there_are_no_more_consumers_than_there_may_be() {
 }
 
 #[test]
+fn nothing_is_built_for_who_was_turned_away() {
+    let variables = [("ENFORCER_MAX_STREAM_CONSUMERS", "0")];
+    let enforcer = Bundles::new().tenant("a", ECHO).start_with(&variables);
+    let mut connection = enforcer.connect();
+    for query in ["", "?tenant_id=a"] {
+        let target = format!("{PATH}{query}");
+        let response = connection.get_with(&target, &[("Accept", "text/event-stream")]);
+        response.assert_error(503, "overloaded");
+    }
+    // One event takes milliseconds to be built; these take longer.
+    for _ in 0..50 {
+        decide(&mut connection, "a", "unheard");
+    }
+    assert_eq!(enforcer.metric("enforcer_stream_events_total"), 0.0);
+}
+
+#[test]
 fn a_consumer_is_a_client_connection_for_as_long_as_it_stays() {
     let variables = [("ENFORCER_MAX_CONNECTIONS", "3")];
     let enforcer = Bundles::new().tenant("a", ECHO).start_with(&variables);

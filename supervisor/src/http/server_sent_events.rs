@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::App;
 use super::error::ApiError;
 use super::origin::Page;
-use super::stream::{ConsumerPlace, page, subscribe, take_place};
+use super::stream::{ConsumerPlace, page, subscribe};
 use crate::stream::{CONNECTED, Delivery, Subscription};
 
 pub(super) const MEDIA_TYPE: &str = "text/event-stream";
@@ -33,8 +33,7 @@ const CHUNK: usize = 16 * 1024;
 /// Begins an answer that does not end before the stream does.
 pub(super) fn open(app: &Arc<App>, request: &Request) -> Result<Response, ApiError> {
     let page = page(app, request.headers())?;
-    let subscription = subscribe(app, request, true)?;
-    let place = take_place(app)?;
+    let (subscription, place) = subscribe(app, request, true)?;
     let first = Bytes::from(format!("data: {CONNECTED}\n\n"));
     let feed = Feed {
         first: Some(first),

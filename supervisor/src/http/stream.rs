@@ -85,7 +85,7 @@ pub(super) fn page(app: &App, headers: &HeaderMap) -> Result<origin::Page, ApiEr
 }
 
 /// A place among the consumers.
-pub(super) fn take_place(app: &App) -> Result<ConsumerPlace, ApiError> {
+fn take_place(app: &App) -> Result<ConsumerPlace, ApiError> {
     let permit = Arc::clone(&app.stream.places).try_acquire_owned().map_err(|_| {
         app.metrics.host_limit_reached(HostLimit::StreamConsumers);
         ApiError::TooManyConsumers
@@ -94,24 +94,28 @@ pub(super) fn take_place(app: &App) -> Result<ConsumerPlace, ApiError> {
     Ok(ConsumerPlace { _permit: permit, _open })
 }
 
-/// The events that a request asks for. `can_resume` says whether its client would come back with
-/// the place that it was at.
+/// The events that a request asks for, and a place among those who get any. `can_resume` says
+/// whether its client would come back with the place that it was at.
 pub(super) fn subscribe(
     app: &App,
     request: &Request,
     can_resume: bool,
-) -> Result<Subscription, ApiError> {
+) -> Result<(Subscription, ConsumerPlace), ApiError> {
     let Wanted { tenant_id, kinds } = wanted(request.uri().query().unwrap_or_default())?;
     let resume = if can_resume { place(request.headers()) } else { None };
-    let subscription = match tenant_id {
+    let tenant = match tenant_id {
+        None => None,
+        Some(tenant_id) => Some(app.registry.get(&tenant_id).ok_or(ApiError::UnknownTenant)?),
+    };
+    // Before anything is subscribed to: whoever is turned away must not have events built, nor kept
+    // until it comes back.
+    let place = take_place(app)?;
+    let subscription = match tenant {
         None => app.stream.subscribe(kinds, can_resume, resume),
-        Some(tenant_id) => {
-            let tenant = app.registry.get(&tenant_id).ok_or(ApiError::UnknownTenant)?;
-            tenant.stream.subscribe(kinds, can_resume, resume)
-        }
+        Some(tenant) => tenant.stream.subscribe(kinds, can_resume, resume),
     };
     // It was removed meanwhile.
-    subscription.ok_or(ApiError::UnknownTenant)
+    Ok((subscription.ok_or(ApiError::UnknownTenant)?, place))
 }
 
 fn place(headers: &HeaderMap) -> Option<Place> {

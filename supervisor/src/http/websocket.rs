@@ -27,7 +27,7 @@ use tracing::debug;
 
 use super::error::ApiError;
 use super::server::ConnectionPlace;
-use super::stream::{ConsumerPlace, page, subscribe, take_place};
+use super::stream::{ConsumerPlace, page, subscribe};
 use super::{App, server};
 use crate::metrics::HostLimit;
 use crate::stream::{CONNECTED, Delivery, Ended, Subscription};
@@ -79,8 +79,7 @@ pub(super) fn open(app: &Arc<App>, mut request: Request) -> Result<Response, Api
             ) => ApiError::UpgradeRequired,
             other => ApiError::InvalidParameter(format!("no WebSocket was asked for: {other}")),
         })?;
-    let subscription = subscribe(app, &request, false)?;
-    let place = take_place(app)?;
+    let (subscription, place) = subscribe(app, &request, false)?;
     let connection_place = request.extensions_mut().remove::<Arc<ConnectionPlace>>();
     let upgrade = hyper::upgrade::on(&mut request);
     let task = serve(Arc::clone(app), upgrade, subscription, place, connection_place);
