@@ -62,7 +62,8 @@ struct Feed {
     position: u64,
     /// To the publisher, while there is one.
     queue: Option<mpsc::Sender<Record>>,
-    /// Of the first record that went to that publisher.
+    /// Of the first record that went to that publisher, or that may, since the last one that did
+    /// not.
     began: u64,
     /// The tenant was removed.
     is_closed: bool,
@@ -158,7 +159,12 @@ impl TenantStream {
     /// Counts something that happened. Returns whether anybody wants to know.
     fn goes_on(&self, feed: &mut Feed) -> bool {
         feed.position += 1;
-        !feed.is_closed && self.is_wanted()
+        let goes_on = !feed.is_closed && self.is_wanted();
+        if !goes_on {
+            // The publisher may still be there, and will not tell of it.
+            feed.began = feed.position + 1;
+        }
+        goes_on
     }
 
     fn take_memory(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
@@ -268,4 +274,61 @@ async fn publish(tenant: Arc<TenantStream>, mut records: mpsc::Receiver<Record>)
     }
     tenant.tell_of_lost(position);
     tenant.channel.close();
+}
+
+#[cfg(test)]
+mod tests {
+    use enforcer_protocol::{Decision, Revision};
+    use serde_json::Value;
+    use tokio::time::advance;
+    use uuid::Uuid;
+
+    use super::super::subscription::Delivery;
+    use super::super::tests::stream;
+    use super::*;
+
+    const KINDS: Kinds = Kinds { decisions: true, tenants: true };
+
+    fn decide(tenant: &Arc<TenantStream>) {
+        let decision = Decision { allow: true, redact: Vec::new(), reason: None };
+        let revision = Revision::from_digest([7; 32]);
+        let decided = Decided { id: Uuid::now_v7(), decision, micros: 1, revision };
+        tenant.decided(decided, &Bytes::from_static(br#"{"input":1}"#));
+    }
+
+    async fn place(subscription: &mut Subscription) -> Place {
+        match subscription.next().await.unwrap() {
+            Delivery::Event(place, _) => place,
+            Delivery::Missed(message) => panic!("{message:?}"),
+        }
+    }
+
+    async fn missed(subscription: &mut Subscription) -> Value {
+        match subscription.next().await.unwrap() {
+            Delivery::Event(..) => panic!("an event, and no word of what was missed"),
+            Delivery::Missed(message) => serde_json::from_slice(&message).unwrap(),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_nobody_wanted_is_missed_also_while_the_publisher_stays() {
+        let tenant = Arc::new(stream().tenant(&"a".parse().unwrap(), 1024));
+        let mut away = tenant.subscribe(KINDS, true, None).unwrap();
+        let other = tenant.subscribe(KINDS, false, None).unwrap();
+        decide(&tenant);
+        let place = place(&mut away).await;
+        drop(away);
+        // The other keeps the publisher, longer than anybody may come back.
+        for _ in 0..14 {
+            advance(Duration::from_secs(5)).await;
+            yield_now().await;
+        }
+        drop(other);
+        for _ in 0..3 {
+            decide(&tenant);
+        }
+        let mut back = tenant.subscribe(KINDS, true, Some(place)).unwrap();
+        decide(&tenant);
+        assert_eq!(missed(&mut back).await["missed"], 3);
+    }
 }
