@@ -266,7 +266,8 @@ async fn publish(tenant: Arc<TenantStream>, mut records: mpsc::Receiver<Record>)
                     sleep(PACE).await;
                 }
             }
-            Err(_) => {}
+            // Of what was lost while there was no room, no record came behind to tell.
+            Err(_) => tenant.tell_of_lost(position),
         }
         if tenant.lets_go() {
             return;
@@ -330,5 +331,19 @@ mod tests {
         let mut back = tenant.subscribe(KINDS, true, Some(place)).unwrap();
         decide(&tenant);
         assert_eq!(missed(&mut back).await["missed"], 3);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_lost_last_is_told_without_waiting_for_more() {
+        let tenant = Arc::new(stream().tenant(&"a".parse().unwrap(), 1024));
+        let mut consumer = tenant.subscribe(KINDS, false, None).unwrap();
+        decide(&tenant);
+        place(&mut consumer).await;
+        let all = tenant.memory.available_permits();
+        let memory = tenant.take_memory(all).unwrap();
+        decide(&tenant);
+        drop(memory);
+        let told = timeout(Duration::from_secs(60), missed(&mut consumer)).await;
+        assert_eq!(told.expect("what was lost is not told")["missed"], 1);
     }
 }
