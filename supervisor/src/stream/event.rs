@@ -33,10 +33,22 @@ pub(crate) enum EventKind {
 pub(crate) struct Event {
     pub(crate) kind: EventKind,
     pub(crate) id: Uuid,
-    /// The message, JSON without a line break.
+    /// The message, JSON without a line break. It holds its share of the tenant's stream memory,
+    /// which is given back when nobody holds any part of it any more.
     pub(crate) json: Bytes,
-    /// Its share of the tenant's stream memory, given back when nobody holds the event any more.
+}
+
+/// A message, and its share of the tenant's stream memory.
+#[derive(Debug)]
+struct Accounted {
+    json: Vec<u8>,
     _memory: OwnedSemaphorePermit,
+}
+
+impl AsRef<[u8]> for Accounted {
+    fn as_ref(&self) -> &[u8] {
+        &self.json
+    }
 }
 
 /// A decision that was made, and of whom.
@@ -216,10 +228,11 @@ impl Record {
             let more = u32::try_from(more).ok()?;
             permit.merge(Arc::clone(memory).try_acquire_many_owned(more).ok()?);
         }
-        Some(Event { kind, id, json, _memory: permit })
+        let json = Bytes::from_owner(Accounted { json, _memory: permit });
+        Some(Event { kind, id, json })
     }
 
-    fn write(&self, message: &impl Serialize) -> Option<Bytes> {
+    fn write(&self, message: &impl Serialize) -> Option<Vec<u8>> {
         let mut json = Vec::with_capacity(self.memory.num_permits());
         serde_json::to_writer(&mut json, message).ok()?;
         // A line break can only stand between tokens of the input, and a space can stand there too.
@@ -229,7 +242,7 @@ impl Record {
                 *byte = b' ';
             }
         }
-        Some(json.into())
+        Some(json)
     }
 }
 
@@ -242,7 +255,10 @@ mod tests {
     const MEMORY: usize = 64 * 1024;
 
     fn event(body: &'static str, reason: &str) -> Option<Event> {
-        let memory = Arc::new(Semaphore::new(MEMORY));
+        event_of(&Arc::new(Semaphore::new(MEMORY)), body, reason)
+    }
+
+    fn event_of(memory: &Arc<Semaphore>, body: &'static str, reason: &str) -> Option<Event> {
         let decision =
             Decision { allow: true, redact: vec!["a.b".into()], reason: Some(reason.to_owned()) };
         let decided = Decided {
@@ -255,9 +271,9 @@ mod tests {
             at: DateTime::from_timestamp_millis(1_700_000_000_123).unwrap(),
             position: 1,
             what: What::Decision { decided, input: Input::In(body.into()), sequence: 9 },
-            memory: Arc::clone(&memory).try_acquire_many_owned(600).unwrap(),
+            memory: Arc::clone(memory).try_acquire_many_owned(600).unwrap(),
         };
-        record.build(&"tenant_a".parse().unwrap(), &memory)
+        record.build(&"tenant_a".parse().unwrap(), memory)
     }
 
     #[test]
@@ -302,8 +318,9 @@ mod tests {
     fn an_event_takes_the_memory_that_it_takes() {
         // One byte of a tenant's may become six.
         let escaped = "\u{1}".repeat(1000);
-        let grown = event(r#"{"input":1}"#, &escaped).unwrap();
-        assert_eq!(grown._memory.num_permits(), grown.json.len());
+        let memory = Arc::new(Semaphore::new(MEMORY));
+        let grown = event_of(&memory, r#"{"input":1}"#, &escaped).unwrap();
+        assert_eq!(MEMORY - memory.available_permits(), grown.json.len());
         assert!(event(r#"{"input":1}"#, &"\u{1}".repeat(MEMORY / 6)).is_none());
     }
 

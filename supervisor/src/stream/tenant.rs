@@ -346,4 +346,18 @@ mod tests {
         let told = timeout(Duration::from_secs(60), missed(&mut consumer)).await;
         assert_eq!(told.expect("what was lost is not told")["missed"], 1);
     }
+
+    #[tokio::test(start_paused = true)]
+    async fn memory_is_taken_for_as_long_as_a_part_of_a_message_is_held() {
+        let tenant = Arc::new(stream().tenant(&"a".parse().unwrap(), 1024));
+        let mut consumer = tenant.subscribe(KINDS, false, None).unwrap();
+        let all = tenant.memory.available_permits();
+        decide(&tenant);
+        let mut message = consumer.next().await.unwrap().into_message();
+        let part = message.split_to(1);
+        drop(message);
+        assert!(tenant.memory.available_permits() < all);
+        drop(part);
+        assert_eq!(tenant.memory.available_permits(), all);
+    }
 }
