@@ -18,7 +18,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use nix::sys::socket::setsockopt;
 use nix::sys::socket::sockopt::{SndBuf, TcpUserTimeout};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{Notify, OwnedSemaphorePermit};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -176,31 +176,43 @@ async fn serve(
     if let Err(error) = setsockopt(&stream, TcpUserTimeout, &write_millis) {
         debug!("TCP_USER_TIMEOUT: {error}");
     }
-    let service = service_fn(|request: Request<Incoming>| {
-        let mut request = request.map(HttpBody::new);
-        if request.headers().contains_key(UPGRADE) {
-            request.extensions_mut().insert(Arc::clone(&place));
+    let streams = Arc::new(Notify::new());
+    let service = service_fn({
+        let streams = Arc::clone(&streams);
+        move |request: Request<Incoming>| {
+            let mut request = request.map(HttpBody::new);
+            if request.headers().contains_key(UPGRADE) {
+                request.extensions_mut().insert(Arc::clone(&place));
+            }
+            answer_in_flight(router.clone(), request, in_flight.token(), Arc::clone(&streams))
         }
-        answer_in_flight(router.clone(), request, in_flight.token())
     });
-    let mut connection = pin!(
-        http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(HEAD_TIMEOUT)
-            .max_buf_size(READ_BUFFER)
-            .max_headers(MAX_HEADERS)
-            // A client may have nothing more to say and still want its answer.
-            .half_close(true)
-            .serve_connection(TokioIo::new(stream), service)
-            .with_upgrades()
-    );
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = stop.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+    let mut served = Box::pin(async move {
+        let mut connection = pin!(
+            http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(HEAD_TIMEOUT)
+                .max_buf_size(READ_BUFFER)
+                .max_headers(MAX_HEADERS)
+                // A client may have nothing more to say and still want its answer.
+                .half_close(true)
+                .serve_connection(TokioIo::new(stream), service)
+                .with_upgrades()
+        );
+        tokio::select! {
+            ended = connection.as_mut() => ended,
+            () = stop.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
         }
+    });
+    let ended = tokio::select! {
+        ended = served.as_mut() => Ok(ended),
+        // The threads that decide have answered; the stream's own do the rest.
+        () = streams.notified() => app.stream.runtime.spawn(served).await,
     };
+    let Ok(ended) = ended else { return };
     if let Err(error) = ended {
         // A client that goes away or sends no HTTP: its affair, and frequent.
         debug!("connection ended: {error}");
@@ -220,6 +232,15 @@ async fn answer_in_flight(
     router: Router,
     request: Request,
     _in_flight: TaskTrackerToken,
+    streams: Arc<Notify>,
 ) -> Result<Response, Infallible> {
-    Ok(answer(router, request).await)
+    let response = answer(router, request).await;
+    if response.extensions().get::<IsStream>().is_some() {
+        streams.notify_one();
+    }
+    Ok(response)
 }
+
+/// Marks an answer that goes on for as long as there are events.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct IsStream;

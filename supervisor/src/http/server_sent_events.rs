@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use axum::body::Body as HttpBody;
 use axum::extract::Request;
-use axum::http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE, ORIGIN, VARY};
+use axum::http::header::{
+    ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, ORIGIN, VARY,
+};
 use axum::http::{HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use bytes::{Bytes, BytesMut};
@@ -18,6 +20,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::App;
 use super::error::ApiError;
 use super::origin::Page;
+use super::server::IsStream;
 use super::stream::{ConsumerPlace, page, subscribe};
 use crate::stream::{CONNECTED, Delivery, Subscription};
 
@@ -49,8 +52,11 @@ pub(super) fn open(app: &Arc<App>, request: &Request) -> Result<Response, ApiErr
         (VARY, HeaderValue::from(ORIGIN)),
         // nginx and what is like it would gather it.
         (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no")),
+        // The connection stays with the stream's threads, where nobody should have to decide.
+        (CONNECTION, HeaderValue::from_static("close")),
     ];
     let mut response = (headers, body).into_response();
+    response.extensions_mut().insert(IsStream);
     if let Page::Other(origin) = page {
         response.headers_mut().insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
     }
