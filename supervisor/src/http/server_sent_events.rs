@@ -2,6 +2,7 @@
 //! (<https://html.spec.whatwg.org/multipage/server-sent-events.html>): for whoever cannot speak
 //! WebSocket, or wants to go on where it was when its connection broke.
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,7 +31,7 @@ pub(super) const MEDIA_TYPE: &str = "text/event-stream";
 /// and because only who is written to is found to be gone.
 const SILENCE: Duration = Duration::from_secs(15);
 
-/// Bytes that are gathered before they are passed on.
+/// Bytes that are gathered before they are passed on. A longer message is passed on as it is.
 const CHUNK: usize = 16 * 1024;
 
 /// Begins an answer that does not end before the stream does.
@@ -39,7 +40,7 @@ pub(super) fn open(app: &Arc<App>, request: &Request) -> Result<Response, ApiErr
     let (subscription, place) = subscribe(app, request, true)?;
     let first = Bytes::from(format!("data: {CONNECTED}\n\n"));
     let feed = Feed {
-        first: Some(first),
+        pieces: VecDeque::from([first]),
         subscription,
         not_before: Instant::now(),
         app: Arc::clone(app),
@@ -64,7 +65,9 @@ pub(super) fn open(app: &Arc<App>, request: &Request) -> Result<Response, ApiErr
 }
 
 struct Feed {
-    first: Option<Bytes>,
+    /// What goes before anything else: the greeting, or a message that is too large to be copied
+    /// for everybody who is slow to take it.
+    pieces: VecDeque<Bytes>,
     subscription: Subscription,
     /// When the next piece may be made.
     not_before: Instant,
@@ -75,8 +78,8 @@ struct Feed {
 impl Feed {
     /// The next piece of the answer. It is asked for when the one before has found room.
     async fn next(mut self) -> Option<(Result<Bytes, Infallible>, Self)> {
-        if let Some(first) = self.first.take() {
-            return Some((Ok(first), self));
+        if let Some(piece) = self.pieces.pop_front() {
+            return Some((Ok(piece), self));
         }
         let next = async {
             sleep_until(self.not_before).await;
@@ -104,7 +107,12 @@ impl Feed {
                 piece.extend_from_slice(format!("id: {place}\n").as_bytes());
             }
             piece.extend_from_slice(b"data: ");
-            piece.extend_from_slice(&delivery.into_message());
+            let message = delivery.into_message();
+            if message.len() > CHUNK {
+                self.pieces.extend([message, Bytes::from_static(b"\n\n")]);
+                break;
+            }
+            piece.extend_from_slice(&message);
             piece.extend_from_slice(b"\n\n");
             if piece.len() >= CHUNK {
                 break;
