@@ -91,23 +91,29 @@ impl TenantStream {
 
     /// Takes note of a decision that was made about the input in `body`. Waits for nobody.
     pub(crate) fn decided(self: &Arc<Self>, decided: Decided, body: &Bytes) {
+        // A body may be large, and others who decide need the feed: so it is copied before.
+        let kept = self.is_wanted().then(|| self.keep(&decided, body));
         let mut feed = self.locked();
         feed.sequence += 1;
         if !self.goes_on(&mut feed) {
             return;
         }
         let sequence = feed.sequence;
+        let (memory, input) = kept.unwrap_or_else(|| self.keep(&decided, body));
+        self.put(&mut feed, memory, What::Decision { decided, input, sequence });
+    }
+
+    /// Keeps the input of a decision, where there is memory for it, and that for its event.
+    fn keep(&self, decided: &Decided, body: &Bytes) -> (Option<OwnedSemaphorePermit>, Input) {
         let bytes = EVENT_OVERHEAD + decision_bytes(&decided.decision);
-        let with_input = self.take_memory(bytes + body.len());
-        let (memory, input) = match with_input {
+        match self.take_memory(bytes + body.len()) {
             // The body as it is may be part of a much larger buffer.
             Some(memory) => (Some(memory), Input::In(Bytes::copy_from_slice(body))),
             None => {
                 self.stream.metrics.inputs_omitted.inc();
                 (self.take_memory(bytes), Input::TooLarge)
             }
-        };
-        self.put(&mut feed, memory, What::Decision { decided, input, sequence });
+        }
     }
 
     /// Takes note that something happened to the tenant.
