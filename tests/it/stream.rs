@@ -375,6 +375,20 @@ fn nothing_is_built_for_who_was_turned_away() {
 }
 
 #[test]
+fn who_asks_for_a_head_alone_has_nothing_built() {
+    let enforcer = Bundles::new().tenant("a", ECHO).start();
+    let mut connection = enforcer.connect();
+    let head = format!("HEAD {PATH} HTTP/1.1\r\nHost: test\r\nAccept: text/event-stream\r\n\r\n");
+    let mut asking = enforcer.connect();
+    asking.send(head.as_bytes()).unwrap();
+    assert!(asking.bytes_until(b"\r\n\r\n").starts_with(b"HTTP/1.1 405 "));
+    for _ in 0..50 {
+        decide(&mut connection, "a", "unheard");
+    }
+    assert_eq!(enforcer.metric("enforcer_stream_events_total"), 0.0);
+}
+
+#[test]
 fn a_consumer_is_a_client_connection_for_as_long_as_it_stays() {
     let variables = [("ENFORCER_MAX_CONNECTIONS", "3")];
     let enforcer = Bundles::new().tenant("a", ECHO).start_with(&variables);

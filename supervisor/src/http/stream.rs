@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use axum::extract::Request;
-use axum::http::header::{ACCEPT, UPGRADE};
-use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::http::header::{ACCEPT, ALLOW, UPGRADE};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use axum::response::{IntoResponse, Response};
 use enforcer_protocol::TenantId;
 use tokio::sync::OwnedSemaphorePermit;
@@ -40,6 +40,10 @@ pub(super) struct ConsumerPlace {
 /// Opens the stream, or says why not. Every refusal is an ordinary answer, before anything is
 /// upgraded.
 pub(crate) fn open(app: &Arc<App>, request: Request) -> Response {
+    if request.method() != Method::GET {
+        // A HEAD's answer has no events, and would have them built all the same.
+        return ([(ALLOW, "GET")], ApiError::MethodNotAllowed).into_response();
+    }
     let face = match face(request.headers()) {
         Ok(face) => face,
         Err(error) => return error.into_response(),
