@@ -389,6 +389,15 @@ fn who_asks_for_a_head_alone_has_nothing_built() {
 }
 
 #[test]
+fn no_body_of_a_request_is_taken_for_frames() {
+    let enforcer = Bundles::new().tenant("a", ECHO).start();
+    for body in [("Content-Length", "20"), ("Transfer-Encoding", "chunked")] {
+        let headers: Vec<_> = HANDSHAKE.into_iter().chain([body]).collect();
+        enforcer.connect().get_with(PATH, &headers).assert_error(400, "invalid_parameter");
+    }
+}
+
+#[test]
 fn a_consumer_is_a_client_connection_for_as_long_as_it_stays() {
     let variables = [("ENFORCER_MAX_CONNECTIONS", "3")];
     let enforcer = Bundles::new().tenant("a", ECHO).start_with(&variables);

@@ -11,6 +11,7 @@ use axum::extract::Request;
 use axum::response::Response;
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
+use hyper::body::Body as _;
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
@@ -70,6 +71,10 @@ const CLOSE_DISCARD: u64 = 64 * 1024;
 /// Agrees on a WebSocket, and serves it from then on.
 pub(super) fn open(app: &Arc<App>, mut request: Request) -> Result<Response, ApiError> {
     page(app, request.headers())?;
+    if !request.body().is_end_stream() {
+        // What comes of it behind the answer would be taken for frames.
+        return Err(ApiError::InvalidParameter("a WebSocket's request has no body".to_owned()));
+    }
     let response =
         create_response_with_body(&request, HttpBody::empty).map_err(|error| match error {
             Error::Protocol(
