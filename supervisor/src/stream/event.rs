@@ -110,6 +110,8 @@ pub(super) struct Record {
     pub(super) at: DateTime<Utc>,
     /// Its place among all that happened to the tenant.
     pub(super) position: u64,
+    /// Events that were lost since the record before.
+    pub(super) lost_before: u64,
     pub(super) what: What,
     /// For as many bytes as it is expected to take.
     pub(super) memory: OwnedSemaphorePermit,
@@ -270,6 +272,7 @@ mod tests {
         let record = Record {
             at: DateTime::from_timestamp_millis(1_700_000_000_123).unwrap(),
             position: 1,
+            lost_before: 0,
             what: What::Decision { decided, input: Input::In(body.into()), sequence: 9 },
             memory: Arc::clone(memory).try_acquire_many_owned(600).unwrap(),
         };

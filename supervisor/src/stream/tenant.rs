@@ -1,6 +1,6 @@
 //! A tenant's part of the stream: what a decision leaves on its way, and who makes events of it.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -47,8 +47,8 @@ pub(crate) struct TenantStream {
     pub(super) channel: Channel,
     stream: Arc<Stream>,
     memory: Arc<Semaphore>,
-    /// Events that were lost and not yet told of.
-    lost: AtomicU64,
+    /// Whether events were lost since the publisher looked last: it looks into the feed only then.
+    has_lost: AtomicBool,
     /// Held by whoever makes a decision, so never across anything that waits, and hardly ever by the
     /// stream's own threads: they give way to others, also while they hold it.
     feed: Mutex<Feed>,
@@ -60,6 +60,8 @@ struct Feed {
     sequence: u64,
     /// Of the latest of all that happened.
     position: u64,
+    /// Events that were lost behind the last record in the queue.
+    lost: u64,
     /// To the publisher, while there is one.
     queue: Option<mpsc::Sender<Record>>,
     /// Of the first record that went to that publisher, or that may, since the last one that did
@@ -78,13 +80,13 @@ impl TenantStream {
         stream: Arc<Stream>,
     ) -> Self {
         let memory = max_body.saturating_mul(STREAM_MEMORY_IN_BODIES).max(MIN_STREAM_MEMORY);
-        let feed = Feed { sequence, position: 0, queue: None, began: 0, is_closed: false };
+        let feed = Feed { sequence, position: 0, lost: 0, queue: None, began: 0, is_closed: false };
         Self {
             tenant_id,
             channel: Channel::new(TENANT_CHANNEL, Positions::OfAll),
             stream,
             memory: Arc::new(Semaphore::new(memory.min(Semaphore::MAX_PERMITS))),
-            lost: AtomicU64::new(0),
+            has_lost: AtomicBool::new(false),
             feed: Mutex::new(feed),
         }
     }
@@ -180,10 +182,7 @@ impl TenantStream {
 
     /// Gives a record to the publisher, or loses it.
     fn put(self: &Arc<Self>, feed: &mut Feed, memory: Option<OwnedSemaphorePermit>, what: What) {
-        let Some(memory) = memory else {
-            self.lost.fetch_add(1, Ordering::Relaxed);
-            return;
-        };
+        let Some(memory) = memory else { return self.lose(feed) };
         let position = feed.position;
         let queue = feed.queue.get_or_insert_with(|| {
             let (queue, records) = mpsc::channel(QUEUE_LENGTH);
@@ -191,14 +190,23 @@ impl TenantStream {
             feed.began = position;
             queue
         });
-        if queue.try_send(Record { at: Utc::now(), position, what, memory }).is_err() {
-            self.lost.fetch_add(1, Ordering::Relaxed);
+        let lost_before = feed.lost;
+        match queue.try_send(Record { at: Utc::now(), position, lost_before, what, memory }) {
+            Ok(()) => feed.lost = 0,
+            Err(_) => self.lose(feed),
         }
     }
 
-    /// Makes an event of a record, for everybody who listens.
+    fn lose(&self, feed: &mut Feed) {
+        feed.lost += 1;
+        self.has_lost.store(true, Ordering::Release);
+    }
+
+    /// Makes an event of a record, for everybody who listens, who are told first of what was lost
+    /// before it.
     fn send(&self, record: Record) {
         let position = record.position;
+        self.tell_of_lost(record.lost_before, position - 1);
         match record.build(&self.tenant_id, &self.memory) {
             Some(event) => {
                 let event = Arc::new(event);
@@ -206,15 +214,28 @@ impl TenantStream {
                 self.channel.send(Some(position), Carried::Event(Arc::clone(&event)));
                 self.stream.operators.send(None, Carried::Event(event));
             }
-            None => {
-                self.lost.fetch_add(1, Ordering::Relaxed);
-            }
+            None => self.tell_of_lost(1, position),
         }
     }
 
-    /// Tells of what was lost since this was called last, up to `position`.
-    fn tell_of_lost(&self, position: u64) {
-        let lost = self.lost.swap(0, Ordering::Relaxed);
+    /// Tells of what was lost where no record came behind it.
+    fn tell_of_lost_last(&self, records: &mpsc::Receiver<Record>) {
+        if !records.is_empty() || !self.has_lost.swap(false, Ordering::Acquire) {
+            return;
+        }
+        let (lost, position) = {
+            let mut feed = self.locked();
+            if !records.is_empty() {
+                // What was lost behind those is told when they are sent.
+                self.has_lost.store(true, Ordering::Release);
+                return;
+            }
+            (std::mem::take(&mut feed.lost), feed.position)
+        };
+        self.tell_of_lost(lost, position);
+    }
+
+    fn tell_of_lost(&self, lost: u64, position: u64) {
         if lost > 0 {
             self.stream.metrics.missed.inc_by(lost);
             self.channel.send(Some(position), Carried::Lost(lost));
@@ -233,7 +254,7 @@ impl TenantStream {
             return false;
         }
         feed.queue = None;
-        self.lost.store(0, Ordering::Relaxed);
+        feed.lost = 0;
         true
     }
 
@@ -255,16 +276,14 @@ impl TenantStream {
 /// Makes events of a tenant's records, as long as anybody wants them.
 async fn publish(tenant: Arc<TenantStream>, mut records: mpsc::Receiver<Record>) {
     let mut batch = Vec::new();
-    let mut position = 0;
     loop {
         match timeout(PUBLISHER_IDLE, records.recv_many(&mut batch, BATCH)).await {
             Ok(0) => break,
             Ok(count) => {
                 for record in batch.drain(..) {
-                    position = record.position;
                     tenant.send(record);
                 }
-                tenant.tell_of_lost(position);
+                tenant.tell_of_lost_last(&records);
                 if count == BATCH {
                     // There may be more; but consumers come first, or they fall behind.
                     yield_now().await;
@@ -272,14 +291,13 @@ async fn publish(tenant: Arc<TenantStream>, mut records: mpsc::Receiver<Record>)
                     sleep(PACE).await;
                 }
             }
-            // Of what was lost while there was no room, no record came behind to tell.
-            Err(_) => tenant.tell_of_lost(position),
+            Err(_) => tenant.tell_of_lost_last(&records),
         }
         if tenant.lets_go() {
             return;
         }
     }
-    tenant.tell_of_lost(position);
+    tenant.tell_of_lost_last(&records);
     tenant.channel.close();
 }
 
@@ -337,6 +355,65 @@ mod tests {
         let mut back = tenant.subscribe(KINDS, true, Some(place)).unwrap();
         decide(&tenant);
         assert_eq!(missed(&mut back).await["missed"], 3);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_lost_is_told_where_it_is_missing_and_also_to_who_comes_back() {
+        let tenant = Arc::new(stream().tenant(&"a".parse().unwrap(), 1024));
+        let mut consumer = tenant.subscribe(KINDS, true, None).unwrap();
+        let _slow = tenant.subscribe(KINDS, false, None).unwrap();
+        for _ in 0..QUEUE_LENGTH + 7 {
+            decide(&tenant);
+        }
+        let mut behind = place(&mut consumer).await;
+        for _ in 1..QUEUE_LENGTH {
+            match consumer.next().await.unwrap() {
+                Delivery::Event(place, _) => behind = place,
+                // What is slow is the test: the channel is shorter than the queue.
+                Delivery::Missed(_) => break,
+            }
+        }
+        drop(consumer);
+        advance(Duration::from_secs(6)).await;
+        yield_now().await;
+        decide(&tenant);
+        let mut back = tenant.subscribe(KINDS, true, Some(behind)).unwrap();
+        let mut told = 0;
+        loop {
+            match timeout(Duration::from_secs(60), back.next()).await.unwrap().unwrap() {
+                Delivery::Missed(message) => {
+                    let message: Value = serde_json::from_slice(&message).unwrap();
+                    told += message["missed"].as_u64().unwrap();
+                }
+                Delivery::Event(Place::At { position, .. }, _) => {
+                    told += 1;
+                    if position == QUEUE_LENGTH as u64 + 8 {
+                        break;
+                    }
+                }
+                Delivery::Event(..) => panic!("an event without a place"),
+            }
+        }
+        let Place::At { position, .. } = behind else { panic!("{behind}") };
+        assert_eq!(position + told, QUEUE_LENGTH as u64 + 8);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_lost_is_told_to_who_left_before_it_was() {
+        let tenant = Arc::new(stream().tenant(&"a".parse().unwrap(), 1024));
+        let mut consumer = tenant.subscribe(KINDS, true, None).unwrap();
+        decide(&tenant);
+        let all = tenant.memory.available_permits();
+        let memory = tenant.take_memory(all).unwrap();
+        decide(&tenant);
+        drop(memory);
+        let place = place(&mut consumer).await;
+        decide(&tenant);
+        consumer.next().await.unwrap();
+        drop(consumer);
+        let mut back = tenant.subscribe(KINDS, true, Some(place)).unwrap();
+        assert_eq!(missed(&mut back).await["missed"], 1);
+        assert!(matches!(back.next().await.unwrap(), Delivery::Event(..)));
     }
 
     #[tokio::test(start_paused = true)]
