@@ -168,6 +168,9 @@ impl Consumer {
         }
         loop {
             let outcome = tokio::select! {
+                // In this order, so that a pong which came while a large message was written is
+                // read before it is missed. What a client says is rationed, and keeps out nothing.
+                biased;
                 () = stop.cancelled() => Err(away()),
                 message = self.socket.next() => {
                     was_heard = true;
