@@ -7,8 +7,8 @@ export const MAX_PROBLEMS = 200;
 export const MAX_DENIALS = 50;
 /** Seen ones that can still be looked at. */
 const MAX_SEEN = 30;
-/** Tenants whose last known trouble is remembered, so that a reload does not tell it again. */
-const MAX_KNOWN = 2_000;
+/** Tenants whose last known trouble is remembered, so that it is not told again: as many as there are. */
+const MAX_KNOWN = 20_000;
 /** Characters of a message, and errors of a bundle, that an alert keeps: it is stored. */
 const MAX_MESSAGE = 500;
 const MAX_ERRORS = 5;
@@ -19,7 +19,7 @@ const SAME_MILLIS = 3_000;
 export const KINDS = ["quarantined", "rejected", "crashed", "failed", "quota", "denial"];
 
 /** What happens to a tenant, and of which kind of alert it is. */
-const KIND_OF = { quarantined: "quarantined", rejected: "rejected", crashed: "crashed", failed: "failed" };
+const KIND_OF = { quarantined: "quarantined", rejected: "rejected", crashed: "crashed", unreadable: "failed", failed: "failed" };
 
 /**
  * @typedef {object} Alert
@@ -31,6 +31,7 @@ const KIND_OF = { quarantined: "quarantined", rejected: "rejected", crashed: "cr
  * @property {number} last
  * @property {string} message
  * @property {{code: string, message: string, location: object|null}[]} errors
+ * @property {boolean} [fromList] told by the list of tenants, and not yet by the stream
  */
 
 export class Alerts {
@@ -74,10 +75,13 @@ export class Alerts {
     const at = Date.parse(data.timestamp) || now;
     // The list of tenants may have told it already.
     const known = this.known.get(data.tenant_id) ?? 0;
-    const told = this.problems.get(`${kind} ${data.tenant_id}`);
-    if (told?.fromList && Math.abs(at - known) <= SAME_MILLIS) {
+    for (const other of Math.abs(at - known) <= SAME_MILLIS ? KINDS : []) {
+      const told = this.problems.get(`${other} ${data.tenant_id}`);
+      if (!told?.fromList) continue;
       told.fromList = false;
-      return;
+      if (other === kind) return;
+      // The event knows better what it was.
+      if (told.count === 1) this.problems.delete(told.key);
     }
     this.problem(kind, data.tenant_id, at, String(data.message ?? ""), data.errors);
   }

@@ -148,13 +148,6 @@ function route() {
 }
 
 function show() {
-  // The skip link's target is no page.
-  if (location.hash === "#main") {
-    main.focus();
-    history.replaceState(null, "", current);
-    return;
-  }
-  current = location.hash || "#/";
   const first = view === null;
   view?.destroy();
   const { make, page } = route();
@@ -168,8 +161,13 @@ function show() {
   view.element.querySelector("h1")?.focus({ preventScroll: true });
 }
 
-let current = location.hash;
 addEventListener("hashchange", show);
+
+// Its target is no page of ours, so it must not become the address.
+document.querySelector(".skip")?.addEventListener("click", (event) => {
+  event.preventDefault();
+  main.focus();
+});
 
 // When it is drawn.
 

@@ -8,6 +8,8 @@ const LEFT = 52;
 const RIGHT = 8;
 const TOP = 8;
 const BOTTOM = 22;
+/** Half the width of a point that has no neighbours to draw a line to. */
+const DOT = 1;
 /** Below this, the labels of the time axis would touch. */
 const NARROW = 420;
 
@@ -31,6 +33,7 @@ export function decades(low, high) {
  * @property {string} key
  * @property {string} name
  * @property {string} className
+ * @property {boolean} [rare] in the legend only where there is some
  */
 
 export class Chart {
@@ -51,8 +54,9 @@ export class Chart {
     this.width = 0;
     /** The point that is looked at. @type {number|null} */
     this.cursor = null;
-    this.when = el("span", { class: "chart-when" }, "last 5 min");
-    this.readouts = lines.map((line) => el("span", { class: "value" }, NONE));
+    this.when = svg("text", { class: "when", y: TOP + 10, visibility: "hidden" });
+    this.readouts = lines.map(() => el("span", { class: "value" }, NONE));
+    this.keys = lines.map((line, i) => el("span", { class: "key", hidden: line.rare }, el("i", { class: `swatch ${line.className}` }), `${line.name} `, this.readouts[i]));
     this.grid = svg("g", { class: "grid" });
     this.paths = lines.map((line) => svg("path", { class: `${stacked ? "area" : "line"} ${line.className}` }));
     this.cross = svg("line", { class: "cross", y1: TOP, y2: HEIGHT - BOTTOM, visibility: "hidden" });
@@ -60,7 +64,7 @@ export class Chart {
     this.svg = svg(
       "svg",
       { class: "plot", height: HEIGHT, tabindex: "0", role: "img", "aria-label": `${title}. Arrow keys read single points.` },
-      this.grid, ...this.paths, this.cross, this.note,
+      this.grid, ...this.paths, this.cross, this.when, this.note,
     );
     this.spoken = el("span", { class: "off-screen", "aria-live": "polite" });
     this.element = el(
@@ -69,8 +73,7 @@ export class Chart {
       el("figcaption", {},
         el("h2", {}, title),
         el("span", { class: "legend" },
-          ...lines.map((line, i) => el("span", { class: "key" }, el("i", { class: `swatch ${line.className}` }), `${line.name} `, this.readouts[i])),
-          this.when)),
+          ...this.keys)),
       this.svg, this.spoken,
     );
     this.svg.addEventListener("pointermove", (/** @type {PointerEvent} */ event) => {
@@ -128,6 +131,9 @@ export class Chart {
       }
     }
     const known = points.some((point) => point !== null);
+    for (const [n, line] of this.lines.entries()) {
+      if (line.rare) this.keys[n].hidden = !points.some((point) => point !== null && point[line.key] > 0);
+    }
     const bottom = HEIGHT - BOTTOM;
     const tall = bottom - TOP;
     /** @type {(value: number) => number} */
@@ -163,8 +169,7 @@ export class Chart {
           for (let j = i; j >= start; j -= 1) back.push(`${x(j).toFixed(1)} ${y(floor[j]).toFixed(1)}`);
           d += `M${dots.join("L")}L${back.join("L")}Z`;
         } else if (dots.length === 1) {
-          // A point of no length, which round ends make a dot of.
-          d += `M${dots[0]}h0.01`;
+          d += `M${(x(start) - DOT).toFixed(1)} ${y(value(start)).toFixed(1)}a${DOT} ${DOT} 0 1 0 ${2 * DOT} 0a${DOT} ${DOT} 0 1 0 ${-2 * DOT} 0`;
         } else d += `M${dots.join("L")}`;
       }
       if (this.stacked) for (let i = 0; i < points.length; i += 1) if (points[i] !== null) floor[i] += points[i][line.key];
@@ -199,15 +204,20 @@ export class Chart {
     const { from, width, points } = this.data;
     const i = this.cursor;
     const point = i === null ? points.findLast((p) => p !== null) ?? null : points[i];
-    setText(this.when, i === null ? "last 5 min" : clock((from + i * width) * 1000));
     for (const [n, line] of this.lines.entries()) setText(this.readouts[n], this.format(point?.[line.key] ?? null));
     if (i === null) {
       setAttr(this.cross, "visibility", "hidden");
+      setAttr(this.when, "visibility", "hidden");
       return;
     }
-    const at = String(LEFT + (i + 0.5) * (this.inner / points.length));
-    setAttr(this.cross, "x1", at);
-    setAttr(this.cross, "x2", at);
+    const at = LEFT + (i + 0.5) * (this.inner / points.length);
+    const left = i > points.length / 2;
+    setText(this.when, clock((from + i * width) * 1000));
+    setAttr(this.when, "x", String(at + (left ? -6 : 6)));
+    setAttr(this.when, "text-anchor", left ? "end" : "start");
+    setAttr(this.when, "visibility", null);
+    setAttr(this.cross, "x1", String(at));
+    setAttr(this.cross, "x2", String(at));
     setAttr(this.cross, "visibility", null);
   }
 
@@ -238,7 +248,7 @@ export class Spark {
     const step = SPARK_WIDTH / points.length;
     const bar = (/** @type {number} */ i, /** @type {number} */ low, /** @type {number} */ top) => {
       const y = (/** @type {number} */ v) => ((1 - v / high) * (SPARK_HEIGHT - 1)).toFixed(1);
-      return `M${(i * step).toFixed(1)} ${y(low)}V${y(top)}h${(step - 0.3).toFixed(1)}V${y(low)}Z`;
+      return `M${(i * step).toFixed(1)} ${y(low)}V${y(top)}h${step.toFixed(1)}V${y(low)}Z`;
     };
     let all = "";
     let deny = "";

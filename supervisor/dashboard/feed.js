@@ -29,7 +29,7 @@ const MAX_SLACK = 1_024;
  * @property {"lagged"|"sequence"|"reconnected"|"restarted"} why
  * @property {string|null} tenant
  * @property {number} at
- * @property {number} missed
+ * @property {number|null} missed null where nobody knows how many
  *
  * @typedef {Decision|Gap} Entry
  */
@@ -60,14 +60,20 @@ export function decisionOf(data, raw, now) {
   };
 }
 
+/** How many a `lagged` message says. @param {any} message @returns {number|null} */
+export function missedOf(message) {
+  return Number.isSafeInteger(message.missed) ? message.missed : null;
+}
+
 export class Feed {
   constructor() {
     /** @type {(Entry|undefined)[]} the oldest first */
     this.entries = [];
     this.head = 0;
     this.characters = 0;
-    /** Entries that ever came. */
+    /** Entries that ever came, and how many of them were decisions. */
     this.added = 0;
+    this.decisions = 0;
     /** @type {Map<string, {sequence: number, id: number, connection: number}>} */
     this.sequences = new Map();
     /** @type {Gap|null} what explains the jumps that follow it */
@@ -105,7 +111,7 @@ export class Feed {
         const jump = sequence - last.sequence - 1;
         // A jump over a marker is what the marker tells of: one line for all tenants, not one each.
         if (this.marker !== null && this.marker.id > last.id) {
-          if (this.marker.why === "reconnected") this.marker.missed += jump;
+          if (this.marker.why === "reconnected") this.marker.missed = (this.marker.missed ?? 0) + jump;
         } else {
           this.add({ kind: "gap", id: 0, why: "sequence", tenant, at: decision.at, missed: jump });
         }
@@ -125,11 +131,11 @@ export class Feed {
     return missed;
   }
 
-  /** @param {number} missed @param {number} now */
+  /** @param {number|null} missed @param {number} now */
   lagged(missed, now) {
     const last = this.entries.at(-1);
     if (last?.kind === "gap" && last.why === "lagged") {
-      last.missed += missed;
+      last.missed = last.missed === null || missed === null ? null : last.missed + missed;
       return;
     }
     this.marker = { kind: "gap", id: 0, why: "lagged", tenant: null, at: now, missed };
@@ -140,6 +146,8 @@ export class Feed {
   connected(now) {
     this.connection += 1;
     if (this.connection === 1) return;
+    const last = this.entries.at(-1);
+    if (last?.kind === "gap" && last.why === "reconnected") return;
     this.marker = { kind: "gap", id: 0, why: "reconnected", tenant: null, at: now, missed: 0 };
     this.add(this.marker);
   }
@@ -161,6 +169,7 @@ export class Feed {
   keep(entry) {
     this.entries.push(entry);
     this.added += 1;
+    if (entry.kind === "decision") this.decisions += 1;
     this.characters += sizeOf(entry);
     while (this.size > MAX_ENTRIES || (this.characters > MAX_CHARACTERS && this.size > 1)) {
       this.characters -= sizeOf(this.entries[this.head]);

@@ -35,7 +35,7 @@ export class Inspector {
     this.element.replaceChildren(
       el("header", {},
         el("span", { class: `verdict ${verdict}` }, glyph(verdict), heading),
-        el("a", { class: "mono", href: `#/tenant/${encodeURIComponent(entry.tenant)}` }, foreign(entry.tenant)),
+        el("a", { class: "of", href: `#/tenant/${encodeURIComponent(entry.tenant)}` }, foreign(entry.tenant)),
         close),
       entry.reason === null
         ? el("p", { class: "reason none" }, "The policy gave no reason.")

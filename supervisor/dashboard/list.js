@@ -29,7 +29,7 @@ class Row {
     this.entry = null;
     this.time = el("time", { class: "time" });
     this.verdict = el("span", { class: "verdict" });
-    this.tenant = foreign("", { class: "tenant mono" });
+    this.tenant = foreign("", { class: "tenant" });
     this.reason = foreign("", { class: "reason" });
     this.redacted = el("span", { class: "redacted" });
     this.took = el("span", { class: "took" });
@@ -76,13 +76,13 @@ class Row {
 export function gapWords(gap) {
   switch (gap.why) {
     case "lagged":
-      return `Gap: this page was too slow and missed ${plural(gap.missed, "event")}`;
+      return `Gap: this page was too slow and missed ${gap.missed === null ? "some events" : plural(gap.missed, "event")}`;
     case "sequence":
-      return `Gap: ${plural(gap.missed, "decision")} of ${gap.tenant} missed`;
+      return `Gap: ${plural(gap.missed ?? 0, "decision")} of ${gap.tenant} missed`;
     case "restarted":
       return "The supervisor was restarted; sequences begin anew";
     default:
-      return gap.missed > 0 ? `Reconnected; ${plural(gap.missed, "decision")} missed meanwhile` : "Reconnected";
+      return gap.missed ? `Reconnected; ${plural(gap.missed, "decision")} missed meanwhile` : "Reconnected";
   }
 }
 
@@ -94,7 +94,7 @@ export class DecisionList {
    * @param {Filter} options.filter
    * @param {boolean} options.oneTenant no filter and no column for the tenant
    * @param {(filter: Filter) => void} options.onFilter
-   * @param {() => Node} options.empty what stands where no decision ever came
+   * @param {() => HTMLElement} options.empty what stands where no decision ever came
    */
   constructor({ feed, store, filter, oneTenant, onFilter, empty }) {
     this.source = feed;
@@ -211,7 +211,8 @@ export class DecisionList {
   /** Back to the newest. */
   release() {
     this.heldUntil = 0;
-    if (this.list.contains(document.activeElement)) document.activeElement?.blur();
+    const focused = /** @type {HTMLElement|null} */ (document.activeElement);
+    if (this.list.contains(focused)) focused?.blur();
     if (this.paused) this.togglePause();
     const top = this.element.getBoundingClientRect().top;
     if (top < 0) scrollBy({ top: top - 80 });
@@ -272,7 +273,7 @@ export class DecisionList {
 
   /** @param {boolean} held @param {number} missed */
   announce(held, missed) {
-    setText(this.note, this.paused ? "Paused" : held ? "Holding still" : `${count(this.feed.size)} kept`);
+    setText(this.note, this.paused ? "Paused" : held ? "Holding still" : `${count(this.feed.decisions)} ${this.filtering ? "found" : "received"}`);
     setText(this.resume, missed > 0 ? `Show ${count(missed)} new` : "Back to live");
     this.resume.classList.toggle("unseen", !held || (missed === 0 && !this.paused));
   }
@@ -286,7 +287,7 @@ export class DecisionList {
       setAttr(row.button, "aria-current", row.entry !== null && row.entry === this.inspector.shown ? "true" : null);
       setAttr(row.button, "tabindex", focused ? "0" : "-1");
     }
-    if (!stop) setAttr(this.rows.find((row) => row.entry?.kind === "decision")?.button ?? this.list, "tabindex", "0");
+    if (!stop) this.rows.find((row) => row.entry?.kind === "decision")?.button.setAttribute("tabindex", "0");
   }
 
   /** @param {KeyboardEvent} event */

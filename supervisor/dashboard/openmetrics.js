@@ -7,9 +7,7 @@ const WANTED = new Set([
   "enforcer_errors_total",
   "enforcer_evaluation_seconds_bucket",
   "enforcer_worker_memory_bytes",
-  "enforcer_worker_cpu_seconds",
   "enforcer_tenant_limit_reached_total",
-  "enforcer_host_limit_reached_total",
   "enforcer_sandbox_off",
 ]);
 
@@ -25,7 +23,6 @@ const MAX_BOUNDS = 64;
  * @property {number} allow
  * @property {number} deny
  * @property {number|null} memory bytes
- * @property {number|null} cpu seconds
  * @property {Map<string, number>} errors requests without a decision, by code
  * @property {Map<string, number>} limits limits that were reached
  * @property {[number, number][]} buckets upper bound in seconds, cumulative count
@@ -33,7 +30,7 @@ const MAX_BOUNDS = 64;
 
 /** @returns {TenantMetrics} */
 function noMetrics() {
-  return { allow: 0, deny: 0, memory: null, cpu: null, errors: new Map(), limits: new Map(), buckets: [] };
+  return { allow: 0, deny: 0, memory: null, errors: new Map(), limits: new Map(), buckets: [] };
 }
 
 /**
@@ -86,7 +83,6 @@ export class MetricsReader {
   constructor() {
     /** @type {Map<string, TenantMetrics>} */
     this.tenants = new Map();
-    this.hostLimits = 0;
     this.sandboxOff = false;
     /** Whether the text came whole. */
     this.complete = false;
@@ -121,10 +117,6 @@ export class MetricsReader {
       this.sandboxOff = value > 0;
       return;
     }
-    if (name === "enforcer_host_limit_reached_total") {
-      this.hostLimits += value;
-      return;
-    }
     const tenant = this.tenant(labels.tenant);
     if (tenant === null) return;
     switch (name) {
@@ -140,9 +132,6 @@ export class MetricsReader {
         break;
       case "enforcer_worker_memory_bytes":
         tenant.memory = value;
-        break;
-      case "enforcer_worker_cpu_seconds":
-        tenant.cpu = value;
         break;
       case "enforcer_evaluation_seconds_bucket":
         if (tenant.buckets.length < MAX_BOUNDS) {

@@ -32,7 +32,7 @@ export const rateChart = () =>
     lines: [
       { key: "allow", name: "allow", className: "allow" },
       { key: "deny", name: "deny", className: "deny" },
-      { key: "missed", name: "missed", className: "missed" },
+      { key: "missed", name: "missed", className: "missed", rare: true },
     ],
     format: rate,
     empty: "Nothing known yet",
@@ -70,12 +70,18 @@ export function errorList(errors) {
   }));
 }
 
+/** A message that only says what its errors say is left out. @param {string} message @param {any[]|undefined} errors */
+export function ownWords(message, errors) {
+  const said = Array.isArray(errors) && errors.some((error) => error?.message && message.includes(error.message));
+  return said ? "" : message;
+}
+
 /** @type {Record<string, {one: string, many: string, glyph: string}>} */
 const TITLES = {
   quarantined: { one: "quarantined", many: "times quarantined", glyph: "quarantined" },
   rejected: { one: "bundle rejected", many: "bundles rejected", glyph: "rejected" },
   crashed: { one: "worker crashed", many: "crashes of its worker", glyph: "backoff" },
-  failed: { one: "failed", many: "failures", glyph: "backoff" },
+  failed: { one: "error", many: "errors", glyph: "backoff" },
   quota: { one: "quota warning", many: "quota warnings", glyph: "backoff" },
   denial: { one: "1 denial", many: "denials", glyph: "deny" },
 };
@@ -95,7 +101,7 @@ export function alertGlyph(alert) {
 export class AlertItem {
   /** @param {import("./alerts.js").Alert} alert @param {Node} mark @param {((key: string) => void)|null} onSeen */
   constructor(alert, mark, onSeen) {
-    this.tenant = el("a", { class: "mono", href: `#/tenant/${encodeURIComponent(alert.tenant)}` }, foreign(alert.tenant));
+    this.tenant = el("a", { href: `#/tenant/${encodeURIComponent(alert.tenant)}` }, foreign(alert.tenant));
     this.title = el("span", { class: "alert-title" });
     this.when = el("time", { class: "dim" });
     this.message = foreign("", { class: "alert-message" });
@@ -117,7 +123,7 @@ export class AlertItem {
     setText(this.title, alertTitle(alert));
     setText(this.when, ago(alert.last, now));
     setAttr(this.when, "datetime", new Date(alert.last).toISOString());
-    setText(this.message, cut(alert.message, MAX_LINE));
+    setText(this.message, cut(ownWords(alert.message, alert.errors), MAX_LINE));
     const said = JSON.stringify(alert.errors);
     if (said === this.said) return;
     this.said = said;

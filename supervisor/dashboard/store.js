@@ -1,7 +1,7 @@
 // All that the dashboard knows. Pure: messages, answers and the time come in; views read.
 
 import { Alerts } from "./alerts.js";
-import { Feed, decisionOf } from "./feed.js";
+import { Feed, decisionOf, missedOf } from "./feed.js";
 import { newEvaluations } from "./openmetrics.js";
 import { ALLOW, Counts, DENY, Evaluations, MISSED, bucketOf, quantile } from "./quantiles.js";
 
@@ -9,7 +9,7 @@ import { ALLOW, Counts, DENY, Evaluations, MISSED, bucketOf, quantile } from "./
 const MAX_TENANTS = 20_000;
 /** Lifecycle events that are kept, of all tenants together. */
 export const MAX_EVENTS = 500;
-/** Tenants whose evaluation times are kept over time, 50 KB each; of the others only the last minutes'. */
+/** Tenants whose evaluation times are kept over time, 100 KB each; of the others only the last minutes'. */
 const MAX_DETAILED = 64;
 /** Times of being connected that are remembered; older ones have left the charts long ago. */
 const MAX_COVERED = 64;
@@ -132,7 +132,7 @@ export class Store {
         break;
       }
       case "lagged":
-        this.feed.lagged(Number(message.missed) || 0, now);
+        this.feed.lagged(missedOf(message), now);
         break;
       case "tenant":
         this.changed(message.data, now);

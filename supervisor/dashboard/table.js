@@ -1,14 +1,17 @@
 // The table of tenants. A page of it is drawn, so ten thousand tenants cost what fifty do.
 
 import { Spark } from "./chart.js";
-import { el, setAttr, setState, setText, statePill } from "./dom.js";
-import { bytes, count, micros, NONE, percent, plural, rate, shortRevision } from "./format.js";
+import { el, glyph, setAttr, setState, setText, statePill } from "./dom.js";
+import { bytes, count, cut, micros, NONE, percent, plural, rate, shortRevision } from "./format.js";
 
 /** Rows of one page. */
 const PAGE = 50;
 /** Rows that change places while one reads are worse than rows that are a little late. */
 const SORT_MILLIS = 2_000;
 const DRAW_MILLIS = 1_000;
+/** Rows stay where they are under a pointer that moves; one that was left there is nobody's. */
+const HOLD_MILLIS = 3_000;
+const MAX_TITLE = 300;
 /** What needs somebody comes first. */
 const STATE_ORDER = ["quarantined", "rejected", "backoff", "starting", "ready", "asleep"];
 
@@ -29,7 +32,7 @@ const byText = (a, b) => (a < b ? -1 : a > b ? 1 : 0);
 /** @type {Column[]} */
 const COLUMNS = [
   { key: "tenant", name: "Tenant", value: (row) => row.tenant.tenant_id },
-  { key: "state", name: "State", value: (row) => (STATE_ORDER.indexOf(row.tenant.state) + 7) % 7 },
+  { key: "state", name: "State", value: (row) => 2 * ((STATE_ORDER.indexOf(row.tenant.state) + 7) % 7) - (row.tenant.last_error ? 1 : 0) },
   { key: "version", name: "Version", value: (row) => row.tenant.version ?? "" },
   { key: "revision", name: "Revision", value: (row) => row.tenant.revision ?? "" },
   { key: "spark", name: "Last 5 min", value: null },
@@ -53,7 +56,7 @@ const TITLES = {
 
 class Row {
   constructor() {
-    this.link = el("a", { class: "mono" });
+    this.link = el("a");
     this.state = statePill("");
     this.spark = new Spark();
     this.share = el("span", { class: "share", "aria-hidden": "true" }, el("i"));
@@ -70,7 +73,8 @@ class Row {
       });
     }
     this.cells.tenant.append(this.link);
-    this.cells.state.append(this.state);
+    this.trouble = el("span", { class: "trouble", role: "img", "aria-label": "with an error", hidden: true }, glyph("backoff"));
+    this.cells.state.append(this.state, this.trouble);
     this.cells.spark.append(this.spark.element);
     this.cells.deny.append(this.share, this.shareText);
     this.cells.revision.classList.add("mono");
@@ -88,6 +92,10 @@ class Row {
     setText(this.link, tenant.tenant_id);
     setAttr(this.link, "href", `#/tenant/${encodeURIComponent(tenant.tenant_id)}`);
     setState(this.state, String(tenant.state));
+    // One whose new bundle was rejected serves on with the old one, and looks well otherwise.
+    const error = tenant.state === "rejected" ? null : tenant.last_error;
+    this.trouble.hidden = !error;
+    setAttr(this.trouble, "title", error ? cut(String(error.message ?? ""), MAX_TITLE) : null);
     setText(this.cells.version, tenant.version ?? NONE);
     setText(this.cells.revision, shortRevision(tenant.revision));
     setAttr(this.cells.revision, "title", tenant.revision ?? null);
@@ -109,7 +117,7 @@ class Row {
 }
 
 export class TenantTable {
-  /** @param {import("./store.js").Store} store @param {() => Node} empty */
+  /** @param {import("./store.js").Store} store @param {() => HTMLElement} empty */
   constructor(store, empty) {
     this.store = store;
     this.sort = "state";
@@ -119,6 +127,9 @@ export class TenantTable {
     /** @type {string[]} */
     this.order = [];
     this.sortedAt = 0;
+    this.heldUntil = 0;
+    /** How many tenants there were then. */
+    this.arranged = 0;
     this.drawnAt = 0;
     this.version = -1;
     /** @type {Row[]} */
@@ -146,6 +157,9 @@ export class TenantTable {
       return head;
     });
     this.body = el("tbody", { role: "rowgroup" });
+    this.body.addEventListener("pointermove", () => {
+      this.heldUntil = Date.now() + HOLD_MILLIS;
+    });
     this.table = el("table", { role: "table", class: "tenants", "aria-label": "Tenants" }, el("thead", { role: "rowgroup" }, el("tr", { role: "row" }, ...heads)), this.body);
     this.summary = el("span", { class: "dim", role: "status" });
     this.back = el("button", { type: "button", class: "quiet", on: { click: () => this.turn(-1) } }, "Previous");
@@ -215,14 +229,16 @@ export class TenantTable {
     const sign = this.descending ? -1 : 1;
     found.sort((a, b) => sign * (typeof a.value === "number" ? a.value - b.value : byText(a.value, b.value)) || byText(a.id, b.id));
     this.order = found.map((row) => row.id);
+    this.arranged = this.store.tenants.size;
   }
 
   /** @param {number} now */
   update(now) {
     const changed = this.version !== this.store.tenantsVersion;
     if (!changed && now - this.drawnAt < DRAW_MILLIS) return;
-    const busy = this.body.matches(":hover, :focus-within");
-    if (this.sortedAt === 0 || (now - this.sortedAt >= SORT_MILLIS && !busy)) {
+    const busy = now < this.heldUntil || this.body.matches(":has(:focus-visible)");
+    const others = this.store.tenants.size !== this.arranged;
+    if (this.sortedAt === 0 || others || (now - this.sortedAt >= SORT_MILLIS && !busy)) {
       this.arrange(now);
       this.sortedAt = now;
     }

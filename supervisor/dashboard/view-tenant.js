@@ -3,10 +3,10 @@
 import { Connection } from "./connection.js";
 import { copyButton, el, foreign, setAttr, setState, setText, statePill } from "./dom.js";
 import { ago, bytes, clock, count, duration, micros, NONE, percent, plural, rate } from "./format.js";
-import { Feed, decisionOf } from "./feed.js";
+import { Feed, decisionOf, missedOf } from "./feed.js";
 import { layerWords } from "./layers.js";
 import { DecisionList } from "./list.js";
-import { askForOne, errorList, evaluationChart, Figure, rateChart } from "./parts.js";
+import { askForOne, errorList, evaluationChart, Figure, ownWords, rateChart } from "./parts.js";
 import { json, Poll } from "./poll.js";
 
 const CHART_MILLIS = 1_000;
@@ -28,6 +28,7 @@ export class TenantPage {
 
     this.state = statePill("");
     this.revision = el("span", { class: "mono" });
+    this.copyRevision = copyButton("Copy the revision", () => String(this.tenant?.revision ?? ""));
     this.version = el("span");
     this.off = el("span", { class: "warning-chip", hidden: true }, "Sandbox off");
     this.rate = new Figure("Decisions per second");
@@ -42,6 +43,7 @@ export class TenantPage {
     this.layers = el("ul", { class: "layers" });
     this.layersShown = "";
     this.layerCount = el("span", { class: "dim" });
+    this.noLayers = el("p", { class: "empty small", hidden: true });
     this.error = el("div");
     this.errorShown = "";
     this.events = el("ol", { class: "events", role: "list" });
@@ -66,25 +68,27 @@ export class TenantPage {
       el("div", { class: "charts" }, this.rates.element, this.times.element),
       el("div", { class: "columns" },
         panel("Worker", [], this.facts),
-        panel("Sandbox", [this.layerCount], this.layers),
-        panel("Lifecycle", [], this.events, this.noEvents)),
+        panel("Lifecycle", [], this.events, this.noEvents),
+        panel("Sandbox", [this.layerCount], this.layers, this.noLayers)),
       el("section", { "aria-label": "Decisions" }, el("div", { class: "section-head" }, el("h2", {}, "Decisions"), this.streamState), this.list.element));
     this.gone = el("p", { class: "empty", hidden: true }, "There is no such tenant. It may have been removed. ", el("a", { href: "#/" }, "All tenants"));
     this.element = el("div", { class: "page tenant-page" },
       el("nav", { class: "crumbs", "aria-label": "Path" }, el("a", { href: "#/" }, "Tenants")),
       el("div", { class: "tenant-head" },
-        el("h1", { tabindex: "-1", class: "mono" }, foreign(id)), this.state, this.version,
-        el("span", { class: "revision" }, this.revision, copyButton("Copy the revision", () => String(this.tenant?.revision ?? ""))), this.off),
+        el("h1", { tabindex: "-1" }, foreign(id)), this.state, this.version,
+        el("span", { class: "revision" }, this.revision, this.copyRevision), this.off),
       this.gone, this.body);
 
     const url = streamUrl();
     url.searchParams.set("tenant_id", id);
-    this.connection = new Connection(url, {
-      onText: (text) => this.onText(text),
-      onStatus: (status) => {
-        if (status.state === "connected") this.feed.connected(Date.now());
-      },
-    });
+    this.connect = () =>
+      new Connection(url, {
+        onText: (text) => this.onText(text),
+        onStatus: (status) => {
+          if (status.state === "connected") this.feed.connected(Date.now());
+        },
+      });
+    this.connection = this.connect();
     const address = new URL(`../v1/tenants/${encodeURIComponent(id)}`, import.meta.url);
     this.poll = new Poll(POLL_MILLIS, async (signal) => {
       try {
@@ -104,6 +108,10 @@ export class TenantPage {
     this.gone.hidden = !missing;
     this.body.hidden = missing;
     this.state.classList.toggle("unseen", missing);
+    this.revision.classList.toggle("unseen", missing);
+    // There is no stream of a tenant that is not there, and asking for it again and again is noise.
+    if (missing) this.connection.close();
+    else if (this.connection.status.state === "closed") this.connection = this.connect();
   }
 
   /** @param {string} text */
@@ -119,7 +127,7 @@ export class TenantPage {
     if (message?.type === "decision") {
       const decision = decisionOf(message.data, text, now);
       if (decision !== null) this.feed.push(decision);
-    } else if (message?.type === "lagged") this.feed.lagged(Number(message.missed) || 0, now);
+    } else if (message?.type === "lagged") this.feed.lagged(missedOf(message), now);
     else if (message?.type === "tenant") this.poll.kick();
   }
 
@@ -132,9 +140,11 @@ export class TenantPage {
     setText(this.version, tenant.version ? `Version ${tenant.version}` : "");
     setText(this.revision, tenant.revision ? tenant.revision.slice(0, 12) : "no revision");
     setAttr(this.revision, "title", tenant.revision ?? null);
+    this.revision.classList.toggle("mono", Boolean(tenant.revision));
+    this.copyRevision.hidden = !tenant.revision;
     this.off.hidden = tenant.sandbox_mode === undefined || tenant.sandbox_mode === "strict";
-    this.rate.set(rate(figures.rate), figures.allowRate === null ? "now" : `${rate(figures.allowRate)} allow, ${rate(figures.denyRate)} deny`);
-    this.deny.set(percent(figures.denyShare), figures.decided === 0 ? "none in the last minute" : `of ${count(figures.decided)} in the last minute`);
+    this.rate.set(rate(figures.rate), figures.allowRate === null ? (figures.rate === null ? "not known yet" : "from metrics") : `${rate(figures.allowRate)} allow, ${rate(figures.denyRate)} deny`);
+    this.deny.set(percent(figures.denyShare), figures.decided === 0 ? "none in the last minute" : `of ${count(figures.decided)}, last minute`);
     this.p99.set(micros(figures.p99), figures.p50 === null ? "no decisions" : `p50 ${micros(figures.p50)}`);
     this.memory.set(bytes(tenant.memory_bytes ?? store.metrics?.tenants.get(id)?.memory), "of the worker");
     const causes = Object.entries(tenant.restarts_by_cause ?? {}).map(([cause, n]) => `${n} ${cause}`);
@@ -180,6 +190,8 @@ export class TenantPage {
   setLayers(tenant) {
     const names = Array.isArray(tenant.sandbox) ? tenant.sandbox.map(String) : [];
     const key = names.join();
+    this.noLayers.hidden = names.length > 0;
+    setText(this.noLayers, tenant.sandbox_mode === "debug-off" ? "Switched off. Its worker may do what the supervisor may." : "No worker runs.");
     setText(this.layerCount, names.length === 0 ? "" : plural(names.length, "layer"));
     if (key === this.layersShown) return;
     this.layersShown = key;
@@ -195,7 +207,7 @@ export class TenantPage {
     if (error === null) return;
     const list = errorList(error.errors);
     this.error.replaceChildren(
-      el("p", { class: "error-head" }, foreign(String(error.message ?? "")), el("time", { class: "dim", datetime: String(error.at) }, ago(Date.parse(error.at), now))),
+      el("p", { class: "error-head" }, foreign(ownWords(String(error.message ?? ""), error.errors)), el("time", { class: "dim", datetime: String(error.at) }, ago(Date.parse(error.at), now))),
       ...(list === null ? [] : [list]));
   }
 

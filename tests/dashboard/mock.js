@@ -9,9 +9,9 @@ import { WebSocketServer } from "ws";
 
 const ASSETS = new URL("../../supervisor/dashboard/", import.meta.url);
 const TYPES = { html: "text/html; charset=utf-8", css: "text/css; charset=utf-8", js: "text/javascript; charset=utf-8", svg: "image/svg+xml" };
-/** As strict as the real one, and stricter where that may follow. */
+/** The real one's. */
 const CSP =
-  "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'";
+  "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
 const LAYERS = ["own_descriptors_only", "empty_environment", "first_to_go", "tenant_user", "user_namespace", "network_namespace", "ipc_namespace", "uts_namespace", "empty_root", "no_capabilities", "parent_death_signal", "not_dumpable", "no_executable_memory", "no_new_privileges", "landlock_files", "landlock_network", "landlock_scopes", "resource_limits", "system_call_filter"];
 const BOUNDS = [0.00001, 0.00002, 0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.05, 0.1];
 
@@ -33,10 +33,12 @@ export class Mock {
     /** @type {Set<{socket: import("ws").WebSocket, tenant: string|null}>} */
     this.streams = new Set();
     this.refuseStream = false;
+    /** What a gateway puts before every path. */
+    this.prefix = "";
     this.server = createServer((request, response) => this.answer(request, response));
     this.sockets = new WebSocketServer({ noServer: true });
     this.server.on("upgrade", (request, socket, head) => {
-      const url = new URL(request.url ?? "", "http://localhost");
+      const url = new URL((request.url ?? "").slice(this.prefix.length), "http://localhost");
       const tenant = url.searchParams.get("tenant_id");
       if (this.refuseStream || url.pathname !== "/v1/stream/decisions" || (tenant !== null && !this.tenants.has(tenant))) {
         socket.end("HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n");
@@ -59,6 +61,7 @@ export class Mock {
     return `http://127.0.0.1:${this.port}`;
   }
 
+  /** May be called again. */
   async close() {
     for (const { socket } of this.streams) socket.terminate();
     this.server.closeAllConnections();
@@ -134,7 +137,7 @@ export class Mock {
 
   /** @param {import("node:http").IncomingMessage} request @param {import("node:http").ServerResponse} response */
   async answer(request, response) {
-    const { pathname } = new URL(request.url ?? "", "http://localhost");
+    const { pathname } = new URL((request.url ?? "").slice(this.prefix.length), "http://localhost");
     const json = (/** @type {number} */ status, /** @type {any} */ body) => {
       response.writeHead(status, { "content-type": "application/json" });
       response.end(JSON.stringify(body));

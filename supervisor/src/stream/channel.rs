@@ -284,7 +284,7 @@ impl Beginning {
                 let missed = match first.saturating_sub(position + 1) {
                     0 => Missed::Nothing,
                     // What lies between two that are remembered is told by them.
-                    _ if index > 0 => Missed::Nothing,
+                    _ if (1..self.remembered.len()).contains(&index) => Missed::Nothing,
                     missed => Missed::Events(missed),
                 };
                 (behind(index), missed)
@@ -308,4 +308,115 @@ impl Beginning {
 fn random_run() -> u32 {
     let [.., a, b, c, d] = Uuid::now_v7().into_bytes();
     u32::from_be_bytes([a, b, c, d])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LENGTH: usize = 8;
+
+    fn positions(items: &VecDeque<Item>) -> Vec<u64> {
+        items.iter().map(|item| item.position).collect()
+    }
+
+    fn at(beginning: &Beginning, position: u64) -> Place {
+        Place::At { run: beginning.run, position }
+    }
+
+    #[test]
+    fn a_place_is_read_as_it_is_written() {
+        for place in [
+            Place::At { run: 7, position: u64::MAX },
+            Place::Behind(Uuid::now_v7()),
+            Place::Unknown,
+        ] {
+            assert_eq!(Place::from(place.to_string().as_str()), place);
+        }
+        for text in ["", ".", "1", "x.1", "1.x", "1.-1", "100000000.1"] {
+            assert_eq!(Place::from(text), Place::Unknown, "{text}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_channel_is_wanted_while_somebody_listens_or_may_come_back() {
+        let channel = Channel::new(LENGTH, Positions::OfAll);
+        assert!(!channel.is_wanted());
+        for can_resume in [false, true] {
+            let beginning = channel.subscribe(can_resume).unwrap();
+            assert!(channel.is_wanted());
+            drop(beginning);
+            channel.leave(can_resume);
+            assert_eq!(channel.is_wanted(), can_resume);
+        }
+        tokio::time::advance(RESUME_WINDOW).await;
+        assert!(!channel.is_still_wanted() && !channel.is_wanted());
+        channel.close();
+        assert!(channel.subscribe(false).is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_comes_back_gets_what_it_missed_and_is_told_of_the_rest() {
+        let channel = Channel::new(LENGTH, Positions::OfAll);
+        drop(channel.subscribe(true).unwrap());
+        channel.leave(true);
+        // More than is kept, and one that could not be built.
+        for position in (1..=11).filter(|position| *position != 9) {
+            channel.send(Some(position), Carried::Lost(1));
+        }
+        let beginning = channel.subscribe(true).unwrap();
+        assert_eq!(beginning.next, 12);
+        for (position, backlog, missed) in [
+            (11, &[][..], Missed::Nothing),
+            (9, &[10, 11], Missed::Nothing),
+            (8, &[10, 11], Missed::Nothing),
+            (2, &[3, 4, 5, 6, 7, 8, 10, 11], Missed::Nothing),
+            (0, &[3, 4, 5, 6, 7, 8, 10, 11], Missed::Events(2)),
+        ] {
+            let since = beginning.since(at(&beginning, position), 12);
+            assert_eq!((positions(&since.backlog).as_slice(), since.missed), (backlog, missed));
+        }
+        // What happens next is further than what was sent: nobody listened in between.
+        let since = beginning.since(at(&beginning, 11), 20);
+        assert_eq!(since.missed, Missed::Events(8));
+        for place in [
+            at(&beginning, 12),
+            Place::At { run: beginning.run.wrapping_add(1), position: 11 },
+            Place::Behind(Uuid::nil()),
+            Place::Unknown,
+        ] {
+            let since = beginning.since(place, 12);
+            assert_eq!((since.backlog.len(), since.missed), (8, Missed::Unknown), "{place}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nothing_is_remembered_for_who_cannot_come_back() {
+        let channel = Channel::new(LENGTH, Positions::OfWhatIsSent);
+        let _listens = channel.subscribe(false).unwrap();
+        channel.send(None, Carried::Lost(1));
+        assert!(channel.subscribe(true).unwrap().remembered.is_empty());
+        channel.send(None, Carried::Lost(1));
+        assert_eq!(positions(&channel.subscribe(true).unwrap().remembered), [2]);
+        for _ in 0..2 {
+            channel.leave(true);
+        }
+        tokio::time::advance(RESUME_WINDOW).await;
+        channel.send(None, Carried::Lost(1));
+        // Still there, and no more than it was.
+        assert_eq!(positions(&channel.subscribe(true).unwrap().remembered), [2]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn places_of_what_is_sent_mean_nothing_once_nobody_listened() {
+        let channel = Channel::new(LENGTH, Positions::OfWhatIsSent);
+        let run = channel.subscribe(false).unwrap().run;
+        channel.leave(false);
+        assert_ne!(channel.subscribe(false).unwrap().run, run);
+
+        let channel = Channel::new(LENGTH, Positions::OfAll);
+        let run = channel.subscribe(false).unwrap().run;
+        channel.leave(false);
+        assert_eq!(channel.subscribe(false).unwrap().run, run);
+    }
 }

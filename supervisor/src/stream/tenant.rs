@@ -30,7 +30,8 @@ const BATCH: usize = 256;
 /// is woken once for it and not for every event.
 const PACE: Duration = Duration::from_millis(5);
 
-/// How long a publisher that has nothing to do stays, in case there soon is.
+/// How long a publisher that has nothing to do stays, in case there soon is. Most tenants of a large
+/// host decide rarely, and a publisher takes some kilobytes.
 const PUBLISHER_IDLE: Duration = Duration::from_secs(5);
 
 /// Events of a tenant, and records of them, in memory at once, in bytes: for a channel full of large
@@ -243,18 +244,19 @@ impl TenantStream {
         }
     }
 
-    /// Whether the publisher may end, and no record goes to it from now on.
-    fn lets_go(&self) -> bool {
-        if self.is_still_wanted() {
-            return false;
-        }
+    /// Whether the publisher of these records may end: nobody wants what is made of them, or there
+    /// are none. None comes to it then from now on.
+    fn lets_go(&self, records: &mpsc::Receiver<Record>) -> bool {
         let mut feed = self.locked();
-        // Whoever came meanwhile wants what goes to the queue from now on.
         if self.is_wanted() {
-            return false;
+            // Whoever came meanwhile wants what is there.
+            if !records.is_empty() || feed.lost > 0 {
+                return false;
+            }
+        } else {
+            feed.lost = 0;
         }
         feed.queue = None;
-        feed.lost = 0;
         true
     }
 
@@ -273,30 +275,35 @@ impl TenantStream {
     }
 }
 
-/// Makes events of a tenant's records, as long as anybody wants them.
+/// Makes events of a tenant's records, until there are none for a while or nobody wants them.
 async fn publish(tenant: Arc<TenantStream>, mut records: mpsc::Receiver<Record>) {
     let mut batch = Vec::new();
     loop {
-        match timeout(PUBLISHER_IDLE, records.recv_many(&mut batch, BATCH)).await {
-            Ok(0) => break,
-            Ok(count) => {
-                for record in batch.drain(..) {
-                    tenant.send(record);
-                }
-                tenant.tell_of_lost_last(&records);
-                if count == BATCH {
-                    // There may be more; but consumers come first, or they fall behind.
-                    yield_now().await;
-                } else {
-                    sleep(PACE).await;
-                }
+        let Ok(count) = timeout(PUBLISHER_IDLE, records.recv_many(&mut batch, BATCH)).await else {
+            tenant.tell_of_lost_last(&records);
+            if tenant.lets_go(&records) {
+                return;
             }
-            Err(_) => tenant.tell_of_lost_last(&records),
+            continue;
+        };
+        if count == 0 {
+            break;
         }
-        if tenant.lets_go() {
+        for record in batch.drain(..) {
+            tenant.send(record);
+        }
+        tenant.tell_of_lost_last(&records);
+        if count == BATCH {
+            // There may be more; but consumers come first, or they fall behind.
+            yield_now().await;
+        } else {
+            sleep(PACE).await;
+        }
+        if !tenant.is_still_wanted() && tenant.lets_go(&records) {
             return;
         }
     }
+    // The tenant was removed.
     tenant.tell_of_lost_last(&records);
     tenant.channel.close();
 }
@@ -308,17 +315,163 @@ mod tests {
     use tokio::time::advance;
     use uuid::Uuid;
 
-    use super::super::subscription::Delivery;
-    use super::super::tests::stream;
     use super::*;
+    use crate::stream::tests::stream;
+    use crate::stream::{Delivery, Ended};
 
-    const KINDS: Kinds = Kinds { decisions: true, tenants: true };
+    const DECISIONS: Kinds = Kinds { decisions: true, tenants: false };
+    const ALL: Kinds = Kinds { decisions: true, tenants: true };
 
-    fn decide(tenant: &Arc<TenantStream>) {
-        let decision = Decision { allow: true, redact: Vec::new(), reason: None };
-        let revision = Revision::from_digest([7; 32]);
-        let decided = Decided { id: Uuid::now_v7(), decision, micros: 1, revision };
-        tenant.decided(decided, &Bytes::from_static(br#"{"input":1}"#));
+    fn tenant_of(stream: &Arc<Stream>) -> Arc<TenantStream> {
+        Arc::new(stream.tenant(&"a".parse().unwrap(), 1024))
+    }
+
+    fn decide(tenant: &Arc<TenantStream>, body: &Bytes) {
+        let decision = Decision { allow: true, ..Decision::default() };
+        let revision = Revision::from_digest([0; 32]);
+        tenant.decided(Decided { id: Uuid::now_v7(), decision, micros: 1, revision }, body);
+    }
+
+    fn body() -> Bytes {
+        Bytes::from_static(br#"{"input":1}"#)
+    }
+
+    fn removed() -> Changed {
+        let message = "gone".to_owned();
+        let change = Change::Removed;
+        Changed { change, state: "ready", revision: None, message, errors: Vec::new() }
+    }
+
+    async fn next(subscription: &mut Subscription) -> Value {
+        let message = subscription.next().await.unwrap().into_message();
+        serde_json::from_slice(&message).unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_the_queue_does_not_take_is_told_of() {
+        let stream = stream();
+        let tenant = tenant_of(&stream);
+        let mut one = tenant.subscribe(DECISIONS, false, None).unwrap();
+        let mut all = stream.subscribe(DECISIONS, false, None).unwrap();
+        // Nothing else runs meanwhile, so nobody takes from the queue.
+        for _ in 0..QUEUE_LENGTH + 7 {
+            decide(&tenant, &body());
+        }
+        for subscription in [&mut one, &mut all] {
+            let (mut told, mut events) = (0, 0);
+            while told + events < QUEUE_LENGTH as u64 + 7 {
+                match next(subscription).await["missed"].as_u64() {
+                    Some(missed) => told += missed,
+                    None => events += 1,
+                }
+            }
+            assert!(told >= 7, "{told}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn inputs_and_then_events_that_find_no_memory_are_left_out_and_told_of() {
+        let stream = stream();
+        let tenant = tenant_of(&stream);
+        let mut subscription = tenant.subscribe(DECISIONS, false, None).unwrap();
+        let held = tenant.take_memory(MIN_STREAM_MEMORY - 2 * EVENT_OVERHEAD).unwrap();
+        let large: Bytes = format!("{{\"input\":{:?}}}", "x".repeat(2 * EVENT_OVERHEAD)).into();
+        decide(&tenant, &large);
+        let event = next(&mut subscription).await;
+        assert_eq!(event["data"]["input"], Value::Null);
+        assert_eq!(event["data"]["input_omitted"], "too_large");
+        let rest = tenant.take_memory(tenant.memory.available_permits()).unwrap();
+        decide(&tenant, &body());
+        decide(&tenant, &body());
+        drop((held, rest));
+        decide(&tenant, &large);
+        assert_eq!(next(&mut subscription).await["missed"], 2);
+        let event = next(&mut subscription).await;
+        assert_eq!(event["data"]["sequence"], 4);
+        assert!(event["data"]["input"].is_string());
+        drop(event);
+        assert_eq!(tenant.memory.available_permits(), MIN_STREAM_MEMORY, "all is given back");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_publisher_goes_when_nobody_listens_or_nothing_happens() {
+        let stream = stream();
+        let tenant = tenant_of(&stream);
+        decide(&tenant, &body());
+        assert!(tenant.locked().queue.is_none(), "nobody listens");
+        let subscription = tenant.subscribe(DECISIONS, false, None).unwrap();
+        assert!(tenant.locked().queue.is_none(), "nothing happens");
+        decide(&tenant, &body());
+        assert!(tenant.locked().queue.is_some());
+        sleep(PUBLISHER_IDLE * 2).await;
+        assert!(tenant.locked().queue.is_none(), "nothing happens any more");
+        decide(&tenant, &body());
+        assert!(tenant.locked().queue.is_some());
+        drop(subscription);
+        sleep(PACE * 2).await;
+        assert!(tenant.locked().queue.is_none(), "nobody listens any more");
+        // And whoever comes then is told of all from then on.
+        let mut subscription = stream.subscribe(DECISIONS, false, None).unwrap();
+        decide(&tenant, &body());
+        assert_eq!(next(&mut subscription).await["data"]["sequence"], 4);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_nobody_listened_to_is_counted_for_who_comes_back() {
+        let stream = stream();
+        let tenant = tenant_of(&stream);
+        let mut subscription = tenant.subscribe(DECISIONS, true, None).unwrap();
+        decide(&tenant, &body());
+        let Ok(Delivery::Event(place, _)) = subscription.next().await else { panic!("no event") };
+        drop(subscription);
+        // Longer than anything is kept.
+        sleep(Duration::from_secs(3600)).await;
+        decide(&tenant, &body());
+        sleep(PUBLISHER_IDLE * 2).await;
+        for _ in 0..10 {
+            decide(&tenant, &body());
+        }
+        let mut subscription = tenant.subscribe(DECISIONS, true, Some(place)).unwrap();
+        decide(&tenant, &body());
+        let told = next(&mut subscription).await;
+        assert_eq!(told["missed"], 11, "{told}");
+        assert_eq!(next(&mut subscription).await["data"]["sequence"], 13);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_removed_tenant_s_consumers_get_what_there_was_and_then_nothing() {
+        for listens in [true, false] {
+            let stream = stream();
+            let tenant = tenant_of(&stream);
+            let mut subscription = tenant.subscribe(ALL, false, None).unwrap();
+            if listens {
+                decide(&tenant, &body());
+                tenant.changed(removed());
+                assert_eq!(next(&mut subscription).await["data"]["sequence"], 1);
+                assert_eq!(next(&mut subscription).await["data"]["change"], "removed");
+            } else {
+                // The channel is there, and a publisher was never needed.
+                tenant.locked().is_closed = true;
+                tenant.changed(removed());
+            }
+            assert_eq!(subscription.next().await.unwrap_err(), Ended);
+            assert!(tenant.subscribe(ALL, false, None).is_none());
+        }
+    }
+
+    #[tokio::test]
+    async fn sequences_of_removed_tenants_go_on_for_as_many_as_are_remembered() {
+        let stream = stream();
+        for number in 0..=crate::stream::REMEMBERED_TENANTS {
+            let id = format!("t{number}").parse().unwrap();
+            let tenant = Arc::new(stream.tenant(&id, 1024));
+            decide(&tenant, &body());
+            tenant.changed(removed());
+        }
+        let sequence = |id: &str| stream.tenant(&id.parse().unwrap(), 1024).locked().sequence;
+        assert_eq!(sequence("t0"), 0);
+        assert_eq!(sequence("t1"), 1);
+        assert_eq!(sequence("t1"), 0, "it was given to whom it belongs");
     }
 
     async fn place(subscription: &mut Subscription) -> Place {
@@ -337,10 +490,10 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_nobody_wanted_is_missed_also_while_the_publisher_stays() {
-        let tenant = Arc::new(stream().tenant(&"a".parse().unwrap(), 1024));
-        let mut away = tenant.subscribe(KINDS, true, None).unwrap();
-        let other = tenant.subscribe(KINDS, false, None).unwrap();
-        decide(&tenant);
+        let tenant = tenant_of(&stream());
+        let mut away = tenant.subscribe(ALL, true, None).unwrap();
+        let other = tenant.subscribe(ALL, false, None).unwrap();
+        decide(&tenant, &body());
         let place = place(&mut away).await;
         drop(away);
         // The other keeps the publisher, longer than anybody may come back.
@@ -350,20 +503,20 @@ mod tests {
         }
         drop(other);
         for _ in 0..3 {
-            decide(&tenant);
+            decide(&tenant, &body());
         }
-        let mut back = tenant.subscribe(KINDS, true, Some(place)).unwrap();
-        decide(&tenant);
+        let mut back = tenant.subscribe(ALL, true, Some(place)).unwrap();
+        decide(&tenant, &body());
         assert_eq!(missed(&mut back).await["missed"], 3);
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_was_lost_is_told_where_it_is_missing_and_also_to_who_comes_back() {
-        let tenant = Arc::new(stream().tenant(&"a".parse().unwrap(), 1024));
-        let mut consumer = tenant.subscribe(KINDS, true, None).unwrap();
-        let _slow = tenant.subscribe(KINDS, false, None).unwrap();
+        let tenant = tenant_of(&stream());
+        let mut consumer = tenant.subscribe(ALL, true, None).unwrap();
+        let _slow = tenant.subscribe(ALL, false, None).unwrap();
         for _ in 0..QUEUE_LENGTH + 7 {
-            decide(&tenant);
+            decide(&tenant, &body());
         }
         let mut behind = place(&mut consumer).await;
         for _ in 1..QUEUE_LENGTH {
@@ -376,8 +529,8 @@ mod tests {
         drop(consumer);
         advance(Duration::from_secs(6)).await;
         yield_now().await;
-        decide(&tenant);
-        let mut back = tenant.subscribe(KINDS, true, Some(behind)).unwrap();
+        decide(&tenant, &body());
+        let mut back = tenant.subscribe(ALL, true, Some(behind)).unwrap();
         let mut told = 0;
         loop {
             match timeout(Duration::from_secs(60), back.next()).await.unwrap().unwrap() {
@@ -400,31 +553,31 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_was_lost_is_told_to_who_left_before_it_was() {
-        let tenant = Arc::new(stream().tenant(&"a".parse().unwrap(), 1024));
-        let mut consumer = tenant.subscribe(KINDS, true, None).unwrap();
-        decide(&tenant);
+        let tenant = tenant_of(&stream());
+        let mut consumer = tenant.subscribe(ALL, true, None).unwrap();
+        decide(&tenant, &body());
         let all = tenant.memory.available_permits();
         let memory = tenant.take_memory(all).unwrap();
-        decide(&tenant);
+        decide(&tenant, &body());
         drop(memory);
         let place = place(&mut consumer).await;
-        decide(&tenant);
+        decide(&tenant, &body());
         consumer.next().await.unwrap();
         drop(consumer);
-        let mut back = tenant.subscribe(KINDS, true, Some(place)).unwrap();
+        let mut back = tenant.subscribe(ALL, true, Some(place)).unwrap();
         assert_eq!(missed(&mut back).await["missed"], 1);
         assert!(matches!(back.next().await.unwrap(), Delivery::Event(..)));
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_was_lost_last_is_told_without_waiting_for_more() {
-        let tenant = Arc::new(stream().tenant(&"a".parse().unwrap(), 1024));
-        let mut consumer = tenant.subscribe(KINDS, false, None).unwrap();
-        decide(&tenant);
+        let tenant = tenant_of(&stream());
+        let mut consumer = tenant.subscribe(ALL, false, None).unwrap();
+        decide(&tenant, &body());
         place(&mut consumer).await;
         let all = tenant.memory.available_permits();
         let memory = tenant.take_memory(all).unwrap();
-        decide(&tenant);
+        decide(&tenant, &body());
         drop(memory);
         let told = timeout(Duration::from_secs(60), missed(&mut consumer)).await;
         assert_eq!(told.expect("what was lost is not told")["missed"], 1);
@@ -432,10 +585,10 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn memory_is_taken_for_as_long_as_a_part_of_a_message_is_held() {
-        let tenant = Arc::new(stream().tenant(&"a".parse().unwrap(), 1024));
-        let mut consumer = tenant.subscribe(KINDS, false, None).unwrap();
+        let tenant = tenant_of(&stream());
+        let mut consumer = tenant.subscribe(ALL, false, None).unwrap();
         let all = tenant.memory.available_permits();
-        decide(&tenant);
+        decide(&tenant, &body());
         let mut message = consumer.next().await.unwrap().into_message();
         let part = message.split_to(1);
         drop(message);

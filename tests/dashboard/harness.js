@@ -1,0 +1,126 @@
+// What the browser tests share: a browser, a supervisor of their own, and waiting with a deadline.
+
+import assert from "node:assert/strict";
+import { execFile, spawn } from "node:child_process";
+import { cp, mkdir, mkdtemp, rm } from "node:fs/promises";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { chromium } from "playwright-core";
+
+const ROOT = fileURLToPath(new URL("../../", import.meta.url));
+const BINARY = process.env.ENFORCER_BINARY ?? join(ROOT, "target/release/edge-policy-enforcer");
+export const SHOTS = join(ROOT, "target/dashboard");
+
+/** Within this, whatever is promised has happened, on a busy machine too. */
+export const DEADLINE = 20_000;
+const POLL = 25;
+
+/** @param {number} millis */
+const pause = (millis) => new Promise((resolve) => setTimeout(resolve, millis));
+
+/**
+ * Waits until this is true.
+ * @param {string} what @param {() => Promise<unknown>|unknown} check
+ */
+export async function until(what, check) {
+  const end = Date.now() + DEADLINE;
+  for (;;) {
+    if (await check()) return;
+    assert.ok(Date.now() < end, `in vain: ${what}`);
+    await pause(POLL);
+  }
+}
+
+async function freePort() {
+  const server = createServer();
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve(undefined)));
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  return typeof address === "object" && address !== null ? address.port : 0;
+}
+
+/** The real binary, with bundles that a test may change. */
+export class Supervisor {
+  async prepare() {
+    this.directory = await mkdtemp(join(tmpdir(), "dashboard-"));
+    this.bundles = join(this.directory, "tenants.d");
+    await cp(join(ROOT, "config/tenants.d"), this.bundles, { recursive: true });
+    this.port = await freePort();
+    this.base = `http://127.0.0.1:${this.port}`;
+    await this.start();
+  }
+
+  async start() {
+    this.process = spawn(BINARY, [], {
+      env: { ...process.env, ENFORCER_PORT: String(this.port), ENFORCER_HOST: "127.0.0.1", BUNDLES_DIR: this.bundles, LOG_LEVEL: "error" },
+      stdio: ["ignore", "ignore", "inherit"],
+    });
+    await until("the supervisor serves", async () => {
+      assert.equal(this.process?.exitCode, null, "the supervisor ended");
+      return fetch(`${this.base}/health?bundles`).then((answer) => answer.ok, () => false);
+    });
+  }
+
+  async stop() {
+    const { process } = this;
+    if (process === undefined || process.exitCode !== null) return;
+    const ended = new Promise((resolve) => process.once("exit", resolve));
+    process.kill("SIGTERM");
+    const slow = setTimeout(() => process.kill("SIGKILL"), DEADLINE);
+    await ended;
+    clearTimeout(slow);
+  }
+
+  async remove() {
+    await this.stop();
+    if (this.directory) await rm(this.directory, { recursive: true, force: true });
+  }
+
+  /** Asks as the README does. @param {string} tenant @param {any} input JSON text, or what becomes it */
+  async ask(tenant, input) {
+    const body = `{"input":${typeof input === "string" ? input : JSON.stringify(input)}}`;
+    const { stdout } = await promisify(execFile)("curl", ["-s", "-X", "POST", `${this.base}/v1/data/tenants/${tenant}/allow`, "-H", "Content-Type: application/json", "-d", body]);
+    return JSON.parse(stdout);
+  }
+}
+
+export async function launch() {
+  await mkdir(SHOTS, { recursive: true });
+  return chromium.launch({
+    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+    args: ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
+  });
+}
+
+/**
+ * A page in a profile of its own, which notes whatever went wrong in it.
+ * @param {import("playwright-core").Browser} browser
+ * @param {import("playwright-core").BrowserContextOptions} [options]
+ */
+export async function open(browser, options = {}) {
+  const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, ...options });
+  context.setDefaultTimeout(DEADLINE);
+  const page = await context.newPage();
+  /** @type {string[]} */
+  const complaints = [];
+  page.on("console", (message) => {
+    if (["error", "warning"].includes(message.type())) complaints.push(message.text());
+  });
+  page.on("pageerror", (error) => complaints.push(String(error.stack)));
+  await page.addInitScript(() => {
+    addEventListener("securitypolicyviolation", (event) => console.error(`CSP: ${event.violatedDirective} ${event.blockedURI}`));
+  });
+  return { page, complaints, close: () => context.close() };
+}
+
+/** @param {import("playwright-core").Page} page */
+export const live = (page) => page.locator('#connection[data-state="connected"]').waitFor();
+
+/** Text of the page within this. @param {import("playwright-core").Page} page @param {string} selector @param {string|RegExp} text */
+export const shows = (page, selector, text) => page.locator(selector).filter({ hasText: text }).first().waitFor();
+
+/** Complaints that are not the browser's own about a server that is gone on purpose. @param {string[]} complaints */
+export const serious = (complaints) => complaints.filter((text) => !/ERR_CONNECTION|WebSocket connection|Failed to load resource/.test(text));
