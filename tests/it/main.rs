@@ -11,6 +11,7 @@ mod bad_bundles;
 mod bad_input;
 mod concurrency;
 mod configuration;
+mod dashboard;
 mod decisions;
 mod enforcer;
 mod faults;

@@ -250,17 +250,18 @@ impl Record {
 
 #[cfg(test)]
 mod tests {
+    use proptest::{prop_assert, prop_assert_eq, proptest};
     use serde_json::{Value, json};
 
     use super::*;
 
     const MEMORY: usize = 64 * 1024;
 
-    fn event(body: &'static str, reason: &str) -> Option<Event> {
+    fn event(body: &str, reason: &str) -> Option<Event> {
         event_of(&Arc::new(Semaphore::new(MEMORY)), body, reason)
     }
 
-    fn event_of(memory: &Arc<Semaphore>, body: &'static str, reason: &str) -> Option<Event> {
+    fn event_of(memory: &Arc<Semaphore>, body: &str, reason: &str) -> Option<Event> {
         let decision =
             Decision { allow: true, redact: vec!["a.b".into()], reason: Some(reason.to_owned()) };
         let decided = Decided {
@@ -273,7 +274,7 @@ mod tests {
             at: DateTime::from_timestamp_millis(1_700_000_000_123).unwrap(),
             position: 1,
             lost_before: 0,
-            what: What::Decision { decided, input: Input::In(body.into()), sequence: 9 },
+            what: What::Decision { decided, input: Input::In(body.to_owned().into()), sequence: 9 },
             memory: Arc::clone(memory).try_acquire_many_owned(600).unwrap(),
         };
         record.build(&"tenant_a".parse().unwrap(), memory)
@@ -314,6 +315,25 @@ mod tests {
             assert_eq!(value["data"]["tenant_id"], "tenant_a", "{body}");
             assert_eq!(value["data"]["decision"]["reason"], reason);
             assert_eq!(value["data"]["sequence"], 9);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_sent_and_said_an_event_is_one_line_about_its_own_tenant(
+            body in r#"(\{"input":)?([\[\]{}",:\\ \n\r01eE.a-u-]|"tenant_id":|"data":\{|\\u[0-9d][8c]00|\PC){0,24}\}?"#,
+            reason in r#"([\[\]{}",:\\\n\r]|\PC){0,24}"#,
+        ) {
+            let event = event(&body, &reason).unwrap();
+            let value: Value = serde_json::from_slice(&event.json).unwrap();
+            prop_assert_eq!(&value["type"], "decision");
+            prop_assert_eq!(&value["data"]["tenant_id"], "tenant_a");
+            prop_assert_eq!(&value["data"]["decision"]["reason"], &reason);
+            prop_assert_eq!(&value["data"]["sequence"], 9);
+            prop_assert!(!event.json.contains(&b'\n') && !event.json.contains(&b'\r'));
+            let members = value["data"].as_object().unwrap().len();
+            let is_whole = members == 8 && serde_json::from_str::<Value>(&body).is_ok();
+            prop_assert!(is_whole || members == 9 && value["data"]["input_omitted"] == "not_json");
         }
     }
 
