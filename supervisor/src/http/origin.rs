@@ -4,13 +4,15 @@
 //! reach. It only says which page it is (RFC 6455, section 10.2), and whoever answers has to look.
 
 use axum::http::header::{HOST, ORIGIN};
-use axum::http::{HeaderMap, HeaderValue};
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::error::ApiError;
 
 /// Pages of desktop applications made with Tauri, which serve themselves.
 const DESKTOP: [&str; 3] =
     ["tauri://localhost", "http://tauri.localhost", "https://tauri.localhost"];
+
+const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// The page that a request comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +30,7 @@ pub(crate) enum Page {
 pub(crate) fn page(headers: &HeaderMap, allowed: &[String]) -> Result<Page, ApiError> {
     let mut origins = headers.get_all(ORIGIN).iter();
     let origin = match (origins.next(), origins.next()) {
+        (None, _) if is_from_elsewhere(headers) => return Err(ApiError::ForbiddenOrigin),
         (None, _) => return Ok(Page::Own),
         (Some(origin), None) => origin,
         (Some(_), Some(_)) => return Err(ApiError::ForbiddenOrigin),
@@ -41,6 +44,14 @@ pub(crate) fn page(headers: &HeaderMap, allowed: &[String]) -> Result<Page, ApiE
         return Ok(Page::Other(origin.clone()));
     }
     Err(ApiError::ForbiddenOrigin)
+}
+
+/// Whether a browser says that a page of another origin asks, where it does not say which: it may
+/// not read the answer, and would take a consumer's place all the same
+/// (<https://www.w3.org/TR/fetch-metadata/>).
+fn is_from_elsewhere(headers: &HeaderMap) -> bool {
+    let mut sites = headers.get_all(FETCH_SITE).iter();
+    sites.any(|site| site != "same-origin" && site != "none")
 }
 
 /// Whether this is an origin of the host that was asked. Behind a gateway that speaks TLS the page
@@ -100,6 +111,21 @@ mod tests {
             ("https://enforcer.example", "enforcer.example"),
         ] {
             assert_eq!(asked(&[origin], host).unwrap(), Page::Own, "{origin} at {host}");
+        }
+    }
+
+    #[test]
+    fn a_page_that_does_not_say_which_it_is_may_where_it_is_ours() {
+        let asked = |site: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(FETCH_SITE, HeaderValue::from_static(site));
+            page(&headers, &[])
+        };
+        for site in ["same-origin", "none"] {
+            assert_eq!(asked(site).unwrap(), Page::Own, "{site}");
+        }
+        for site in ["cross-site", "same-site", ""] {
+            assert!(asked(site).is_err(), "{site}");
         }
     }
 

@@ -28,8 +28,8 @@ use crate::stream::{CONNECTED, Delivery, Subscription};
 pub(super) const MEDIA_TYPE: &str = "text/event-stream";
 
 /// How long nothing is said. A comment is said then, because gateways end what is silent for long,
-/// and because only who is written to is found to be gone.
-const SILENCE: Duration = Duration::from_secs(15);
+/// and because only who is written to twice is found to be gone.
+const SILENCE: Duration = Duration::from_secs(5);
 
 /// Bytes that are gathered before they are passed on. A longer message is passed on as it is.
 const CHUNK: usize = 16 * 1024;

@@ -14,6 +14,8 @@ use futures_util::{SinkExt, StreamExt};
 use hyper::body::Body as _;
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
+use nix::sys::socket::setsockopt;
+use nix::sys::socket::sockopt::TcpUserTimeout;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
@@ -55,6 +57,10 @@ const CLIENT_PERIOD: Duration = Duration::from_secs(1);
 
 /// How long a client may take nothing of what waits for it. As for every other connection.
 const WRITE_TIMEOUT: Duration = server::WRITE_TIMEOUT;
+
+/// How long the kernel waits for the same. Longer, because it also counts against who reads little
+/// at a time: with a small window, what it has taken is not acknowledged at once.
+const KERNEL_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Between two pings. A client that was not heard of since the last one is gone, or does not read.
 const PING_INTERVAL: Duration = Duration::from_secs(30);
@@ -132,6 +138,8 @@ fn take_over(upgraded: Upgraded) -> io::Result<(TcpStream, Vec<u8>)> {
         .downcast::<TokioIo<TcpStream>>()
         .map_err(|_| io::Error::other("it is not the connection that was accepted"))?;
     let stream = TcpStream::from_std(parts.io.into_inner().into_std()?)?;
+    let millis = u32::try_from(KERNEL_PATIENCE.as_millis()).unwrap_or(u32::MAX);
+    setsockopt(&stream, TcpUserTimeout, &millis)?;
     Ok((stream, parts.read_buf.to_vec()))
 }
 
@@ -153,6 +161,13 @@ enum Why {
     Unread,
     /// Nobody is there.
     Gone,
+}
+
+/// Whether there is more to be sent.
+#[derive(Debug)]
+enum Rest {
+    Nothing,
+    Perhaps,
 }
 
 impl Consumer {
@@ -190,9 +205,12 @@ impl Consumer {
                 next = self.subscription.next(), if !is_paused => match next {
                     Ok(delivery) => {
                         let delivered = self.deliver(delivery).await;
-                        is_paused = true;
-                        pause.as_mut().reset(Instant::now() + self.app.stream.pace());
-                        delivered
+                        // Whoever has more to get does not wait for it.
+                        if matches!(delivered, Ok(Rest::Nothing)) {
+                            is_paused = true;
+                            pause.as_mut().reset(Instant::now() + self.app.stream.pace());
+                        }
+                        delivered.map(drop)
                     }
                     Err(Ended) => Err(Why::Close(CloseCode::Away, "the tenant was removed")),
                 }
@@ -212,8 +230,8 @@ impl Consumer {
         }
     }
 
-    /// Sends what comes next and what is there behind it.
-    async fn deliver(&mut self, first: Delivery) -> Result<(), Why> {
+    /// Sends what comes next and what is there behind it, up to [`WRITE_SIZE`].
+    async fn deliver(&mut self, first: Delivery) -> Result<Rest, Why> {
         let mut next = Some(first);
         let mut gathered = 0;
         while let Some(delivery) = next {
@@ -221,11 +239,13 @@ impl Consumer {
             gathered += message.len();
             self.feed(message).await?;
             if gathered >= WRITE_SIZE {
-                break;
+                self.flush().await?;
+                return Ok(Rest::Perhaps);
             }
             next = self.subscription.next_if_there();
         }
-        self.flush().await
+        self.flush().await?;
+        Ok(Rest::Nothing)
     }
 
     async fn send(&mut self, message: Bytes) -> Result<(), Why> {

@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::event::Event;
+use super::subscription::Kinds;
 
 /// How long a consumer that can resume may stay away: an `EventSource` comes back after seconds.
 const RESUME_WINDOW: Duration = Duration::from_secs(60);
@@ -126,6 +127,8 @@ pub(super) struct Channel {
     positions: Positions,
     /// Whether anybody listens or may come back: what every decision looks at.
     is_wanted: AtomicBool,
+    /// The same, of decisions.
+    wants_decisions: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -137,7 +140,9 @@ struct State {
     position: u64,
     /// While somebody listens.
     sender: Option<broadcast::Sender<Item>>,
-    /// Consumers that may come back and ask for what they missed.
+    /// Consumers that want decisions.
+    of_decisions: usize,
+    /// Consumers that may come back and ask for what they missed, whatever it was.
     resumers: usize,
     /// Until when those that left may come back.
     kept_until: Option<Instant>,
@@ -152,13 +157,20 @@ impl Channel {
             run: random_run(),
             position: 0,
             sender: None,
+            of_decisions: 0,
             resumers: 0,
             kept_until: None,
             remembered: VecDeque::new(),
             remembered_bytes: 0,
             is_closed: false,
         };
-        Self { length, positions, is_wanted: AtomicBool::new(false), state: Mutex::new(state) }
+        Self {
+            length,
+            positions,
+            is_wanted: AtomicBool::new(false),
+            wants_decisions: AtomicBool::new(false),
+            state: Mutex::new(state),
+        }
     }
 
     /// Whether events should be built for it.
@@ -166,6 +178,11 @@ impl Channel {
         // Whoever listens has been told so by its answer, so a decision that it asked for after
         // that sees it.
         self.is_wanted.load(Ordering::Acquire)
+    }
+
+    /// Whether events of decisions should be built for it.
+    pub(super) fn wants_decisions(&self) -> bool {
+        self.wants_decisions.load(Ordering::Acquire)
     }
 
     /// Whether events should still be built for it, now that time has passed.
@@ -186,12 +203,14 @@ impl Channel {
                 state.run = random_run();
             }
         }
+        let wants_decisions = is_wanted && (state.of_decisions > 0 || state.can_resume());
+        self.wants_decisions.store(wants_decisions, Ordering::Release);
         self.is_wanted.store(is_wanted, Ordering::Release);
         is_wanted
     }
 
     /// Adds a consumer. `None` where the channel is closed.
-    pub(super) fn subscribe(&self, can_resume: bool) -> Option<Beginning> {
+    pub(super) fn subscribe(&self, can_resume: bool, kinds: Kinds) -> Option<Beginning> {
         let mut state = self.locked();
         if state.is_closed {
             return None;
@@ -200,18 +219,20 @@ impl Channel {
             state.sender.get_or_insert_with(|| broadcast::Sender::new(self.length)).clone();
         let receiver = sender.subscribe();
         state.resumers += usize::from(can_resume);
-        self.is_wanted.store(true, Ordering::Release);
+        state.of_decisions += usize::from(kinds.decisions);
+        self.settle(&mut state);
         let remembered = if can_resume { state.remembered.clone() } else { VecDeque::new() };
         let (run, next) = (state.run, state.position + 1);
         Some(Beginning { receiver, run, next, can_resume, remembered })
     }
 
     /// Takes note that a consumer has dropped its receiver.
-    pub(super) fn leave(&self, can_resume: bool) {
+    pub(super) fn leave(&self, can_resume: bool, kinds: Kinds) {
         let mut state = self.locked();
         if state.sender.as_ref().is_some_and(|sender| sender.receiver_count() == 0) {
             state.sender = None;
         }
+        state.of_decisions -= usize::from(kinds.decisions);
         if can_resume {
             state.resumers = state.resumers.saturating_sub(1);
             state.kept_until = Some(Instant::now() + RESUME_WINDOW);
@@ -316,6 +337,8 @@ mod tests {
 
     const LENGTH: usize = 8;
 
+    const ALL: Kinds = Kinds { decisions: true, tenants: true };
+
     fn positions(items: &VecDeque<Item>) -> Vec<u64> {
         items.iter().map(|item| item.position).collect()
     }
@@ -343,28 +366,45 @@ mod tests {
         let channel = Channel::new(LENGTH, Positions::OfAll);
         assert!(!channel.is_wanted());
         for can_resume in [false, true] {
-            let beginning = channel.subscribe(can_resume).unwrap();
+            let beginning = channel.subscribe(can_resume, ALL).unwrap();
             assert!(channel.is_wanted());
             drop(beginning);
-            channel.leave(can_resume);
+            channel.leave(can_resume, ALL);
             assert_eq!(channel.is_wanted(), can_resume);
         }
         tokio::time::advance(RESUME_WINDOW).await;
         assert!(!channel.is_still_wanted() && !channel.is_wanted());
         channel.close();
-        assert!(channel.subscribe(false).is_none());
+        assert!(channel.subscribe(false, ALL).is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn decisions_are_wanted_by_who_asks_for_them_or_may_come_back() {
+        let channel = Channel::new(LENGTH, Positions::OfAll);
+        let others = Kinds { decisions: false, tenants: true };
+        let _listens = channel.subscribe(false, others).unwrap();
+        assert!(channel.is_wanted() && !channel.wants_decisions());
+        drop(channel.subscribe(false, ALL).unwrap());
+        assert!(channel.wants_decisions());
+        channel.leave(false, ALL);
+        assert!(channel.is_wanted() && !channel.wants_decisions());
+        drop(channel.subscribe(true, others).unwrap());
+        channel.leave(true, others);
+        assert!(channel.wants_decisions());
+        tokio::time::advance(RESUME_WINDOW).await;
+        assert!(channel.is_still_wanted() && !channel.wants_decisions());
     }
 
     #[tokio::test(start_paused = true)]
     async fn whoever_comes_back_gets_what_it_missed_and_is_told_of_the_rest() {
         let channel = Channel::new(LENGTH, Positions::OfAll);
-        drop(channel.subscribe(true).unwrap());
-        channel.leave(true);
+        drop(channel.subscribe(true, ALL).unwrap());
+        channel.leave(true, ALL);
         // More than is kept, and one that could not be built.
         for position in (1..=11).filter(|position| *position != 9) {
             channel.send(Some(position), Carried::Lost(1));
         }
-        let beginning = channel.subscribe(true).unwrap();
+        let beginning = channel.subscribe(true, ALL).unwrap();
         assert_eq!(beginning.next, 12);
         for (position, backlog, missed) in [
             (11, &[][..], Missed::Nothing),
@@ -393,30 +433,30 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn nothing_is_remembered_for_who_cannot_come_back() {
         let channel = Channel::new(LENGTH, Positions::OfWhatIsSent);
-        let _listens = channel.subscribe(false).unwrap();
+        let _listens = channel.subscribe(false, ALL).unwrap();
         channel.send(None, Carried::Lost(1));
-        assert!(channel.subscribe(true).unwrap().remembered.is_empty());
+        assert!(channel.subscribe(true, ALL).unwrap().remembered.is_empty());
         channel.send(None, Carried::Lost(1));
-        assert_eq!(positions(&channel.subscribe(true).unwrap().remembered), [2]);
+        assert_eq!(positions(&channel.subscribe(true, ALL).unwrap().remembered), [2]);
         for _ in 0..2 {
-            channel.leave(true);
+            channel.leave(true, ALL);
         }
         tokio::time::advance(RESUME_WINDOW).await;
         channel.send(None, Carried::Lost(1));
         // Still there, and no more than it was.
-        assert_eq!(positions(&channel.subscribe(true).unwrap().remembered), [2]);
+        assert_eq!(positions(&channel.subscribe(true, ALL).unwrap().remembered), [2]);
     }
 
     #[tokio::test(start_paused = true)]
     async fn places_of_what_is_sent_mean_nothing_once_nobody_listened() {
         let channel = Channel::new(LENGTH, Positions::OfWhatIsSent);
-        let run = channel.subscribe(false).unwrap().run;
-        channel.leave(false);
-        assert_ne!(channel.subscribe(false).unwrap().run, run);
+        let run = channel.subscribe(false, ALL).unwrap().run;
+        channel.leave(false, ALL);
+        assert_ne!(channel.subscribe(false, ALL).unwrap().run, run);
 
         let channel = Channel::new(LENGTH, Positions::OfAll);
-        let run = channel.subscribe(false).unwrap().run;
-        channel.leave(false);
-        assert_eq!(channel.subscribe(false).unwrap().run, run);
+        let run = channel.subscribe(false, ALL).unwrap().run;
+        channel.leave(false, ALL);
+        assert_eq!(channel.subscribe(false, ALL).unwrap().run, run);
     }
 }

@@ -1,16 +1,14 @@
 //! What consumers of the stream get: built and serialised once, however many there are.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use enforcer_protocol::{Decision, Diagnostic, Revision, TenantId};
 use serde::Serialize;
 use serde_json::value::RawValue;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use uuid::Uuid;
 
 use super::input;
+use super::memory::{Memory, Share};
 use crate::clock::rfc3339;
 
 /// The first message of every stream.
@@ -42,7 +40,7 @@ pub(crate) struct Event {
 #[derive(Debug)]
 struct Accounted {
     json: Vec<u8>,
-    _memory: OwnedSemaphorePermit,
+    _memory: Share,
 }
 
 impl AsRef<[u8]> for Accounted {
@@ -114,7 +112,7 @@ pub(super) struct Record {
     pub(super) lost_before: u64,
     pub(super) what: What,
     /// For as many bytes as it is expected to take.
-    pub(super) memory: OwnedSemaphorePermit,
+    pub(super) memory: Share,
 }
 
 /// What a record is of.
@@ -184,7 +182,7 @@ pub(super) fn decision_bytes(decision: &Decision) -> usize {
 impl Record {
     /// Builds the event. `None` where it takes more of `memory` than there is: what is written may
     /// be longer than it was, because of what JSON escapes.
-    pub(super) fn build(self, tenant_id: &TenantId, memory: &Arc<Semaphore>) -> Option<Event> {
+    pub(super) fn build(self, tenant_id: &TenantId, memory: &Memory) -> Option<Event> {
         let timestamp = rfc3339(self.at);
         let (kind, id, json) = match &self.what {
             What::Decision { decided, input, sequence } => {
@@ -225,17 +223,16 @@ impl Record {
                 (EventKind::Tenant, id, json)
             }
         };
-        let mut permit = self.memory;
-        if let Some(more) = json.len().checked_sub(permit.num_permits()) {
-            let more = u32::try_from(more).ok()?;
-            permit.merge(Arc::clone(memory).try_acquire_many_owned(more).ok()?);
+        let mut share = self.memory;
+        if !memory.enlarge(&mut share, json.len()) {
+            return None;
         }
-        let json = Bytes::from_owner(Accounted { json, _memory: permit });
+        let json = Bytes::from_owner(Accounted { json, _memory: share });
         Some(Event { kind, id, json })
     }
 
     fn write(&self, message: &impl Serialize) -> Option<Vec<u8>> {
-        let mut json = Vec::with_capacity(self.memory.num_permits());
+        let mut json = Vec::with_capacity(self.memory.bytes());
         serde_json::to_writer(&mut json, message).ok()?;
         // A line break can only stand between tokens of the input, and a space can stand there too.
         // Server-sent events end with one.
@@ -250,18 +247,24 @@ impl Record {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use proptest::{prop_assert, prop_assert_eq, proptest};
     use serde_json::{Value, json};
+    use tokio::sync::Semaphore;
 
+    use super::super::memory::{HOST_MEMORY, MIN_TENANT_MEMORY};
     use super::*;
 
-    const MEMORY: usize = 64 * 1024;
-
-    fn event(body: &str, reason: &str) -> Option<Event> {
-        event_of(&Arc::new(Semaphore::new(MEMORY)), body, reason)
+    fn memory() -> Memory {
+        Memory::new(1024, &Arc::new(Semaphore::new(HOST_MEMORY)))
     }
 
-    fn event_of(memory: &Arc<Semaphore>, body: &str, reason: &str) -> Option<Event> {
+    fn event(body: &str, reason: &str) -> Option<Event> {
+        event_of(&memory(), body, reason)
+    }
+
+    fn event_of(memory: &Memory, body: &str, reason: &str) -> Option<Event> {
         let decision =
             Decision { allow: true, redact: vec!["a.b".into()], reason: Some(reason.to_owned()) };
         let decided = Decided {
@@ -275,7 +278,7 @@ mod tests {
             position: 1,
             lost_before: 0,
             what: What::Decision { decided, input: Input::In(body.to_owned().into()), sequence: 9 },
-            memory: Arc::clone(memory).try_acquire_many_owned(600).unwrap(),
+            memory: memory.take(600).unwrap(),
         };
         record.build(&"tenant_a".parse().unwrap(), memory)
     }
@@ -341,10 +344,12 @@ mod tests {
     fn an_event_takes_the_memory_that_it_takes() {
         // One byte of a tenant's may become six.
         let escaped = "\u{1}".repeat(1000);
-        let memory = Arc::new(Semaphore::new(MEMORY));
+        let memory = memory();
         let grown = event_of(&memory, r#"{"input":1}"#, &escaped).unwrap();
-        assert_eq!(MEMORY - memory.available_permits(), grown.json.len());
-        assert!(event(r#"{"input":1}"#, &"\u{1}".repeat(MEMORY / 6)).is_none());
+        assert_eq!(MIN_TENANT_MEMORY - memory.left(), grown.json.len());
+        let _rest = memory.take(memory.left() - 4000).unwrap();
+        assert!(event_of(&memory, r#"{"input":1}"#, &escaped).is_none());
+        assert_eq!(memory.left(), 4000, "what was refused is given back");
     }
 
     #[test]

@@ -13,6 +13,7 @@
 mod channel;
 mod event;
 mod input;
+mod memory;
 mod subscription;
 mod tenant;
 
@@ -61,6 +62,8 @@ pub(crate) struct Stream {
     pub(crate) connections: TaskTracker,
     /// Consumers are told to go.
     pub(crate) stop: CancellationToken,
+    /// What the large events of all tenants may take.
+    large_events: Arc<Semaphore>,
     /// The sequences of tenants that were removed, the oldest first.
     sequences: Mutex<VecDeque<(TenantId, u64)>>,
 }
@@ -75,6 +78,7 @@ impl Stream {
             places: Arc::new(Semaphore::new(max_consumers)),
             connections: TaskTracker::new(),
             stop: CancellationToken::new(),
+            large_events: Arc::new(Semaphore::new(memory::HOST_MEMORY)),
             sequences: Mutex::new(VecDeque::new()),
         }
     }
@@ -95,7 +99,7 @@ impl Stream {
         can_resume: bool,
         resume: Option<Place>,
     ) -> Option<Subscription> {
-        let beginning = self.operators.subscribe(can_resume)?;
+        let beginning = self.operators.subscribe(can_resume, kinds)?;
         let since = resume.map(|place| beginning.since(place, beginning.next));
         let source = Source::Operators(Arc::clone(self));
         Some(Subscription::new(source, beginning, since, kinds, &self.metrics))

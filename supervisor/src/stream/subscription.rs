@@ -170,6 +170,6 @@ impl Drop for Subscription {
     fn drop(&mut self) {
         // First, so that the channel sees that it is gone.
         self.receiver = None;
-        self.source.channel().leave(self.can_resume);
+        self.source.channel().leave(self.can_resume, self.kinds);
     }
 }

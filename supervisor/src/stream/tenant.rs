@@ -7,13 +7,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use chrono::Utc;
 use enforcer_protocol::TenantId;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio::task::yield_now;
 use tokio::time::{sleep, timeout};
 
 use super::Stream;
 use super::channel::{Carried, Channel, Place, Positions};
 use super::event::{Change, Changed, Decided, EVENT_OVERHEAD, Input, Record, What, decision_bytes};
+use super::memory::{Memory, Share};
 use super::subscription::{Kinds, Source, Subscription};
 
 /// Events that a consumer of one tenant may be behind, before it loses the oldest.
@@ -34,20 +35,13 @@ const PACE: Duration = Duration::from_millis(5);
 /// host decide rarely, and a publisher takes some kilobytes.
 const PUBLISHER_IDLE: Duration = Duration::from_secs(5);
 
-/// Events of a tenant, and records of them, in memory at once, in bytes: for a channel full of large
-/// ones that somebody is slow to take. Beyond it events go without their inputs, then not at all.
-const MIN_STREAM_MEMORY: usize = 32 * 1024 * 1024;
-
-/// The same, in largest request bodies.
-const STREAM_MEMORY_IN_BODIES: usize = 32;
-
 /// A tenant's part of the stream.
 #[derive(Debug)]
 pub(crate) struct TenantStream {
     tenant_id: TenantId,
     pub(super) channel: Channel,
     stream: Arc<Stream>,
-    memory: Arc<Semaphore>,
+    memory: Memory,
     /// Whether events were lost since the publisher looked last: it looks into the feed only then.
     has_lost: AtomicBool,
     /// Held by whoever makes a decision, so never across anything that waits, and hardly ever by the
@@ -80,13 +74,12 @@ impl TenantStream {
         sequence: u64,
         stream: Arc<Stream>,
     ) -> Self {
-        let memory = max_body.saturating_mul(STREAM_MEMORY_IN_BODIES).max(MIN_STREAM_MEMORY);
         let feed = Feed { sequence, position: 0, lost: 0, queue: None, began: 0, is_closed: false };
         Self {
             tenant_id,
             channel: Channel::new(TENANT_CHANNEL, Positions::OfAll),
+            memory: Memory::new(max_body, &stream.large_events),
             stream,
-            memory: Arc::new(Semaphore::new(memory.min(Semaphore::MAX_PERMITS))),
             has_lost: AtomicBool::new(false),
             feed: Mutex::new(feed),
         }
@@ -95,10 +88,10 @@ impl TenantStream {
     /// Takes note of a decision that was made about the input in `body`. Waits for nobody.
     pub(crate) fn decided(self: &Arc<Self>, decided: Decided, body: &Bytes) {
         // A body may be large, and others who decide need the feed: so it is copied before.
-        let kept = self.is_wanted().then(|| self.keep(&decided, body));
+        let kept = self.wants_decisions().then(|| self.keep(&decided, body));
         let mut feed = self.locked();
         feed.sequence += 1;
-        if !self.goes_on(&mut feed) {
+        if !self.goes_on(&mut feed, self.wants_decisions()) {
             return;
         }
         let sequence = feed.sequence;
@@ -107,14 +100,14 @@ impl TenantStream {
     }
 
     /// Keeps the input of a decision, where there is memory for it, and that for its event.
-    fn keep(&self, decided: &Decided, body: &Bytes) -> (Option<OwnedSemaphorePermit>, Input) {
+    fn keep(&self, decided: &Decided, body: &Bytes) -> (Option<Share>, Input) {
         let bytes = EVENT_OVERHEAD + decision_bytes(&decided.decision);
-        match self.take_memory(bytes + body.len()) {
+        match self.memory.take(bytes + body.len()) {
             // The body as it is may be part of a much larger buffer.
             Some(memory) => (Some(memory), Input::In(Bytes::copy_from_slice(body))),
             None => {
                 self.stream.metrics.inputs_omitted.inc();
-                (self.take_memory(bytes), Input::TooLarge)
+                (self.memory.take(bytes), Input::TooLarge)
             }
         }
     }
@@ -123,10 +116,10 @@ impl TenantStream {
     pub(crate) fn changed(self: &Arc<Self>, changed: Changed) {
         let mut feed = self.locked();
         let is_removed = changed.change == Change::Removed;
-        if self.goes_on(&mut feed) {
+        if self.goes_on(&mut feed, self.is_wanted()) {
             let errors = changed.errors.iter().map(|error| error.message.len() + EVENT_OVERHEAD);
             let bytes = EVENT_OVERHEAD + changed.message.len() + errors.sum::<usize>();
-            let memory = self.take_memory(bytes);
+            let memory = self.memory.take(bytes);
             self.put(&mut feed, memory, What::Tenant(changed));
         }
         if !is_removed {
@@ -150,7 +143,7 @@ impl TenantStream {
         can_resume: bool,
         resume: Option<Place>,
     ) -> Option<Subscription> {
-        let beginning = self.channel.subscribe(can_resume)?;
+        let beginning = self.channel.subscribe(can_resume, kinds)?;
         let next = {
             let feed = self.locked();
             match feed.queue {
@@ -165,10 +158,10 @@ impl TenantStream {
         Some(Subscription::new(source, beginning, since, kinds, &self.stream.metrics))
     }
 
-    /// Counts something that happened. Returns whether anybody wants to know.
-    fn goes_on(&self, feed: &mut Feed) -> bool {
+    /// Counts something that happened. Returns whether it is told.
+    fn goes_on(&self, feed: &mut Feed, is_wanted: bool) -> bool {
         feed.position += 1;
-        let goes_on = !feed.is_closed && self.is_wanted();
+        let goes_on = !feed.is_closed && is_wanted;
         if !goes_on {
             // The publisher may still be there, and will not tell of it.
             feed.began = feed.position + 1;
@@ -176,13 +169,8 @@ impl TenantStream {
         goes_on
     }
 
-    fn take_memory(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
-        let permits = u32::try_from(bytes).ok()?;
-        Arc::clone(&self.memory).try_acquire_many_owned(permits).ok()
-    }
-
     /// Gives a record to the publisher, or loses it.
-    fn put(self: &Arc<Self>, feed: &mut Feed, memory: Option<OwnedSemaphorePermit>, what: What) {
+    fn put(self: &Arc<Self>, feed: &mut Feed, memory: Option<Share>, what: What) {
         let Some(memory) = memory else { return self.lose(feed) };
         let position = feed.position;
         let queue = feed.queue.get_or_insert_with(|| {
@@ -260,13 +248,18 @@ impl TenantStream {
         true
     }
 
+    fn wants_decisions(&self) -> bool {
+        self.channel.wants_decisions() || self.stream.operators.wants_decisions()
+    }
+
     fn is_wanted(&self) -> bool {
         self.channel.is_wanted() || self.stream.operators.is_wanted()
     }
 
     /// As [`Self::is_wanted`], now that time has passed.
     fn is_still_wanted(&self) -> bool {
-        self.channel.is_still_wanted() || self.stream.operators.is_still_wanted()
+        // Both, because each finds out what it may let go of.
+        self.channel.is_still_wanted() | self.stream.operators.is_still_wanted()
     }
 
     fn locked(&self) -> MutexGuard<'_, Feed> {
@@ -316,6 +309,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
+    use crate::stream::memory::MIN_TENANT_MEMORY;
     use crate::stream::tests::stream;
     use crate::stream::{Delivery, Ended};
 
@@ -374,13 +368,13 @@ mod tests {
         let stream = stream();
         let tenant = tenant_of(&stream);
         let mut subscription = tenant.subscribe(DECISIONS, false, None).unwrap();
-        let held = tenant.take_memory(MIN_STREAM_MEMORY - 2 * EVENT_OVERHEAD).unwrap();
+        let held = tenant.memory.take(MIN_TENANT_MEMORY - 2 * EVENT_OVERHEAD).unwrap();
         let large: Bytes = format!("{{\"input\":{:?}}}", "x".repeat(2 * EVENT_OVERHEAD)).into();
         decide(&tenant, &large);
         let event = next(&mut subscription).await;
         assert_eq!(event["data"]["input"], Value::Null);
         assert_eq!(event["data"]["input_omitted"], "too_large");
-        let rest = tenant.take_memory(tenant.memory.available_permits()).unwrap();
+        let rest = tenant.memory.take(tenant.memory.left()).unwrap();
         decide(&tenant, &body());
         decide(&tenant, &body());
         drop((held, rest));
@@ -390,7 +384,7 @@ mod tests {
         assert_eq!(event["data"]["sequence"], 4);
         assert!(event["data"]["input"].is_string());
         drop(event);
-        assert_eq!(tenant.memory.available_permits(), MIN_STREAM_MEMORY, "all is given back");
+        assert_eq!(tenant.memory.left(), MIN_TENANT_MEMORY, "all is given back");
     }
 
     #[tokio::test(start_paused = true)]
@@ -556,8 +550,8 @@ mod tests {
         let tenant = tenant_of(&stream());
         let mut consumer = tenant.subscribe(ALL, true, None).unwrap();
         decide(&tenant, &body());
-        let all = tenant.memory.available_permits();
-        let memory = tenant.take_memory(all).unwrap();
+        let all = tenant.memory.left();
+        let memory = tenant.memory.take(all).unwrap();
         decide(&tenant, &body());
         drop(memory);
         let place = place(&mut consumer).await;
@@ -575,8 +569,8 @@ mod tests {
         let mut consumer = tenant.subscribe(ALL, false, None).unwrap();
         decide(&tenant, &body());
         place(&mut consumer).await;
-        let all = tenant.memory.available_permits();
-        let memory = tenant.take_memory(all).unwrap();
+        let all = tenant.memory.left();
+        let memory = tenant.memory.take(all).unwrap();
         decide(&tenant, &body());
         drop(memory);
         let told = timeout(Duration::from_secs(60), missed(&mut consumer)).await;
@@ -587,13 +581,13 @@ mod tests {
     async fn memory_is_taken_for_as_long_as_a_part_of_a_message_is_held() {
         let tenant = tenant_of(&stream());
         let mut consumer = tenant.subscribe(ALL, false, None).unwrap();
-        let all = tenant.memory.available_permits();
+        let all = tenant.memory.left();
         decide(&tenant, &body());
         let mut message = consumer.next().await.unwrap().into_message();
         let part = message.split_to(1);
         drop(message);
-        assert!(tenant.memory.available_permits() < all);
+        assert!(tenant.memory.left() < all);
         drop(part);
-        assert_eq!(tenant.memory.available_permits(), all);
+        assert_eq!(tenant.memory.left(), all);
     }
 }
