@@ -103,6 +103,8 @@ fn config(arguments: &ArgMatches) -> Result<Config, Failure> {
 
 fn supervise(arguments: &ArgMatches) -> Result<(), Failure> {
     enforcer_supervisor::protect_supervisor()?;
+    // Bodies and events are large now and then, and a supervisor lives for months.
+    enforcer_worker::give_back_large_memory();
     let config = config(arguments)?;
     let log = enforcer_supervisor::init_logging(&config.log);
     Ok(enforcer_supervisor::run(&config, &log)?)

@@ -33,10 +33,10 @@ fn decide(connection: &mut Connection, tenant_id: &str, id: &str) -> String {
 fn a_consumer_is_told_of_a_decision_to_the_letter() {
     let policy = format!("{ECHO}\nredact := {{\"b.c\", \"a\"}}\n");
     let enforcer = Bundles::new().tenant("tenant_a", &policy).start();
-    let revision = enforcer.wait_for_state("tenant_a", "ready")["revision"].clone();
     let mut consumer = Consumer::open(&enforcer, "");
     let body = "{ \"input\" : {\"allow\": true,\r\n \"id\":\"it's \\u00e9\", \"n\": 1.50} }";
     let answer = enforcer.decide("tenant_a", body).json();
+    let revision = enforcer.tenant("tenant_a")["revision"].clone();
 
     let text = consumer.text();
     let message: Value = serde_json::from_str(&text).unwrap();

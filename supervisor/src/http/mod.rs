@@ -113,7 +113,7 @@ async fn show_tenant(State(app): SharedApp, request: Request) -> Response {
 }
 
 async fn stream_decisions(State(app): SharedApp, request: Request) -> Response {
-    stream::open(&app, request)
+    stream::open(&app, request).await
 }
 
 async fn show_dashboard(headers: HeaderMap) -> Response {

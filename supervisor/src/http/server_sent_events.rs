@@ -35,9 +35,10 @@ const SILENCE: Duration = Duration::from_secs(5);
 const CHUNK: usize = 16 * 1024;
 
 /// Begins an answer that does not end before the stream does.
-pub(super) fn open(app: &Arc<App>, request: &Request) -> Result<Response, ApiError> {
-    let page = page(app, request.headers())?;
-    let (subscription, place) = subscribe(app, request, true)?;
+pub(super) async fn open(app: &Arc<App>, request: Request) -> Result<Response, ApiError> {
+    let (head, _) = request.into_parts();
+    let page = page(app, &head.headers)?;
+    let (subscription, place) = subscribe(app, &head.uri, &head.headers, true).await?;
     let first = Bytes::from(format!("data: {CONNECTED}\n\n"));
     let feed = Feed {
         pieces: VecDeque::from([first]),

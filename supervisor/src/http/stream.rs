@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::Request;
 use axum::http::header::{ACCEPT, ALLOW, UPGRADE};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use axum::response::{IntoResponse, Response};
 use enforcer_protocol::TenantId;
 use tokio::sync::OwnedSemaphorePermit;
@@ -39,7 +39,7 @@ pub(super) struct ConsumerPlace {
 
 /// Opens the stream, or says why not. Every refusal is an ordinary answer, before anything is
 /// upgraded.
-pub(crate) fn open(app: &Arc<App>, request: Request) -> Response {
+pub(crate) async fn open(app: &Arc<App>, request: Request) -> Response {
     if request.method() != Method::GET {
         // A HEAD's answer has no events, and would have them built all the same.
         return ([(ALLOW, "GET")], ApiError::MethodNotAllowed).into_response();
@@ -49,8 +49,8 @@ pub(crate) fn open(app: &Arc<App>, request: Request) -> Response {
         Err(error) => return error.into_response(),
     };
     match face {
-        Face::WebSocket => websocket::open(app, request),
-        Face::ServerSentEvents => server_sent_events::open(app, &request),
+        Face::WebSocket => websocket::open(app, request).await,
+        Face::ServerSentEvents => server_sent_events::open(app, request).await,
     }
     .unwrap_or_else(ApiError::into_response)
 }
@@ -100,13 +100,14 @@ fn take_place(app: &App) -> Result<ConsumerPlace, ApiError> {
 
 /// The events that a request asks for, and a place among those who get any. `can_resume` says
 /// whether its client would come back with the place that it was at.
-pub(super) fn subscribe(
+pub(super) async fn subscribe(
     app: &App,
-    request: &Request,
+    uri: &Uri,
+    headers: &HeaderMap,
     can_resume: bool,
 ) -> Result<(Subscription, ConsumerPlace), ApiError> {
-    let Wanted { tenant_id, kinds } = wanted(request.uri().query().unwrap_or_default())?;
-    let resume = if can_resume { place(request.headers()) } else { None };
+    let Wanted { tenant_id, kinds } = wanted(uri.query().unwrap_or_default())?;
+    let resume = if can_resume { place(headers) } else { None };
     let tenant = match tenant_id {
         None => None,
         Some(tenant_id) => Some(app.registry.get(&tenant_id).ok_or(ApiError::UnknownTenant)?),
@@ -114,10 +115,15 @@ pub(super) fn subscribe(
     // Before anything is subscribed to: whoever is turned away must not have events built, nor kept
     // until it comes back.
     let place = take_place(app)?;
-    let subscription = match tenant {
-        None => app.stream.subscribe(kinds, can_resume, resume),
-        Some(tenant) => tenant.stream.subscribe(kinds, can_resume, resume),
-    };
+    let stream = Arc::clone(&app.stream);
+    // The channel's lock may be held by a thread that gives way to this one.
+    let subscribed = app.stream.runtime.spawn(async move {
+        match tenant {
+            None => stream.subscribe(kinds, can_resume, resume),
+            Some(tenant) => tenant.stream.subscribe(kinds, can_resume, resume),
+        }
+    });
+    let subscription = subscribed.await.map_err(|_| ApiError::Internal)?;
     // It was removed meanwhile.
     Ok((subscription.ok_or(ApiError::UnknownTenant)?, place))
 }

@@ -75,7 +75,7 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 const CLOSE_DISCARD: u64 = 64 * 1024;
 
 /// Agrees on a WebSocket, and serves it from then on.
-pub(super) fn open(app: &Arc<App>, mut request: Request) -> Result<Response, ApiError> {
+pub(super) async fn open(app: &Arc<App>, mut request: Request) -> Result<Response, ApiError> {
     page(app, request.headers())?;
     if !request.body().is_end_stream() {
         // What comes of it behind the answer would be taken for frames.
@@ -90,7 +90,9 @@ pub(super) fn open(app: &Arc<App>, mut request: Request) -> Result<Response, Api
             ) => ApiError::UpgradeRequired,
             other => ApiError::InvalidParameter(format!("no WebSocket was asked for: {other}")),
         })?;
-    let (subscription, place) = subscribe(app, &request, false)?;
+    // Not the request itself, whose body cannot be looked at by two threads.
+    let (uri, headers) = (request.uri().clone(), request.headers().clone());
+    let (subscription, place) = subscribe(app, &uri, &headers, false).await?;
     let connection_place = request.extensions_mut().remove::<Arc<ConnectionPlace>>();
     let upgrade = hyper::upgrade::on(&mut request);
     let task = serve(Arc::clone(app), upgrade, subscription, place, connection_place);

@@ -4,7 +4,10 @@
 //! the memory for every tenant (ARCHITECTURE.md has the figures). So the limit is kept where every
 //! allocation passes: whoever comes over it ends at once, with an exit code that says why, and the
 //! supervisor answers the request that it was at.
-#![allow(unsafe_code, reason = "an allocator is unsafe by its interface, and _exit by its origin")]
+#![allow(
+    unsafe_code,
+    reason = "an allocator is unsafe by its interface, _exit and mallopt by their origin"
+)]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -25,6 +28,22 @@ static ALLOCATED: AtomicI64 = AtomicI64::new(0);
 /// `#[global_allocator]`; a process without a limit pays one load for it.
 #[derive(Debug)]
 pub struct BoundedAllocator;
+
+/// Has large pieces of memory given back to the system as soon as they are freed, for a process that
+/// lives long and has some now and then. Left alone, glibc takes the first one that is freed for a
+/// sign that more will come, and keeps up to 32 MiB of each size in every arena (`mallopt(3)`).
+///
+/// Where the system's allocator is another, nothing is changed.
+pub fn give_back_large_memory() {
+    #[cfg(target_env = "gnu")]
+    {
+        /// glibc's own, from before it learns.
+        const THRESHOLD: libc::c_int = 128 * 1024;
+        // SAFETY: `mallopt` has no preconditions and takes the allocator's lock. It fails only where
+        // the parameter or its value is not known, and has then changed nothing.
+        let _ = unsafe { libc::mallopt(libc::M_MMAP_THRESHOLD, THRESHOLD) };
+    }
+}
 
 /// Limits what this process may have allocated from now on to `bytes`.
 pub(super) fn limit_allocations(bytes: u64) {

@@ -35,7 +35,7 @@ use seccompiler::{SeccompAction, apply_filter};
 use crate::WorkerError;
 use crate::diagnostics::shortened;
 
-pub use memory::BoundedAllocator;
+pub use memory::{BoundedAllocator, give_back_large_memory};
 
 /// What the kernel allows beyond twice the memory limit: the program's own data, and what the
 /// allocator takes in advance.
