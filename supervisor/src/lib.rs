@@ -109,9 +109,9 @@ const KEEPER_END: Duration = Duration::from_secs(1);
 /// The soft limit of open files that most systems begin with.
 const CUSTOMARY_DESCRIPTORS: u64 = 1024;
 
-/// By how much the threads of the decision stream are nicer than those that decide: about a third of
-/// their share where both want a processor (`sched(7)`).
-const STREAM_NICENESS: i32 = 5;
+/// By how much the threads of the decision stream are nicer than those that decide: a thirtieth of
+/// their share where both want a processor (`sched(7)`), and all that they leave.
+const STREAM_NICENESS: i32 = 15;
 
 /// Threads for what may block: reading bundles, looking at files, and the metrics. One tenant whose
 /// file system hangs takes one of them.
