@@ -216,9 +216,9 @@ fn a_consumer_that_stopped_reading_is_told_what_it_missed() {
     let mut quick = Consumer::open(&enforcer, "?tenant_id=a");
     let mut other = Consumer::open(&enforcer, "?tenant_id=b");
     let mut connection = enforcer.connect();
-    // Far more than the channel and the sockets between them hold.
-    let padding = "x".repeat(4096);
-    let decisions = 1500;
+    // More than the channel and the sockets hold, however large the kernel lets those become.
+    let padding = "x".repeat(15 * 1024);
+    let decisions = 1800;
     let body = json!({"input": {"padding": padding}}).to_string();
     for batch in 0..decisions / 100 {
         for _ in 0..100 {
@@ -495,8 +495,9 @@ fn what_happens_to_a_tenant_is_told_on_request() {
 fn a_tenant_in_quarantine_and_one_that_falls_asleep_are_told_of() {
     let bundles = Bundles::new().tenant("a", ECHO).file("lazy", "policy.rego", ECHO);
     let config = bundles.path().join(".enforcer.toml");
-    fs::write(&config, "[tenants.lazy]\nactivation = \"lazy\"\nidle_timeout = \"100ms\"\n")
-        .unwrap();
+    // A worker is looked at for idleness once the last request's deadline has passed.
+    let limits = "activation = \"lazy\"\nidle_timeout = \"100ms\"\neval_timeout_ms = 1000\n";
+    fs::write(&config, format!("[tenants.lazy]\n{limits}")).unwrap();
     let enforcer = bundles.start_with(&[("ENFORCER_CONFIG", config.to_str().unwrap())]);
     let mut changes = Consumer::open(&enforcer, "?events=tenant");
     decide(&mut enforcer.connect(), "lazy", "wakes it");
