@@ -282,6 +282,16 @@ pub(crate) fn cpu_millis(pid: u32) -> u64 {
     stat_fields(pid).map_or(0, ticks) * 10
 }
 
+/// Private memory of a process, in KiB.
+pub(crate) fn private_memory(pid: u32) -> u64 {
+    let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap();
+    rollup
+        .lines()
+        .filter(|line| line.starts_with("Private_"))
+        .map(|line| line.split_ascii_whitespace().nth(1).unwrap().parse::<u64>().unwrap())
+        .sum()
+}
+
 fn children(parent: u32) -> Vec<u32> {
     let processes = fs::read_dir("/proc").unwrap();
     processes

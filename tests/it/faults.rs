@@ -16,8 +16,10 @@ use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use crate::enforcer::{
-    Bundles, ECHO, Enforcer, cpu_millis, hostile_binary, is_running, send_signal, wait_for,
+    Bundles, ECHO, Enforcer, cpu_millis, hostile_binary, is_running, private_memory, send_signal,
+    wait_for,
 };
+use crate::latencies::Latencies;
 use crate::reload::reload_under_load;
 
 /// Requests a second to each innocent tenant, on a schedule that waits for nobody.
@@ -45,22 +47,15 @@ fn random(bound: u64) -> u64 {
     RandomState::new().hash_one(0) % bound
 }
 
-/// The latencies of one run, from the time that each request was due.
-struct Latencies(Vec<Duration>);
-
 impl Latencies {
-    fn at(&self, permille: usize) -> Duration {
-        self.0[(self.0.len() * permille / 1000).min(self.0.len() - 1)]
-    }
-
+    /// Prints them, from the time that each request was due.
     fn print(&self, name: &str) {
-        let micros = |permille| self.at(permille).as_micros();
         println!(
             "{name:<28} {:>8} {:>8} {:>8} {:>8}",
-            self.0.len(),
-            micros(500),
-            micros(990),
-            micros(999)
+            self.count(),
+            self.micros(500),
+            self.micros(990),
+            self.micros(999)
         );
     }
 }
@@ -76,7 +71,7 @@ fn print_head() {
 fn under_load(enforcer: &Enforcer, innocents: &[&str], fault: impl FnOnce()) -> Latencies {
     let stop = AtomicBool::new(false);
     let interval = Duration::from_secs(1) / RATE;
-    let mut latencies: Vec<Duration> = thread::scope(|scope| {
+    let latencies = thread::scope(|scope| {
         let loads: Vec<_> = innocents
             .iter()
             .map(|tenant_id| {
@@ -113,11 +108,10 @@ fn under_load(enforcer: &Enforcer, innocents: &[&str], fault: impl FnOnce()) -> 
         drop(stopping);
         loads.into_iter().flat_map(|load| load.join().unwrap()).collect()
     });
-    latencies.sort_unstable();
     for tenant_id in innocents {
         assert_eq!(enforcer.tenant(tenant_id)["restarts"], 0, "{tenant_id}");
     }
-    Latencies(latencies)
+    Latencies::new(latencies)
 }
 
 /// Asks `tenant_id` to do this over and over, on so many connections, and asserts that no answer is
@@ -355,12 +349,7 @@ fn ten_thousand_registered_tenants_take_no_more_than_the_active_ones_need() {
     let begin = Instant::now();
     let enforcer = bundles.start_with(&variables);
     println!("\n{REGISTERED} registered: serving after {:?}", begin.elapsed());
-    let memory = |pid: u32| -> u64 {
-        let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap();
-        let private = rollup.lines().filter(|line| line.starts_with("Private_"));
-        private.filter_map(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok()).sum()
-    };
-    println!("supervisor: {} KiB private", memory(enforcer.pid()));
+    println!("supervisor: {} KiB private", private_memory(enforcer.pid()));
     let mut first = Vec::new();
     let mut connection = enforcer.connect();
     for tenant_id in tenants.iter().step_by(REGISTERED / ACTIVE) {
@@ -369,8 +358,7 @@ fn ten_thousand_registered_tenants_take_no_more_than_the_active_ones_need() {
         first.push(begin.elapsed());
         assert_eq!(response.json()["result"]["allow"], Value::Bool(true), "{response:?}");
     }
-    first.sort_unstable();
-    let first = Latencies(first);
+    let first = Latencies::new(first);
     println!(
         "first request to a sleeping tenant: p50 {:?}, p99 {:?}",
         first.at(500),
@@ -378,10 +366,10 @@ fn ten_thousand_registered_tenants_take_no_more_than_the_active_ones_need() {
     );
     let workers = enforcer.workers();
     assert_eq!(workers.len(), ACTIVE);
-    let total: u64 = workers.values().map(|pid| memory(*pid)).sum();
+    let total: u64 = workers.values().map(|pid| private_memory(*pid)).sum();
     println!(
         "{ACTIVE} active: supervisor {} KiB private, workers {} KiB each",
-        memory(enforcer.pid()),
+        private_memory(enforcer.pid()),
         total / u64::try_from(ACTIVE).unwrap()
     );
     wait_for("them to sleep again", || enforcer.workers().is_empty().then_some(()));

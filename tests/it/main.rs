@@ -16,6 +16,7 @@ mod decisions;
 mod enforcer;
 mod faults;
 mod http_client;
+mod latencies;
 mod lazy;
 mod limits;
 mod operations;

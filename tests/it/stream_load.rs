@@ -18,26 +18,19 @@ use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 use tungstenite::protocol::WebSocketConfig;
 use tungstenite::{ClientRequestBuilder, Message};
 
-use crate::enforcer::{Bundles, DEADLINE, ECHO, Enforcer, cpu_millis, wait_for};
+use crate::enforcer::{Bundles, DEADLINE, ECHO, Enforcer, cpu_millis, private_memory, wait_for};
 use crate::http_client::Connection;
+use crate::latencies::Latencies;
 use crate::stream_client::PATH;
 
 /// Connections of those that ask for decisions.
 const CLIENTS: usize = 16;
 
-/// Times of requests or deliveries, from when each was due.
-#[derive(Debug, Default)]
-struct Times(Vec<Duration>);
-
-impl Times {
+impl Latencies {
     /// The p50, p99, p99.9 and the largest, in microseconds.
-    fn summary(mut self) -> String {
-        self.0.sort_unstable();
-        let at = |per_mille: usize| {
-            let index = (self.0.len() * per_mille / 1000).min(self.0.len() - 1);
-            self.0[index].as_micros()
-        };
-        format!("{:>7} {:>7} {:>7} {:>7}", at(500), at(990), at(999), at(1000))
+    fn summary(&self) -> String {
+        let [p50, p99, p999, largest] = [500, 990, 999, 1000].map(|permille| self.micros(permille));
+        format!("{p50:>7} {p99:>7} {p999:>7} {largest:>7}")
     }
 }
 
@@ -86,16 +79,6 @@ async fn read_all(mut socket: Socket, tenant_id: String, first: u64, last: u64) 
     last + 1 - first
 }
 
-/// Private memory of a process, in KiB.
-fn private_memory(pid: u32) -> u64 {
-    let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap();
-    rollup
-        .lines()
-        .filter(|line| line.starts_with("Private_"))
-        .map(|line| line.split_ascii_whitespace().nth(1).unwrap().parse::<u64>().unwrap())
-        .sum()
-}
-
 /// Kernel memory in sockets of the whole host, in KiB.
 fn socket_memory() -> u64 {
     let stat = fs::read_to_string("/proc/net/sockstat").unwrap();
@@ -118,7 +101,7 @@ fn tenants(count: usize) -> (Enforcer, Vec<String>) {
 
 /// Asks for `per_second` decisions a second, of each tenant in turn, `count` in all. Returns how
 /// long each took from when it was due.
-fn decide_evenly(address: SocketAddr, ids: &[String], per_second: u64, count: u64) -> Times {
+fn decide_evenly(address: SocketAddr, ids: &[String], per_second: u64, count: u64) -> Latencies {
     let began = Instant::now() + Duration::from_millis(100);
     let ask = |client| {
         let mut connection = Connection::open(address);
@@ -138,7 +121,7 @@ fn decide_evenly(address: SocketAddr, ids: &[String], per_second: u64, count: u6
     thread::scope(|scope| {
         let clients: Vec<_> =
             (0..CLIENTS as u64).map(|client| scope.spawn(move || ask(client))).collect();
-        Times(clients.into_iter().flat_map(|client| client.join().unwrap()).collect())
+        Latencies::new(clients.into_iter().flat_map(|client| client.join().unwrap()).collect())
     })
 }
 

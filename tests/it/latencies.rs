@@ -1,0 +1,29 @@
+//! How long requests took, as the tests that measure print it.
+
+use std::time::Duration;
+
+/// The latencies of one run, the shortest first.
+#[derive(Debug)]
+pub(crate) struct Latencies(Vec<Duration>);
+
+impl Latencies {
+    pub(crate) fn new(mut latencies: Vec<Duration>) -> Self {
+        latencies.sort_unstable();
+        Self(latencies)
+    }
+
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    /// What so many of a thousand did not take longer than.
+    pub(crate) fn at(&self, permille: usize) -> Duration {
+        self.0[(self.0.len() * permille / 1000).min(self.0.len() - 1)]
+    }
+
+    /// The same, in microseconds.
+    pub(crate) fn micros(&self, permille: usize) -> u128 {
+        self.at(permille).as_micros()
+    }
+}
