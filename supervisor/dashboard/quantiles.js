@@ -42,7 +42,7 @@ export const DENY = 1;
 export const MISSED = 2;
 const KINDS = 3;
 
-/** A ring of time slots; each holds `cells` numbers. */
+/** A ring of time slots; each counts in `cells` cells. */
 class Slots {
   /** @param {number} slots @param {number} width seconds of one slot @param {number} cells */
   constructor(slots, width, cells) {
@@ -70,27 +70,20 @@ class Slots {
     const slot = stamp % this.slots;
     return stamp >= 0 && this.stamps[slot] === stamp ? slot * this.cells : -1;
   }
-}
 
-/** How many decisions of each kind there were, over time. */
-export class Counts extends Slots {
-  /** @param {number} slots @param {number} width */
-  constructor(slots, width) {
-    super(slots, width, KINDS);
+  /** @param {number} second @param {number} cell @param {number} [n] */
+  add(second, cell, n = 1) {
+    this.values[this.at(second) + cell] += n;
   }
 
-  /** @param {number} second @param {number} kind @param {number} [n] */
-  add(second, kind, n = 1) {
-    this.values[this.at(second) + kind] += n;
-  }
-
-  /** Both ends are part of it. @param {number} from @param {number} to stamps of slots */
+  /** What each cell counted; both ends are part of it. @param {number} from @param {number} to stamps of slots */
   sum(from, to) {
-    const sum = [0, 0, 0];
+    /** @type {number[]} */
+    const sum = new Array(this.cells).fill(0);
     for (let stamp = from; stamp <= to; stamp += 1) {
       const at = this.find(stamp);
       if (at < 0) continue;
-      for (let kind = 0; kind < KINDS; kind += 1) sum[kind] += this.values[at + kind];
+      for (let cell = 0; cell < this.cells; cell += 1) sum[cell] += this.values[at + cell];
     }
     return sum;
   }
@@ -102,32 +95,18 @@ export class Counts extends Slots {
   }
 }
 
-/** Evaluation times, over time. */
+/** How many decisions of each kind there were, over time. */
+export class Counts extends Slots {
+  /** @param {number} slots @param {number} width */
+  constructor(slots, width) {
+    super(slots, width, KINDS);
+  }
+}
+
+/** Evaluation times, by bucket, over time. */
 export class Evaluations extends Slots {
   /** @param {number} slots @param {number} width */
   constructor(slots, width) {
     super(slots, width, BUCKETS);
-  }
-
-  /** @param {number} second @param {number} bucket @param {number} [n] */
-  add(second, bucket, n = 1) {
-    this.values[this.at(second) + bucket] += n;
-  }
-
-  /** Both ends are part of it. @param {number} from @param {number} to stamps of slots */
-  merged(from, to) {
-    const merged = new Uint32Array(BUCKETS);
-    for (let stamp = from; stamp <= to; stamp += 1) {
-      const at = this.find(stamp);
-      if (at < 0) continue;
-      for (let i = 0; i < BUCKETS; i += 1) merged[i] += this.values[at + i];
-    }
-    return merged;
-  }
-
-  /** @param {number} second now @param {number} seconds */
-  last(second, seconds) {
-    const to = Math.floor(second / this.width);
-    return this.merged(to - Math.ceil(seconds / this.width) + 1, to);
   }
 }

@@ -334,7 +334,7 @@ export class Store {
     const detailed = (id === null ? this.total : this.stats.get(id))?.detailed;
     return this.points(TENANT_WIDTH, now, (stamp) => {
       if (!detailed || detailed.find(stamp) < 0) return null;
-      const merged = detailed.merged(stamp, stamp);
+      const merged = detailed.sum(stamp, stamp);
       const p50 = quantile(merged, 0.5);
       return p50 === null ? null : { p50, p99: quantile(merged, 0.99) };
     });
