@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body as HttpBody;
-use axum::extract::Request;
 use axum::http::header::{
     ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, ORIGIN, VARY,
 };
@@ -19,11 +18,10 @@ use futures_util::stream::unfold;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::App;
-use super::error::ApiError;
 use super::origin::Page;
 use super::server::IsStream;
-use super::stream::{ConsumerPlace, page, subscribe};
-use crate::stream::{CONNECTED, Delivery, Subscription};
+use super::stream::Events;
+use crate::stream::{CONNECTED, Delivery};
 
 pub(super) const MEDIA_TYPE: &str = "text/event-stream";
 
@@ -35,17 +33,13 @@ const SILENCE: Duration = Duration::from_secs(5);
 const CHUNK: usize = 16 * 1024;
 
 /// Begins an answer that does not end before the stream does.
-pub(super) async fn open(app: &Arc<App>, request: Request) -> Result<Response, ApiError> {
-    let (head, _) = request.into_parts();
-    let page = page(app, &head.headers)?;
-    let (subscription, place) = subscribe(app, &head.uri, &head.headers, true).await?;
+pub(super) fn open(app: &Arc<App>, page: Page, events: Events) -> Response {
     let first = Bytes::from(format!("data: {CONNECTED}\n\n"));
     let feed = Feed {
         pieces: VecDeque::from([first]),
-        subscription,
+        events,
         not_before: Instant::now(),
         app: Arc::clone(app),
-        _place: place,
     };
     let body = HttpBody::from_stream(unfold(feed, Feed::next));
     let headers = [
@@ -62,18 +56,17 @@ pub(super) async fn open(app: &Arc<App>, request: Request) -> Result<Response, A
     if let Page::Other(origin) = page {
         response.headers_mut().insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
     }
-    Ok(response)
+    response
 }
 
 struct Feed {
     /// What goes before anything else: the greeting, or a message that is too large to be copied
     /// for everybody who is slow to take it.
     pieces: VecDeque<Bytes>,
-    subscription: Subscription,
+    events: Events,
     /// When the next piece may be made.
     not_before: Instant,
     app: Arc<App>,
-    _place: ConsumerPlace,
 }
 
 impl Feed {
@@ -84,7 +77,7 @@ impl Feed {
         }
         let next = async {
             sleep_until(self.not_before).await;
-            timeout(SILENCE, self.subscription.next()).await
+            timeout(SILENCE, self.events.subscription.next()).await
         };
         let next = tokio::select! {
             next = next => next,
@@ -118,7 +111,7 @@ impl Feed {
             if piece.len() >= CHUNK {
                 break;
             }
-            next = self.subscription.next_if_there();
+            next = self.events.subscription.next_if_there();
         }
         piece.freeze()
     }

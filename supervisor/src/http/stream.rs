@@ -13,7 +13,7 @@ use super::error::ApiError;
 use super::query::parameters;
 use super::{App, origin, server_sent_events, websocket};
 use crate::metrics::{HostLimit, OpenGauge};
-use crate::stream::{Kinds, Place, Subscription};
+use crate::stream::{Kinds, Place, Resumption, Subscription};
 
 /// The place that a client of server-sent events was at
 /// (<https://html.spec.whatwg.org/multipage/server-sent-events.html#last-event-id>).
@@ -32,9 +32,16 @@ struct Wanted {
 
 /// A consumer's place among those that there may be, given back when it is dropped.
 #[derive(Debug)]
-pub(super) struct ConsumerPlace {
+struct ConsumerPlace {
     _permit: OwnedSemaphorePermit,
     _open: OpenGauge,
+}
+
+/// What a consumer gets, for as long as it has its place.
+#[derive(Debug)]
+pub(super) struct Events {
+    pub(super) subscription: Subscription,
+    _place: ConsumerPlace,
 }
 
 /// Opens the stream, or says why not. Every refusal is an ordinary answer, before anything is
@@ -44,15 +51,26 @@ pub(crate) async fn open(app: &Arc<App>, request: Request) -> Response {
         // A HEAD's answer has no events, and would have them built all the same.
         return ([(ALLOW, "GET")], ApiError::MethodNotAllowed).into_response();
     }
-    let face = match face(request.headers()) {
-        Ok(face) => face,
-        Err(error) => return error.into_response(),
-    };
+    open_face(app, request).await.unwrap_or_else(ApiError::into_response)
+}
+
+async fn open_face(app: &Arc<App>, request: Request) -> Result<Response, ApiError> {
+    let (head, body) = request.into_parts();
+    let face = face(&head.headers)?;
+    let page = origin::page(&head.headers, &app.stream_origins)?;
     match face {
-        Face::WebSocket => websocket::open(app, request).await,
-        Face::ServerSentEvents => server_sent_events::open(app, request).await,
+        Face::WebSocket => {
+            let handshake = websocket::agree(head, &body)?;
+            let head = &handshake.request;
+            let events = subscribe(app, head.uri(), Resumption::Never).await?;
+            Ok(websocket::open(app, handshake, events))
+        }
+        Face::ServerSentEvents => {
+            let resumption = place(&head.headers).map_or(Resumption::Possible, Resumption::From);
+            let events = subscribe(app, &head.uri, resumption).await?;
+            Ok(server_sent_events::open(app, page, events))
+        }
     }
-    .unwrap_or_else(ApiError::into_response)
 }
 
 /// How a consumer wants to be spoken to.
@@ -83,11 +101,6 @@ fn is_listed(value: &HeaderValue, name: &str) -> bool {
     })
 }
 
-/// Which page asks, whether it may or not.
-pub(super) fn page(app: &App, headers: &HeaderMap) -> Result<origin::Page, ApiError> {
-    origin::page(headers, &app.stream_origins)
-}
-
 /// A place among the consumers.
 fn take_place(app: &App) -> Result<ConsumerPlace, ApiError> {
     let permit = Arc::clone(&app.stream.places).try_acquire_owned().map_err(|_| {
@@ -98,16 +111,9 @@ fn take_place(app: &App) -> Result<ConsumerPlace, ApiError> {
     Ok(ConsumerPlace { _permit: permit, _open })
 }
 
-/// The events that a request asks for, and a place among those who get any. `can_resume` says
-/// whether its client would come back with the place that it was at.
-pub(super) async fn subscribe(
-    app: &App,
-    uri: &Uri,
-    headers: &HeaderMap,
-    can_resume: bool,
-) -> Result<(Subscription, ConsumerPlace), ApiError> {
+/// The events that a request asks for, and a place among those who get any.
+async fn subscribe(app: &App, uri: &Uri, resumption: Resumption) -> Result<Events, ApiError> {
     let Wanted { tenant_id, kinds } = wanted(uri.query().unwrap_or_default())?;
-    let resume = if can_resume { place(headers) } else { None };
     let tenant = match tenant_id {
         None => None,
         Some(tenant_id) => Some(app.registry.get(&tenant_id).ok_or(ApiError::UnknownTenant)?),
@@ -119,15 +125,17 @@ pub(super) async fn subscribe(
     // The channel's lock may be held by a thread that gives way to this one.
     let subscribed = app.stream.runtime.spawn(async move {
         match tenant {
-            None => stream.subscribe(kinds, can_resume, resume),
-            Some(tenant) => tenant.stream.subscribe(kinds, can_resume, resume),
+            None => stream.subscribe(kinds, resumption),
+            Some(tenant) => tenant.stream.subscribe(kinds, resumption),
         }
     });
     let subscription = subscribed.await.map_err(|_| ApiError::Internal)?;
     // It was removed meanwhile.
-    Ok((subscription.ok_or(ApiError::UnknownTenant)?, place))
+    let subscription = subscription.ok_or(ApiError::UnknownTenant)?;
+    Ok(Events { subscription, _place: place })
 }
 
+/// Where a consumer of server-sent events says that it was.
 fn place(headers: &HeaderMap) -> Option<Place> {
     let value = headers.get(LAST_EVENT_ID)?;
     let text = value.to_str().ok().filter(|text| text.len() <= MAX_PLACE);

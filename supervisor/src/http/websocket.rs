@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use axum::body::Body as HttpBody;
 use axum::extract::Request;
+use axum::http::request::Parts;
 use axum::response::Response;
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
@@ -30,10 +31,10 @@ use tracing::debug;
 
 use super::error::ApiError;
 use super::server::ConnectionPlace;
-use super::stream::{ConsumerPlace, page, subscribe};
+use super::stream::Events;
 use super::{App, server};
 use crate::metrics::HostLimit;
-use crate::stream::{CONNECTED, Delivery, Ended, Subscription};
+use crate::stream::{CONNECTED, Delivery, Ended};
 
 /// Bytes that are gathered before they are written, and of one frame: a consumer that does not read
 /// holds that much of ours and not its largest message. Longer messages go in several frames.
@@ -74,13 +75,20 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 /// Bytes that are read and forgotten while a client goes.
 const CLOSE_DISCARD: u64 = 64 * 1024;
 
-/// Agrees on a WebSocket, and serves it from then on.
-pub(super) async fn open(app: &Arc<App>, mut request: Request) -> Result<Response, ApiError> {
-    page(app, request.headers())?;
-    if !request.body().is_end_stream() {
+/// A WebSocket that was agreed on.
+#[derive(Debug)]
+pub(super) struct Handshake {
+    pub(super) request: Request<()>,
+    response: Response,
+}
+
+/// Agrees on a WebSocket.
+pub(super) fn agree(head: Parts, body: &HttpBody) -> Result<Handshake, ApiError> {
+    if !body.is_end_stream() {
         // What comes of it behind the answer would be taken for frames.
         return Err(ApiError::InvalidParameter("a WebSocket's request has no body".to_owned()));
     }
+    let request = Request::from_parts(head, ());
     let response =
         create_response_with_body(&request, HttpBody::empty).map_err(|error| match error {
             Error::Protocol(
@@ -90,21 +98,23 @@ pub(super) async fn open(app: &Arc<App>, mut request: Request) -> Result<Respons
             ) => ApiError::UpgradeRequired,
             other => ApiError::InvalidParameter(format!("no WebSocket was asked for: {other}")),
         })?;
-    // Not the request itself, whose body cannot be looked at by two threads.
-    let (uri, headers) = (request.uri().clone(), request.headers().clone());
-    let (subscription, place) = subscribe(app, &uri, &headers, false).await?;
+    Ok(Handshake { request, response })
+}
+
+/// Answers the handshake, and serves the WebSocket from then on.
+pub(super) fn open(app: &Arc<App>, handshake: Handshake, events: Events) -> Response {
+    let Handshake { mut request, response } = handshake;
     let connection_place = request.extensions_mut().remove::<Arc<ConnectionPlace>>();
     let upgrade = hyper::upgrade::on(&mut request);
-    let task = serve(Arc::clone(app), upgrade, subscription, place, connection_place);
+    let task = serve(Arc::clone(app), upgrade, events, connection_place);
     app.stream.connections.spawn_on(task, &app.stream.runtime);
-    Ok(response)
+    response
 }
 
 async fn serve(
     app: Arc<App>,
     upgrade: OnUpgrade,
-    subscription: Subscription,
-    _place: ConsumerPlace,
+    events: Events,
     _connection_place: Option<Arc<ConnectionPlace>>,
 ) {
     let Ok(Ok(upgraded)) = timeout(UPGRADE_TIMEOUT, upgrade).await else {
@@ -127,7 +137,7 @@ async fn serve(
     let stream = Rationed::new(stream);
     let socket =
         WebSocketStream::from_partially_read(stream, read, Role::Server, Some(config)).await;
-    let mut consumer = Consumer { app, socket, subscription };
+    let mut consumer = Consumer { app, socket, events };
     let why = consumer.serve().await;
     debug!("a consumer of the stream goes: {why:?}");
     consumer.end(why).await;
@@ -149,7 +159,7 @@ fn take_over(upgraded: Upgraded) -> io::Result<(TcpStream, Vec<u8>)> {
 struct Consumer {
     app: Arc<App>,
     socket: WebSocketStream<Rationed>,
-    subscription: Subscription,
+    events: Events,
 }
 
 /// Why a consumer's connection ends.
@@ -204,7 +214,7 @@ impl Consumer {
                     is_paused = false;
                     Ok(())
                 }
-                next = self.subscription.next(), if !is_paused => match next {
+                next = self.events.subscription.next(), if !is_paused => match next {
                     Ok(delivery) => {
                         let delivered = self.deliver(delivery).await;
                         // Whoever has more to get does not wait for it.
@@ -244,7 +254,7 @@ impl Consumer {
                 self.flush().await?;
                 return Ok(Rest::Perhaps);
             }
-            next = self.subscription.next_if_there();
+            next = self.events.subscription.next_if_there();
         }
         self.flush().await?;
         Ok(Rest::Nothing)

@@ -22,7 +22,7 @@ const RESUME_WINDOW: Duration = Duration::from_secs(60);
 
 /// Bytes of events that a channel remembers. What it sends is bounded by the tenants' stream
 /// memory; this is what may be kept of that for who is not there.
-pub(super) const MAX_REMEMBERED_BYTES: usize = 2 * 1024 * 1024;
+const MAX_REMEMBERED_BYTES: usize = 2 * 1024 * 1024;
 
 /// What a channel carries.
 #[derive(Clone, Debug)]
@@ -59,6 +59,23 @@ pub(crate) enum Place {
     Unknown,
 }
 
+/// Whether a consumer comes back when its connection breaks, and asks for what it missed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Resumption {
+    /// It begins anew.
+    Never,
+    /// It may, later.
+    Possible,
+    /// It does so now, from this place.
+    From(Place),
+}
+
+impl Resumption {
+    fn is_possible(self) -> bool {
+        self != Self::Never
+    }
+}
+
 impl fmt::Display for Place {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -87,8 +104,7 @@ pub(super) struct Beginning {
     pub(super) run: u32,
     /// The position of what is sent next.
     pub(super) next: u64,
-    pub(super) can_resume: bool,
-    /// What was sent before, as far as it is remembered.
+    /// What was sent before, as far as it is remembered, where somebody asks for it.
     remembered: VecDeque<Item>,
 }
 
@@ -210,7 +226,7 @@ impl Channel {
     }
 
     /// Adds a consumer. `None` where the channel is closed.
-    pub(super) fn subscribe(&self, can_resume: bool, kinds: Kinds) -> Option<Beginning> {
+    pub(super) fn subscribe(&self, kinds: Kinds, resumption: Resumption) -> Option<Beginning> {
         let mut state = self.locked();
         if state.is_closed {
             return None;
@@ -218,22 +234,25 @@ impl Channel {
         let sender =
             state.sender.get_or_insert_with(|| broadcast::Sender::new(self.length)).clone();
         let receiver = sender.subscribe();
-        state.resumers += usize::from(can_resume);
+        state.resumers += usize::from(resumption.is_possible());
         state.of_decisions += usize::from(kinds.decisions);
         self.settle(&mut state);
-        let remembered = if can_resume { state.remembered.clone() } else { VecDeque::new() };
+        let remembered = match resumption {
+            Resumption::From(_) => state.remembered.clone(),
+            Resumption::Never | Resumption::Possible => VecDeque::new(),
+        };
         let (run, next) = (state.run, state.position + 1);
-        Some(Beginning { receiver, run, next, can_resume, remembered })
+        Some(Beginning { receiver, run, next, remembered })
     }
 
     /// Takes note that a consumer has dropped its receiver.
-    pub(super) fn leave(&self, can_resume: bool, kinds: Kinds) {
+    pub(super) fn leave(&self, kinds: Kinds, resumption: Resumption) {
         let mut state = self.locked();
         if state.sender.as_ref().is_some_and(|sender| sender.receiver_count() == 0) {
             state.sender = None;
         }
         state.of_decisions -= usize::from(kinds.decisions);
-        if can_resume {
+        if resumption.is_possible() {
             state.resumers = state.resumers.saturating_sub(1);
             state.kept_until = Some(Instant::now() + RESUME_WINDOW);
         }
@@ -339,6 +358,8 @@ mod tests {
 
     const ALL: Kinds = Kinds { decisions: true, tenants: true };
 
+    const BACK: Resumption = Resumption::From(Place::Unknown);
+
     fn positions(items: &VecDeque<Item>) -> Vec<u64> {
         items.iter().map(|item| item.position).collect()
     }
@@ -365,31 +386,31 @@ mod tests {
     async fn a_channel_is_wanted_while_somebody_listens_or_may_come_back() {
         let channel = Channel::new(LENGTH, Positions::OfAll);
         assert!(!channel.is_wanted());
-        for can_resume in [false, true] {
-            let beginning = channel.subscribe(can_resume, ALL).unwrap();
+        for resumption in [Resumption::Never, Resumption::Possible, BACK] {
+            let beginning = channel.subscribe(ALL, resumption).unwrap();
             assert!(channel.is_wanted());
             drop(beginning);
-            channel.leave(can_resume, ALL);
-            assert_eq!(channel.is_wanted(), can_resume);
+            channel.leave(ALL, resumption);
+            assert_eq!(channel.is_wanted(), resumption != Resumption::Never);
         }
         tokio::time::advance(RESUME_WINDOW).await;
         assert!(!channel.is_still_wanted() && !channel.is_wanted());
         channel.close();
-        assert!(channel.subscribe(false, ALL).is_none());
+        assert!(channel.subscribe(ALL, Resumption::Never).is_none());
     }
 
     #[tokio::test(start_paused = true)]
     async fn decisions_are_wanted_by_who_asks_for_them_or_may_come_back() {
         let channel = Channel::new(LENGTH, Positions::OfAll);
         let others = Kinds { decisions: false, tenants: true };
-        let _listens = channel.subscribe(false, others).unwrap();
+        let _listens = channel.subscribe(others, Resumption::Never).unwrap();
         assert!(channel.is_wanted() && !channel.wants_decisions());
-        drop(channel.subscribe(false, ALL).unwrap());
+        drop(channel.subscribe(ALL, Resumption::Never).unwrap());
         assert!(channel.wants_decisions());
-        channel.leave(false, ALL);
+        channel.leave(ALL, Resumption::Never);
         assert!(channel.is_wanted() && !channel.wants_decisions());
-        drop(channel.subscribe(true, others).unwrap());
-        channel.leave(true, others);
+        drop(channel.subscribe(others, Resumption::Possible).unwrap());
+        channel.leave(others, Resumption::Possible);
         assert!(channel.wants_decisions());
         tokio::time::advance(RESUME_WINDOW).await;
         assert!(channel.is_still_wanted() && !channel.wants_decisions());
@@ -398,13 +419,13 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn whoever_comes_back_gets_what_it_missed_and_is_told_of_the_rest() {
         let channel = Channel::new(LENGTH, Positions::OfAll);
-        drop(channel.subscribe(true, ALL).unwrap());
-        channel.leave(true, ALL);
+        drop(channel.subscribe(ALL, Resumption::Possible).unwrap());
+        channel.leave(ALL, Resumption::Possible);
         // More than is kept, and one that could not be built.
         for position in (1..=11).filter(|position| *position != 9) {
             channel.send(Some(position), Carried::Lost(1));
         }
-        let beginning = channel.subscribe(true, ALL).unwrap();
+        let beginning = channel.subscribe(ALL, BACK).unwrap();
         assert_eq!(beginning.next, 12);
         for (position, backlog, missed) in [
             (11, &[][..], Missed::Nothing),
@@ -433,30 +454,30 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn nothing_is_remembered_for_who_cannot_come_back() {
         let channel = Channel::new(LENGTH, Positions::OfWhatIsSent);
-        let _listens = channel.subscribe(false, ALL).unwrap();
+        let _listens = channel.subscribe(ALL, Resumption::Never).unwrap();
         channel.send(None, Carried::Lost(1));
-        assert!(channel.subscribe(true, ALL).unwrap().remembered.is_empty());
+        assert!(channel.subscribe(ALL, BACK).unwrap().remembered.is_empty());
         channel.send(None, Carried::Lost(1));
-        assert_eq!(positions(&channel.subscribe(true, ALL).unwrap().remembered), [2]);
+        assert_eq!(positions(&channel.subscribe(ALL, BACK).unwrap().remembered), [2]);
         for _ in 0..2 {
-            channel.leave(true, ALL);
+            channel.leave(ALL, Resumption::Possible);
         }
         tokio::time::advance(RESUME_WINDOW).await;
         channel.send(None, Carried::Lost(1));
         // Still there, and no more than it was.
-        assert_eq!(positions(&channel.subscribe(true, ALL).unwrap().remembered), [2]);
+        assert_eq!(positions(&channel.subscribe(ALL, BACK).unwrap().remembered), [2]);
     }
 
     #[tokio::test(start_paused = true)]
     async fn places_of_what_is_sent_mean_nothing_once_nobody_listened() {
         let channel = Channel::new(LENGTH, Positions::OfWhatIsSent);
-        let run = channel.subscribe(false, ALL).unwrap().run;
-        channel.leave(false, ALL);
-        assert_ne!(channel.subscribe(false, ALL).unwrap().run, run);
+        let run = channel.subscribe(ALL, Resumption::Never).unwrap().run;
+        channel.leave(ALL, Resumption::Never);
+        assert_ne!(channel.subscribe(ALL, Resumption::Never).unwrap().run, run);
 
         let channel = Channel::new(LENGTH, Positions::OfAll);
-        let run = channel.subscribe(false, ALL).unwrap().run;
-        channel.leave(false, ALL);
-        assert_eq!(channel.subscribe(false, ALL).unwrap().run, run);
+        let run = channel.subscribe(ALL, Resumption::Never).unwrap().run;
+        channel.leave(ALL, Resumption::Never);
+        assert_eq!(channel.subscribe(ALL, Resumption::Never).unwrap().run, run);
     }
 }

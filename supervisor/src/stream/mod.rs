@@ -31,7 +31,7 @@ use crate::metrics::StreamMetrics;
 use channel::{Channel, Positions};
 use subscription::Source;
 
-pub(crate) use channel::Place;
+pub(crate) use channel::{Place, Resumption};
 pub(crate) use event::{CONNECTED, Change, Changed, Decided};
 pub(crate) use subscription::{Delivery, Ended, Kinds, Subscription};
 pub(crate) use tenant::TenantStream;
@@ -96,13 +96,12 @@ impl Stream {
     pub(crate) fn subscribe(
         self: &Arc<Self>,
         kinds: Kinds,
-        can_resume: bool,
-        resume: Option<Place>,
+        resumption: Resumption,
     ) -> Option<Subscription> {
-        let beginning = self.operators.subscribe(can_resume, kinds)?;
-        let since = resume.map(|place| beginning.since(place, beginning.next));
+        let beginning = self.operators.subscribe(kinds, resumption)?;
+        let next = beginning.next;
         let source = Source::Operators(Arc::clone(self));
-        Some(Subscription::new(source, beginning, since, kinds, &self.metrics))
+        Some(Subscription::new(source, beginning, next, kinds, resumption, &self.metrics))
     }
 
     /// How long a consumer should wait after it got something.

@@ -9,7 +9,7 @@ use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 
 use super::Stream;
-use super::channel::{Beginning, Carried, Channel, Item, Missed, Place, Since};
+use super::channel::{Beginning, Carried, Channel, Item, Missed, Place, Resumption, Since};
 use super::event::{Event, EventKind, lagged};
 use super::tenant::TenantStream;
 use crate::metrics::StreamMetrics;
@@ -79,24 +79,30 @@ pub(crate) struct Subscription {
     backlog: VecDeque<Item>,
     missed: Missed,
     kinds: Kinds,
-    can_resume: bool,
+    resumption: Resumption,
     missed_by_all: Counter,
 }
 
 impl Subscription {
+    /// What was not sent yet when it began begins with `next`.
     pub(super) fn new(
         source: Source,
         beginning: Beginning,
-        since: Option<Since>,
+        next: u64,
         kinds: Kinds,
+        resumption: Resumption,
         metrics: &StreamMetrics,
     ) -> Self {
-        let Beginning { receiver, run, can_resume, .. } = beginning;
-        let nothing = Since { backlog: VecDeque::new(), missed: Missed::Nothing };
-        let Since { backlog, missed } = since.unwrap_or(nothing);
+        let Since { backlog, missed } = match resumption {
+            Resumption::From(place) => beginning.since(place, next),
+            Resumption::Never | Resumption::Possible => {
+                Since { backlog: VecDeque::new(), missed: Missed::Nothing }
+            }
+        };
+        let Beginning { receiver, run, .. } = beginning;
         let missed_by_all = metrics.missed.clone();
         let receiver = Some(receiver);
-        Self { source, receiver, run, backlog, missed, kinds, can_resume, missed_by_all }
+        Self { source, receiver, run, backlog, missed, kinds, resumption, missed_by_all }
     }
 
     /// What comes next. Nothing is lost where waiting for it is given up.
@@ -170,6 +176,6 @@ impl Drop for Subscription {
     fn drop(&mut self) {
         // First, so that the channel sees that it is gone.
         self.receiver = None;
-        self.source.channel().leave(self.can_resume, self.kinds);
+        self.source.channel().leave(self.kinds, self.resumption);
     }
 }

@@ -12,7 +12,7 @@ use tokio::task::yield_now;
 use tokio::time::{sleep, timeout};
 
 use super::Stream;
-use super::channel::{Carried, Channel, Place, Positions};
+use super::channel::{Carried, Channel, Positions, Resumption};
 use super::event::{Change, Changed, Decided, EVENT_OVERHEAD, Input, Record, What, decision_bytes};
 use super::memory::{Memory, Share};
 use super::subscription::{Kinds, Source, Subscription};
@@ -140,10 +140,9 @@ impl TenantStream {
     pub(crate) fn subscribe(
         self: &Arc<Self>,
         kinds: Kinds,
-        can_resume: bool,
-        resume: Option<Place>,
+        resumption: Resumption,
     ) -> Option<Subscription> {
-        let beginning = self.channel.subscribe(can_resume, kinds)?;
+        let beginning = self.channel.subscribe(kinds, resumption)?;
         let next = {
             let feed = self.locked();
             match feed.queue {
@@ -154,8 +153,7 @@ impl TenantStream {
             }
         };
         let source = Source::Tenant(Arc::clone(self));
-        let since = resume.map(|place| beginning.since(place, next));
-        Some(Subscription::new(source, beginning, since, kinds, &self.stream.metrics))
+        Some(Subscription::new(source, beginning, next, kinds, resumption, &self.stream.metrics))
     }
 
     /// Counts something that happened. Returns whether it is told.
@@ -311,7 +309,7 @@ mod tests {
     use super::*;
     use crate::stream::memory::MIN_TENANT_MEMORY;
     use crate::stream::tests::stream;
-    use crate::stream::{Delivery, Ended};
+    use crate::stream::{Delivery, Ended, Place};
 
     const DECISIONS: Kinds = Kinds { decisions: true, tenants: false };
     const ALL: Kinds = Kinds { decisions: true, tenants: true };
@@ -345,8 +343,8 @@ mod tests {
     async fn what_the_queue_does_not_take_is_told_of() {
         let stream = stream();
         let tenant = tenant_of(&stream);
-        let mut one = tenant.subscribe(DECISIONS, false, None).unwrap();
-        let mut all = stream.subscribe(DECISIONS, false, None).unwrap();
+        let mut one = tenant.subscribe(DECISIONS, Resumption::Never).unwrap();
+        let mut all = stream.subscribe(DECISIONS, Resumption::Never).unwrap();
         // Nothing else runs meanwhile, so nobody takes from the queue.
         for _ in 0..QUEUE_LENGTH + 7 {
             decide(&tenant, &body());
@@ -367,7 +365,7 @@ mod tests {
     async fn inputs_and_then_events_that_find_no_memory_are_left_out_and_told_of() {
         let stream = stream();
         let tenant = tenant_of(&stream);
-        let mut subscription = tenant.subscribe(DECISIONS, false, None).unwrap();
+        let mut subscription = tenant.subscribe(DECISIONS, Resumption::Never).unwrap();
         let held = tenant.memory.take(MIN_TENANT_MEMORY - 2 * EVENT_OVERHEAD).unwrap();
         let large: Bytes = format!("{{\"input\":{:?}}}", "x".repeat(2 * EVENT_OVERHEAD)).into();
         decide(&tenant, &large);
@@ -393,7 +391,7 @@ mod tests {
         let tenant = tenant_of(&stream);
         decide(&tenant, &body());
         assert!(tenant.locked().queue.is_none(), "nobody listens");
-        let subscription = tenant.subscribe(DECISIONS, false, None).unwrap();
+        let subscription = tenant.subscribe(DECISIONS, Resumption::Never).unwrap();
         assert!(tenant.locked().queue.is_none(), "nothing happens");
         decide(&tenant, &body());
         assert!(tenant.locked().queue.is_some());
@@ -405,7 +403,7 @@ mod tests {
         sleep(PACE * 2).await;
         assert!(tenant.locked().queue.is_none(), "nobody listens any more");
         // And whoever comes then is told of all from then on.
-        let mut subscription = stream.subscribe(DECISIONS, false, None).unwrap();
+        let mut subscription = stream.subscribe(DECISIONS, Resumption::Never).unwrap();
         decide(&tenant, &body());
         assert_eq!(next(&mut subscription).await["data"]["sequence"], 4);
     }
@@ -414,7 +412,7 @@ mod tests {
     async fn what_nobody_listened_to_is_counted_for_who_comes_back() {
         let stream = stream();
         let tenant = tenant_of(&stream);
-        let mut subscription = tenant.subscribe(DECISIONS, true, None).unwrap();
+        let mut subscription = tenant.subscribe(DECISIONS, Resumption::Possible).unwrap();
         decide(&tenant, &body());
         let Ok(Delivery::Event(place, _)) = subscription.next().await else { panic!("no event") };
         drop(subscription);
@@ -425,7 +423,7 @@ mod tests {
         for _ in 0..10 {
             decide(&tenant, &body());
         }
-        let mut subscription = tenant.subscribe(DECISIONS, true, Some(place)).unwrap();
+        let mut subscription = tenant.subscribe(DECISIONS, Resumption::From(place)).unwrap();
         decide(&tenant, &body());
         let told = next(&mut subscription).await;
         assert_eq!(told["missed"], 11, "{told}");
@@ -437,7 +435,7 @@ mod tests {
         for listens in [true, false] {
             let stream = stream();
             let tenant = tenant_of(&stream);
-            let mut subscription = tenant.subscribe(ALL, false, None).unwrap();
+            let mut subscription = tenant.subscribe(ALL, Resumption::Never).unwrap();
             if listens {
                 decide(&tenant, &body());
                 tenant.changed(removed());
@@ -449,7 +447,7 @@ mod tests {
                 tenant.changed(removed());
             }
             assert_eq!(subscription.next().await.unwrap_err(), Ended);
-            assert!(tenant.subscribe(ALL, false, None).is_none());
+            assert!(tenant.subscribe(ALL, Resumption::Never).is_none());
         }
     }
 
@@ -485,8 +483,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_nobody_wanted_is_missed_also_while_the_publisher_stays() {
         let tenant = tenant_of(&stream());
-        let mut away = tenant.subscribe(ALL, true, None).unwrap();
-        let other = tenant.subscribe(ALL, false, None).unwrap();
+        let mut away = tenant.subscribe(ALL, Resumption::Possible).unwrap();
+        let other = tenant.subscribe(ALL, Resumption::Never).unwrap();
         decide(&tenant, &body());
         let place = place(&mut away).await;
         drop(away);
@@ -499,7 +497,7 @@ mod tests {
         for _ in 0..3 {
             decide(&tenant, &body());
         }
-        let mut back = tenant.subscribe(ALL, true, Some(place)).unwrap();
+        let mut back = tenant.subscribe(ALL, Resumption::From(place)).unwrap();
         decide(&tenant, &body());
         assert_eq!(missed(&mut back).await["missed"], 3);
     }
@@ -507,8 +505,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_was_lost_is_told_where_it_is_missing_and_also_to_who_comes_back() {
         let tenant = tenant_of(&stream());
-        let mut consumer = tenant.subscribe(ALL, true, None).unwrap();
-        let _slow = tenant.subscribe(ALL, false, None).unwrap();
+        let mut consumer = tenant.subscribe(ALL, Resumption::Possible).unwrap();
+        let _slow = tenant.subscribe(ALL, Resumption::Never).unwrap();
         for _ in 0..QUEUE_LENGTH + 7 {
             decide(&tenant, &body());
         }
@@ -524,7 +522,7 @@ mod tests {
         advance(Duration::from_secs(6)).await;
         yield_now().await;
         decide(&tenant, &body());
-        let mut back = tenant.subscribe(ALL, true, Some(behind)).unwrap();
+        let mut back = tenant.subscribe(ALL, Resumption::From(behind)).unwrap();
         let mut told = 0;
         loop {
             match timeout(Duration::from_secs(60), back.next()).await.unwrap().unwrap() {
@@ -548,7 +546,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_was_lost_is_told_to_who_left_before_it_was() {
         let tenant = tenant_of(&stream());
-        let mut consumer = tenant.subscribe(ALL, true, None).unwrap();
+        let mut consumer = tenant.subscribe(ALL, Resumption::Possible).unwrap();
         decide(&tenant, &body());
         let all = tenant.memory.left();
         let memory = tenant.memory.take(all).unwrap();
@@ -558,7 +556,7 @@ mod tests {
         decide(&tenant, &body());
         consumer.next().await.unwrap();
         drop(consumer);
-        let mut back = tenant.subscribe(ALL, true, Some(place)).unwrap();
+        let mut back = tenant.subscribe(ALL, Resumption::From(place)).unwrap();
         assert_eq!(missed(&mut back).await["missed"], 1);
         assert!(matches!(back.next().await.unwrap(), Delivery::Event(..)));
     }
@@ -566,7 +564,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_was_lost_last_is_told_without_waiting_for_more() {
         let tenant = tenant_of(&stream());
-        let mut consumer = tenant.subscribe(ALL, false, None).unwrap();
+        let mut consumer = tenant.subscribe(ALL, Resumption::Never).unwrap();
         decide(&tenant, &body());
         place(&mut consumer).await;
         let all = tenant.memory.left();
@@ -580,7 +578,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn memory_is_taken_for_as_long_as_a_part_of_a_message_is_held() {
         let tenant = tenant_of(&stream());
-        let mut consumer = tenant.subscribe(ALL, false, None).unwrap();
+        let mut consumer = tenant.subscribe(ALL, Resumption::Never).unwrap();
         let all = tenant.memory.left();
         decide(&tenant, &body());
         let mut message = consumer.next().await.unwrap().into_message();
