@@ -102,8 +102,7 @@ pub(crate) async fn drive_always(
         error!(tenant_id = %tenant.id, "the tenant's driver failed: {panic}");
         let message = "an unexpected error occurred; the log says more".to_owned();
         tenant.record_error(About::Worker, message, Vec::new());
-        tenant.end_serving();
-        tenant.enter("backoff", Stance::Restarting);
+        tenant.enter("backoff", Stance::Restarting, false);
         tokio::select! {
             () = sleep(jittered(lifecycle::LONGEST_PAUSE)) => {}
             () = orders.stop.cancelled() => return,
@@ -267,8 +266,8 @@ impl Driver {
         let is_lazy = self.tenant.limits.activation == Activation::Lazy;
         let (state, actions) = lifecycle::begin(is_lazy);
         self.state = state;
-        self.publish("");
-        Box::pin(self.carry_out(actions)).await;
+        self.publish("", false);
+        Box::pin(self.carry_out(actions, "")).await;
         let orders = Arc::clone(&self.orders);
         while !self.state.is_stopped() {
             tokio::select! {
@@ -319,7 +318,10 @@ impl Driver {
             self.tenant.metrics.quarantines.inc();
             error!(tenant_id = %self.tenant.id, "tenant quarantined: {}", printable(reason));
         }
-        self.publish(reason);
+        if !actions.iter().any(|action| matches!(action, Action::Serve(_))) {
+            // Else `serve` does, once it is true.
+            self.publish(reason, self.serving.is_some());
+        }
         if let Event::Ended(..) | Event::Failed(..) = event {
             self.tenant.tell(Change::Crashed, reason.to_owned(), Vec::new());
         }
@@ -331,13 +333,13 @@ impl Driver {
                 let _ = request.reply.send(Err(AskError::Unavailable));
             }
         }
-        self.carry_out(actions).await;
+        self.carry_out(actions, reason).await;
     }
 
     /// Makes the state known, and logs it where it is another.
-    fn publish(&self, reason: &str) {
+    fn publish(&self, reason: &str, is_served: bool) {
         let name = self.state.name();
-        let before = self.tenant.enter(name, self.state.stance());
+        let before = self.tenant.enter(name, self.state.stance(), is_served);
         if before != name {
             let reason = printable(reason);
             info!(tenant_id = %self.tenant.id, from = before, to = name, "tenant is {name}: {reason}");
@@ -347,12 +349,12 @@ impl Driver {
         }
     }
 
-    async fn carry_out(&mut self, actions: Vec<Action>) {
+    async fn carry_out(&mut self, actions: Vec<Action>, reason: &str) {
         for action in actions {
             match action {
                 Action::Read => self.look(),
                 Action::Start(worker, revision) => self.start(worker, revision),
-                Action::Serve(worker) => self.serve(worker).await,
+                Action::Serve(worker) => self.serve(worker, reason).await,
                 Action::Pause(pause, length) => {
                     let task = self.tasks.spawn(async move {
                         sleep(jittered(length)).await;
@@ -574,7 +576,7 @@ impl Driver {
 
     /// Gives the requests to the worker that has come up. The one that had them keeps those that it
     /// has taken, and ends when it has answered them; each has a deadline, so that is soon.
-    async fn serve(&mut self, worker: WorkerId) {
+    async fn serve(&mut self, worker: WorkerId, reason: &str) {
         let Some(loaded) = self.loaded.take_if(|loaded| loaded.worker == worker) else {
             // Not reached: a worker is loaded before it serves.
             return;
@@ -602,6 +604,8 @@ impl Driver {
         };
         // Before its first answer, so that nobody has an answer of a revision that is not known yet.
         let before = self.tenant.begin_serving(pid, revision, introduction);
+        // And the state only now: who reads that a tenant is ready finds its worker there.
+        self.publish(reason, true);
         let is_another = before != Some(revision);
         let is_reload = is_another && before.is_some();
         let task = self.tasks.spawn(async move {
@@ -679,7 +683,6 @@ impl Driver {
         let was_serving = self.serving.take_if(|serving| serving.worker == worker);
         let reason = format!("worker ended: {end}");
         if let Some(server) = was_serving {
-            self.tenant.end_serving();
             if let Ok(served) = server.left.await {
                 self.take_what_is_left(served, Some(cause));
             }

@@ -239,6 +239,14 @@ pub(crate) struct Status {
     pub(crate) last_error: Option<LastError>,
 }
 
+impl Status {
+    fn forget_worker(&mut self) {
+        self.pid = None;
+        self.serving_since = None;
+        self.sandbox.clear();
+    }
+}
+
 /// What an error is about, and so what takes it back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum About {
@@ -389,15 +397,25 @@ impl Tenant {
         requests.try_send(request).map_err(|_| AskError::WorkerUnavailable)
     }
 
-    /// Makes the state known in which the tenant is now. Returns the name of the one before.
-    pub(crate) fn enter(&self, name: &'static str, stance: Stance) -> &'static str {
+    /// Makes the state known in which the tenant is now, and where no worker serves, that: nobody
+    /// sees one without the other. Returns the name of the state before.
+    pub(crate) fn enter(
+        &self,
+        name: &'static str,
+        stance: Stance,
+        is_served: bool,
+    ) -> &'static str {
         self.stance.set(stance);
         let mut status = self.locked();
         if status.state != name {
             status.since = now();
         }
         let before = std::mem::replace(&mut status.state, name);
+        if !is_served {
+            status.forget_worker();
+        }
         drop(status);
+        self.metrics.ready.set(is_served.into());
         self.metrics.enter(before, name);
         before
     }
@@ -414,7 +432,6 @@ impl Tenant {
         revision: Revision,
         introduction: Introduction,
     ) -> Option<Revision> {
-        self.metrics.ready.set(1);
         let mut status = self.locked();
         status.pid = Some(pid);
         status.serving_since = Some(Instant::now());
@@ -432,10 +449,7 @@ impl Tenant {
     /// No worker serves.
     pub(crate) fn end_serving(&self) {
         self.metrics.ready.set(0);
-        let mut status = self.locked();
-        status.pid = None;
-        status.serving_since = None;
-        status.sandbox.clear();
+        self.locked().forget_worker();
     }
 
     /// Remembers what went wrong.
@@ -565,10 +579,10 @@ pub(crate) mod tests {
             (Stance::Restarting, AskError::WorkerUnavailable),
             (Stance::Closed, AskError::Unavailable),
         ] {
-            tenant.enter("backoff", stance);
+            tenant.enter("backoff", stance, false);
             assert_eq!(tenant.ask(body()).await.unwrap_err(), error);
         }
-        tenant.enter("ready", Stance::Open);
+        tenant.enter("ready", Stance::Open, true);
         drop(requests);
         assert_eq!(tenant.ask(body()).await.unwrap_err(), AskError::WorkerUnavailable);
         tenant.remove();

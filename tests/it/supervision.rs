@@ -298,11 +298,11 @@ fn a_supervisor_without_descriptors_serves_on_and_recovers() {
     limited.stdin(std::process::Stdio::null()).stdout(std::process::Stdio::null());
     let enforcer = bundles.start_as(&mut limited, &[]);
     enforcer.wait_for_state("a", "ready");
+    let pid = pid(&enforcer.wait_for_state("crashes", "ready"));
     let mut first = enforcer.connect();
     assert_eq!(first.decide("a", br#"{"input":{"allow":true}}"#).status, 200);
     let clients: Vec<_> = (0..60).map(|_| enforcer.connect()).collect();
     // Who is connected is served, also while a worker has to be started.
-    let pid = pid(&first.request("GET", "/v1/tenants/crashes", b"").json()["result"]);
     send_signal(pid, Signal::SIGKILL);
     for _ in 0..100 {
         let response = first.decide("a", br#"{"input":{"allow":true}}"#);
