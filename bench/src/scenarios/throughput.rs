@@ -1,0 +1,126 @@
+//! How much can be decided, beside one process without isolation and beside no evaluation at all.
+
+use std::io;
+
+use super::{Rounds, Settings, Target, nothing_bad, table};
+use crate::load::Pace;
+use crate::policies::Policy;
+use crate::report::{Bound, Check, Section};
+use crate::servers::{Kind, Server, Tenants};
+
+/// As many as keep every server busy.
+const CONNECTIONS: usize = 64;
+
+/// What every comparison of the design is between.
+const KINDS: [Kind; 3] = [Kind::Enforcer, Kind::InProcess, Kind::Echo];
+
+fn servers(settings: &Settings, tenants: &Tenants, kinds: &[Kind]) -> io::Result<Vec<Server>> {
+    kinds.iter().map(|kind| Server::start(&settings.programs, *kind, tenants)).collect()
+}
+
+fn compare(settings: &Settings, servers: &[Server], tenants: &Tenants) -> io::Result<Vec<Rounds>> {
+    let targets: Vec<_> = servers
+        .iter()
+        .map(|server| Target {
+            name: server.kind.name().to_owned(),
+            server,
+            requests: tenants.requests(server.kind),
+            connections: CONNECTIONS,
+            pace: Pace::Closed,
+        })
+        .collect();
+    let all = settings.compare(&targets)?;
+    nothing_bad(&all)?;
+    Ok(all)
+}
+
+/// One tenant that everybody asks.
+pub(super) fn hot(settings: &Settings) -> io::Result<Section> {
+    let tenants = Tenants::new(1, Policy::readme());
+    let servers = servers(settings, &tenants, &KINDS)?;
+    let all = compare(settings, &servers, &tenants)?;
+    let [enforcer, in_process, echo] = all.as_slice() else { return Err(incomplete()) };
+    Ok(Section {
+        scenario: "hot",
+        checks: vec![
+            Check::new(
+                "one hot tenant: × in-process",
+                Bound::AtLeast(1.8),
+                enforcer.rate().over(&in_process.rate()),
+            ),
+            Check::new(
+                "one hot tenant: × echo-worker",
+                Bound::AtLeast(0.9),
+                enforcer.rate().over(&echo.rate()),
+            ),
+        ],
+        tables: vec![table("One hot tenant, 64 connections, closed loop", &all)],
+        curves: Vec::new(),
+    })
+}
+
+/// One tenant, with each of the bench's policies.
+pub(super) fn policies(settings: &Settings) -> io::Result<Section> {
+    let mut section = Section { scenario: "policies", ..Section::default() };
+    for name in Policy::NAMES {
+        let policy = Policy::by_name(name).ok_or_else(incomplete)?;
+        let tenants = Tenants::new(1, policy);
+        let servers = servers(settings, &tenants, &[Kind::Enforcer, Kind::InProcess])?;
+        let all = compare(settings, &servers, &tenants)?;
+        let title = format!("Policy {name}: one hot tenant, 64 connections, closed loop");
+        section.tables.push(table(&title, &all));
+    }
+    Ok(section)
+}
+
+/// Many tenants, each asked as often as the others.
+pub(super) fn tenants(settings: &Settings) -> io::Result<Section> {
+    let hundred = Tenants::new(100, Policy::readme());
+    let thousand = Tenants::new(1000, Policy::readme());
+    let mut servers = servers(settings, &hundred, &KINDS)?;
+    servers.push(Server::start(&settings.programs, Kind::Enforcer, &thousand)?);
+    servers.push(Server::start(&settings.programs, Kind::InProcess, &thousand)?);
+    let targets: Vec<_> = servers
+        .iter()
+        .zip([&hundred, &hundred, &hundred, &thousand, &thousand])
+        .map(|(server, tenants)| Target {
+            name: format!("{}, {}", server.kind.name(), tenants.ids.len()),
+            server,
+            requests: tenants.requests(server.kind),
+            connections: CONNECTIONS,
+            pace: Pace::Closed,
+        })
+        .collect();
+    let all = settings.compare(&targets)?;
+    nothing_bad(&all)?;
+    let [enforcer, in_process, echo, thousand, ..] = all.as_slice() else {
+        return Err(incomplete());
+    };
+    Ok(Section {
+        scenario: "tenants",
+        checks: vec![
+            Check::new(
+                "100 tenants: × in-process",
+                Bound::AtLeast(0.75),
+                enforcer.rate().over(&in_process.rate()),
+            ),
+            Check::new(
+                "100 tenants: × echo-worker",
+                Bound::AtLeast(0.85),
+                enforcer.rate().over(&echo.rate()),
+            ),
+            Check::new(
+                "1,000 tenants: × its own at 100",
+                Bound::AtLeast(0.8),
+                thousand.rate().over(&enforcer.rate()),
+            ),
+        ],
+        tables: vec![table("100 and 1,000 tenants, 64 connections, closed loop", &all)],
+        curves: Vec::new(),
+    })
+}
+
+/// Not reached: each target that is asked for is measured.
+fn incomplete() -> io::Error {
+    io::Error::other("a target was not measured")
+}
