@@ -64,7 +64,7 @@ pub(crate) fn opa(
         // The path below the directory is where data is found.
         let tenant = directory.join(OPA_DATA).join(id);
         fs::create_dir_all(&tenant)?;
-        for (name, content) in readme()?.bundle(id) {
+        for (name, content) in Policy::readme().bundle(id) {
             match name.as_str() {
                 "policy.rego" => fs::write(tenant.join(name), opa_module(id, &content))?,
                 "data.json" => fs::write(tenant.join(name), content)?,
@@ -116,7 +116,8 @@ pub(crate) fn opa_request(tenant_id: &str, case: &Case) -> (String, String, Vec<
 pub(crate) fn cerbos(binary: &Path, directory: &Path, port: u16) -> io::Result<Command> {
     let policies = directory.join("policies");
     fs::create_dir_all(&policies)?;
-    let files = readme()?.bundle("tenant_a").into_iter().collect::<BTreeMap<String, String>>();
+    let files =
+        Policy::readme().bundle("tenant_a").into_iter().collect::<BTreeMap<String, String>>();
     let data = files.get("data.json").map(String::as_str).unwrap_or_default();
     let policy = cerbos_policy(&serde_json::from_str(data)?);
     fs::write(policies.join("record.json"), policy.to_string())?;
@@ -212,9 +213,4 @@ pub(crate) fn cerbos_request(case: &Case) -> (String, String, Vec<String>) {
         format!("\"reason\":{}", json!(reason)),
     ];
     ("/api/check/resources".to_owned(), body.to_string(), expected)
-}
-
-/// The one policy that all of them have.
-fn readme() -> io::Result<Policy> {
-    Policy::by_name("readme").ok_or_else(|| io::Error::other("there is no policy readme"))
 }

@@ -2,14 +2,11 @@
 
 use std::io;
 
-use super::{Rounds, Settings, Target, nothing_bad};
+use super::{KINDS, Rounds, Settings, Target, nothing_bad};
 use crate::load::Pace;
 use crate::policies::Policy;
 use crate::report::{Curves, Section, Table};
 use crate::servers::{Kind, Server, Tenants};
-
-/// As many as keep every server busy.
-const CONNECTIONS: usize = 64;
 
 const TENANTS: [usize; 7] = [1, 3, 10, 30, 100, 300, 1000];
 const DATA: [usize; 5] = [1000, 100_000, 1_000_000, 10_000_000, 100_000_000];
@@ -41,7 +38,6 @@ pub(super) fn growth(settings: &Settings) -> io::Result<Section> {
 
 /// The most that can be decided, by the number of tenants that are asked.
 fn tenants(settings: &Settings, section: &mut Section) -> io::Result<()> {
-    const KINDS: [Kind; 3] = [Kind::Enforcer, Kind::InProcess, Kind::Echo];
     let mut table = Table::new(
         "Answers/s by active tenants, 64 connections, closed loop",
         &["tenants", "enforcer", "in-process", "echo-worker", "enforcer p99 µs"],
@@ -49,22 +45,8 @@ fn tenants(settings: &Settings, section: &mut Section) -> io::Result<()> {
     let mut curves = KINDS.map(|kind| (kind.name().to_owned(), Vec::new()));
     for count in TENANTS {
         let tenants = Tenants::new(count, Policy::readme());
-        let servers: Vec<_> = KINDS
-            .iter()
-            .map(|kind| Server::start(&settings.programs, *kind, &tenants))
-            .collect::<io::Result<_>>()?;
-        let targets: Vec<_> = servers
-            .iter()
-            .map(|server| Target {
-                name: server.kind.name().to_owned(),
-                server,
-                requests: tenants.requests(server.kind),
-                connections: CONNECTIONS,
-                pace: Pace::Closed,
-            })
-            .collect();
-        let all = settings.compare(&targets)?;
-        nothing_bad(&all)?;
+        let servers = settings.start(&tenants, &KINDS)?;
+        let all = settings.compare_servers(&servers, &tenants, Pace::Closed)?;
         for (rounds, (_, curve)) in all.iter().zip(&mut curves) {
             curve.push((count as f64, rounds.rate().median()));
         }
@@ -98,13 +80,8 @@ fn single(
     for (size, (count, make)) in sizes {
         let tenants = Tenants::new(1, make(*count));
         let server = Server::start_with(&settings.programs, Kind::Enforcer, &tenants, &LIMITS)?;
-        let all = settings.compare(&[Target {
-            name: String::new(),
-            server: &server,
-            requests: tenants.requests(Kind::Enforcer),
-            connections: 1,
-            pace: Pace::Closed,
-        }])?;
+        let all = settings
+            .compare(&[Target { connections: 1, ..Target::of(&server, &tenants, Pace::Closed) }])?;
         nothing_bad(&all)?;
         let Some(rounds) = all.first() else { continue };
         let median = rounds.spread(|point| point.p50);

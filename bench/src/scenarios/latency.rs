@@ -8,9 +8,6 @@ use crate::policies::Policy;
 use crate::report::{Bound, Check, Section, Spread};
 use crate::servers::{Kind, Server, Tenants};
 
-/// Enough that the schedule waits for no connection.
-const CONNECTIONS: usize = 64;
-
 /// How many tenants share the load.
 const TENANTS: [usize; 3] = [1, 10, 100];
 
@@ -20,13 +17,9 @@ pub(super) fn latency(settings: &Settings) -> io::Result<Section> {
     for count in TENANTS {
         let tenants = Tenants::new(count, Policy::readme());
         let server = Server::start(&settings.programs, Kind::Enforcer, &tenants)?;
-        let requests = tenants.requests(Kind::Enforcer);
         let target = |name: &str, pace| Target {
             name: name.to_owned(),
-            server: &server,
-            requests: requests.clone(),
-            connections: CONNECTIONS,
-            pace,
+            ..Target::of(&server, &tenants, pace)
         };
         let saturated = settings.compare(&[target("saturated", Pace::Closed)])?;
         let most = saturated.first().map(|rounds| rounds.rate().median()).unwrap_or_default();

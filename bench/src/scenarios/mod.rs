@@ -13,10 +13,16 @@ use std::time::Duration;
 use crate::load::{Load, Measured, Pace, Prepared};
 use crate::processes::Cost;
 use crate::report::{Section, Spread, Table};
-use crate::servers::{Programs, Server};
+use crate::servers::{Kind, Programs, Server, Tenants};
 
 /// How long a server is warmed up before each figure.
 const WARM_UP: Duration = Duration::from_millis(300);
+
+/// As many connections as keep every server busy.
+const CONNECTIONS: usize = 64;
+
+/// What every comparison of the design is between.
+const KINDS: [Kind; 3] = [Kind::Enforcer, Kind::InProcess, Kind::Echo];
 
 /// How everything is measured.
 #[derive(Clone, Debug)]
@@ -81,6 +87,19 @@ pub(crate) struct Target<'a> {
     pub(crate) pace: Pace,
 }
 
+impl<'a> Target<'a> {
+    /// All questions to these tenants, on [`CONNECTIONS`].
+    fn of(server: &'a Server, tenants: &Tenants, pace: Pace) -> Self {
+        Self {
+            name: server.kind.name().to_owned(),
+            server,
+            requests: tenants.requests(server.kind),
+            connections: CONNECTIONS,
+            pace,
+        }
+    }
+}
+
 /// All rounds of one target.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Rounds {
@@ -114,6 +133,25 @@ impl Rounds {
 }
 
 impl Settings {
+    /// Starts a server of each kind over these tenants.
+    fn start(&self, tenants: &Tenants, kinds: &[Kind]) -> io::Result<Vec<Server>> {
+        kinds.iter().map(|kind| Server::start(&self.programs, *kind, tenants)).collect()
+    }
+
+    /// Asks these tenants of all servers, and refuses the figures of wrong answers.
+    fn compare_servers(
+        &self,
+        servers: &[Server],
+        tenants: &Tenants,
+        pace: Pace,
+    ) -> io::Result<Vec<Rounds>> {
+        let targets: Vec<_> =
+            servers.iter().map(|server| Target::of(server, tenants, pace)).collect();
+        let all = self.compare(&targets)?;
+        nothing_bad(&all)?;
+        Ok(all)
+    }
+
     /// Measures all targets, one after the other, in every round in another order.
     ///
     /// # Errors
@@ -139,21 +177,14 @@ impl Settings {
     }
 
     fn measure(&self, target: &Target<'_>) -> io::Result<Point> {
-        let load = Load {
-            address: target.server.address,
-            requests: &target.requests,
-            connections: target.connections,
-            pace: target.pace,
-            warm_up: WARM_UP,
-            length: self.length,
-        };
+        let load = self.load(target.server, &target.requests, target.connections, target.pace);
         let before = target.server.cost();
         let measured = load.run()?;
         let cost = target.server.cost().since(&before);
         Point::of(&measured, cost, self.length + WARM_UP)
     }
 
-    /// The load that is put on a server besides.
+    /// A load of the length that everything is measured for.
     pub(crate) fn load<'a>(
         &self,
         server: &Server,

@@ -2,14 +2,11 @@
 
 use std::io;
 
-use super::{Rounds, Settings, Target, nothing_bad, table};
+use super::{Settings, table};
 use crate::load::Pace;
 use crate::policies::Policy;
 use crate::report::{Bound, Check, Section};
-use crate::servers::{Kind, Server, Tenants};
-
-/// As many as keep every server busy.
-const CONNECTIONS: usize = 64;
+use crate::servers::{Kind, Tenants};
 
 /// Tenants of OPA's one process.
 const MANY: usize = 1000;
@@ -31,11 +28,8 @@ pub(super) fn peers(settings: &Settings) -> io::Result<Section> {
 fn one(settings: &Settings, peer: Kind, at_least: f64, section: &mut Section) -> io::Result<()> {
     let tenants = Tenants::new(1, Policy::readme());
     let name = peer.name();
-    let servers = [
-        Server::start(&settings.programs, Kind::Enforcer, &tenants)?,
-        Server::start(&settings.programs, peer, &tenants)?,
-    ];
-    let all = compare(settings, &servers, &tenants, Pace::Closed)?;
+    let servers = settings.start(&tenants, &[Kind::Enforcer, peer])?;
+    let all = settings.compare_servers(&servers, &tenants, Pace::Closed)?;
     let [own, theirs] = all.as_slice() else { return Ok(()) };
     section.checks.push(Check::new(
         format!("same decision: × {name}'s throughput"),
@@ -44,7 +38,7 @@ fn one(settings: &Settings, peer: Kind, at_least: f64, section: &mut Section) ->
     ));
     section.tables.push(table(&format!("Beside {name}: 64 connections, closed loop"), &all));
     let offered = (theirs.rate().median() / 2.0).floor();
-    let all = compare(settings, &servers, &tenants, Pace::Open(offered))?;
+    let all = settings.compare_servers(&servers, &tenants, Pace::Open(offered))?;
     let [own, theirs] = all.as_slice() else { return Ok(()) };
     section.checks.push(Check::new(
         format!("same load: p99 × {name}'s"),
@@ -59,11 +53,8 @@ fn one(settings: &Settings, peer: Kind, at_least: f64, section: &mut Section) ->
 /// A thousand tenants, which are OPA's packages.
 fn many(settings: &Settings, section: &mut Section) -> io::Result<()> {
     let tenants = Tenants::new(MANY, Policy::readme());
-    let servers = [
-        Server::start(&settings.programs, Kind::Enforcer, &tenants)?,
-        Server::start(&settings.programs, Kind::Opa, &tenants)?,
-    ];
-    let all = compare(settings, &servers, &tenants, Pace::Closed)?;
+    let servers = settings.start(&tenants, &[Kind::Enforcer, Kind::Opa])?;
+    let all = settings.compare_servers(&servers, &tenants, Pace::Closed)?;
     let [own, theirs] = all.as_slice() else { return Ok(()) };
     section.checks.push(Check::new(
         "1,000 tenants: × OPA's throughput",
@@ -72,25 +63,4 @@ fn many(settings: &Settings, section: &mut Section) -> io::Result<()> {
     ));
     section.tables.push(table("Beside OPA: 1,000 tenants, 64 connections, closed loop", &all));
     Ok(())
-}
-
-fn compare(
-    settings: &Settings,
-    servers: &[Server],
-    tenants: &Tenants,
-    pace: Pace,
-) -> io::Result<Vec<Rounds>> {
-    let targets: Vec<_> = servers
-        .iter()
-        .map(|server| Target {
-            name: server.kind.name().to_owned(),
-            server,
-            requests: tenants.requests(server.kind),
-            connections: CONNECTIONS,
-            pace,
-        })
-        .collect();
-    let all = settings.compare(&targets)?;
-    nothing_bad(&all)?;
-    Ok(all)
 }

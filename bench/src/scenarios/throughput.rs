@@ -2,43 +2,17 @@
 
 use std::io;
 
-use super::{Rounds, Settings, Target, nothing_bad, table};
+use super::{KINDS, Settings, Target, nothing_bad, table};
 use crate::load::Pace;
 use crate::policies::Policy;
 use crate::report::{Bound, Check, Section};
 use crate::servers::{Kind, Server, Tenants};
 
-/// As many as keep every server busy.
-const CONNECTIONS: usize = 64;
-
-/// What every comparison of the design is between.
-const KINDS: [Kind; 3] = [Kind::Enforcer, Kind::InProcess, Kind::Echo];
-
-fn servers(settings: &Settings, tenants: &Tenants, kinds: &[Kind]) -> io::Result<Vec<Server>> {
-    kinds.iter().map(|kind| Server::start(&settings.programs, *kind, tenants)).collect()
-}
-
-fn compare(settings: &Settings, servers: &[Server], tenants: &Tenants) -> io::Result<Vec<Rounds>> {
-    let targets: Vec<_> = servers
-        .iter()
-        .map(|server| Target {
-            name: server.kind.name().to_owned(),
-            server,
-            requests: tenants.requests(server.kind),
-            connections: CONNECTIONS,
-            pace: Pace::Closed,
-        })
-        .collect();
-    let all = settings.compare(&targets)?;
-    nothing_bad(&all)?;
-    Ok(all)
-}
-
 /// One tenant that everybody asks.
 pub(super) fn hot(settings: &Settings) -> io::Result<Section> {
     let tenants = Tenants::new(1, Policy::readme());
-    let servers = servers(settings, &tenants, &KINDS)?;
-    let all = compare(settings, &servers, &tenants)?;
+    let servers = settings.start(&tenants, &KINDS)?;
+    let all = settings.compare_servers(&servers, &tenants, Pace::Closed)?;
     let [enforcer, in_process, echo] = all.as_slice() else { return Err(incomplete()) };
     Ok(Section {
         scenario: "hot",
@@ -65,8 +39,8 @@ pub(super) fn policies(settings: &Settings) -> io::Result<Section> {
     for name in Policy::NAMES {
         let policy = Policy::by_name(name).ok_or_else(incomplete)?;
         let tenants = Tenants::new(1, policy);
-        let servers = servers(settings, &tenants, &[Kind::Enforcer, Kind::InProcess])?;
-        let all = compare(settings, &servers, &tenants)?;
+        let servers = settings.start(&tenants, &[Kind::Enforcer, Kind::InProcess])?;
+        let all = settings.compare_servers(&servers, &tenants, Pace::Closed)?;
         let title = format!("Policy {name}: one hot tenant, 64 connections, closed loop");
         section.tables.push(table(&title, &all));
     }
@@ -77,7 +51,7 @@ pub(super) fn policies(settings: &Settings) -> io::Result<Section> {
 pub(super) fn tenants(settings: &Settings) -> io::Result<Section> {
     let hundred = Tenants::new(100, Policy::readme());
     let thousand = Tenants::new(1000, Policy::readme());
-    let mut servers = servers(settings, &hundred, &KINDS)?;
+    let mut servers = settings.start(&hundred, &KINDS)?;
     servers.push(Server::start(&settings.programs, Kind::Enforcer, &thousand)?);
     servers.push(Server::start(&settings.programs, Kind::InProcess, &thousand)?);
     let targets: Vec<_> = servers
@@ -85,10 +59,7 @@ pub(super) fn tenants(settings: &Settings) -> io::Result<Section> {
         .zip([&hundred, &hundred, &hundred, &thousand, &thousand])
         .map(|(server, tenants)| Target {
             name: format!("{}, {}", server.kind.name(), tenants.ids.len()),
-            server,
-            requests: tenants.requests(server.kind),
-            connections: CONNECTIONS,
-            pace: Pace::Closed,
+            ..Target::of(server, tenants, Pace::Closed)
         })
         .collect();
     let all = settings.compare(&targets)?;
