@@ -6,8 +6,8 @@ use std::io::{ErrorKind, Write};
 use std::mem::ManuallyDrop;
 
 use enforcer_protocol::{
-    Decision, FrameBuffer, FromWorker, MAX_FRAME_FROM_WORKER, MAX_FRAME_TO_WORKER, Outcome,
-    PROTOCOL_VERSION, SandboxMode, ToWorker, append_frame, decode,
+    Decision, Evaluator, FrameBuffer, FromWorker, MAX_FRAME_FROM_WORKER, MAX_FRAME_TO_WORKER,
+    Outcome, PROTOCOL_VERSION, SandboxMode, ToWorker, append_frame, decode,
 };
 use enforcer_supervisor::{Config, ConfigErrors, SupervisorError};
 use enforcer_worker::probing::{self, LeftOut, Report};
@@ -80,11 +80,17 @@ pub(crate) fn work(spec: &Spec) -> Result<(), EchoError> {
         while let Some(payload) = frames.next_frame().map_err(WorkerError::from)? {
             match decode(payload).map_err(WorkerError::from)? {
                 ToWorker::BundleEnd => {
-                    append(&mut answers, &FromWorker::Loaded { version: None })?;
+                    append(
+                        &mut answers,
+                        &FromWorker::Loaded { version: None, evaluator: Evaluator::Bytecode },
+                    )?;
                 }
                 ToWorker::Evaluate { id, .. } => {
                     let outcome = Outcome::Decision(decision());
-                    append(&mut answers, &FromWorker::Evaluated { id, outcome, micros: 0 })?;
+                    append(
+                        &mut answers,
+                        &FromWorker::Evaluated { id, outcome, micros: 0, differed: false },
+                    )?;
                 }
                 // The bundle is not looked at.
                 _ => {}

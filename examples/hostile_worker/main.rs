@@ -17,8 +17,8 @@ use std::fs::File;
 use std::io::Write;
 
 use enforcer_protocol::{
-    Decision, FrameBuffer, FromWorker, MAX_FRAME_FROM_WORKER, MAX_FRAME_TO_WORKER, Outcome,
-    PROTOCOL_VERSION, SandboxLayer, SandboxMode, ToWorker, append_frame, decode,
+    Decision, Evaluator, FrameBuffer, FromWorker, MAX_FRAME_FROM_WORKER, MAX_FRAME_TO_WORKER,
+    Outcome, PROTOCOL_VERSION, SandboxLayer, SandboxMode, ToWorker, append_frame, decode,
 };
 use enforcer_supervisor::{Config, WORKER_SUBCOMMAND};
 use enforcer_worker::probing::{self, LeftOut};
@@ -107,7 +107,10 @@ fn misbehave(name: &str, spec: &Spec) {
         while let Some(payload) = frames.next_frame().unwrap() {
             match decode(payload).unwrap() {
                 ToWorker::BundleEnd => {
-                    say(&mut socket, &FromWorker::Loaded { version: None });
+                    say(
+                        &mut socket,
+                        &FromWorker::Loaded { version: None, evaluator: Evaluator::Bytecode },
+                    );
                     if manner == "unasked" {
                         answer_with(&mut socket, 0, decision("unasked"));
                     }
@@ -165,7 +168,8 @@ fn answer(socket: &mut File, manner: &str, id: u64, supervisor: u32) {
         "surrogates" => {
             // A decision whose reason is a lone surrogate, which no text of Rust's can hold.
             let mut bytes = Vec::new();
-            let frame = FromWorker::Evaluated { id, outcome: decision("abc"), micros: 1 };
+            let frame =
+                FromWorker::Evaluated { id, outcome: decision("abc"), micros: 1, differed: false };
             append_frame(&mut bytes, &frame, MAX_FRAME_FROM_WORKER).unwrap();
             let at = bytes.windows(3).position(|window| window == b"abc").unwrap();
             bytes.splice(at..at + 3, [0xed, 0xa0, 0x80]);
@@ -193,7 +197,7 @@ fn decision(reason: &str) -> Outcome {
 }
 
 fn answer_with(socket: &mut File, id: u64, outcome: Outcome) {
-    say(socket, &FromWorker::Evaluated { id, outcome, micros: 1 });
+    say(socket, &FromWorker::Evaluated { id, outcome, micros: 1, differed: false });
 }
 
 fn say(socket: &mut File, frame: &FromWorker) {

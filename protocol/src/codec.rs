@@ -181,7 +181,8 @@ impl FrameBuffer {
 mod tests {
     use super::*;
     use crate::frame::{
-        Decision, Diagnostic, DiagnosticCode, FromWorker, Location, Outcome, QueryKind, ToWorker,
+        Decision, Diagnostic, DiagnosticCode, Evaluator, FromWorker, Location, Outcome, QueryKind,
+        ToWorker,
     };
     use crate::limits::MAX_FRAME_FROM_WORKER;
     use crate::sandbox::{MissingLayer, SandboxLayer};
@@ -192,7 +193,7 @@ mod tests {
     /// A [`ToWorker`] that owns what it lends, so that proptest can make one.
     #[derive(Clone, Debug)]
     enum Owned {
-        LoadBundle(String, u64),
+        LoadBundle(String, u64, bool),
         BundleFile(String, u64),
         BundleChunk(Vec<u8>),
         BundleEnd,
@@ -202,9 +203,11 @@ mod tests {
     impl Owned {
         fn lend(&self) -> ToWorker<'_> {
             match self {
-                Self::LoadBundle(tenant_id, timeout) => {
-                    ToWorker::LoadBundle { tenant_id, evaluation_timeout_micros: *timeout }
-                }
+                Self::LoadBundle(tenant_id, timeout, bytecode) => ToWorker::LoadBundle {
+                    tenant_id,
+                    evaluation_timeout_micros: *timeout,
+                    bytecode: *bytecode,
+                },
                 Self::BundleFile(path, length) => ToWorker::BundleFile { path, length: *length },
                 Self::BundleChunk(bytes) => ToWorker::BundleChunk(bytes),
                 Self::BundleEnd => ToWorker::BundleEnd,
@@ -220,7 +223,8 @@ mod tests {
 
     fn to_worker() -> impl Strategy<Value = Owned> {
         prop_oneof![
-            (".*", any::<u64>()).prop_map(|(id, timeout)| Owned::LoadBundle(id, timeout)),
+            (".*", any::<u64>(), any::<bool>())
+                .prop_map(|(id, timeout, bytecode)| Owned::LoadBundle(id, timeout, bytecode)),
             (".*", any::<u64>()).prop_map(|(path, length)| Owned::BundleFile(path, length)),
             vec(any::<u8>(), 0..2000).prop_map(Owned::BundleChunk),
             Just(Owned::BundleEnd),
@@ -263,6 +267,10 @@ mod tests {
         ]
     }
 
+    fn evaluator() -> impl Strategy<Value = Evaluator> {
+        prop_oneof![Just(Evaluator::Bytecode), ".*".prop_map(Evaluator::Interpreter)]
+    }
+
     fn from_worker() -> impl Strategy<Value = FromWorker> {
         prop_oneof![
             (any::<u16>(), ".*").prop_map(|(version, reason)| FromWorker::Hello {
@@ -270,10 +278,17 @@ mod tests {
                 layers: SandboxLayer::ALL.to_vec(),
                 missing: vec![MissingLayer { layer: SandboxLayer::EmptyRoot, reason }],
             }),
-            option::of(".*").prop_map(|version| FromWorker::Loaded { version }),
+            (option::of(".*"), evaluator())
+                .prop_map(|(version, evaluator)| FromWorker::Loaded { version, evaluator }),
             vec(diagnostic(), 0..4).prop_map(|diagnostics| FromWorker::LoadFailed { diagnostics }),
-            (any::<u64>(), outcome(), any::<u64>())
-                .prop_map(|(id, outcome, micros)| FromWorker::Evaluated { id, outcome, micros }),
+            (any::<u64>(), outcome(), any::<u64>(), any::<bool>()).prop_map(
+                |(id, outcome, micros, differed)| FromWorker::Evaluated {
+                    id,
+                    outcome,
+                    micros,
+                    differed
+                }
+            ),
         ]
     }
 

@@ -23,6 +23,8 @@ pub enum ToWorker<'a> {
         tenant_id: &'a str,
         /// How long the evaluation that warms up may take, in microseconds.
         evaluation_timeout_micros: u64,
+        /// Whether the bytecode may answer where it is proven to answer as the interpreter does.
+        bytecode: bool,
     },
     /// Begins a file of the bundle.
     BundleFile {
@@ -72,6 +74,8 @@ pub enum FromWorker {
     Loaded {
         /// `version` of the bundle's `metadata.json`, where it has one.
         version: Option<String>,
+        /// What will answer requests.
+        evaluator: Evaluator,
     },
     /// The bundle cannot be used.
     LoadFailed {
@@ -86,7 +90,19 @@ pub enum FromWorker {
         outcome: Outcome,
         /// How long the worker took, from the request's body to the outcome, in microseconds.
         micros: u64,
+        /// Whether the bytecode had another answer than the interpreter, whose answer this is.
+        differed: bool,
     },
+}
+
+/// What evaluates a tenant's policy.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub enum Evaluator {
+    /// regorus' bytecode: everything in the bundle is of the kind that it is proven to evaluate as
+    /// the interpreter does.
+    Bytecode,
+    /// regorus' interpreter. Says why not the bytecode, and where in the bundle.
+    Interpreter(String),
 }
 
 impl FromWorker {
@@ -99,8 +115,12 @@ impl FromWorker {
                 layers.len() + missing.len() <= MAX_SANDBOX_LAYERS
                     && missing.iter().all(|layer| layer.reason.len() <= MAX_DIAGNOSTIC_STRING)
             }
-            Self::Loaded { version } => {
-                version.as_ref().is_none_or(|version| version.len() <= MAX_DIAGNOSTIC_STRING)
+            Self::Loaded { version, evaluator } => {
+                let reason = match evaluator {
+                    Evaluator::Bytecode => None,
+                    Evaluator::Interpreter(reason) => Some(reason),
+                };
+                version.iter().chain(reason).all(|text| text.len() <= MAX_DIAGNOSTIC_STRING)
             }
             Self::LoadFailed { diagnostics } => {
                 (1..=MAX_DIAGNOSTICS).contains(&diagnostics.len())
@@ -235,7 +255,7 @@ mod tests {
     use super::*;
 
     fn evaluated(outcome: Outcome) -> FromWorker {
-        FromWorker::Evaluated { id: 0, outcome, micros: 0 }
+        FromWorker::Evaluated { id: 0, outcome, micros: 0, differed: false }
     }
 
     fn diagnostic(message: usize, file: usize) -> Diagnostic {
@@ -265,7 +285,14 @@ mod tests {
             ],
         };
         let text = MAX_DIAGNOSTIC_STRING;
-        let loaded = |length| FromWorker::Loaded { version: Some("x".repeat(length)) };
+        let loaded = |length| FromWorker::Loaded {
+            version: Some("x".repeat(length)),
+            evaluator: Evaluator::Bytecode,
+        };
+        let interpreted = |length| FromWorker::Loaded {
+            version: None,
+            evaluator: Evaluator::Interpreter("x".repeat(length)),
+        };
         let failed = |count| FromWorker::LoadFailed { diagnostics: vec![diagnostic(1, 1); count] };
         let broken = |message, file| evaluated(Outcome::Failed(diagnostic(message, file)));
         let invalid = |length| evaluated(Outcome::InvalidRequest("x".repeat(length)));
@@ -274,6 +301,7 @@ mod tests {
             (hello(0, MAX_SANDBOX_LAYERS, 0), hello(1, MAX_SANDBOX_LAYERS, 0)),
             (hello(0, 1, text), hello(0, 1, text + 1)),
             (loaded(text), loaded(text + 1)),
+            (interpreted(text), interpreted(text + 1)),
             (failed(MAX_DIAGNOSTICS), failed(MAX_DIAGNOSTICS + 1)),
             (failed(1), failed(0)),
             (broken(text, 1), broken(text + 1, 1)),

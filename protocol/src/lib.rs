@@ -12,7 +12,8 @@ mod sandbox;
 
 pub use codec::{DecodeError, EncodeError, FrameBuffer, FrameTooLong, append_frame, decode};
 pub use frame::{
-    Decision, Diagnostic, DiagnosticCode, FromWorker, Location, Outcome, QueryKind, ToWorker,
+    Decision, Diagnostic, DiagnosticCode, Evaluator, FromWorker, Location, Outcome, QueryKind,
+    ToWorker,
 };
 pub use identifiers::{InvalidTenantId, Revision, TenantId};
 pub use limits::*;

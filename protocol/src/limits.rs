@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 
 /// Version of this protocol, in the first frame. Supervisor and worker are one binary, so a
 /// mismatch means that something else is at the other end.
-pub const PROTOCOL_VERSION: u16 = 3;
+pub const PROTOCOL_VERSION: u16 = 4;
 
 /// Bytes of the length that precedes every frame, most significant byte first.
 pub const FRAME_HEADER_LENGTH: usize = 4;
@@ -33,7 +33,8 @@ pub const MAX_DECISION_STRING: usize = 16 * 1024;
 /// Diagnostics reported for one bundle; the first ones say what to repair.
 pub const MAX_DIAGNOSTICS: usize = 16;
 
-/// Bytes of a diagnostic's message or file name, and of a bundle's version.
+/// Bytes of a diagnostic's message or file name, of a bundle's version, and of why it is
+/// interpreted.
 pub const MAX_DIAGNOSTIC_STRING: usize = 1024;
 
 /// Sandbox layers that one `Hello` may list.

@@ -79,6 +79,8 @@ settings! {
         "When a tenant's worker is started: eager, at once, or lazy, on its first request";
     IDLE_TIMEOUT = "ENFORCER_IDLE_TIMEOUT", "idle-timeout", "5m",
         "How long a lazy tenant's worker is kept without a request, 100ms to 24h; a bare number is seconds";
+    EVALUATOR = "ENFORCER_EVALUATOR", "evaluator", "auto",
+        "What evaluates policies: auto, which is the bytecode for a bundle that it is proven to evaluate as the interpreter does, or interpreter, always";
     CPU_WEIGHT = "ENFORCER_CPU_WEIGHT", "cpu-weight", "100",
         "Share of the processors that a tenant's worker gets where others want them too, 1 to 10000; needs control groups";
     CPU_PERCENT = "ENFORCER_CPU_PERCENT", "cpu-percent", "100",
@@ -188,6 +190,16 @@ pub(crate) struct TenantLimits {
     pub(crate) activation: Activation,
     /// How long a lazy tenant's worker is kept without a request.
     pub(crate) idle_timeout: Duration,
+    pub(crate) evaluator: EvaluatorChoice,
+}
+
+/// What may evaluate a tenant's policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum EvaluatorChoice {
+    /// The bytecode, where a bundle is of the kind that it evaluates as the interpreter does.
+    Auto,
+    /// The interpreter, always.
+    Interpreter,
 }
 
 /// When a tenant's worker is started.
@@ -201,7 +213,7 @@ pub(crate) enum Activation {
 }
 
 /// The settings that a single tenant may have of its own.
-const OF_A_TENANT: [Setting; 9] = [
+const OF_A_TENANT: [Setting; 10] = [
     EVALUATION_TIMEOUT,
     LOAD_TIMEOUT,
     MAX_BODY,
@@ -211,6 +223,7 @@ const OF_A_TENANT: [Setting; 9] = [
     CPU_PERCENT,
     ACTIVATION,
     IDLE_TIMEOUT,
+    EVALUATOR,
 ];
 
 /// Origins that may be named. Each is compared with that of a page that opens the stream.
@@ -443,6 +456,7 @@ impl<F: Fn(&str) -> Option<String>> Reader<'_, F> {
         let cpu_percent = self.read_for(tenant_id, CPU_PERCENT, |text| number(text, 1..=100));
         let activation = self.read_for(tenant_id, ACTIVATION, activation);
         let idle_timeout = self.read_for(tenant_id, IDLE_TIMEOUT, idle_timeout);
+        let evaluator = self.read_for(tenant_id, EVALUATOR, evaluator);
         Some(TenantLimits {
             evaluation_timeout: evaluation_timeout?,
             load_timeout: load_timeout?,
@@ -453,6 +467,7 @@ impl<F: Fn(&str) -> Option<String>> Reader<'_, F> {
             cpu_percent: cpu_percent?,
             activation: activation?,
             idle_timeout: idle_timeout?,
+            evaluator: evaluator?,
         })
     }
 
@@ -546,6 +561,14 @@ fn activation(text: &str) -> Result<Activation, String> {
         "eager" => Ok(Activation::Eager),
         "lazy" => Ok(Activation::Lazy),
         _ => Err("expected eager or lazy".to_owned()),
+    }
+}
+
+fn evaluator(text: &str) -> Result<EvaluatorChoice, String> {
+    match text {
+        "auto" => Ok(EvaluatorChoice::Auto),
+        "interpreter" => Ok(EvaluatorChoice::Interpreter),
+        _ => Err("expected auto or interpreter".to_owned()),
     }
 }
 

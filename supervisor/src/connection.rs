@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use enforcer_protocol::{
-    BUNDLE_CHUNK, DecodeError, Diagnostic, EncodeError, FRAME_HEADER_LENGTH, FromWorker,
+    BUNDLE_CHUNK, DecodeError, Diagnostic, EncodeError, Evaluator, FRAME_HEADER_LENGTH, FromWorker,
     MAX_FRAME_FROM_WORKER, MAX_FRAME_TO_WORKER, PROTOCOL_VERSION, QueryKind, Revision,
     SandboxLayer, SandboxMode, TenantId, ToWorker, append_frame, decode,
 };
@@ -25,7 +25,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_util::codec::{Decoder, LengthDelimitedCodec};
 
 use crate::bundles::Bundle;
-use crate::config::TenantLimits;
+use crate::config::{EvaluatorChoice, TenantLimits};
 use crate::tenant::{Answer, AskError, Request, Tenant};
 
 /// Requests that are at the worker at once: enough that it never waits for us, few enough that
@@ -117,6 +117,8 @@ pub(crate) struct Introduction {
     pub(crate) layers: Vec<SandboxLayer>,
     /// The bundle's version, from its metadata.
     pub(crate) version: Option<String>,
+    /// What evaluates its policy.
+    pub(crate) evaluator: Evaluator,
 }
 
 /// The bytes that came from a worker, and the frames among them.
@@ -230,7 +232,9 @@ impl Connection {
         }
         self.send_bundle(tenant_id, limits, bundle).await?;
         match self.next_frame().await? {
-            FromWorker::Loaded { version } => Ok(Introduction { layers, version }),
+            FromWorker::Loaded { version, evaluator } => {
+                Ok(Introduction { layers, version, evaluator })
+            }
             FromWorker::LoadFailed { diagnostics } => Err(HandshakeError::Rejected(diagnostics)),
             _ => Err(Breach::Unexpected("Loaded").into()),
         }
@@ -246,7 +250,8 @@ impl Connection {
         let timeout = limits.evaluation_timeout.min(limits.load_timeout / 2);
         let evaluation_timeout_micros = u64::try_from(timeout.as_micros()).unwrap_or(u64::MAX);
         let tenant_id = tenant_id.as_str();
-        self.append(&ToWorker::LoadBundle { tenant_id, evaluation_timeout_micros })?;
+        let bytecode = limits.evaluator == EvaluatorChoice::Auto;
+        self.append(&ToWorker::LoadBundle { tenant_id, evaluation_timeout_micros, bytecode })?;
         for file in &bundle.files {
             let length = u64::try_from(file.content.len()).unwrap_or(u64::MAX);
             self.append(&ToWorker::BundleFile { path: &file.path, length })?;
@@ -449,7 +454,7 @@ impl Exchange {
 
     fn take_answers(&mut self, connection: &mut Connection) -> Result<(), End> {
         while let Some(frame) = connection.inbox.next_frame()? {
-            let FromWorker::Evaluated { id, outcome, micros } = frame else {
+            let FromWorker::Evaluated { id, outcome, micros, differed } = frame else {
                 return Err(Breach::Unexpected("Evaluated").into());
             };
             let pending = match self.in_flight {
@@ -463,6 +468,9 @@ impl Exchange {
                 }
                 _ => self.pending.pop_front(),
             };
+            if differed {
+                self.tenant.bytecode_differed();
+            }
             self.ends.pop_front();
             self.in_flight -= 1;
             self.next_answer += 1;
@@ -653,7 +661,12 @@ mod tests {
             id,
             outcome: enforcer_protocol::Outcome::Decision(Decision::default()),
             micros,
+            differed: false,
         }
+    }
+
+    fn loaded(version: Option<&str>) -> FromWorker {
+        FromWorker::Loaded { version: version.map(str::to_owned), evaluator: Evaluator::Bytecode }
     }
 
     fn greeting(version: u16, layers: Vec<SandboxLayer>) -> FromWorker {
@@ -934,13 +947,14 @@ mod tests {
                 ..Decision::default()
             }),
             micros: 0,
+            differed: false,
         };
         let mut trailing = whole(&answer(0, 0)).split_off(FRAME_HEADER_LENGTH);
         trailing.push(0);
         for (name, bytes) in [
             ("an id that was not asked", whole(&answer(1, 0))),
             ("a greeting", whole(&greeting(PROTOCOL_VERSION, Vec::new()))),
-            ("a bundle that loaded again", whole(&FromWorker::Loaded { version: None })),
+            ("a bundle that loaded again", whole(&loaded(None))),
             ("bytes behind the answer", framed(&trailing)),
             ("an empty frame", framed(b"")),
             ("a kind that there is not", framed(&[0xff; 16])),
@@ -1012,7 +1026,7 @@ mod tests {
         let fault =
             Diagnostic { code: DiagnosticCode::Parse, message: String::new(), location: None };
         let failed = |count| FromWorker::LoadFailed { diagnostics: vec![fault.clone(); count] };
-        let loaded = FromWorker::Loaded { version: Some("1".to_owned()) };
+        let loaded = loaded(Some("1"));
         for (name, said, expected) in [
             ("another version", vec![another], "breach"),
             ("too many layers", vec![repeated], "breach"),

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use enforcer_protocol::{
-    Diagnostic, DiagnosticCode, EXIT_MEMORY_LIMIT, EXIT_NOT_SEALED, Revision, SandboxLayer,
+    Diagnostic, DiagnosticCode, EXIT_MEMORY_LIMIT, EXIT_NOT_SEALED, Evaluator, Revision,
+    SandboxLayer,
 };
 use nix::sys::signal::Signal;
 use tokio::io::AsyncReadExt;
@@ -602,6 +603,10 @@ impl Driver {
             tenant: Arc::clone(&self.tenant),
             revision,
         };
+        let (evaluator, interpreted_because) = match introduction.evaluator.clone() {
+            Evaluator::Bytecode => ("bytecode", None),
+            Evaluator::Interpreter(reason) => ("interpreter", Some(printable(&reason).to_string())),
+        };
         // Before its first answer, so that nobody has an answer of a revision that is not known yet.
         let before = self.tenant.begin_serving(pid, revision, introduction);
         // And the state only now: who reads that a tenant is ready finds its worker there.
@@ -622,7 +627,15 @@ impl Driver {
             self.tenant.metrics.reloaded(Reload::Loaded);
             self.tenant.forget_error(About::Bundle);
         }
-        info!(tenant_id = %self.tenant.id, pid, %revision, milliseconds, "worker serves");
+        info!(
+            tenant_id = %self.tenant.id,
+            pid,
+            %revision,
+            evaluator,
+            interpreted_because,
+            milliseconds,
+            "worker serves"
+        );
         let message = format!("a worker serves, {milliseconds} ms after it was started");
         self.tenant.tell(
             if is_reload { Change::Reloaded } else { Change::Ready },

@@ -61,6 +61,7 @@ pub(crate) struct Metrics {
     restarts: Family<RestartLabels, Counter>,
     reloads: Family<ReloadLabels, Counter>,
     quarantines: Family<TenantLabel, Counter>,
+    bytecode_differences: Family<TenantLabel, Counter>,
     states: Family<StateLabels, Gauge>,
     start_seconds: Histogram,
     memory: Family<TenantLabel, Gauge>,
@@ -109,6 +110,8 @@ pub(crate) struct TenantMetrics {
     pub(crate) evaluation_seconds: Histogram,
     /// How often the tenant was quarantined.
     pub(crate) quarantines: Counter,
+    /// Decisions in which the bytecode differed from the interpreter.
+    pub(crate) bytecode_differences: Counter,
     /// From starting a worker to its bundle being loaded, of all tenants together.
     pub(crate) start_seconds: Histogram,
     /// Memory of the worker, when the metrics were read last.
@@ -288,6 +291,7 @@ impl Metrics {
         let restarts = Family::default();
         let reloads = Family::default();
         let quarantines = Family::default();
+        let bytecode_differences = Family::default();
         let states = Family::default();
         let memory = Family::default();
         let cpu = Family::<TenantLabel, Gauge<f64, AtomicU64>>::default();
@@ -361,6 +365,11 @@ impl Metrics {
             "How often a tenant's workers failed too often to be restarted soon",
             quarantines.clone(),
         );
+        registry.register(
+            "bytecode_differences",
+            "Decisions checked by the interpreter in which the bytecode had another answer",
+            bytecode_differences.clone(),
+        );
         registry.register("tenant_state", "1 for the state that a tenant is in", states.clone());
         registry.register(
             "worker_start_seconds",
@@ -389,6 +398,7 @@ impl Metrics {
             restarts,
             reloads,
             quarantines,
+            bytecode_differences,
             states,
             start_seconds,
             memory,
@@ -411,6 +421,7 @@ impl Metrics {
             denied: decisions(DENY),
             evaluation_seconds: self.evaluation.get_or_create_owned(&label),
             quarantines: self.quarantines.get_or_create_owned(&label),
+            bytecode_differences: self.bytecode_differences.get_or_create_owned(&label),
             start_seconds: self.start_seconds.clone(),
             memory_bytes: self.memory.get_or_create_owned(&label),
             cpu_seconds: self.cpu.get_or_create_owned(&label),
@@ -450,6 +461,7 @@ impl Metrics {
             self.errors.remove(&ErrorLabels { tenant: Arc::clone(&tenant), code });
         }
         self.quarantines.remove(&label);
+        self.bytecode_differences.remove(&label);
         self.memory.remove(&label);
         self.cpu.remove(&label);
         self.ready.remove(&label);

@@ -6,11 +6,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use bytes::Bytes;
-use enforcer_protocol::{Diagnostic, Outcome, Revision, SandboxLayer, TenantId};
+use enforcer_protocol::{Diagnostic, Evaluator, Outcome, Revision, SandboxLayer, TenantId};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
+use tracing::error;
 
 use crate::body::Body;
 use crate::clock::now;
@@ -230,6 +231,11 @@ pub(crate) struct Status {
     pub(crate) sandbox_mode: &'static str,
     /// The layers of the sandbox that the worker is in.
     pub(crate) sandbox: Vec<SandboxLayer>,
+    /// What evaluates the policy in the worker.
+    pub(crate) evaluator: Option<&'static str>,
+    /// Why that is the interpreter, and not the bytecode.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) interpreted_because: Option<String>,
     /// Workers that ended unasked, or did not come up.
     pub(crate) restarts: u64,
     /// The same, by what ended them.
@@ -244,6 +250,15 @@ impl Status {
         self.pid = None;
         self.serving_since = None;
         self.sandbox.clear();
+        self.evaluator = None;
+        self.interpreted_because = None;
+    }
+
+    fn evaluates(&mut self, evaluator: Evaluator) {
+        (self.evaluator, self.interpreted_because) = match evaluator {
+            Evaluator::Bytecode => (Some("bytecode"), None),
+            Evaluator::Interpreter(reason) => (Some("interpreter"), Some(reason)),
+        };
     }
 }
 
@@ -294,6 +309,8 @@ impl Tenant {
             version: None,
             sandbox_mode: sandboxing.mode.name(),
             sandbox: Vec::new(),
+            evaluator: None,
+            interpreted_because: None,
             restarts: 0,
             restarts_by_cause: BTreeMap::new(),
             reloads: 0,
@@ -437,6 +454,7 @@ impl Tenant {
         status.serving_since = Some(Instant::now());
         status.version = introduction.version;
         status.sandbox = introduction.layers;
+        status.evaluates(introduction.evaluator);
         let before = status.revision.replace(revision);
         if before != Some(revision) {
             // Another revision may deal with them.
@@ -444,6 +462,23 @@ impl Tenant {
             status.reloads += u64::from(before.is_some());
         }
         before
+    }
+
+    /// The bytecode had another answer than the interpreter, so the worker goes on without it.
+    pub(crate) fn bytecode_differed(&self) {
+        self.metrics.bytecode_differences.inc();
+        let mut status = self.locked();
+        let evaluator = status.evaluator;
+        let reason = "the bytecode had another answer than the interpreter";
+        status.evaluates(Evaluator::Interpreter(reason.to_owned()));
+        drop(status);
+        // A worker can say it as often as it likes.
+        if evaluator == Some("bytecode") {
+            error!(
+                tenant_id = %self.id,
+                "{reason}, whose answer was given; the interpreter answers from now on: please report this policy"
+            );
+        }
     }
 
     /// No worker serves.

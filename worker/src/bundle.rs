@@ -9,6 +9,8 @@ use enforcer_protocol::{TenantId, ToWorker};
 pub(crate) struct Bundle {
     pub(crate) tenant_id: TenantId,
     pub(crate) evaluation_timeout: Duration,
+    /// Whether the bytecode may evaluate it.
+    pub(crate) bytecode: bool,
     pub(crate) files: Vec<File>,
 }
 
@@ -45,10 +47,14 @@ impl Assembly {
     /// When the frame has no place here; says why.
     pub(crate) fn take(&mut self, frame: &ToWorker<'_>) -> Result<Option<Bundle>, &'static str> {
         match (std::mem::take(self), frame) {
-            (Self::Empty, ToWorker::LoadBundle { tenant_id, evaluation_timeout_micros, .. }) => {
+            (
+                Self::Empty,
+                ToWorker::LoadBundle { tenant_id, evaluation_timeout_micros, bytecode },
+            ) => {
                 let tenant_id = tenant_id.parse().map_err(|_| "a bundle of no tenant")?;
                 let evaluation_timeout = Duration::from_micros(*evaluation_timeout_micros);
-                let bundle = Bundle { tenant_id, evaluation_timeout, files: Vec::new() };
+                let bytecode = *bytecode;
+                let bundle = Bundle { tenant_id, evaluation_timeout, bytecode, files: Vec::new() };
                 *self = Self::Open(OpenAssembly { bundle, missing: 0 });
                 Ok(None)
             }
@@ -100,7 +106,7 @@ mod tests {
     use super::*;
 
     const BEGIN: ToWorker<'_> =
-        ToWorker::LoadBundle { tenant_id: "a", evaluation_timeout_micros: 100 };
+        ToWorker::LoadBundle { tenant_id: "a", evaluation_timeout_micros: 100, bytecode: true };
 
     #[test]
     fn a_bundle_comes_together_from_its_chunks() {

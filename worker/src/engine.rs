@@ -7,12 +7,13 @@ use std::str::Utf8Error;
 use std::time::{Duration, Instant};
 
 use enforcer_protocol::{
-    Decision, Diagnostic, DiagnosticCode, Location, MAX_DIAGNOSTICS, Outcome, TenantId,
+    Decision, Diagnostic, DiagnosticCode, Evaluator, Location, MAX_DIAGNOSTICS, Outcome, TenantId,
 };
 use regorus::utils::limits::ExecutionTimerConfig;
 use regorus::{PolicyLengthConfig, Value};
 
 use crate::bundle::{Bundle, File};
+use crate::bytecode::{Bytecode, gate};
 use crate::clock::monotonic_micros;
 use crate::contradictions::contradictions;
 use crate::decision::{RuleValues, decide};
@@ -57,6 +58,11 @@ pub(crate) struct Policy {
     prints: Vec<String>,
     tenant_id: Value,
     version: Option<String>,
+    /// What is asked first, where it may be.
+    bytecode: Option<Bytecode>,
+    /// Why it may not.
+    interpreted_because: Option<String>,
+    has_differed: bool,
 }
 
 impl Policy {
@@ -70,7 +76,7 @@ impl Policy {
     }
 
     fn load_uncaught(bundle: Bundle) -> Result<Self, Vec<Diagnostic>> {
-        let Bundle { tenant_id, evaluation_timeout, files } = bundle;
+        let Bundle { tenant_id, evaluation_timeout, bytecode, files } = bundle;
         let mut engine = new_engine();
         let mut faults = Vec::new();
         let mut modules = 0_usize;
@@ -113,9 +119,25 @@ impl Policy {
             return Err(faults);
         }
 
-        let tenant_id = Value::from(tenant_id.as_str());
-        let pristine = engine.clone();
-        let mut policy = Self { engine, pristine, places, prints: Vec::new(), tenant_id, version };
+        let (bytecode, interpreted_because) = match if bytecode {
+            compile_to_bytecode(&engine)
+        } else {
+            Err(SWITCHED_OFF.to_owned())
+        } {
+            Ok(bytecode) => (Some(bytecode), None),
+            Err(reason) => (None, Some(reason)),
+        };
+        let mut policy = Self {
+            pristine: engine.clone(),
+            engine,
+            places,
+            prints: Vec::new(),
+            tenant_id: Value::from(tenant_id.as_str()),
+            version,
+            bytecode,
+            interpreted_because,
+            has_differed: false,
+        };
         match policy.ask(Value::new_object(), evaluation_timeout) {
             // Only now does regorus see some of what is wrong whatever the input.
             Err(Outcome::Failed(fault)) if fault.code == DiagnosticCode::Compile => {
@@ -160,8 +182,34 @@ impl Policy {
     }
 
     fn ask(&mut self, input: Value, limit: Duration) -> Result<Decision, Outcome> {
-        let timer = ExecutionTimerConfig { limit, check_interval: TIMER_INTERVAL };
-        self.engine.set_execution_timer_config(timer);
+        let Some(bytecode) = &mut self.bytecode else { return self.interpret(input, limit) };
+        let start = Instant::now();
+        let evaluated = caught(|| bytecode.evaluate(input.clone(), timer(limit))).ok().flatten();
+        let left = || limit.checked_sub(start.elapsed()).filter(|left| !left.is_zero());
+        let Some(rules) = evaluated else {
+            if let Err(reason) = bytecode.start_anew() {
+                self.bytecode = None;
+                self.interpreted_because = Some(reason);
+            }
+            return left().map_or(Err(Outcome::TimedOut), |left| self.interpret(input, left));
+        };
+        let answer = decision(&rules).map_err(Outcome::Failed);
+        if bytecode.checks.is_due()
+            && let Some(left) = left()
+        {
+            let interpreted = self.interpret(input, left);
+            // Which answers nothing that could be compared, where it had too little time.
+            if interpreted != answer && interpreted != Err(Outcome::TimedOut) {
+                self.bytecode = None;
+                self.has_differed = true;
+                return interpreted;
+            }
+        }
+        answer
+    }
+
+    fn interpret(&mut self, input: Value, limit: Duration) -> Result<Decision, Outcome> {
+        self.engine.set_execution_timer_config(timer(limit));
         self.engine.set_input(input);
         let start = Instant::now();
         let evaluated = caught(|| self.engine.eval_rule(ENTRY_POINT.to_owned()));
@@ -182,10 +230,35 @@ impl Policy {
         Err(failure)
     }
 
+    /// What answers requests.
+    pub(crate) fn evaluator(&self) -> Evaluator {
+        let reason = self.interpreted_because.clone();
+        reason.map_or(Evaluator::Bytecode, Evaluator::Interpreter)
+    }
+
+    /// Whether the bytecode had another answer than the interpreter, in the last evaluation.
+    pub(crate) fn take_has_differed(&mut self) -> bool {
+        std::mem::take(&mut self.has_differed)
+    }
+
     /// What the policy printed in the last evaluation, unless it was taken already.
     pub(crate) fn take_prints(&mut self) -> Vec<String> {
         std::mem::take(&mut self.prints)
     }
+}
+
+/// Why the interpreter evaluates where the operator wants that.
+const SWITCHED_OFF: &str = "ENFORCER_EVALUATOR is interpreter";
+
+fn compile_to_bytecode(engine: &regorus::Engine) -> Result<Bytecode, String> {
+    match gate::refused(engine) {
+        Some(reason) => Err(reason),
+        None => Bytecode::compile(engine, ENTRY_POINT),
+    }
+}
+
+const fn timer(limit: Duration) -> ExecutionTimerConfig {
+    ExecutionTimerConfig { limit, check_interval: TIMER_INTERVAL }
 }
 
 /// regorus panicked.
@@ -443,8 +516,8 @@ mod tests {
             .map(|(path, content)| File { path: (*path).into(), content: (*content).into() })
             .collect();
         let tenant_id = tenant_id.parse().unwrap();
-        Policy::load(Bundle { tenant_id, evaluation_timeout: TIMEOUT, files })
-            .map_err(|faults| faults.iter().map(Diagnostic::to_string).collect())
+        let bundle = Bundle { tenant_id, evaluation_timeout: TIMEOUT, bytecode: true, files };
+        Policy::load(bundle).map_err(|faults| faults.iter().map(Diagnostic::to_string).collect())
     }
 
     fn ask(policy: &mut Policy, body: &str) -> Outcome {

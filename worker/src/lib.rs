@@ -4,6 +4,7 @@
 //! life, and ends when its supervisor does. Nothing in it knows of another tenant.
 
 mod bundle;
+mod bytecode;
 mod clock;
 mod contradictions;
 mod decision;
@@ -40,7 +41,8 @@ pub mod fuzzing {
             files.map(|(path, content)| File { path: path.to_owned(), content: content.to_vec() });
         // Loading only: a recursion without end is the evaluation's, and ends a worker.
         let evaluation_timeout = Duration::ZERO;
-        Policy::load(Bundle { tenant_id, evaluation_timeout, files: files.collect() }).is_ok()
+        let files = files.collect();
+        Policy::load(Bundle { tenant_id, evaluation_timeout, bytecode: true, files }).is_ok()
     }
 }
 

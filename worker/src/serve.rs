@@ -81,7 +81,8 @@ fn take(state: State, frame: &ToWorker<'_>, answers: &mut Answers) -> Result<Sta
             match Policy::load(bundle) {
                 Ok(policy) => {
                     let version = policy.version().map(str::to_owned);
-                    answers.append(&FromWorker::Loaded { version })?;
+                    let evaluator = policy.evaluator();
+                    answers.append(&FromWorker::Loaded { version, evaluator })?;
                     Ok(State::Serving(Box::new(policy)))
                 }
                 Err(diagnostics) => {
@@ -103,7 +104,7 @@ fn take(state: State, frame: &ToWorker<'_>, answers: &mut Answers) -> Result<Sta
                 decide(&mut policy, body, *deadline_micros, answers)?
             };
             let micros = monotonic_micros().saturating_sub(start);
-            answers.append_outcome(*id, outcome, micros)?;
+            answers.append_outcome(*id, outcome, micros, policy.take_has_differed())?;
             Ok(State::Serving(policy))
         }
         (State::Serving(_), _) => Err(WorkerError::OutOfOrder("the bundle is loaded")),
@@ -158,15 +159,16 @@ impl Answers {
         id: u64,
         outcome: Outcome,
         micros: u64,
+        differed: bool,
     ) -> Result<(), EncodeError> {
-        match self.append(&FromWorker::Evaluated { id, outcome, micros }) {
+        match self.append(&FromWorker::Evaluated { id, outcome, micros, differed }) {
             Err(EncodeError::TooLong(too_long)) => {
                 let outcome = Outcome::Failed(Diagnostic {
                     code: DiagnosticCode::Internal,
                     message: format!("the decision is too long: {too_long}"),
                     location: None,
                 });
-                self.append(&FromWorker::Evaluated { id, outcome, micros })
+                self.append(&FromWorker::Evaluated { id, outcome, micros, differed })
             }
             result => result,
         }
@@ -213,6 +215,8 @@ impl Printer {
 mod tests {
     use super::*;
 
+    use enforcer_protocol::Evaluator;
+
     use std::os::fd::OwnedFd;
     use std::os::unix::net::UnixStream;
     use std::thread::{self, JoinHandle};
@@ -253,7 +257,11 @@ allow if input.allow";
         send(
             &mut socket,
             &[
-                ToWorker::LoadBundle { tenant_id: "a", evaluation_timeout_micros: 1_000_000 },
+                ToWorker::LoadBundle {
+                    tenant_id: "a",
+                    evaluation_timeout_micros: 1_000_000,
+                    bytecode: true,
+                },
                 ToWorker::BundleFile { path: "policy.rego", length },
                 ToWorker::BundleChunk(MODULE),
                 ToWorker::BundleEnd,
@@ -262,7 +270,8 @@ allow if input.allow";
         let frames = FrameBuffer::new(MAX_FRAME_FROM_WORKER);
         let mut received = Received { socket: socket.try_clone().unwrap(), frames };
         assert!(matches!(received.next(), FromWorker::Hello { .. }));
-        assert_eq!(received.next(), FromWorker::Loaded { version: None });
+        let loaded = FromWorker::Loaded { version: None, evaluator: Evaluator::Bytecode };
+        assert_eq!(received.next(), loaded);
         (socket, received, serving)
     }
 

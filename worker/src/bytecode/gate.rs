@@ -1,0 +1,5 @@
+//! stub
+use regorus::Engine;
+pub(crate) fn refused(_engine: &Engine) -> Option<String> {
+    None
+}
