@@ -74,25 +74,24 @@ fn not_compiled(error: impl std::fmt::Display) -> String {
     shortened(&format!("it cannot be compiled to bytecode: {error}"))
 }
 
-/// Answers of the bytecode that the interpreter is asked for too: all at first, when a tenant's
-/// requests are new to it, and a few for as long as it answers.
+/// Answers of the bytecode that the interpreter is asked for too: of the first ones, when a tenant's
+/// requests are new to it, many; and then a few for as long as it answers.
 #[derive(Debug, Default)]
 pub(crate) struct Checks {
     answered: u64,
 }
 
 impl Checks {
-    /// The first answers of a worker, which are all checked.
-    const FIRST: u64 = 64;
-    /// One answer of so many is checked, ever after. The interpreter takes three to ten times as
-    /// long, so that costs less than a hundredth of the time.
+    /// One answer of so many is checked. The interpreter takes three to ten times as long, so that
+    /// costs less than a hundredth of the time. Before the first of them, every answer is whose
+    /// number is a power of two.
     const INTERVAL: u64 = 1024;
 
     /// Whether the answer that was given now is to be checked.
     pub(crate) const fn is_due(&mut self) -> bool {
-        let answered = self.answered;
-        self.answered = answered.wrapping_add(1);
-        answered < Self::FIRST || answered.is_multiple_of(Self::INTERVAL)
+        self.answered = self.answered.wrapping_add(1);
+        self.answered.is_multiple_of(Self::INTERVAL)
+            || (self.answered < Self::INTERVAL && self.answered.is_power_of_two())
     }
 }
 
@@ -101,9 +100,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_answers_are_checked_and_some_ever_after() {
+    fn many_of_the_first_answers_are_checked_and_some_ever_after() {
         let mut checks = Checks::default();
-        let due = (0..10 * Checks::INTERVAL).filter(|_| checks.is_due()).count();
-        assert_eq!(u64::try_from(due).unwrap(), Checks::FIRST + 9);
+        let due: Vec<u64> = (1..=4 * Checks::INTERVAL).filter(|_| checks.is_due()).collect();
+        assert_eq!(due, [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 3072, 4096]);
     }
 }
