@@ -4,6 +4,7 @@
 //! life, and ends when its supervisor does. Nothing in it knows of another tenant.
 
 mod bundle;
+mod bytecode;
 mod clock;
 mod contradictions;
 mod decision;
