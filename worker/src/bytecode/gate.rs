@@ -67,8 +67,14 @@ fn check(modules: &[&Module], data: &Value) -> Checked {
         let imports = imports_of(module)?;
         for rule in &module.policy {
             let name = rule_name(rule)?;
-            let mut walk =
-                Walk { policy: &policy, package: &package, imports: &imports, scopes: vec![], uses: BTreeSet::new() };
+            let mut walk = Walk {
+                policy: &policy,
+                package: &package,
+                imports: &imports,
+                scopes: Vec::new(),
+                quantified: BTreeSet::new(),
+                uses: BTreeSet::new(),
+            };
             walk.rule(rule)?;
             uses.entry(joined(&package, name)).or_insert_with(BTreeSet::new).extend(walk.uses);
         }
@@ -217,6 +223,8 @@ struct Walk<'a> {
     imports: &'a BTreeMap<String, Path>,
     /// The variables that have a value, from the outside in.
     scopes: Vec<BTreeSet<&'a str>>,
+    /// The variables of an `every`, whose references are taken for ones that find their key.
+    quantified: BTreeSet<&'a str>,
     /// The rules that are needed.
     uses: BTreeSet<Path>,
 }
@@ -298,6 +306,11 @@ impl<'a> Walk<'a> {
         self.conflicts(rule, head, assign, others)?;
         let assigned = assign.map(|assign| assign.value.as_ref());
         let values: Vec<&'a Expr> = values.into_iter().chain(assigned).collect();
+        if let Some(value) = assigned.filter(|value| !others.is_empty() && !is_simple(value)) {
+            // What it finds is told from the last body, and not from the one that it belongs to.
+            let what = "an `else` behind a value that has variables as keys or a comprehension";
+            return Err(refuse(what, value.span()));
+        }
         match first {
             Some(body) => {
                 let own = body.assign.as_ref().map(|assign| assign.value.as_ref());
@@ -365,6 +378,13 @@ impl<'a> Walk<'a> {
         // Statements are put in order by what they need, so all that one binds is there for each.
         for statement in &query.stmts {
             self.declare(statement)?;
+        }
+        let is_declaration =
+            |statement: &LiteralStmt| matches!(statement.literal, Literal::SomeVars { .. });
+        let first = query.stmts.iter().take_while(|statement| is_declaration(statement)).count();
+        if let Some(late) = query.stmts.iter().skip(first).find(|late| is_declaration(late)) {
+            // The interpreter takes it for a second one where it is repeated.
+            return Err(refuse("a `some` of names behind other statements", &late.span));
         }
         for statement in &query.stmts {
             self.statement(statement)?;
@@ -500,6 +520,7 @@ impl<'a> Walk<'a> {
                 for name in key.iter().chain([value]) {
                     if name.text() != "_" {
                         self.bind(name)?;
+                        self.quantified.insert(name.text());
                     }
                 }
                 self.query(query, &[])?;
@@ -535,9 +556,9 @@ impl<'a> Walk<'a> {
                 let mut keys = BTreeSet::new();
                 for (_, key, value) in fields {
                     let is_new = match key.as_ref() {
-                        Expr::String { value, .. } | Expr::RawString { value, .. } => {
-                            keys.insert(value)
-                        }
+                        Expr::String { value, .. }
+                        | Expr::RawString { value, .. }
+                        | Expr::Number { value, .. } => keys.insert(value),
                         _ => fields.len() == 1,
                     };
                     if !is_new {
@@ -641,12 +662,15 @@ impl<'a> Walk<'a> {
         let mut has_found = false;
         for index in indexes {
             let is_loop = match index {
+                Expr::Var { span, .. } if self.quantified.contains(span.text()) => {
+                    return Err(refuse("a variable of an `every` as a key", span));
+                }
                 Expr::Var { span, .. } => {
                     let name = span.text();
                     name == "_" || !self.is_bound(name) && !self.is_global(name)
                 }
-                Expr::String { .. } => continue,
-                Expr::RawString { .. } | Expr::Number { .. } => false,
+                Expr::String { .. } | Expr::RawString { .. } => continue,
+                Expr::Number { .. } => false,
                 Expr::RefDot { .. } | Expr::RefBrack { .. } | Expr::Call { .. } => false,
                 other => {
                     return Err(refuse("a key that is no name, reference or constant", other.span()));
@@ -683,29 +707,26 @@ impl<'a> Walk<'a> {
         if name == "input" || self.is_bound(name) {
             return Ok(());
         }
-        let static_part = || parts.get(1..).and_then(strings);
+        let names = parts.iter().skip(1);
+        let mut path: Path =
+            names.map_while(|part| part.as_string().ok().map(|part| part.to_string())).collect();
+        let is_whole = is_whole && path.len() + 1 == parts.len();
         if name == "data" {
-            let Some(path) = static_part() else {
-                return Err(refuse("a key of data that is no string", span));
-            };
             return self.data(&path, is_whole, has_found || has_loops, span);
         }
         if let Some(import) = self.imports.get(name) {
-            let Some((root, path)) = import.split_first() else {
+            let Some((root, imported)) = import.split_first() else {
                 return Err(refuse("an import of an unusual form", span));
             };
             if root == "input" {
                 return Ok(());
             }
-            let Some(mut rest) = static_part() else {
-                return Err(refuse("a key of data that is no string", span));
-            };
             // The interpreter looks at what is imported as a whole.
-            if self.policy.rule_of(path).is_none() && self.policy.is_above_rules(path) {
+            if self.policy.rule_of(imported).is_none() && self.policy.is_above_rules(imported) {
                 return Err(refuse("an import of a package that is no call of a function", span));
             }
-            let mut whole = path.to_vec();
-            whole.append(&mut rest);
+            let mut whole = imported.to_vec();
+            whole.append(&mut path);
             return self.data(&whole, is_whole, false, span);
         }
         let path = joined(self.package, name);
@@ -772,6 +793,7 @@ fn parts_to_name(root: &str, rest: &[String]) -> String {
 /// printed.
 fn number(span: &Span) -> Checked {
     let text = span.text();
+    let text = text.strip_prefix('-').unwrap_or(text);
     let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let is_plain = match text.split_once('.') {
         None => is_digits(text),
@@ -813,5 +835,37 @@ fn is_constant(expression: &Expr) -> bool {
         | Expr::ArithExpr { .. }
         | Expr::AssignExpr { .. }
         | Expr::Membership { .. } => false,
+    }
+}
+
+/// Whether a value has neither variables as keys nor comprehensions.
+fn is_simple(expression: &Expr) -> bool {
+    match expression {
+        Expr::String { .. }
+        | Expr::RawString { .. }
+        | Expr::Number { .. }
+        | Expr::Bool { .. }
+        | Expr::Null { .. }
+        | Expr::Var { .. } => true,
+        Expr::Array { items, .. } | Expr::Set { items, .. } => {
+            items.iter().all(|item| is_simple(item))
+        }
+        Expr::Object { fields, .. } => {
+            fields.iter().all(|(_, key, value)| is_simple(key) && is_simple(value))
+        }
+        Expr::UnaryExpr { expr, .. } => is_simple(expr),
+        Expr::Call { params, .. } => params.iter().all(|param| is_simple(param)),
+        Expr::RefDot { refr, .. } => is_simple(refr),
+        Expr::RefBrack { refr, index, .. } => {
+            is_simple(refr) && is_simple(index) && !matches!(index.as_ref(), Expr::Var { .. })
+        }
+        Expr::BinExpr { lhs, rhs, .. }
+        | Expr::BoolExpr { lhs, rhs, .. }
+        | Expr::ArithExpr { lhs, rhs, .. } => is_simple(lhs) && is_simple(rhs),
+        Expr::Membership { value, collection, .. } => is_simple(value) && is_simple(collection),
+        Expr::ArrayCompr { .. }
+        | Expr::SetCompr { .. }
+        | Expr::ObjectCompr { .. }
+        | Expr::AssignExpr { .. } => false,
     }
 }
