@@ -4,6 +4,8 @@
 //! the errors of limits for what they are. So here every error becomes one of a limit. The
 //! functions themselves are the interpreter's own, and are asked as it asks them.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use anyhow::Error;
@@ -95,6 +97,10 @@ pub(super) enum Check {
     False,
     /// That a value, if there is one already, is the same as another.
     SameValue,
+    /// That a rule's other definitions, which are evaluated one after another, had no other result.
+    SameResult,
+    /// That the results of a rule's definitions are to be gathered anew.
+    NoResult,
     /// That an object has no other value at a key.
     SameMember,
     /// Makes the machine forget the operands of the last call, so that an object which is built up
@@ -115,6 +121,8 @@ impl Check {
             Self::NoNumber => "$no_number",
             Self::False => "$false",
             Self::SameValue => "$same_value",
+            Self::SameResult => "$same_result",
+            Self::NoResult => "$no_result",
             Self::SameMember => "$same_member",
             Self::Forget => "$forget",
         }
@@ -127,8 +135,9 @@ impl Check {
             | Self::Multiply
             | Self::Divide
             | Self::Remainder
-            | Self::SameValue => 2,
-            Self::ArrayLength | Self::Collection | Self::NoNumber | Self::False | Self::Forget => 1,
+            | Self::SameValue
+            | Self::SameResult => 2,
+            Self::NoResult | Self::ArrayLength | Self::Collection | Self::NoNumber | Self::False | Self::Forget => 1,
             Self::SameMember => 3,
         }
     }
@@ -168,6 +177,15 @@ impl Check {
                 [one, other] if one == other => Ok(Value::Null),
                 _ => Err(fatal()),
             },
+            Self::SameResult => |_, _, operands, _| match operands {
+                [rule, result] if is_first_or_same(rule, result) => Ok(Value::Null),
+                _ => Err(fatal()),
+            },
+            Self::NoResult => |_, _, operands, _| {
+                let [rule] = operands else { return Err(fatal()) };
+                RESULTS.with_borrow_mut(|results| results.remove(rule));
+                Ok(Value::Null)
+            },
             Self::SameMember => |_, _, operands, _| match operands {
                 [Value::Object(object), key, value]
                     if object.get(key).is_none_or(|present| present == value) =>
@@ -179,6 +197,24 @@ impl Check {
             Self::Forget => |_, _, _, _| Ok(Value::Null),
         }
     }
+}
+
+thread_local! {
+    /// The results of rules with several definitions. No rule needs itself, so there is one at most
+    /// for each that is being evaluated.
+    static RESULTS: RefCell<BTreeMap<Value, Value>> = const { RefCell::new(BTreeMap::new()) };
+}
+
+fn is_first_or_same(rule: &Value, result: &Value) -> bool {
+    RESULTS.with_borrow_mut(|results| match results.get(rule) {
+        Some(present) => present == result,
+        None => results.insert(rule.clone(), result.clone()).is_none(),
+    })
+}
+
+/// Lets go of what an evaluation has left behind.
+pub(super) fn forget_results() {
+    RESULTS.with_borrow_mut(BTreeMap::clear);
 }
 
 /// As the interpreter does it.

@@ -61,16 +61,29 @@ fn check(modules: &[&Module], data: &Value) -> Checked {
             return Err(Refused { what: "data where rules are", place: None });
         }
     }
+    let mut imports: BTreeMap<Path, BTreeMap<String, Path>> = BTreeMap::new();
+    for module in modules {
+        // The engine knows imports by package.
+        let known = imports.entry(package_of(module)?).or_default();
+        for (alias, path) in imports_of(module)? {
+            if known.get(&alias).is_some_and(|other| *other != path) {
+                let what = "a name for two imports of one package";
+                return Err(refuse(what, module.package.refr.span()));
+            }
+            known.insert(alias, path);
+        }
+    }
     let mut uses = BTreeMap::new();
+    let none = BTreeMap::new();
     for module in modules {
         let package = package_of(module)?;
-        let imports = imports_of(module)?;
+        let imports = imports.get(&package).unwrap_or(&none);
         for rule in &module.policy {
             let name = rule_name(rule)?;
             let mut walk = Walk {
                 policy: &policy,
                 package: &package,
-                imports: &imports,
+                imports,
                 scopes: Vec::new(),
                 quantified: BTreeSet::new(),
                 uses: BTreeSet::new(),
@@ -148,7 +161,6 @@ struct Stated {
     module: usize,
     /// Of a function.
     parameters: Option<usize>,
-    definitions: usize,
 }
 
 #[derive(Debug, Default)]
@@ -173,7 +185,6 @@ impl Policy {
                 return Err(refuse("rules of one name in several files", rule.span()));
             }
             if let Rule::Spec { head, .. } = rule.as_ref() {
-                stated.definitions += 1;
                 if let RuleHead::Func { args, .. } = head {
                     stated.parameters = Some(args.len());
                 }
@@ -303,7 +314,7 @@ impl<'a> Walk<'a> {
                 (vec![], assign.as_ref())
             }
         };
-        self.conflicts(rule, head, assign, others)?;
+        Self::alternatives(rule, head, assign, others)?;
         let assigned = assign.map(|assign| assign.value.as_ref());
         let values: Vec<&'a Expr> = values.into_iter().chain(assigned).collect();
         if let Some(value) = assigned.filter(|value| !others.is_empty() && !is_simple(value)) {
@@ -330,37 +341,15 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    /// That a rule cannot have two values without being found out.
-    fn conflicts(
-        &self,
+    /// That a function's `else` is tried by both where a value is undefined.
+    fn alternatives(
         rule: &Rule,
         head: &RuleHead,
         assign: Option<&RuleAssign>,
         others: &[RuleBody],
     ) -> Checked {
-        let is_single = match head {
-            RuleHead::Compr { refr, .. } => matches!(refr.as_ref(), Expr::Var { .. }),
-            RuleHead::Func { .. } => true,
-            RuleHead::Set { .. } => false,
-        };
-        let path = joined(self.package, rule_name(rule)?);
-        let definitions = self.policy.rules.get(&path).map_or(0, |stated| stated.definitions);
         let mut values = vec![assign];
         values.extend(others.iter().map(|body| body.assign.as_ref()));
-        let is_true = |assign: &Option<&RuleAssign>| match assign {
-            None => true,
-            Some(assign) => {
-                matches!(assign.value.as_ref(), Expr::Bool { value: Value::Bool(true), .. })
-            }
-        };
-        // One value for all would do. It is `true` that policies have.
-        if is_single && definitions > 1 && !values.iter().all(is_true) {
-            let what = "several rules of one name with values other than true";
-            return Err(refuse(what, rule.span()));
-        }
-        if !is_single && definitions > 1 && matches!(head, RuleHead::Compr { .. }) {
-            return Err(refuse("several rules that make one object", rule.span()));
-        }
         let is_sure = |assign: &Option<&RuleAssign>| {
             assign.is_none_or(|assign| is_constant(&assign.value))
         };

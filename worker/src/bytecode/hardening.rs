@@ -20,6 +20,10 @@ use super::builtins::{Check, replacement};
 /// The register of a rule's result.
 const RESULT: u8 = 0;
 
+/// How many registers of each rule are for the checks: one that they answer in, one for what they
+/// are told.
+const SCRATCH: u8 = 2;
+
 /// Why bytecode cannot be made safe.
 type Refusal = &'static str;
 
@@ -73,21 +77,18 @@ impl Hardening {
 
     fn finish(mut self) -> Result<Program, Refusal> {
         let segments = self.segments()?;
-        for rule in &mut self.program.rule_infos {
-            // It ends at the first result of several that look the same, and so before an error
-            // that the interpreter would have found.
-            rule.early_exit_on_first_success = false;
-        }
         for segment in &segments {
             self.segment(*segment)?;
         }
         self.dispatch(&segments)?;
         for rule in &mut self.program.rule_infos {
-            // The register that the checks answer in.
-            rule.num_registers = rule.num_registers.checked_add(1).ok_or(TOO_LARGE)?;
+            rule.num_registers = rule.num_registers.checked_add(SCRATCH).ok_or(TOO_LARGE)?;
+            // It ends at the first result of several that look the same, and so before an error
+            // that the interpreter would have found.
+            rule.early_exit_on_first_success = false;
         }
         self.program.max_rule_window_size =
-            self.program.max_rule_window_size.checked_add(1).ok_or(TOO_LARGE)?;
+            self.program.max_rule_window_size.checked_add(SCRATCH).ok_or(TOO_LARGE)?;
         self.relocate()?;
         self.program.validate_limits().map_err(|_| TOO_LARGE)?;
         Ok(self.program)
@@ -136,6 +137,21 @@ impl Hardening {
         let Segment { start, end, rule, is_body } = segment;
         let info = self.program.rule_infos.get(rule).ok_or(MALFORMED)?;
         let scratch = info.num_registers;
+        let told = scratch.checked_add(1).ok_or(TOO_LARGE)?;
+        // Where all definitions say the same, there is nothing to compare.
+        let has_choices = info.rule_type == RuleType::Complete
+            && info.definitions.len() > 1
+            && !info.early_exit_on_first_success;
+        let first_entry = info.definitions.first().and_then(|bodies| bodies.first());
+        let first_pattern = info.destructuring_blocks.first().copied().flatten();
+        let is_at = |entry: Option<u32>| {
+            entry.and_then(|entry| usize::try_from(entry).ok()) == Some(start)
+        };
+        let begins = has_choices
+            && match first_pattern {
+                Some(_) => is_at(first_pattern),
+                None => is_at(first_entry.copied()),
+            };
         let rule_type = info.rule_type.clone();
         let parameters = info.function_info.as_ref().map(|function| function.num_params);
         let is_function = parameters.is_some();
@@ -152,7 +168,15 @@ impl Hardening {
                 matches!(instruction, Instruction::LoadInput { .. } | Instruction::LoadData { .. })
             }));
             self.put(start + 1, roots)?;
+            if begins {
+                self.tell(start + 1, told, rule)?;
+                self.check(start + 1, Check::NoResult, scratch, &[told])?;
+            }
         } else {
+            if begins {
+                self.tell(start, told, rule)?;
+                self.check(start, Check::NoResult, scratch, &[told])?;
+            }
             let count = u8::try_from(parameters.ok_or(MALFORMED)?).map_err(|_| TOO_LARGE)?;
             // A function of something undefined is undefined, whether or not it looks at it.
             let guards = (1..=count).map(defined);
@@ -300,6 +324,10 @@ impl Hardening {
                     // Else nothing that was found is taken for found, and no `else` is tried.
                     if has_loops && rule_type == RuleType::Complete {
                         self.put(at, vec![defined(RESULT)])?;
+                    }
+                    if has_choices {
+                        self.tell(at, told, rule)?;
+                        self.check(at, Check::SameResult, scratch, &[told, RESULT])?;
                     }
                 }
                 Instruction::Load { .. }
@@ -496,14 +524,7 @@ impl Hardening {
             loop_end: 0,
         });
         self.loops.push((params_index, index));
-        let literal = Value::from(vec![Value::Null]);
-        let literals = &mut self.program.literals;
-        let known = literals.iter().position(|known| *known == literal);
-        let literal_idx = known.unwrap_or(literals.len());
-        if known.is_none() {
-            literals.push(literal);
-        }
-        let literal_idx = u16::try_from(literal_idx).map_err(|_| TOO_LARGE)?;
+        let literal_idx = self.literal(Value::from(vec![Value::Null]))?;
         let start = [
             Instruction::Load { dest: turns, literal_idx },
             Instruction::LoopStart { params_index },
@@ -512,6 +533,22 @@ impl Hardening {
         first.splice(0..0, start);
         let end = usize::from(params.comprehension_end).checked_sub(1).ok_or(MALFORMED)?;
         self.put(end, vec![Instruction::LoopNext { body_start: 0, loop_end: 0 }])
+    }
+
+    /// Loads which rule it is.
+    fn tell(&mut self, at: usize, dest: u8, rule: usize) -> Result<(), Refusal> {
+        let literal_idx = self.literal(Value::from(rule))?;
+        self.put(at, vec![Instruction::Load { dest, literal_idx }])
+    }
+
+    fn literal(&mut self, literal: Value) -> Result<u16, Refusal> {
+        let literals = &mut self.program.literals;
+        let known = literals.iter().position(|known| *known == literal);
+        let index = known.unwrap_or(literals.len());
+        if known.is_none() {
+            literals.push(literal);
+        }
+        u16::try_from(index).map_err(|_| TOO_LARGE)
     }
 
     fn relocate(&mut self) -> Result<(), Refusal> {

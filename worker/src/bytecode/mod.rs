@@ -87,7 +87,9 @@ impl Bytecode {
     ) -> Result<Value, Unanswered> {
         self.machine.set_execution_timer_config(Some(timer));
         self.machine.set_input(input);
-        self.machine.execute_entry_point_by_index(0).map_err(|_| Unanswered)
+        let answer = self.machine.execute_entry_point_by_index(0).map_err(|_| Unanswered);
+        builtins::forget_results();
+        answer
     }
 
     /// Forgets whatever an evaluation left that ended by an error or a panic.

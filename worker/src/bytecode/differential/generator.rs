@@ -475,10 +475,28 @@ impl Writer<'_> {
                 if self.chance.one_in(3) {
                     text.push_str(&format!("default {name} := {}\n", self.constant(kind)));
                 }
+                for _ in 0..self.chance.below(3) {
+                    self.variables.clear();
+                    let body = self.body(depth, 2);
+                    let value = if self.chance.one_in(3) {
+                        self.expression(1, kind)
+                    } else {
+                        self.constant(kind)
+                    };
+                    text.push_str(&format!("{name} := {value} if {{ {body} }}\n"));
+                }
                 self.variables.clear();
                 let body = self.body(depth, 3);
-                let value = self.expression(depth, kind);
+                let has_else = self.chance.one_in(2);
+                let value = match has_else && self.chance.one_in(2) {
+                    true => self.constant(kind),
+                    false => self.expression(depth, kind),
+                };
                 text.push_str(&format!("{name} := {value} if {{ {body} }}"));
+                if !has_else {
+                    text.push('\n');
+                    return text;
+                }
                 for _ in 0..self.chance.below(3) {
                     self.variables.clear();
                     let body = self.body(depth, 2);
@@ -518,6 +536,16 @@ impl Writer<'_> {
                 };
                 let value = self.expression(depth, Kind::Any);
                 text.push_str(&format!("{name}[{key}] := {value} if {{ {body} }}\n"));
+                if self.chance.one_in(3) {
+                    self.variables.clear();
+                    let body = self.body(depth, 2);
+                    let key = match self.variable() {
+                        Some(name) => name,
+                        _ => self.reference(0, false),
+                    };
+                    let value = self.expression(depth, Kind::Any);
+                    text.push_str(&format!("{name}[{key}] := {value} if {{ {body} }}\n"));
+                }
             }
         }
         text
@@ -529,7 +557,7 @@ impl Writer<'_> {
         let parameters = 1 + self.chance.below(2);
         let mut text = String::new();
         let is_truth = self.chance.one_in(2);
-        let definitions = if is_truth { 1 + self.chance.below(3) } else { 1 };
+        let definitions = 1 + self.chance.below(3);
         for _ in 0..definitions {
             self.variables.clear();
             let patterns: Vec<String> = (0..parameters).map(|_| self.pattern(1)).collect();
