@@ -1,0 +1,737 @@
+//! Policies and inputs by chance.
+
+use regorus::Value;
+
+use super::{Bytecode, Counts, ENTRY_POINT, json, prepared};
+
+/// Numbers that look random and are the same in every run.
+#[derive(Clone, Debug)]
+struct Chance(u64);
+
+impl Chance {
+    fn new(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ 0xD1B5_4A32_D192_ED03)
+    }
+
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        usize::try_from((mixed ^ (mixed >> 31)) >> 33).unwrap() % limit
+    }
+
+    fn one_in(&mut self, count: usize) -> bool {
+        self.below(count) == 0
+    }
+
+    fn pick<'a>(&mut self, choices: &[&'a str]) -> &'a str {
+        choices[self.below(choices.len())]
+    }
+}
+
+const KEYS: &[&str] = &["a", "b", "c", "xs", "m", "n", "s"];
+const STRINGS: &[&str] = &["a", "b", "ab", "", "xs", "1", "a.b"];
+const NUMBERS: &[&str] = &["0", "1", "2", "3", "1.5", "10"];
+
+/// A JSON text.
+fn document(chance: &mut Chance, depth: usize) -> String {
+    match chance.below(if depth == 0 { 6 } else { 11 }) {
+        0 => "true".to_owned(),
+        1 => "false".to_owned(),
+        2 => if chance.one_in(3) { "null".to_owned() } else { "1".to_owned() },
+        3 => chance.pick(NUMBERS).to_owned(),
+        4 | 5 => format!("{:?}", chance.pick(STRINGS)),
+        6..=8 => {
+            let items: Vec<String> =
+                (0..chance.below(4)).map(|_| document(chance, depth - 1)).collect();
+            format!("[{}]", items.join(","))
+        }
+        _ => object(chance, depth - 1),
+    }
+}
+
+fn object(chance: &mut Chance, depth: usize) -> String {
+    let count = chance.below(5);
+    let mut fields = std::collections::BTreeMap::new();
+    for _ in 0..count {
+        let key = if chance.one_in(8) { chance.pick(STRINGS) } else { chance.pick(KEYS) };
+        fields.insert(key, document(chance, depth));
+    }
+    let fields: Vec<String> =
+        fields.iter().map(|(key, value)| format!("{key:?}:{value}")).collect();
+    format!("{{{}}}", fields.join(","))
+}
+
+/// An object that has most of what policies ask for, of the kind that they expect.
+fn likely(chance: &mut Chance) -> String {
+    let mut fields = Vec::new();
+    for key in KEYS {
+        let value = match *key {
+            _ if chance.one_in(5) => continue,
+            _ if chance.one_in(5) => document(chance, 2),
+            "xs" => {
+                let items: Vec<String> =
+                    (0..chance.below(4)).map(|_| document(chance, 1)).collect();
+                format!("[{}]", items.join(","))
+            }
+            "m" => object(chance, 1),
+            "n" => chance.pick(NUMBERS).to_owned(),
+            "s" => format!("{:?}", chance.pick(STRINGS)),
+            _ => document(chance, 2),
+        };
+        fields.push(format!("{key:?}:{value}"));
+    }
+    format!("{{{}}}", fields.join(","))
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Any,
+    Truth,
+    Number,
+    Text,
+    Members,
+}
+
+#[derive(Clone, Debug)]
+struct Function {
+    name: String,
+    parameters: usize,
+}
+
+/// A module's text as it comes to be.
+#[derive(Debug)]
+struct Writer<'a> {
+    chance: &'a mut Chance,
+    rules: Vec<String>,
+    functions: Vec<Function>,
+    /// Of another package: name and whether it is a function.
+    library: Vec<(String, bool)>,
+    variables: Vec<String>,
+    next: usize,
+    /// How much more may be written.
+    left: usize,
+}
+
+impl Writer<'_> {
+    fn fresh(&mut self) -> String {
+        // Now and then one that is there already.
+        if !self.variables.is_empty() && self.chance.one_in(40) {
+            return self.variables[self.chance.below(self.variables.len())].clone();
+        }
+        self.next += 1;
+        format!("v{}", self.next)
+    }
+
+    fn variable(&mut self) -> Option<String> {
+        let count = self.variables.len();
+        (count > 0).then(|| self.variables[self.chance.below(count)].clone())
+    }
+
+    fn constant(&mut self, kind: Kind) -> String {
+        match kind {
+            Kind::Truth => self.chance.pick(&["true", "false"]).to_owned(),
+            Kind::Number => match self.chance.below(8) {
+                0 => format!("-{}", self.chance.pick(&["1", "2"])),
+                _ => self.chance.pick(NUMBERS).to_owned(),
+            },
+            Kind::Text => match self.chance.below(6) {
+                0 => "`a`".to_owned(),
+                _ => format!("{:?}", self.chance.pick(STRINGS)),
+            },
+            Kind::Members => self
+                .chance
+                .pick(&[
+                    "[1, 2, 3]", "[]", "{}", "{\"a\", \"b\"}", "{1, 2}", "{\"a\": 1, \"b\": 2}",
+                    "[[1, 2], [3, 4]]", "[\"a\", [\"b\"]]", "{\"a\": [1], \"xs\": {\"b\": 1}}",
+                    "set()", "[null, false, 0]", "{0: \"a\", 1: \"b\"}",
+                ])
+                .to_owned(),
+            Kind::Any => {
+                let kind = self.some_kind();
+                if kind == Kind::Any { "null".to_owned() } else { self.constant(kind) }
+            }
+        }
+    }
+
+    fn some_kind(&mut self) -> Kind {
+        [Kind::Any, Kind::Truth, Kind::Number, Kind::Text, Kind::Members, Kind::Text, Kind::Number]
+            [self.chance.below(7)]
+    }
+
+    fn key(&mut self, depth: usize, may_find: bool) -> String {
+        match self.chance.below(14) {
+            0 => "[0]".to_owned(),
+            1 => "[1]".to_owned(),
+            2 | 3 => match self.variable() {
+                Some(name) => format!("[{name}]"),
+                None => ".a".to_owned(),
+            },
+            4 if depth > 0 => format!("[{}]", self.reference(depth - 1, false)),
+            5 | 6 if may_find => "[_]".to_owned(),
+            7 if may_find => {
+                let name = self.fresh();
+                if !self.variables.contains(&name) {
+                    self.variables.push(name.clone());
+                }
+                format!("[{name}]")
+            }
+            8 => "[`b`]".to_owned(),
+            9 if depth > 0 && self.chance.one_in(3) => {
+                format!("[{}]", self.expression(depth - 1, Kind::Text))
+            }
+            _ => format!(".{}", self.chance.pick(KEYS)),
+        }
+    }
+
+    fn reference(&mut self, depth: usize, may_find: bool) -> String {
+        let mut text = match self.chance.below(12) {
+            0..=3 => "input".to_owned(),
+            4 | 5 => format!("data.{}", self.chance.pick(&["d", "e", "missing"])),
+            6..=8 => match self.variable() {
+                Some(name) => name,
+                None => "input".to_owned(),
+            },
+            9 | 10 => match self.rules.len() {
+                0 => "input".to_owned(),
+                count => self.rules[self.chance.below(count)].clone(),
+            },
+            _ => match self.library.len() {
+                0 => "imported".to_owned(),
+                count => {
+                    let (name, is_function) = self.library[self.chance.below(count)].clone();
+                    if is_function {
+                        return format!("lib.{name}({})", self.reference(0, false));
+                    }
+                    let prefix = if self.chance.one_in(20) { "lib" } else { "data.tenants.a.lib" };
+                    format!("{prefix}.{name}")
+                }
+            },
+        };
+        let is_root = text == "input" || text.starts_with("data.");
+        let keys = self.chance.below(3) + usize::from(is_root && !self.chance.one_in(6));
+        for _ in 0..keys {
+            text.push_str(&self.key(depth, may_find));
+        }
+        text
+    }
+
+    fn expression(&mut self, depth: usize, kind: Kind) -> String {
+        self.term(depth, kind, false)
+    }
+
+    fn term(&mut self, depth: usize, kind: Kind, may_find: bool) -> String {
+        self.left = self.left.saturating_sub(1);
+        if depth == 0 || self.left == 0 {
+            return if self.chance.one_in(2) {
+                self.constant(kind)
+            } else {
+                self.reference(0, may_find)
+            };
+        }
+        let depth = depth - 1;
+        let kind = if self.chance.one_in(12) { Kind::Any } else { kind };
+        match (kind, self.chance.below(10)) {
+            (_, 0) => self.constant(kind),
+            (_, 1..=3) => self.reference(depth, may_find),
+            (_, 4) if !self.functions.is_empty() => self.call(depth, may_find),
+            (Kind::Truth, 5..=7) => {
+                let operator = self.chance.pick(&["==", "!=", "<", "<=", ">", ">="]);
+                let kind = self.some_kind();
+                let (left, right) =
+                    (self.term(depth, kind, may_find), self.term(depth, kind, may_find));
+                format!("({left} {operator} {right})")
+            }
+            (Kind::Truth, 8) => {
+                let left = self.term(depth, Kind::Any, may_find);
+                let right = self.term(depth, Kind::Members, may_find);
+                format!("({left} in {right})")
+            }
+            (Kind::Truth, _) => match self.chance.below(8) {
+                0 => {
+                    let (left, right) =
+                        (self.term(depth, Kind::Text, may_find), self.term(depth, Kind::Text, may_find));
+                    let name = self.chance.pick(&["startswith", "endswith", "contains"]);
+                    format!("{name}({left}, {right})")
+                }
+                1 => format!("regex.match(\"^[a-b]+$\", {})", self.term(depth, Kind::Text, may_find)),
+                2 => format!("glob.match(\"a*\", [\".\"], {})", self.term(depth, Kind::Text, may_find)),
+                _ => {
+                    let name = self.chance.pick(&["is_string", "is_number", "is_array", "is_null", "is_set"]);
+                    format!("{name}({})", self.term(depth, Kind::Any, may_find))
+                }
+            },
+            (Kind::Number, 5..=7) => {
+                let operator = self.chance.pick(&["+", "-", "*", "/", "%"]);
+                let (left, right) =
+                    (self.term(depth, Kind::Number, may_find), self.term(depth, Kind::Number, may_find));
+                format!("({left} {operator} {right})")
+            }
+            (Kind::Number, _) => {
+                let name = self.chance.pick(&["count", "count", "sum", "max", "min", "abs", "to_number", "product"]);
+                format!("{name}({})", self.term(depth, Kind::Members, may_find))
+            }
+            (Kind::Text, 5..=6) => {
+                let name = self.chance.pick(&["upper", "lower", "trim_space", "type_name"]);
+                format!("{name}({})", self.term(depth, Kind::Text, may_find))
+            }
+            (Kind::Text, 7) => {
+                let (left, right) =
+                    (self.term(depth, Kind::Any, may_find), self.term(depth, Kind::Any, may_find));
+                let format = self.chance.pick(&["%v %v", "%s-%v", "%d %v"]);
+                format!("sprintf(\"{format}\", [{left}, {right}])")
+            }
+            (Kind::Text, 8) => {
+                format!("concat(\",\", {})", self.term(depth, Kind::Members, may_find))
+            }
+            (Kind::Text, _) => {
+                format!("object.get({}, \"a\", \"z\")", self.term(depth, Kind::Members, may_find))
+            }
+            (Kind::Members, 5) => {
+                let items: Vec<String> = (0..self.chance.below(4))
+                    .map(|_| self.term(depth, Kind::Any, may_find))
+                    .collect();
+                match self.chance.below(2) {
+                    0 => format!("[{}]", items.join(", ")),
+                    _ if items.is_empty() => "set()".to_owned(),
+                    _ => format!("{{{}}}", items.join(", ")),
+                }
+            }
+            (Kind::Members, 6) => {
+                let (left, right) =
+                    (self.term(depth, Kind::Any, may_find), self.term(depth, Kind::Any, may_find));
+                match self.chance.below(3) {
+                    0 => format!("{{{left}: {right}}}"),
+                    _ => format!("{{\"b\": {left}, \"a\": {right}}}"),
+                }
+            }
+            (Kind::Members, 7) => {
+                let operator = self.chance.pick(&["|", "&", "-"]);
+                let (left, right) =
+                    (self.term(depth, Kind::Members, may_find), self.term(depth, Kind::Members, may_find));
+                format!("({left} {operator} {right})")
+            }
+            (Kind::Members, 8) => match self.chance.below(3) {
+                0 => format!("split({}, \".\")", self.term(depth, Kind::Text, may_find)),
+                1 => format!("object.keys({})", self.term(depth, Kind::Members, may_find)),
+                _ => format!(
+                    "array.concat({}, {})",
+                    self.term(depth, Kind::Members, may_find),
+                    self.term(depth, Kind::Members, may_find)
+                ),
+            },
+            (Kind::Members, _) => self.comprehension(depth),
+            (Kind::Any, 5) => self.comprehension(depth),
+            (Kind::Any, _) => {
+                let kind = self.some_kind();
+                self.term(depth, kind, may_find)
+            }
+        }
+    }
+
+    fn call(&mut self, depth: usize, may_find: bool) -> String {
+        let function = self.functions[self.chance.below(self.functions.len())].clone();
+        let params: Vec<String> = (0..function.parameters)
+            .map(|_| self.term(depth, Kind::Any, may_find))
+            .collect();
+        format!("{}({})", function.name, params.join(", "))
+    }
+
+    fn comprehension(&mut self, depth: usize) -> String {
+        let outside = self.variables.len();
+        let body = self.body(depth, 3);
+        let text = match self.chance.below(4) {
+            0 | 1 => format!("[{} | {body}]", self.expression(depth, Kind::Any)),
+            2 => format!("{{{} | {body}}}", self.expression(depth, Kind::Any)),
+            _ => {
+                let key = match self.variable() {
+                    Some(name) => name,
+                    None => self.expression(depth, Kind::Text),
+                };
+                format!("{{{key}: {} | {body}}}", self.expression(depth, Kind::Any))
+            }
+        };
+        self.variables.truncate(outside);
+        text
+    }
+
+    /// What a value may be given to.
+    fn target(&mut self, depth: usize) -> String {
+        if depth > 0 {
+            let items: Vec<String> =
+                (0..1 + self.chance.below(3)).map(|_| self.target(0)).collect();
+            return format!("[{}]", items.join(", "));
+        }
+        let name = self.fresh();
+        if !self.variables.contains(&name) {
+            self.variables.push(name.clone());
+        }
+        name
+    }
+
+    fn pattern(&mut self, depth: usize) -> String {
+        match self.chance.below(10) {
+            0 => "_".to_owned(),
+            1 if depth > 0 => {
+                let items: Vec<String> =
+                    (0..1 + self.chance.below(3)).map(|_| self.pattern(depth - 1)).collect();
+                format!("[{}]", items.join(", "))
+            }
+            2 if depth > 0 => self.constant(Kind::Any),
+            _ => {
+                let name = self.fresh();
+                if !self.variables.contains(&name) {
+                    self.variables.push(name.clone());
+                }
+                name
+            }
+        }
+    }
+
+    fn body(&mut self, depth: usize, statements: usize) -> String {
+        let count = 1 + self.chance.below(statements);
+        let statements: Vec<String> = (0..count).map(|_| self.statement(depth)).collect();
+        statements.join("; ")
+    }
+
+    fn statement(&mut self, depth: usize) -> String {
+        match self.chance.below(16) {
+            0..=3 => {
+                let members = if self.chance.one_in(4) {
+                    self.term(depth, Kind::Members, true)
+                } else {
+                    self.reference(1, false)
+                };
+                match self.chance.below(3) {
+                    0 => {
+                        let (key, value) = (self.pattern(0), self.pattern(1));
+                        format!("some {key}, {value} in {members}")
+                    }
+                    _ => format!("some {} in {members}", self.pattern(1)),
+                }
+            }
+            4 | 5 => {
+                let value = self.term(depth, Kind::Any, true);
+                let depth = usize::from(self.chance.one_in(3));
+                format!("{} := {value}", self.target(depth))
+            }
+            6 => {
+                let value = self.term(depth, Kind::Any, true);
+                let pattern = self.pattern(1);
+                if self.chance.one_in(2) {
+                    format!("{pattern} = {value}")
+                } else {
+                    format!("{value} = {pattern}")
+                }
+            }
+            7 | 8 => format!("not {}", self.expression(depth, Kind::Truth)),
+            9 if depth > 0 => {
+                let members = self.expression(depth - 1, Kind::Members);
+                let outside = self.variables.len();
+                let value = self.fresh();
+                self.variables.push(value.clone());
+                let names = match self.chance.below(3) {
+                    0 => {
+                        let key = self.fresh();
+                        self.variables.push(key.clone());
+                        format!("{key}, {value}")
+                    }
+                    1 => format!("_, {value}"),
+                    _ => value,
+                };
+                let body = self.body(depth - 1, 2);
+                self.variables.truncate(outside);
+                format!("every {names} in {members} {{ {body} }}")
+            }
+            10 => {
+                let name = self.fresh();
+                let some = if self.chance.one_in(4) { format!("some {name}; ") } else { String::new() };
+                let reference = format!("{some}input.{}[{name}]", self.chance.pick(KEYS));
+                self.variables.push(name);
+                reference
+            }
+            11 => self.reference(2, true),
+            _ => self.term(depth, Kind::Truth, true),
+        }
+    }
+
+    fn rule(&mut self, name: &str, kind: Kind) -> String {
+        self.left = 40;
+        let depth = 1 + self.chance.below(3);
+        let mut text = String::new();
+        let form = self.chance.below(16);
+        match form {
+            0..=4 => {
+                if self.chance.one_in(2) {
+                    text.push_str(&format!("default {name} := {}\n", self.constant(kind)));
+                }
+                for _ in 0..1 + self.chance.below(2) {
+                    self.variables.clear();
+                    text.push_str(&format!("{name} if {{ {} }}\n", self.body(depth, 4)));
+                }
+            }
+            5..=8 => {
+                if self.chance.one_in(3) {
+                    text.push_str(&format!("default {name} := {}\n", self.constant(kind)));
+                }
+                for _ in 0..self.chance.below(3) {
+                    self.variables.clear();
+                    let body = self.body(depth, 2);
+                    let value = if self.chance.one_in(3) {
+                        self.expression(1, kind)
+                    } else {
+                        self.constant(kind)
+                    };
+                    text.push_str(&format!("{name} := {value} if {{ {body} }}\n"));
+                }
+                self.variables.clear();
+                let body = self.body(depth, 3);
+                let has_else = self.chance.one_in(2);
+                let value = match has_else && self.chance.one_in(2) {
+                    true => self.constant(kind),
+                    false => self.expression(depth, kind),
+                };
+                text.push_str(&format!("{name} := {value} if {{ {body} }}"));
+                if !has_else {
+                    text.push('\n');
+                    return text;
+                }
+                for _ in 0..self.chance.below(3) {
+                    self.variables.clear();
+                    let body = self.body(depth, 2);
+                    let value = self.expression(depth, kind);
+                    match self.chance.below(4) {
+                        0 => text.push_str(&format!(" else if {{ {body} }}")),
+                        _ => text.push_str(&format!(" else := {value} if {{ {body} }}")),
+                    }
+                }
+                if self.chance.one_in(3) {
+                    self.variables.clear();
+                    text.push_str(&format!(" else := {}", self.expression(1, kind)));
+                }
+                text.push('\n');
+            }
+            9 => {
+                self.variables.clear();
+                text.push_str(&format!("{name} := {}\n", self.expression(depth, kind)));
+            }
+            10..=13 => {
+                for _ in 0..1 + self.chance.below(2) {
+                    self.variables.clear();
+                    let body = self.body(depth, 3);
+                    let value = match self.variable() {
+                        Some(name) if !self.chance.one_in(3) => name,
+                        _ => self.expression(depth, Kind::Any),
+                    };
+                    text.push_str(&format!("{name} contains {value} if {{ {body} }}\n"));
+                }
+            }
+            _ => {
+                self.variables.clear();
+                let body = self.body(depth, 3);
+                let key = match self.variable() {
+                    Some(name) => name,
+                    _ => self.expression(0, Kind::Text),
+                };
+                let value = self.expression(depth, Kind::Any);
+                text.push_str(&format!("{name}[{key}] := {value} if {{ {body} }}\n"));
+                if self.chance.one_in(3) {
+                    self.variables.clear();
+                    let body = self.body(depth, 2);
+                    let key = match self.variable() {
+                        Some(name) => name,
+                        _ => self.reference(0, false),
+                    };
+                    let value = self.expression(depth, Kind::Any);
+                    text.push_str(&format!("{name}[{key}] := {value} if {{ {body} }}\n"));
+                }
+            }
+        }
+        text
+    }
+
+    fn function(&mut self, name: &str) -> (String, usize) {
+        self.left = 40;
+        let depth = 1 + self.chance.below(2);
+        let parameters = 1 + self.chance.below(2);
+        let mut text = String::new();
+        let is_truth = self.chance.one_in(2);
+        let definitions = 1 + self.chance.below(3);
+        for _ in 0..definitions {
+            self.variables.clear();
+            let patterns: Vec<String> = (0..parameters).map(|_| self.pattern(1)).collect();
+            let head = format!("{name}({})", patterns.join(", "));
+            let kept = self.variables.clone();
+            let body = self.body(depth, 3);
+            if is_truth {
+                text.push_str(&format!("{head} if {{ {body} }}\n"));
+                continue;
+            }
+            match self.chance.below(3) {
+                0 => {
+                    self.variables = kept;
+                    text.push_str(&format!("{head} := {}\n", self.expression(depth, Kind::Any)));
+                }
+                1 => {
+                    let value = self.expression(depth, Kind::Any);
+                    text.push_str(&format!("{head} := {value} if {{ {body} }}\n"));
+                }
+                _ => {
+                    let (one, other) = (self.constant(Kind::Any), self.constant(Kind::Any));
+                    self.variables = kept;
+                    let second = self.body(depth, 2);
+                    text.push_str(&format!(
+                        "{head} := {one} if {{ {body} }} else := {other} if {{ {second} }}\n"
+                    ));
+                }
+            }
+        }
+        (text, parameters)
+    }
+}
+
+/// The modules of a policy.
+fn policy(chance: &mut Chance) -> Vec<(String, String)> {
+    let mut modules = Vec::new();
+    let mut library = Vec::new();
+    if chance.one_in(3) {
+        let mut writer = Writer {
+            chance: &mut *chance,
+            rules: vec![],
+            functions: vec![],
+            library: vec![],
+            variables: vec![],
+            next: 0,
+            left: 0,
+        };
+        let mut text = "package tenants.a.lib\nimport data.e as imported\n".to_owned();
+        text.push_str(&writer.rule("known", Kind::Members));
+        let (function, parameters) = writer.function("help");
+        text.push_str(&function);
+        modules.push(("lib.rego".to_owned(), text));
+        library.push(("known".to_owned(), false));
+        if parameters == 1 {
+            library.push(("help".to_owned(), true));
+        }
+    }
+    let mut text = "package tenants.a\nimport data.e as imported\n".to_owned();
+    if !library.is_empty() {
+        text.push_str("import data.tenants.a.lib\n");
+    }
+    let mut writer = Writer {
+        chance,
+        rules: vec![],
+        functions: vec![],
+        library,
+        variables: vec![],
+        next: 0,
+        left: 0,
+    };
+    for index in 0..writer.chance.below(3) {
+        let name = format!("f{index}");
+        let (function, parameters) = writer.function(&name);
+        text.push_str(&function);
+        writer.functions.push(Function { name, parameters });
+    }
+    for index in 0..writer.chance.below(4) {
+        let name = format!("r{index}");
+        let kind = writer.some_kind();
+        text.push_str(&writer.rule(&name, kind));
+        writer.rules.push(name);
+    }
+    for (name, kind) in
+        [("allow", Kind::Truth), ("redact", Kind::Members), ("reason", Kind::Text)]
+    {
+        if name == "allow" || !writer.chance.one_in(3) {
+            text.push_str(&writer.rule(name, kind));
+            writer.rules.push(name.to_owned());
+        }
+    }
+    modules.push(("policy.rego".to_owned(), text));
+    modules
+}
+
+/// Compares what both say of one policy.
+fn compare(seed: u64, inputs: usize, counts: &mut Counts, reasons: &mut std::collections::BTreeMap<String, usize>) {
+    let mut chance = Chance::new(seed);
+    let modules = policy(&mut chance);
+    let data = format!("{{\"d\":{},\"e\":{}}}", likely(&mut chance), likely(&mut chance));
+    let data: Value = json(&data);
+    counts.policies += 1;
+    let prepared = std::panic::catch_unwind(|| prepared(&modules, &data))
+        .unwrap_or_else(|_| Err("panic".to_owned()));
+    let engine = match prepared {
+        Ok(engine) => engine,
+        Err(fault) => {
+            counts.unloadable += 1;
+            let fault = fault.lines().last().unwrap_or_default().to_owned();
+            let words: String = fault.chars().filter(|c| !c.is_ascii_digit()).take(60).collect();
+            *reasons.entry(format!("unloadable: {words}")).or_default() += 1;
+            return;
+        }
+    };
+    let compiled = Bytecode::compile(&engine, data.clone(), ENTRY_POINT);
+    let mut bytecode = match compiled {
+        Ok(bytecode) => bytecode,
+        Err(refused) => {
+            counts.refused += 1;
+            *reasons.entry(format!("refused: {}", refused.what)).or_default() += 1;
+            return;
+        }
+    };
+    counts.inside += 1;
+    for _ in 0..inputs {
+        let input = json(&likely(&mut chance));
+        counts.compare(&mut bytecode, &engine, &input, ENTRY_POINT, || {
+            let texts: Vec<&str> = modules.iter().map(|(_, text)| text.as_str()).collect();
+            format!("seed {seed}\n{}\ndata: {data}", texts.join("\n---\n"))
+        });
+        if counts.different.len() > 3 {
+            return;
+        }
+    }
+}
+
+#[test]
+fn the_bytecode_never_answers_otherwise_than_the_interpreter() {
+    let mut counts = Counts::default();
+    let mut reasons = std::collections::BTreeMap::new();
+    std::panic::set_hook(Box::new(|_| {}));
+    for seed in 0..600 {
+        compare(seed, 6, &mut counts, &mut reasons);
+    }
+    let _ = std::panic::take_hook();
+    println!("{}", counts.report());
+    assert!(counts.different.is_empty(), "{}", counts.different.join("\n"));
+    // It has to have looked at something.
+    assert!(counts.inside > 100 && counts.allowed > 50 && counts.undefined > 50);
+    assert!(counts.denied > 50 && counts.equal > counts.left_to_interpreter);
+}
+
+/// For as long as `ENFORCER_SECONDS` says, from the seed `ENFORCER_SEED` on.
+#[test]
+#[ignore = "takes as long as it is told to"]
+fn the_bytecode_never_answers_otherwise_than_the_interpreter_for_long() {
+    let number = |name: &str, default: u64| {
+        std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+    };
+    let start = std::time::Instant::now();
+    let limit = std::time::Duration::from_secs(number("ENFORCER_SECONDS", 60));
+    let mut seed = number("ENFORCER_SEED", 1_000_000);
+    let mut counts = Counts::default();
+    let mut reasons = std::collections::BTreeMap::new();
+    std::panic::set_hook(Box::new(|_| {}));
+    while start.elapsed() < limit && counts.different.len() < 4 {
+        compare(seed, 8, &mut counts, &mut reasons);
+        seed += 1;
+    }
+    let _ = std::panic::take_hook();
+    println!("{}\nnext seed {seed}", counts.report());
+    let mut reasons: Vec<_> = reasons.into_iter().collect();
+    reasons.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    for (reason, count) in reasons.iter().take(40) {
+        println!("  {count:6} {reason}");
+    }
+    assert!(counts.different.is_empty(), "{}", counts.different.join("\n"));
+}

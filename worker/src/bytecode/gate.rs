@@ -1,0 +1,860 @@
+//! Which policies may be bytecode: a list of what is known to be answered as the interpreter does.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use regorus::Value;
+use regorus::unstable::{
+    AssignOp, BUILTINS, Expr, Import, Literal, LiteralStmt, Module, NodeRef, Query, Rule,
+    RuleAssign, RuleBody, RuleHead, Span,
+};
+
+use super::builtins::replacement;
+use crate::contradictions::{name_of, parts_of};
+use crate::value::member;
+
+/// How many rules may each need the next one. Every one of them takes some of the stack.
+const MAX_DEPTH: usize = 50;
+
+/// The machine passes eight operands on, and drops the others.
+const MAX_PARAMETERS: usize = 8;
+
+/// The compiler looks through all that it has, for each that it adds.
+const MAX_EXPRESSIONS: u32 = 50_000;
+
+/// Why a policy stays with the interpreter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Refused {
+    /// The construct that is not on the list.
+    pub(crate) what: &'static str,
+    pub(crate) place: Option<Place>,
+}
+
+/// Where something stands in a module.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) file: String,
+    pub(crate) line: u32,
+    pub(crate) column: u32,
+}
+
+type Path = Vec<String>;
+type Checked = Result<(), Refused>;
+
+/// The first construct of these modules that is not known to be safe.
+pub(super) fn refused(modules: &[NodeRef<Module>], data: &Value) -> Option<Refused> {
+    let modules: Vec<&Module> = modules.iter().map(AsRef::as_ref).collect();
+    check(&modules, data).err()
+}
+
+fn check(modules: &[&Module], data: &Value) -> Checked {
+    let expressions = modules.iter().map(|module| module.num_expressions);
+    if expressions.fold(0, u32::saturating_add) > MAX_EXPRESSIONS {
+        return Err(Refused { what: "more than 50,000 expressions", place: None });
+    }
+    let mut policy = Policy::default();
+    for (index, module) in modules.iter().enumerate() {
+        policy.add(index, module)?;
+    }
+    // No data is beside rules, or the interpreter would make one document of both.
+    for root in policy.packages.iter().filter_map(|package| package.first()) {
+        if *member(data, root) != Value::Undefined {
+            return Err(Refused { what: "data where rules are", place: None });
+        }
+    }
+    let mut imports: BTreeMap<Path, BTreeMap<String, Path>> = BTreeMap::new();
+    for module in modules {
+        // The engine knows imports by package.
+        let known = imports.entry(package_of(module)?).or_default();
+        for (alias, path) in imports_of(module)? {
+            if known.get(&alias).is_some_and(|other| *other != path) {
+                let what = "a name for two imports of one package";
+                return Err(refuse(what, module.package.refr.span()));
+            }
+            known.insert(alias, path);
+        }
+    }
+    let mut uses = BTreeMap::new();
+    let none = BTreeMap::new();
+    for module in modules {
+        let package = package_of(module)?;
+        let imports = imports.get(&package).unwrap_or(&none);
+        for rule in &module.policy {
+            let name = rule_name(rule)?;
+            let mut walk = Walk {
+                policy: &policy,
+                package: &package,
+                imports,
+                scopes: Vec::new(),
+                quantified: BTreeSet::new(),
+                uses: BTreeSet::new(),
+            };
+            walk.rule(rule)?;
+            uses.entry(joined(&package, name)).or_insert_with(BTreeSet::new).extend(walk.uses);
+        }
+    }
+    depth(&uses)
+}
+
+fn refuse(what: &'static str, span: &Span) -> Refused {
+    let place = Place {
+        file: span.source.get_path().clone(),
+        line: span.line,
+        column: span.col,
+    };
+    Refused { what, place: Some(place) }
+}
+
+fn joined(package: &[String], name: &str) -> Path {
+    package.iter().cloned().chain([name.to_owned()]).collect()
+}
+
+fn strings(parts: &[Value]) -> Option<Path> {
+    parts.iter().map(|part| part.as_string().ok().map(|part| part.to_string())).collect()
+}
+
+fn package_of(module: &Module) -> Result<Path, Refused> {
+    let span = module.package.refr.span();
+    let (parts, is_whole) = parts_of(&module.package.refr);
+    let path = strings(&parts).filter(|_| is_whole);
+    path.ok_or_else(|| refuse("a package of an unusual form", span))
+}
+
+/// What names stand for by imports.
+fn imports_of(module: &Module) -> Result<BTreeMap<String, Path>, Refused> {
+    let mut imports = BTreeMap::new();
+    for Import { span, refr, r#as } in &module.imports {
+        let (parts, is_whole) = parts_of(refr);
+        let path = strings(&parts).filter(|_| is_whole);
+        let path = path.ok_or_else(|| refuse("an import of an unusual form", span))?;
+        let (Some(root), Some(last)) = (path.first(), path.last()) else {
+            return Err(refuse("an import of an unusual form", span));
+        };
+        match root.as_str() {
+            "rego" | "future" => {}
+            "data" | "input" if path.len() > 1 => {
+                let alias = r#as.as_ref().map_or(last.as_str(), Span::text);
+                imports.insert(alias.to_owned(), path);
+            }
+            _ => return Err(refuse("an import of an unusual form", span)),
+        }
+    }
+    Ok(imports)
+}
+
+fn rule_name(rule: &Rule) -> Result<&str, Refused> {
+    let name = match rule {
+        Rule::Spec { head: RuleHead::Compr { refr, .. }, .. } => match refr.as_ref() {
+            Expr::RefBrack { refr, .. } => refr,
+            _ => refr,
+        },
+        _ => name_of(rule),
+    };
+    match name {
+        Expr::Var { span, .. } => Ok(span.text()),
+        other => Err(refuse("a rule whose name has several parts", other.span())),
+    }
+}
+
+/// What is known of the rules of one name.
+#[derive(Debug, Default)]
+struct Stated {
+    module: usize,
+    /// Of a function.
+    parameters: Option<usize>,
+}
+
+#[derive(Debug, Default)]
+struct Policy {
+    rules: BTreeMap<Path, Stated>,
+    packages: BTreeSet<Path>,
+}
+
+impl Policy {
+    fn add(&mut self, index: usize, module: &Module) -> Checked {
+        let package = package_of(module)?;
+        for rule in &module.policy {
+            let name = rule_name(rule)?;
+            if BUILTINS.contains_key(name) || matches!(name, "input" | "data" | "print") {
+                return Err(refuse("a rule with the name of a built-in function", rule.span()));
+            }
+            let stated = self.rules.entry(joined(&package, name)).or_insert_with(|| Stated {
+                module: index,
+                ..Stated::default()
+            });
+            if stated.module != index {
+                return Err(refuse("rules of one name in several files", rule.span()));
+            }
+            if let Rule::Spec { head, .. } = rule.as_ref() {
+                if let RuleHead::Func { args, .. } = head {
+                    stated.parameters = Some(args.len());
+                }
+            }
+        }
+        self.packages.insert(package);
+        Ok(())
+    }
+
+    /// The longest rule that such a path leads to or through.
+    fn rule_of(&self, path: &[String]) -> Option<(&Path, &Stated)> {
+        (1..=path.len()).rev().find_map(|length| self.rules.get_key_value(path.get(..length)?))
+    }
+
+    /// Whether rules or packages stand at or below such a path.
+    fn is_above_rules(&self, path: &[String]) -> bool {
+        let is_below = |found: Option<&Path>| found.is_some_and(|next| next.starts_with(path));
+        is_below(self.rules.range(path.to_vec()..).next().map(|(path, _)| path))
+            || is_below(self.packages.range(path.to_vec()..).next())
+    }
+}
+
+/// That no rule needs itself, nor too many others in a row.
+fn depth(uses: &BTreeMap<Path, BTreeSet<Path>>) -> Checked {
+    // The rules whose depth is not known yet become fewer in every turn, or need one another.
+    let mut known: BTreeSet<&Path> = BTreeSet::new();
+    for _ in 0..MAX_DEPTH {
+        let found: Vec<&Path> = uses
+            .iter()
+            .filter(|(path, needed)| {
+                !known.contains(path)
+                    && needed.iter().all(|path| known.contains(path) || !uses.contains_key(path))
+            })
+            .map(|(path, _)| path)
+            .collect();
+        known.extend(found);
+        if known.len() == uses.len() {
+            return Ok(());
+        }
+    }
+    Err(Refused { what: "rules that need themselves, or more than 50 others in a row", place: None })
+}
+
+struct Walk<'a> {
+    policy: &'a Policy,
+    package: &'a [String],
+    imports: &'a BTreeMap<String, Path>,
+    /// The variables that have a value, from the outside in.
+    scopes: Vec<BTreeSet<&'a str>>,
+    /// The variables of an `every`, whose references are taken for ones that find their key.
+    quantified: BTreeSet<&'a str>,
+    /// The rules that are needed.
+    uses: BTreeSet<Path>,
+}
+
+/// Where an expression stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Within {
+    /// A statement that may be repeated for what its references find.
+    Statement,
+    /// Where nothing can be found.
+    Value,
+}
+
+impl<'a> Walk<'a> {
+    fn is_global(&self, name: &str) -> bool {
+        matches!(name, "input" | "data")
+            || self.imports.contains_key(name)
+            || self.policy.rules.contains_key(&joined(self.package, name))
+    }
+
+    fn is_bound(&self, name: &str) -> bool {
+        self.scopes.iter().any(|scope| scope.contains(name))
+    }
+
+    fn rule(&mut self, rule: &'a Rule) -> Checked {
+        let (head, bodies) = match rule {
+            Rule::Default { args, value, span, .. } => {
+                if !args.is_empty() {
+                    return Err(refuse("a default function", span));
+                }
+                return match is_constant(value) {
+                    true => self.expression(value, Within::Value),
+                    false => Err(refuse("a default value that is no constant", value.span())),
+                };
+            }
+            Rule::Spec { head, bodies, .. } => (head, bodies),
+        };
+        let (first, others) = match bodies.split_first() {
+            Some((first, others)) => (Some(first), others),
+            None => (None, [].as_slice()),
+        };
+        if let Some(other) = others.iter().find(|other| !other.is_else) {
+            return Err(refuse("a rule with several bodies that are no `else`", &other.span));
+        }
+        self.scopes.push(BTreeSet::new());
+        let (values, assign): (Vec<&'a Expr>, Option<&'a RuleAssign>) = match head {
+            RuleHead::Set { key: Some(key), span, .. } => {
+                if !others.is_empty() {
+                    return Err(refuse("an `else` of a set", span));
+                }
+                (vec![key], None)
+            }
+            RuleHead::Set { key: None, span, .. } => {
+                return Err(refuse("a set without members", span));
+            }
+            RuleHead::Compr { refr, assign, span } => match refr.as_ref() {
+                Expr::Var { .. } => (vec![], assign.as_ref()),
+                Expr::RefBrack { index, .. } => {
+                    if !others.is_empty() {
+                        return Err(refuse("an `else` of an object", span));
+                    }
+                    let Some(assign) = assign else {
+                        return Err(refuse("a rule whose name has several parts", span));
+                    };
+                    (vec![index], Some(assign))
+                }
+                other => return Err(refuse("a rule whose name has several parts", other.span())),
+            },
+            RuleHead::Func { args, assign, span, .. } => {
+                if args.is_empty() || args.len() > MAX_PARAMETERS {
+                    return Err(refuse("a function of no or more than eight parameters", span));
+                }
+                for pattern in args {
+                    self.pattern(pattern)?;
+                }
+                (vec![], assign.as_ref())
+            }
+        };
+        Self::alternatives(rule, head, assign, others)?;
+        let assigned = assign.map(|assign| assign.value.as_ref());
+        let values: Vec<&'a Expr> = values.into_iter().chain(assigned).collect();
+        if let Some(value) = assigned.filter(|value| !others.is_empty() && !is_simple(value)) {
+            // What it finds is told from the last body, and not from the one that it belongs to.
+            let what = "an `else` behind a value that has variables as keys or a comprehension";
+            return Err(refuse(what, value.span()));
+        }
+        match first {
+            Some(body) => {
+                let own = body.assign.as_ref().map(|assign| assign.value.as_ref());
+                self.query(&body.query, &values.into_iter().chain(own).collect::<Vec<_>>())?;
+            }
+            None => {
+                for value in values {
+                    self.expression(value, Within::Value)?;
+                }
+            }
+        }
+        for body in others {
+            let own = body.assign.as_ref().map(|assign| assign.value.as_ref());
+            self.query(&body.query, own.as_slice())?;
+        }
+        self.scopes.pop();
+        Ok(())
+    }
+
+    /// That a function's `else` is tried by both where a value is undefined.
+    fn alternatives(
+        rule: &Rule,
+        head: &RuleHead,
+        assign: Option<&RuleAssign>,
+        others: &[RuleBody],
+    ) -> Checked {
+        let mut values = vec![assign];
+        values.extend(others.iter().map(|body| body.assign.as_ref()));
+        let is_sure = |assign: &Option<&RuleAssign>| {
+            assign.is_none_or(|assign| is_constant(&assign.value))
+        };
+        let is_function = matches!(head, RuleHead::Func { .. });
+        if is_function && !others.is_empty() && !values.iter().all(is_sure) {
+            let what = "a function with an `else` and a value that is no constant";
+            return Err(refuse(what, rule.span()));
+        }
+        Ok(())
+    }
+
+    /// A query, and what is evaluated when it holds.
+    fn query(&mut self, query: &'a Query, values: &[&'a Expr]) -> Checked {
+        self.scopes.push(BTreeSet::new());
+        // Statements are put in order by what they need, so all that one binds is there for each.
+        for statement in &query.stmts {
+            self.declare(statement)?;
+        }
+        let is_declaration =
+            |statement: &LiteralStmt| matches!(statement.literal, Literal::SomeVars { .. });
+        let first = query.stmts.iter().take_while(|statement| is_declaration(statement)).count();
+        if let Some(late) = query.stmts.iter().skip(first).find(|late| is_declaration(late)) {
+            // The interpreter takes it for a second one where it is repeated.
+            return Err(refuse("a `some` of names behind other statements", &late.span));
+        }
+        for statement in &query.stmts {
+            self.statement(statement)?;
+        }
+        for value in values {
+            self.expression(value, Within::Value)?;
+        }
+        self.scopes.pop();
+        Ok(())
+    }
+
+    fn declare(&mut self, statement: &'a LiteralStmt) -> Checked {
+        match &statement.literal {
+            Literal::SomeIn { key, value, .. } => {
+                for pattern in key.iter().chain([value]) {
+                    self.pattern(pattern)?;
+                }
+            }
+            Literal::Expr { expr, .. } => match expr.as_ref() {
+                Expr::AssignExpr { op: AssignOp::ColEq, lhs, .. } => self.pattern(lhs)?,
+                Expr::AssignExpr { op: AssignOp::Eq, lhs, rhs, .. } => {
+                    let is_pattern = |side: &Expr| matches!(side, Expr::Array { .. });
+                    if is_pattern(lhs) && is_pattern(rhs) {
+                        return Err(refuse("a `=` of two patterns", expr.span()));
+                    }
+                    for side in [lhs, rhs] {
+                        if let Expr::Var { span, .. } = side.as_ref()
+                            && !self.is_global(span.text())
+                            && span.text() != "_"
+                        {
+                            self.bind(span)?;
+                        } else if is_pattern(side) {
+                            self.unified(side)?;
+                        }
+                    }
+                }
+                _ => {}
+            },
+            Literal::SomeVars { .. } | Literal::NotExpr { .. } | Literal::Every { .. } => {}
+        }
+        Ok(())
+    }
+
+    /// What an array binds that is compared by `=`.
+    fn unified(&mut self, side: &'a Expr) -> Checked {
+        if let Expr::Array { items, .. } = side {
+            for item in items {
+                match item.as_ref() {
+                    Expr::Var { span, .. } if span.text() == "_" || self.is_global(span.text()) => {
+                    }
+                    Expr::Var { span, .. } => self.bind(span)?,
+                    other => self.unified(other)?,
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn bind(&mut self, name: &'a Span) -> Checked {
+        if self.is_global(name.text()) {
+            return Err(refuse("a variable with the name of a rule or an import", name));
+        }
+        if let Some(scope) = self.scopes.last_mut() {
+            scope.insert(name.text());
+        }
+        Ok(())
+    }
+
+    /// A pattern that a value is compared with, and that binds variables.
+    fn pattern(&mut self, pattern: &'a Expr) -> Checked {
+        match pattern {
+            Expr::Var { span, .. } if span.text() == "_" => Ok(()),
+            Expr::Var { span, .. } => self.bind(span),
+            Expr::Array { items, .. } => items.iter().try_for_each(|item| self.pattern(item)),
+            Expr::String { .. }
+            | Expr::RawString { .. }
+            | Expr::Number { .. }
+            | Expr::Bool { .. }
+            | Expr::Null { .. } => self.expression(pattern, Within::Value),
+            Expr::Object { span, .. } => Err(refuse("a pattern of an object", span)),
+            Expr::Set { span, .. }
+            | Expr::ArrayCompr { span, .. }
+            | Expr::SetCompr { span, .. }
+            | Expr::ObjectCompr { span, .. }
+            | Expr::Call { span, .. }
+            | Expr::UnaryExpr { span, .. }
+            | Expr::RefDot { span, .. }
+            | Expr::RefBrack { span, .. }
+            | Expr::BinExpr { span, .. }
+            | Expr::BoolExpr { span, .. }
+            | Expr::ArithExpr { span, .. }
+            | Expr::AssignExpr { span, .. }
+            | Expr::Membership { span, .. } => {
+                Err(refuse("a pattern that is neither a name, a constant nor an array", span))
+            }
+        }
+    }
+
+    fn statement(&mut self, statement: &'a LiteralStmt) -> Checked {
+        if !statement.with_mods.is_empty() {
+            return Err(refuse("a `with` modifier", &statement.span));
+        }
+        match &statement.literal {
+            Literal::SomeVars { vars, .. } => vars.iter().try_for_each(|name| {
+                match self.is_global(name.text()) || self.is_bound(name.text()) {
+                    true => Err(refuse("a variable that is there already", name)),
+                    false => Ok(()),
+                }
+            }),
+            Literal::SomeIn { collection, .. } => {
+                self.expression(collection, Within::Statement)
+            }
+            Literal::Expr { expr, .. } => match expr.as_ref() {
+                Expr::AssignExpr { op: AssignOp::ColEq, lhs, rhs, span, .. } => {
+                    // It is not looked at whether the other side has a value.
+                    if matches!(lhs.as_ref(), Expr::Var { span, .. } if span.text() == "_") {
+                        return Err(refuse("a value that is given to `_`", span));
+                    }
+                    self.expression(rhs, Within::Statement)
+                }
+                Expr::AssignExpr { op: AssignOp::Eq, lhs, rhs, .. } => {
+                    for side in [lhs, rhs] {
+                        self.side(side)?;
+                    }
+                    Ok(())
+                }
+                _ => self.expression(expr, Within::Statement),
+            },
+            Literal::NotExpr { expr, .. } => self.expression(expr, Within::Value),
+            Literal::Every { key, value, domain, query, .. } => {
+                self.expression(domain, Within::Value)?;
+                self.scopes.push(BTreeSet::new());
+                for name in key.iter().chain([value]) {
+                    if name.text() != "_" {
+                        self.bind(name)?;
+                        self.quantified.insert(name.text());
+                    }
+                }
+                self.query(query, &[])?;
+                self.scopes.pop();
+                Ok(())
+            }
+        }
+    }
+
+    /// A side of a `=`.
+    fn side(&mut self, side: &'a Expr) -> Checked {
+        match side {
+            Expr::Var { span, .. } if span.text() == "_" => Ok(()),
+            Expr::Array { items, .. } => items.iter().try_for_each(|item| self.side(item)),
+            _ => self.expression(side, Within::Statement),
+        }
+    }
+
+    fn expression(&mut self, expression: &'a Expr, within: Within) -> Checked {
+        match expression {
+            Expr::String { .. }
+            | Expr::RawString { .. }
+            | Expr::Bool { .. }
+            | Expr::Null { .. } => Ok(()),
+            Expr::Number { span, .. } => number(span),
+            Expr::Var { .. } | Expr::RefDot { .. } | Expr::RefBrack { .. } => {
+                self.reference(expression, within)
+            }
+            Expr::Array { items, .. } | Expr::Set { items, .. } => {
+                items.iter().try_for_each(|item| self.expression(item, within))
+            }
+            Expr::Object { fields, span, .. } => {
+                let mut keys = BTreeSet::new();
+                for (_, key, value) in fields {
+                    let is_new = match key.as_ref() {
+                        Expr::String { value, .. }
+                        | Expr::RawString { value, .. }
+                        | Expr::Number { value, .. } => keys.insert(value),
+                        _ => fields.len() == 1,
+                    };
+                    if !is_new {
+                        let what = "an object with keys that may be the same";
+                        return Err(refuse(what, span));
+                    }
+                    self.expression(key, within)?;
+                    self.expression(value, within)?;
+                }
+                Ok(())
+            }
+            Expr::ArrayCompr { term, query, .. } | Expr::SetCompr { term, query, .. } => {
+                self.query(query, &[term])
+            }
+            Expr::ObjectCompr { key, value, query, .. } => self.query(query, &[key, value]),
+            Expr::Call { fcn, params, .. } => self.call(fcn, params, within),
+            Expr::UnaryExpr { expr, span, .. } => match expr.as_ref() {
+                Expr::Number { span, .. } => number(span),
+                _ => Err(refuse("a sign of what is no number", span)),
+            },
+            Expr::BinExpr { lhs, rhs, .. }
+            | Expr::BoolExpr { lhs, rhs, .. }
+            | Expr::ArithExpr { lhs, rhs, .. } => {
+                self.expression(lhs, within)?;
+                self.expression(rhs, within)
+            }
+            Expr::AssignExpr { span, .. } => {
+                Err(refuse("a `=` or `:=` that is no statement of its own", span))
+            }
+            Expr::Membership { key: Some(_), span, .. } => {
+                Err(refuse("an `in` with a key and a value", span))
+            }
+            Expr::Membership { key: None, value, collection, .. } => {
+                self.expression(value, within)?;
+                self.expression(collection, within)
+            }
+        }
+    }
+
+    fn call(
+        &mut self,
+        function: &'a Expr,
+        params: &'a [NodeRef<Expr>],
+        within: Within,
+    ) -> Checked {
+        let span = function.span();
+        let (parts, is_whole) = parts_of(function);
+        let path = strings(&parts).filter(|_| is_whole);
+        let Some((root, rest)) = path.as_deref().and_then(<[String]>::split_first) else {
+            return Err(refuse("a call of an unusual form", span));
+        };
+        if self.is_bound(root) {
+            return Err(refuse("a variable with the name of a function", span));
+        }
+        let mut target: Path = match (root.as_str(), self.imports.get(root)) {
+            ("data", _) => Vec::new(),
+            (_, Some(import)) => match import.split_first() {
+                Some((root, path)) if root == "data" => path.to_vec(),
+                _ => return Err(refuse("a call through an import of input", span)),
+            },
+            (name, None) => joined(self.package, name),
+        };
+        target.extend_from_slice(rest);
+        let expected = match self.policy.rules.get_key_value(&target) {
+            Some((path, stated)) => {
+                self.uses.insert(path.clone());
+                stated.parameters
+            }
+            None if self.is_global(root) => None,
+            None => {
+                let name = parts_to_name(root, rest);
+                let arity = BUILTINS.get(name.as_str()).map(|(_, arity)| usize::from(*arity));
+                if replacement(&name).is_none() {
+                    return Err(refuse("a built-in function that is not on the list", span));
+                }
+                arity
+            }
+        };
+        if expected != Some(params.len()) || params.len() > MAX_PARAMETERS {
+            return Err(refuse("a call with another number of operands", span));
+        }
+        params.iter().try_for_each(|param| self.expression(param, within))
+    }
+
+    fn reference(&mut self, reference: &'a Expr, within: Within) -> Checked {
+        let mut indexes: Vec<&'a Expr> = Vec::new();
+        let mut rest = reference;
+        let root = loop {
+            rest = match rest {
+                Expr::RefDot { refr, .. } => refr,
+                Expr::RefBrack { refr, index, .. } => {
+                    indexes.push(index);
+                    refr
+                }
+                other => break other,
+            };
+        };
+        indexes.reverse();
+        let (parts, is_whole) = parts_of(reference);
+        let mut has_loops = false;
+        let mut has_found = false;
+        for index in indexes {
+            let is_loop = match index {
+                Expr::Var { span, .. } if self.quantified.contains(span.text()) => {
+                    return Err(refuse("a variable of an `every` as a key", span));
+                }
+                Expr::Var { span, .. } => {
+                    let name = span.text();
+                    name == "_" || !self.is_bound(name) && !self.is_global(name)
+                }
+                Expr::String { .. } | Expr::RawString { .. } => continue,
+                Expr::Number { .. } => false,
+                Expr::RefDot { .. } | Expr::RefBrack { .. } | Expr::Call { .. } => false,
+                other => {
+                    return Err(refuse("a key that is no name, reference or constant", other.span()));
+                }
+            };
+            if is_loop && within == Within::Value {
+                return Err(refuse("a reference that finds its key, outside of a statement", index.span()));
+            }
+            if has_loops && is_data(root, self.imports) {
+                return Err(refuse("a reference to data with more keys after one that is found", index.span()));
+            }
+            has_loops |= is_loop;
+            has_found |= !is_loop;
+            if !is_loop {
+                self.expression(index, within)?;
+            }
+        }
+        let Expr::Var { span, .. } = root else {
+            return match root {
+                Expr::Array { .. }
+                | Expr::Set { .. }
+                | Expr::Object { .. }
+                | Expr::ArrayCompr { .. }
+                | Expr::SetCompr { .. }
+                | Expr::ObjectCompr { .. }
+                | Expr::Call { .. } => self.expression(root, within),
+                other => Err(refuse("a reference into what is no reference", other.span())),
+            };
+        };
+        let name = span.text();
+        if name == "_" {
+            return Err(refuse("a `_` that stands for any value", span));
+        }
+        if name == "input" || self.is_bound(name) {
+            return Ok(());
+        }
+        let names = parts.iter().skip(1);
+        let mut path: Path =
+            names.map_while(|part| part.as_string().ok().map(|part| part.to_string())).collect();
+        let is_whole = is_whole && path.len() + 1 == parts.len();
+        if name == "data" {
+            return self.data(&path, is_whole, has_found || has_loops, span);
+        }
+        if let Some(import) = self.imports.get(name) {
+            let Some((root, imported)) = import.split_first() else {
+                return Err(refuse("an import of an unusual form", span));
+            };
+            if root == "input" {
+                return Ok(());
+            }
+            // The interpreter looks at what is imported as a whole.
+            if self.policy.rule_of(imported).is_none() && self.policy.is_above_rules(imported) {
+                return Err(refuse("an import of a package that is no call of a function", span));
+            }
+            let mut whole = imported.to_vec();
+            whole.append(&mut path);
+            return self.data(&whole, is_whole, false, span);
+        }
+        let path = joined(self.package, name);
+        match self.policy.rules.get_key_value(&path) {
+            Some((path, stated)) if stated.parameters.is_none() => {
+                self.uses.insert(path.clone());
+                Ok(())
+            }
+            Some(_) => Err(refuse("a function that is not called", span)),
+            None => Ok(()),
+        }
+    }
+
+    /// A path below `data`, or what of it is known.
+    fn data(
+        &mut self,
+        path: &[String],
+        is_whole: bool,
+        has_keys: bool,
+        span: &'a Span,
+    ) -> Checked {
+        if path.is_empty() {
+            return Err(refuse("all data at once", span));
+        }
+        // The tenant's own data has another root than its rules.
+        let is_root = |package: &Path| package.first() == path.first();
+        if !self.policy.packages.iter().any(is_root) {
+            return Ok(());
+        }
+        match self.policy.rule_of(path) {
+            Some(_) if has_keys => {
+                Err(refuse("a rule by its whole name with a key that is no string", span))
+            }
+            Some((rule, stated)) if stated.parameters.is_none() => {
+                self.uses.insert(rule.clone());
+                Ok(())
+            }
+            Some(_) => Err(refuse("a function that is not called", span)),
+            None if !is_whole || self.policy.is_above_rules(path) => {
+                Err(refuse("a package, or a rule whose name is found", span))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+fn is_data(root: &Expr, imports: &BTreeMap<String, Path>) -> bool {
+    match root {
+        Expr::Var { span, .. } => span.text() == "data" || imports.contains_key(span.text()),
+        _ => false,
+    }
+}
+
+fn parts_to_name(root: &str, rest: &[String]) -> String {
+    let mut name = root.to_owned();
+    for part in rest {
+        name.push('.');
+        name.push_str(part);
+    }
+    name
+}
+
+/// The compiler takes numbers of one value for one, however they are written, and so they are
+/// printed.
+fn number(span: &Span) -> Checked {
+    let text = span.text();
+    let text = text.strip_prefix('-').unwrap_or(text);
+    let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let is_plain = match text.split_once('.') {
+        None => is_digits(text),
+        Some((whole, part)) => {
+            is_digits(whole) && is_digits(part) && part.bytes().any(|byte| byte != b'0')
+        }
+    };
+    if is_plain && text.len() <= 15 {
+        Ok(())
+    } else {
+        Err(refuse("a number in an unusual form", span))
+    }
+}
+
+/// A value that is the same whatever happens.
+fn is_constant(expression: &Expr) -> bool {
+    match expression {
+        Expr::String { .. }
+        | Expr::RawString { .. }
+        | Expr::Number { .. }
+        | Expr::Bool { .. }
+        | Expr::Null { .. } => true,
+        Expr::Array { items, .. } | Expr::Set { items, .. } => {
+            items.iter().all(|item| is_constant(item))
+        }
+        Expr::Object { fields, .. } => {
+            fields.iter().all(|(_, key, value)| is_constant(key) && is_constant(value))
+        }
+        Expr::UnaryExpr { expr, .. } => is_constant(expr),
+        Expr::Var { .. }
+        | Expr::ArrayCompr { .. }
+        | Expr::SetCompr { .. }
+        | Expr::ObjectCompr { .. }
+        | Expr::Call { .. }
+        | Expr::RefDot { .. }
+        | Expr::RefBrack { .. }
+        | Expr::BinExpr { .. }
+        | Expr::BoolExpr { .. }
+        | Expr::ArithExpr { .. }
+        | Expr::AssignExpr { .. }
+        | Expr::Membership { .. } => false,
+    }
+}
+
+/// Whether a value has neither variables as keys nor comprehensions.
+fn is_simple(expression: &Expr) -> bool {
+    match expression {
+        Expr::String { .. }
+        | Expr::RawString { .. }
+        | Expr::Number { .. }
+        | Expr::Bool { .. }
+        | Expr::Null { .. }
+        | Expr::Var { .. } => true,
+        Expr::Array { items, .. } | Expr::Set { items, .. } => {
+            items.iter().all(|item| is_simple(item))
+        }
+        Expr::Object { fields, .. } => {
+            fields.iter().all(|(_, key, value)| is_simple(key) && is_simple(value))
+        }
+        Expr::UnaryExpr { expr, .. } => is_simple(expr),
+        Expr::Call { params, .. } => params.iter().all(|param| is_simple(param)),
+        Expr::RefDot { refr, .. } => is_simple(refr),
+        Expr::RefBrack { refr, index, .. } => {
+            is_simple(refr) && is_simple(index) && !matches!(index.as_ref(), Expr::Var { .. })
+        }
+        Expr::BinExpr { lhs, rhs, .. }
+        | Expr::BoolExpr { lhs, rhs, .. }
+        | Expr::ArithExpr { lhs, rhs, .. } => is_simple(lhs) && is_simple(rhs),
+        Expr::Membership { value, collection, .. } => is_simple(value) && is_simple(collection),
+        Expr::ArrayCompr { .. }
+        | Expr::SetCompr { .. }
+        | Expr::ObjectCompr { .. }
+        | Expr::AssignExpr { .. } => false,
+    }
+}
