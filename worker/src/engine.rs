@@ -13,7 +13,7 @@ use regorus::utils::limits::ExecutionTimerConfig;
 use regorus::{PolicyLengthConfig, Value};
 
 use crate::bundle::{Bundle, File};
-use crate::bytecode::{Bytecode, gate};
+use crate::bytecode::{Bytecode, Checks, Refused};
 use crate::clock::monotonic_micros;
 use crate::contradictions::contradictions;
 use crate::decision::{RuleValues, decide};
@@ -35,6 +35,9 @@ const NUMBER_KEY: &str = "$serde_json::private::Number";
 /// How much work the engine does between two looks at the clock. A look costs some 30 ns, a unit
 /// of work some 200.
 const TIMER_INTERVAL: NonZeroU32 = NonZeroU32::new(16).unwrap();
+
+/// The same for the bytecode, whose units of work are instructions, which take some 20 ns.
+const BYTECODE_TIMER_INTERVAL: NonZeroU32 = NonZeroU32::new(128).unwrap();
 
 /// Longer lines, files and modules than regorus takes by default (1,024 columns, 1 MiB, 20,000
 /// lines): generated policies have them, and a bundle is bounded as a whole.
@@ -60,8 +63,10 @@ pub(crate) struct Policy {
     version: Option<String>,
     /// What is asked first, where it may be.
     bytecode: Option<Bytecode>,
-    /// Why it may not.
+    /// Why there is none.
     interpreted_because: Option<String>,
+    checks: Checks,
+    /// Whether the bytecode was found to have another answer, and nobody was told yet.
     has_differed: bool,
 }
 
@@ -119,11 +124,12 @@ impl Policy {
             return Err(faults);
         }
 
-        let (bytecode, interpreted_because) = match if bytecode {
-            compile_to_bytecode(&engine)
+        let compiled = if bytecode {
+            compile_to_bytecode(&engine, &places)
         } else {
             Err(SWITCHED_OFF.to_owned())
-        } {
+        };
+        let (bytecode, interpreted_because) = match compiled {
             Ok(bytecode) => (Some(bytecode), None),
             Err(reason) => (None, Some(reason)),
         };
@@ -136,6 +142,7 @@ impl Policy {
             version,
             bytecode,
             interpreted_because,
+            checks: Checks::default(),
             has_differed: false,
         };
         match policy.ask(Value::new_object(), evaluation_timeout) {
@@ -184,32 +191,38 @@ impl Policy {
     fn ask(&mut self, input: Value, limit: Duration) -> Result<Decision, Outcome> {
         let Some(bytecode) = &mut self.bytecode else { return self.interpret(input, limit) };
         let start = Instant::now();
-        let evaluated = caught(|| bytecode.evaluate(input.clone(), timer(limit))).ok().flatten();
+        let timer = ExecutionTimerConfig { limit, check_interval: BYTECODE_TIMER_INTERVAL };
+        let evaluated = caught(|| bytecode.ask(input.clone(), timer));
         let left = || limit.checked_sub(start.elapsed()).filter(|left| !left.is_zero());
-        let Some(rules) = evaluated else {
-            if let Err(reason) = bytecode.start_anew() {
-                self.bytecode = None;
-                self.interpreted_because = Some(reason);
+        let Ok(Ok(rules)) = evaluated else {
+            if bytecode.renew().is_err() {
+                self.go_without_bytecode("the bytecode failed and cannot be started again");
             }
             return left().map_or(Err(Outcome::TimedOut), |left| self.interpret(input, left));
         };
         let answer = decision(&rules).map_err(Outcome::Failed);
-        if bytecode.checks.is_due()
-            && let Some(left) = left()
-        {
-            let interpreted = self.interpret(input, left);
-            // Which answers nothing that could be compared, where it had too little time.
-            if interpreted != answer && interpreted != Err(Outcome::TimedOut) {
-                self.bytecode = None;
-                self.has_differed = true;
-                return interpreted;
-            }
+        if !self.checks.is_due() {
+            return answer;
         }
-        answer
+        let Some(left) = left() else { return answer };
+        let interpreted = self.interpret(input, left);
+        // Where it had too little time, it has said nothing that could be compared.
+        if interpreted == answer || interpreted == Err(Outcome::TimedOut) {
+            return answer;
+        }
+        self.go_without_bytecode("the bytecode had another answer than the interpreter");
+        self.has_differed = true;
+        interpreted
+    }
+
+    fn go_without_bytecode(&mut self, reason: &str) {
+        self.bytecode = None;
+        self.interpreted_because = Some(reason.to_owned());
     }
 
     fn interpret(&mut self, input: Value, limit: Duration) -> Result<Decision, Outcome> {
-        self.engine.set_execution_timer_config(timer(limit));
+        let timer = ExecutionTimerConfig { limit, check_interval: TIMER_INTERVAL };
+        self.engine.set_execution_timer_config(timer);
         self.engine.set_input(input);
         let start = Instant::now();
         let evaluated = caught(|| self.engine.eval_rule(ENTRY_POINT.to_owned()));
@@ -236,7 +249,7 @@ impl Policy {
         reason.map_or(Evaluator::Bytecode, Evaluator::Interpreter)
     }
 
-    /// Whether the bytecode had another answer than the interpreter, in the last evaluation.
+    /// Whether the bytecode had another answer than the interpreter, since this was asked last.
     pub(crate) fn take_has_differed(&mut self) -> bool {
         std::mem::take(&mut self.has_differed)
     }
@@ -250,15 +263,21 @@ impl Policy {
 /// Why the interpreter evaluates where the operator wants that.
 const SWITCHED_OFF: &str = "ENFORCER_EVALUATOR is interpreter";
 
-fn compile_to_bytecode(engine: &regorus::Engine) -> Result<Bytecode, String> {
-    match gate::refused(engine) {
-        Some(reason) => Err(reason),
-        None => Bytecode::compile(engine, ENTRY_POINT),
+/// The policy as bytecode, or why it stays with the interpreter.
+fn compile_to_bytecode(engine: &regorus::Engine, places: &Places) -> Result<Bytecode, String> {
+    let compiled = caught(|| Bytecode::compile(engine, engine.get_data(), ENTRY_POINT));
+    match compiled {
+        Ok(Ok(bytecode)) => Ok(bytecode),
+        Ok(Err(Refused { what, place: None })) => Err(what.to_owned()),
+        Ok(Err(Refused { what, place: Some(place) })) => {
+            let mut location =
+                Location { file: shortened(&place.file), row: place.line, col: place.column };
+            places.restore(&mut location);
+            let Location { file, row, col } = location;
+            Err(shortened(&format!("{file}:{row}:{col}: {what}")))
+        }
+        Err(Panicked) => Err("the bytecode's compiler failed on it".to_owned()),
     }
-}
-
-const fn timer(limit: Duration) -> ExecutionTimerConfig {
-    ExecutionTimerConfig { limit, check_interval: TIMER_INTERVAL }
 }
 
 /// regorus panicked.

@@ -96,11 +96,7 @@ fn check(modules: &[&Module], data: &Value) -> Checked {
 }
 
 fn refuse(what: &'static str, span: &Span) -> Refused {
-    let place = Place {
-        file: span.source.get_path().clone(),
-        line: span.line,
-        column: span.col,
-    };
+    let place = Place { file: span.source.get_path().clone(), line: span.line, column: span.col };
     Refused { what, place: Some(place) }
 }
 
@@ -177,10 +173,10 @@ impl Policy {
             if BUILTINS.contains_key(name) || matches!(name, "input" | "data" | "print") {
                 return Err(refuse("a rule with the name of a built-in function", rule.span()));
             }
-            let stated = self.rules.entry(joined(&package, name)).or_insert_with(|| Stated {
-                module: index,
-                ..Stated::default()
-            });
+            let stated = self
+                .rules
+                .entry(joined(&package, name))
+                .or_insert_with(|| Stated { module: index, ..Stated::default() });
             if stated.module != index {
                 return Err(refuse("rules of one name in several files", rule.span()));
             }
@@ -225,7 +221,10 @@ fn depth(uses: &BTreeMap<Path, BTreeSet<Path>>) -> Checked {
             return Ok(());
         }
     }
-    Err(Refused { what: "rules that need themselves, or more than 50 others in a row", place: None })
+    Err(Refused {
+        what: "rules that need themselves, or more than 50 others in a row",
+        place: None,
+    })
 }
 
 struct Walk<'a> {
@@ -350,9 +349,8 @@ impl<'a> Walk<'a> {
     ) -> Checked {
         let mut values = vec![assign];
         values.extend(others.iter().map(|body| body.assign.as_ref()));
-        let is_sure = |assign: &Option<&RuleAssign>| {
-            assign.is_none_or(|assign| is_constant(&assign.value))
-        };
+        let is_sure =
+            |assign: &Option<&RuleAssign>| assign.is_none_or(|assign| is_constant(&assign.value));
         let is_function = matches!(head, RuleHead::Func { .. });
         if is_function && !others.is_empty() && !values.iter().all(is_sure) {
             let what = "a function with an `else` and a value that is no constant";
@@ -483,9 +481,7 @@ impl<'a> Walk<'a> {
                     false => Ok(()),
                 }
             }),
-            Literal::SomeIn { collection, .. } => {
-                self.expression(collection, Within::Statement)
-            }
+            Literal::SomeIn { collection, .. } => self.expression(collection, Within::Statement),
             Literal::Expr { expr, .. } => match expr.as_ref() {
                 Expr::AssignExpr { op: AssignOp::ColEq, lhs, rhs, span, .. } => {
                     // It is not looked at whether the other side has a value.
@@ -587,12 +583,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn call(
-        &mut self,
-        function: &'a Expr,
-        params: &'a [NodeRef<Expr>],
-        within: Within,
-    ) -> Checked {
+    fn call(&mut self, function: &'a Expr, params: &'a [NodeRef<Expr>], within: Within) -> Checked {
         let span = function.span();
         let (parts, is_whole) = parts_of(function);
         let path = strings(&parts).filter(|_| is_whole);
@@ -662,14 +653,23 @@ impl<'a> Walk<'a> {
                 Expr::Number { .. } => false,
                 Expr::RefDot { .. } | Expr::RefBrack { .. } | Expr::Call { .. } => false,
                 other => {
-                    return Err(refuse("a key that is no name, reference or constant", other.span()));
+                    return Err(refuse(
+                        "a key that is no name, reference or constant",
+                        other.span(),
+                    ));
                 }
             };
             if is_loop && within == Within::Value {
-                return Err(refuse("a reference that finds its key, outside of a statement", index.span()));
+                return Err(refuse(
+                    "a reference that finds its key, outside of a statement",
+                    index.span(),
+                ));
             }
             if has_loops && is_data(root, self.imports) {
-                return Err(refuse("a reference to data with more keys after one that is found", index.span()));
+                return Err(refuse(
+                    "a reference to data with more keys after one that is found",
+                    index.span(),
+                ));
             }
             has_loops |= is_loop;
             has_found |= !is_loop;
@@ -730,13 +730,7 @@ impl<'a> Walk<'a> {
     }
 
     /// A path below `data`, or what of it is known.
-    fn data(
-        &mut self,
-        path: &[String],
-        is_whole: bool,
-        has_keys: bool,
-        span: &'a Span,
-    ) -> Checked {
+    fn data(&mut self, path: &[String], is_whole: bool, has_keys: bool, span: &'a Span) -> Checked {
         if path.is_empty() {
             return Err(refuse("all data at once", span));
         }

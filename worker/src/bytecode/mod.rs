@@ -8,6 +8,7 @@
 //! `differential.rs` tries to find one that is not.
 
 mod builtins;
+mod checks;
 mod gate;
 mod hardening;
 
@@ -21,6 +22,7 @@ use regorus::rvm::{Program, RegoVM};
 use regorus::utils::limits::ExecutionTimerConfig;
 use regorus::{Engine, Value};
 
+pub(crate) use checks::Checks;
 pub(crate) use gate::Refused;
 
 /// A policy as bytecode, ready to be asked.
@@ -55,12 +57,17 @@ impl Bytecode {
         let compiled = engine
             .compile_with_entrypoint(&rule.into())
             .map_err(|_| refused("what the bytecode's compiler does not take"))?;
-        let program = Compiler::compile_from_policy(&compiled, &[rule])
-            .map_err(|e| {#[cfg(test)] if std::env::var_os("DBG").is_some() {println!("DBG {}", e.to_string().replace('\n', " "));} refused("what the bytecode's compiler does not take")})?;
+        let program = Compiler::compile_from_policy(&compiled, &[rule]).map_err(|e| {
+            #[cfg(test)]
+            if std::env::var_os("DBG").is_some() {
+                println!("DBG {}", e.to_string().replace('\n', " "));
+            }
+            refused("what the bytecode's compiler does not take")
+        })?;
         let program = Arc::try_unwrap(program).unwrap_or_else(|shared| (*shared).clone());
         let program = Arc::new(hardening::hardened(program).map_err(refused)?);
-        let machine = Self::machine(&program, &data)
-            .map_err(|Unanswered| refused("data where a rule is"))?;
+        let machine =
+            Self::machine(&program, &data).map_err(|Unanswered| refused("data where a rule is"))?;
         Ok(Self { machine, program, data })
     }
 

@@ -39,7 +39,13 @@ fn document(chance: &mut Chance, depth: usize) -> String {
     match chance.below(if depth == 0 { 6 } else { 11 }) {
         0 => "true".to_owned(),
         1 => "false".to_owned(),
-        2 => if chance.one_in(3) { "null".to_owned() } else { "1".to_owned() },
+        2 => {
+            if chance.one_in(3) {
+                "null".to_owned()
+            } else {
+                "1".to_owned()
+            }
+        }
         3 => chance.pick(NUMBERS).to_owned(),
         4 | 5 => format!("{:?}", chance.pick(STRINGS)),
         6..=8 => {
@@ -143,9 +149,18 @@ impl Writer<'_> {
             Kind::Members => self
                 .chance
                 .pick(&[
-                    "[1, 2, 3]", "[]", "{}", "{\"a\", \"b\"}", "{1, 2}", "{\"a\": 1, \"b\": 2}",
-                    "[[1, 2], [3, 4]]", "[\"a\", [\"b\"]]", "{\"a\": [1], \"xs\": {\"b\": 1}}",
-                    "set()", "[null, false, 0]", "{0: \"a\", 1: \"b\"}",
+                    "[1, 2, 3]",
+                    "[]",
+                    "{}",
+                    "{\"a\", \"b\"}",
+                    "{1, 2}",
+                    "{\"a\": 1, \"b\": 2}",
+                    "[[1, 2], [3, 4]]",
+                    "[\"a\", [\"b\"]]",
+                    "{\"a\": [1], \"xs\": {\"b\": 1}}",
+                    "set()",
+                    "[null, false, 0]",
+                    "{0: \"a\", 1: \"b\"}",
                 ])
                 .to_owned(),
             Kind::Any => {
@@ -250,26 +265,50 @@ impl Writer<'_> {
             }
             (Kind::Truth, _) => match self.chance.below(8) {
                 0 => {
-                    let (left, right) =
-                        (self.term(depth, Kind::Text, may_find), self.term(depth, Kind::Text, may_find));
+                    let (left, right) = (
+                        self.term(depth, Kind::Text, may_find),
+                        self.term(depth, Kind::Text, may_find),
+                    );
                     let name = self.chance.pick(&["startswith", "endswith", "contains"]);
                     format!("{name}({left}, {right})")
                 }
-                1 => format!("regex.match(\"^[a-b]+$\", {})", self.term(depth, Kind::Text, may_find)),
-                2 => format!("glob.match(\"a*\", [\".\"], {})", self.term(depth, Kind::Text, may_find)),
+                1 => {
+                    format!("regex.match(\"^[a-b]+$\", {})", self.term(depth, Kind::Text, may_find))
+                }
+                2 => format!(
+                    "glob.match(\"a*\", [\".\"], {})",
+                    self.term(depth, Kind::Text, may_find)
+                ),
                 _ => {
-                    let name = self.chance.pick(&["is_string", "is_number", "is_array", "is_null", "is_set"]);
+                    let name = self.chance.pick(&[
+                        "is_string",
+                        "is_number",
+                        "is_array",
+                        "is_null",
+                        "is_set",
+                    ]);
                     format!("{name}({})", self.term(depth, Kind::Any, may_find))
                 }
             },
             (Kind::Number, 5..=7) => {
                 let operator = self.chance.pick(&["+", "-", "*", "/", "%"]);
-                let (left, right) =
-                    (self.term(depth, Kind::Number, may_find), self.term(depth, Kind::Number, may_find));
+                let (left, right) = (
+                    self.term(depth, Kind::Number, may_find),
+                    self.term(depth, Kind::Number, may_find),
+                );
                 format!("({left} {operator} {right})")
             }
             (Kind::Number, _) => {
-                let name = self.chance.pick(&["count", "count", "sum", "max", "min", "abs", "to_number", "product"]);
+                let name = self.chance.pick(&[
+                    "count",
+                    "count",
+                    "sum",
+                    "max",
+                    "min",
+                    "abs",
+                    "to_number",
+                    "product",
+                ]);
                 format!("{name}({})", self.term(depth, Kind::Members, may_find))
             }
             (Kind::Text, 5..=6) => {
@@ -308,8 +347,10 @@ impl Writer<'_> {
             }
             (Kind::Members, 7) => {
                 let operator = self.chance.pick(&["|", "&", "-"]);
-                let (left, right) =
-                    (self.term(depth, Kind::Members, may_find), self.term(depth, Kind::Members, may_find));
+                let (left, right) = (
+                    self.term(depth, Kind::Members, may_find),
+                    self.term(depth, Kind::Members, may_find),
+                );
                 format!("({left} {operator} {right})")
             }
             (Kind::Members, 8) => match self.chance.below(3) {
@@ -332,9 +373,8 @@ impl Writer<'_> {
 
     fn call(&mut self, depth: usize, may_find: bool) -> String {
         let function = self.functions[self.chance.below(self.functions.len())].clone();
-        let params: Vec<String> = (0..function.parameters)
-            .map(|_| self.term(depth, Kind::Any, may_find))
-            .collect();
+        let params: Vec<String> =
+            (0..function.parameters).map(|_| self.term(depth, Kind::Any, may_find)).collect();
         format!("{}({})", function.name, params.join(", "))
     }
 
@@ -446,7 +486,8 @@ impl Writer<'_> {
             }
             10 => {
                 let name = self.fresh();
-                let some = if self.chance.one_in(4) { format!("some {name}; ") } else { String::new() };
+                let some =
+                    if self.chance.one_in(4) { format!("some {name}; ") } else { String::new() };
                 let reference = format!("{some}input.{}[{name}]", self.chance.pick(KEYS));
                 self.variables.push(name);
                 reference
@@ -640,8 +681,7 @@ fn policy(chance: &mut Chance) -> Vec<(String, String)> {
         text.push_str(&writer.rule(&name, kind));
         writer.rules.push(name);
     }
-    for (name, kind) in
-        [("allow", Kind::Truth), ("redact", Kind::Members), ("reason", Kind::Text)]
+    for (name, kind) in [("allow", Kind::Truth), ("redact", Kind::Members), ("reason", Kind::Text)]
     {
         if name == "allow" || !writer.chance.one_in(3) {
             text.push_str(&writer.rule(name, kind));
@@ -653,7 +693,12 @@ fn policy(chance: &mut Chance) -> Vec<(String, String)> {
 }
 
 /// Compares what both say of one policy.
-fn compare(seed: u64, inputs: usize, counts: &mut Counts, reasons: &mut std::collections::BTreeMap<String, usize>) {
+fn compare(
+    seed: u64,
+    inputs: usize,
+    counts: &mut Counts,
+    reasons: &mut std::collections::BTreeMap<String, usize>,
+) {
     let mut chance = Chance::new(seed);
     let modules = policy(&mut chance);
     let data = format!("{{\"d\":{},\"e\":{}}}", likely(&mut chance), likely(&mut chance));
