@@ -136,6 +136,10 @@ fn answer(socket: &mut File, manner: &str, id: u64, supervisor: u32) {
     }
     match manner {
         "honest" | "unasked" => answer_with(socket, id, decision(manner)),
+        "differs" => {
+            let outcome = decision(manner);
+            say(socket, &FromWorker::Evaluated { id, outcome, micros: 1, differed: true });
+        }
         "spin" => loop {
             std::hint::spin_loop();
         },

@@ -14,6 +14,7 @@ mod configuration;
 mod dashboard;
 mod decisions;
 mod enforcer;
+mod evaluators;
 mod faults;
 mod http_client;
 mod latencies;

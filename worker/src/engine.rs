@@ -530,12 +530,20 @@ mod tests {
     }
 
     fn load_as(tenant_id: &str, files: &[(&str, &str)]) -> Result<Policy, Vec<String>> {
+        load_for(tenant_id, files, true)
+    }
+
+    fn load_for(
+        tenant_id: &str,
+        files: &[(&str, &str)],
+        bytecode: bool,
+    ) -> Result<Policy, Vec<String>> {
         let files = files
             .iter()
             .map(|(path, content)| File { path: (*path).into(), content: (*content).into() })
             .collect();
         let tenant_id = tenant_id.parse().unwrap();
-        let bundle = Bundle { tenant_id, evaluation_timeout: TIMEOUT, bytecode: true, files };
+        let bundle = Bundle { tenant_id, evaluation_timeout: TIMEOUT, bytecode, files };
         Policy::load(bundle).map_err(|faults| faults.iter().map(Diagnostic::to_string).collect())
     }
 
@@ -547,7 +555,15 @@ mod tests {
     /// What a tenant `a` with these rules answers to an empty input.
     fn answer(rules: &str) -> Outcome {
         let module = format!("package tenants.a\n{rules}\n");
-        ask(&mut load(&[("policy.rego", &module)]).unwrap(), r#"{"input":{}}"#)
+        answer_of_both(&[("policy.rego", &module)], r#"{"input":{}}"#)
+    }
+
+    /// What both evaluators answer, in which they must not differ.
+    fn answer_of_both(files: &[(&str, &str)], body: &str) -> Outcome {
+        let [with, without] =
+            [true, false].map(|bytecode| ask(&mut load_for("a", files, bytecode).unwrap(), body));
+        assert_eq!(with, without, "{files:?}");
+        with
     }
 
     fn decision(allow: bool, redact: &[&str], reason: Option<&str>) -> Outcome {
@@ -620,6 +636,45 @@ mod tests {
         let deadline = monotonic_micros() + 20_000;
         assert_eq!(policy.decide(br#"{"input":{"go":true}}"#, deadline), Outcome::TimedOut);
         assert_eq!(policy.decide(br#"{"input":{}}"#, 0), Outcome::TimedOut);
+    }
+
+    #[test]
+    fn what_the_bytecode_answers_otherwise_is_the_interpreter_s_to_say() {
+        let load =
+            |rules| load(&[("policy.rego", &format!("package tenants.a\n{rules}"))]).unwrap();
+        let mut policy = load("allow := false");
+        policy.bytecode = load("allow := true").bytecode;
+        policy.checks = Checks::default();
+        // It had 1 as its first, and this is the second: both are checked.
+        for has_differed in [true, false] {
+            assert_eq!(ask(&mut policy, r#"{"input":{}}"#), decision(false, &[], None));
+            assert_eq!(policy.take_has_differed(), has_differed);
+        }
+        assert!(policy.bytecode.is_none());
+        assert!(matches!(policy.evaluator(), Evaluator::Interpreter(_)));
+    }
+
+    #[test]
+    fn what_fails_in_the_bytecode_costs_the_next_request_nothing() {
+        let module = "package tenants.a\nallow if 1 / input.n == 1\nreason := input.reason";
+        let mut policy = load(&[("policy.rego", module)]).unwrap();
+        for _ in 0..3 {
+            let failed = ask(&mut policy, r#"{"input":{"n":0,"reason":"of the first"}}"#);
+            assert_eq!(fault(failed), (DiagnosticCode::Builtin, Some((2, 12))));
+            assert_eq!(ask(&mut policy, r#"{"input":{"n":1}}"#), decision(true, &[], None));
+        }
+        assert_eq!(policy.evaluator(), Evaluator::Bytecode);
+        assert!(!policy.take_has_differed());
+    }
+
+    #[test]
+    fn the_bytecode_has_as_many_instructions_as_fit_into_its_time() {
+        let module = "package tenants.a\nallow if count([x | some x in numbers.range(1, 50000); x > 7]) == 49993";
+        let mut policy = load(&[("policy.rego", module)]).unwrap();
+        let bytecode = policy.bytecode.as_mut().unwrap();
+        let timer = ExecutionTimerConfig { limit: TIMEOUT, check_interval: TIMER_INTERVAL };
+        let rules = bytecode.ask(Value::new_object(), timer).unwrap();
+        assert_eq!(*element(element(&rules, 0), 0), Value::from(true));
     }
 
     #[test]
@@ -899,8 +954,8 @@ mock(_, _) := false";
     fn answer_negated(allow: &str, input: &str) -> Outcome {
         let module = format!("package tenants.a\nallow if {allow}\n{NEGATED_RULES}");
         let data = r#"{"blocked": ["bob"], "m": {"bob": true}, "pol": [{"deny": false}]}"#;
-        let mut policy = load(&[("policy.rego", &module), ("data.json", data)]).unwrap();
-        ask(&mut policy, &format!("{{\"input\":{input}}}"))
+        let files = [("policy.rego", module.as_str()), ("data.json", data)];
+        answer_of_both(&files, &format!("{{\"input\":{input}}}"))
     }
 
     /// These and the next are what OPA 1.22.2 answers.
