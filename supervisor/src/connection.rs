@@ -5,10 +5,11 @@
 //! synchronous, so anything else is a breach, and a breach is the end of the worker.
 
 use std::collections::VecDeque;
-use std::future::pending;
+use std::future::{Future as _, pending, poll_fn};
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, OnceLock};
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -18,7 +19,7 @@ use enforcer_protocol::{
     SandboxLayer, SandboxMode, TenantId, ToWorker, append_frame, decode,
 };
 use nix::time::{ClockId, clock_gettime};
-use tokio::io::{AsyncWriteExt, Interest};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::UnixStream;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, Sleep, sleep_until};
@@ -282,12 +283,26 @@ impl Connection {
                 return Ok(frame);
             }
             self.socket.readable().await?;
-            self.read()?;
+            self.read().await?;
+        }
+    }
+
+    /// Reads once what the socket has, without waiting for it.
+    ///
+    /// Other than [`Connection::try_read`], it needs no further call to the kernel to find that
+    /// there is no more: tokio takes a read that does not fill its buffer for the last.
+    async fn read(&mut self) -> Result<(), End> {
+        self.inbox.bytes.reserve(READ_SIZE);
+        let mut read = pin!(self.socket.read_buf(&mut self.inbox.bytes));
+        match poll_fn(|context| Poll::Ready(read.as_mut().poll(context))).await {
+            Poll::Ready(Ok(0)) => Err(End::Closed),
+            Poll::Ready(Ok(_)) | Poll::Pending => Ok(()),
+            Poll::Ready(Err(error)) => Err(error.into()),
         }
     }
 
     /// Reads once what the socket has. Returns whether it had anything.
-    fn read(&mut self) -> Result<bool, End> {
+    fn try_read(&mut self) -> Result<bool, End> {
         self.inbox.bytes.reserve(READ_SIZE);
         match self.socket.try_read_buf(&mut self.inbox.bytes) {
             Ok(0) => Err(End::Closed),
@@ -429,13 +444,13 @@ impl Exchange {
             }
             ready = connection.socket.ready(interest) => {
                 if ready?.is_readable() {
-                    connection.read()?;
+                    connection.read().await?;
                     self.take_answers(connection)?;
                 }
             }
             () = ring(self.alarm.as_mut()) => {
                 // What has come meanwhile counts: it may be we who were kept from the processor.
-                while connection.read()? {
+                while connection.try_read()? {
                     self.take_answers(connection)?;
                 }
                 self.look_at_the_clock()?;
@@ -613,7 +628,6 @@ mod tests {
     use enforcer_protocol::{
         Decision, DiagnosticCode, MAX_DECISION_STRING, MAX_DIAGNOSTICS, MAX_SANDBOX_LAYERS,
     };
-    use tokio::io::AsyncReadExt;
 
     use crate::tenant::tests::{request, tenant};
 
