@@ -137,14 +137,21 @@ impl Check {
             | Self::Remainder
             | Self::SameValue
             | Self::SameResult => 2,
-            Self::NoResult | Self::ArrayLength | Self::Collection | Self::NoNumber | Self::False | Self::Forget => 1,
+            Self::NoResult
+            | Self::ArrayLength
+            | Self::Collection
+            | Self::NoNumber
+            | Self::False
+            | Self::Forget => 1,
             Self::SameMember => 3,
         }
     }
 
     pub(super) fn function(self) -> Function {
         match self {
-            Self::Add => |span, places, operands, _| arithmetic(&ArithOp::Add, span, places, operands),
+            Self::Add => {
+                |span, places, operands, _| arithmetic(&ArithOp::Add, span, places, operands)
+            }
             Self::Subtract => {
                 |span, places, operands, _| arithmetic(&ArithOp::Sub, span, places, operands)
             }

@@ -156,7 +156,11 @@ fn json(text: &str) -> Value {
 }
 
 /// What the bytecode and the interpreter make of a tenant's rules.
-fn both(rules: &str, input: &str, data: &str) -> (Result<Option<Value>, Refused>, Result<Value, String>) {
+fn both(
+    rules: &str,
+    input: &str,
+    data: &str,
+) -> (Result<Option<Value>, Refused>, Result<Value, String>) {
     let modules = [("p.rego".to_owned(), format!("package tenants.a\n{rules}\n"))];
     let data = json(data);
     let engine = prepared(&modules, &data).unwrap_or_else(|fault| panic!("{fault}: {rules}"));
@@ -172,7 +176,10 @@ fn the_bytecode_answers_what_a_policy_of_every_day_asks() {
     for (rules, input) in [
         ("allow := true", "{}"),
         ("default allow := false\nallow if input.a == 1", r#"{"a":1}"#),
-        ("allow if not input.a\nredact contains x if some x in input.xs\nreason := \"r\"", r#"{"xs":["a"]}"#),
+        (
+            "allow if not input.a\nredact contains x if some x in input.xs\nreason := \"r\"",
+            r#"{"xs":["a"]}"#,
+        ),
         ("allow if { x := input.a; true }", "{}"),
         ("allow if { count([1 | false]) == 0; true }", "{}"),
         ("allow if { some x in [1, 2]; count([1 | x > 1]) == 0 }", "{}"),

@@ -96,11 +96,7 @@ fn check(modules: &[&Module], data: &Value) -> Checked {
 }
 
 fn refuse(what: &'static str, span: &Span) -> Refused {
-    let place = Place {
-        file: span.source.get_path().clone(),
-        line: span.line,
-        column: span.col,
-    };
+    let place = Place { file: span.source.get_path().clone(), line: span.line, column: span.col };
     Refused { what, place: Some(place) }
 }
 
@@ -177,10 +173,10 @@ impl Policy {
             if BUILTINS.contains_key(name) || matches!(name, "input" | "data" | "print") {
                 return Err(refuse("a rule with the name of a built-in function", rule.span()));
             }
-            let stated = self.rules.entry(joined(&package, name)).or_insert_with(|| Stated {
-                module: index,
-                ..Stated::default()
-            });
+            let stated = self
+                .rules
+                .entry(joined(&package, name))
+                .or_insert_with(|| Stated { module: index, ..Stated::default() });
             if stated.module != index {
                 return Err(refuse("rules of one name in several files", rule.span()));
             }
@@ -225,7 +221,10 @@ fn depth(uses: &BTreeMap<Path, BTreeSet<Path>>) -> Checked {
             return Ok(());
         }
     }
-    Err(Refused { what: "rules that need themselves, or more than 50 others in a row", place: None })
+    Err(Refused {
+        what: "rules that need themselves, or more than 50 others in a row",
+        place: None,
+    })
 }
 
 struct Walk<'a> {
@@ -350,9 +349,8 @@ impl<'a> Walk<'a> {
     ) -> Checked {
         let mut values = vec![assign];
         values.extend(others.iter().map(|body| body.assign.as_ref()));
-        let is_sure = |assign: &Option<&RuleAssign>| {
-            assign.is_none_or(|assign| is_constant(&assign.value))
-        };
+        let is_sure =
+            |assign: &Option<&RuleAssign>| assign.is_none_or(|assign| is_constant(&assign.value));
         let is_function = matches!(head, RuleHead::Func { .. });
         if is_function && !others.is_empty() && !values.iter().all(is_sure) {
             let what = "a function with an `else` and a value that is no constant";
@@ -483,9 +481,7 @@ impl<'a> Walk<'a> {
                     false => Ok(()),
                 }
             }),
-            Literal::SomeIn { collection, .. } => {
-                self.expression(collection, Within::Statement)
-            }
+            Literal::SomeIn { collection, .. } => self.expression(collection, Within::Statement),
             Literal::Expr { expr, .. } => match expr.as_ref() {
                 Expr::AssignExpr { op: AssignOp::ColEq, lhs, rhs, span, .. } => {
                     // It is not looked at whether the other side has a value.
@@ -587,12 +583,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn call(
-        &mut self,
-        function: &'a Expr,
-        params: &'a [NodeRef<Expr>],
-        within: Within,
-    ) -> Checked {
+    fn call(&mut self, function: &'a Expr, params: &'a [NodeRef<Expr>], within: Within) -> Checked {
         let span = function.span();
         let (parts, is_whole) = parts_of(function);
         let path = strings(&parts).filter(|_| is_whole);
@@ -662,14 +653,23 @@ impl<'a> Walk<'a> {
                 Expr::Number { .. } => false,
                 Expr::RefDot { .. } | Expr::RefBrack { .. } | Expr::Call { .. } => false,
                 other => {
-                    return Err(refuse("a key that is no name, reference or constant", other.span()));
+                    return Err(refuse(
+                        "a key that is no name, reference or constant",
+                        other.span(),
+                    ));
                 }
             };
             if is_loop && within == Within::Value {
-                return Err(refuse("a reference that finds its key, outside of a statement", index.span()));
+                return Err(refuse(
+                    "a reference that finds its key, outside of a statement",
+                    index.span(),
+                ));
             }
             if has_loops && is_data(root, self.imports) {
-                return Err(refuse("a reference to data with more keys after one that is found", index.span()));
+                return Err(refuse(
+                    "a reference to data with more keys after one that is found",
+                    index.span(),
+                ));
             }
             has_loops |= is_loop;
             has_found |= !is_loop;
@@ -730,13 +730,7 @@ impl<'a> Walk<'a> {
     }
 
     /// A path below `data`, or what of it is known.
-    fn data(
-        &mut self,
-        path: &[String],
-        is_whole: bool,
-        has_keys: bool,
-        span: &'a Span,
-    ) -> Checked {
+    fn data(&mut self, path: &[String], is_whole: bool, has_keys: bool, span: &'a Span) -> Checked {
         if path.is_empty() {
             return Err(refuse("all data at once", span));
         }
@@ -856,5 +850,138 @@ fn is_simple(expression: &Expr) -> bool {
         | Expr::SetCompr { .. }
         | Expr::ObjectCompr { .. }
         | Expr::AssignExpr { .. } => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn verdict(texts: &[&str], data: &str) -> Option<(&'static str, Option<(u32, u32)>)> {
+        let mut engine = regorus::Engine::new();
+        for (number, text) in texts.iter().enumerate() {
+            engine.add_policy(format!("{number}.rego"), (*text).to_owned()).unwrap();
+        }
+        let data = Value::from_json_str(data).unwrap();
+        let refused = refused(engine.get_modules(), &data)?;
+        Some((refused.what, refused.place.map(|place| (place.line, place.column))))
+    }
+
+    #[test]
+    fn what_differs_or_is_not_known_not_to_is_refused_where_it_stands() {
+        for (rules, place, what) in [
+            ("a if input.x with input as {}", (2, 6), "a `with` modifier"),
+            ("default f(_) := 1\nf(x) := x", (2, 1), "a default function"),
+            ("default a := [x | x := 1]", (2, 14), "a default value that is no constant"),
+            ("a.b := 1", (2, 1), "a rule whose name has several parts"),
+            ("a.b[x] := 1 if some x in [1]", (2, 1), "a rule whose name has several parts"),
+            ("a := time.now_ns()", (2, 6), "a built-in function that is not on the list"),
+            ("a := rand.intn(\"x\", 2)", (2, 6), "a built-in function that is not on the list"),
+            ("a if print(1)", (2, 6), "a built-in function that is not on the list"),
+            ("a if walk(input, [p, v])", (2, 6), "a built-in function that is not on the list"),
+            ("a if upper(input.x, y)", (2, 6), "a call with another number of operands"),
+            ("a if 1, 2 in input", (2, 6), "an `in` with a key and a value"),
+            ("a if {\"x\": y} := input", (2, 6), "a pattern of an object"),
+            ("a if _ := input.x", (2, 6), "a value that is given to `_`"),
+            ("a if [x, 1] = [1, y]", (2, 6), "a `=` of two patterns"),
+            ("a if data[input.x]", (2, 6), "all data at once"),
+            ("a if data.tenants[input.x].b", (2, 6), "a package, or a rule whose name is found"),
+            ("a if data.tenants.t\nb := 1", (2, 6), "a package, or a rule whose name is found"),
+            (
+                "a if data.tenants.t.b[1]\nb := {}",
+                (2, 6),
+                "a rule by its whole name with a key that is no string",
+            ),
+            (
+                "a if data.x[_][input.y]",
+                (2, 16),
+                "a reference to data with more keys after one that is found",
+            ),
+            ("a := input.x[_]", (2, 14), "a reference that finds its key, outside of a statement"),
+            (
+                "a if every k, v in input.x { input.y[k] == v }",
+                (2, 38),
+                "a variable of an `every` as a key",
+            ),
+            (
+                "a if { some x in input.x; some y; input.y[y] }",
+                (2, 27),
+                "a `some` of names behind other statements",
+            ),
+            (
+                "a if { b := 1; b == 1 }\nb := 2",
+                (2, 8),
+                "a variable with the name of a rule or an import",
+            ),
+            ("a := {input.x: 1, \"b\": 2}", (2, 6), "an object with keys that may be the same"),
+            ("a := 1.0", (2, 6), "a number in an unusual form"),
+            ("a := 1e3", (2, 6), "a number in an unusual form"),
+            (
+                "a := [x | x := 1] if input.x else := 2",
+                (2, 6),
+                "an `else` behind a value that has variables as keys or a comprehension",
+            ),
+            (
+                "f(x) := input.y if x else := 2",
+                (2, 1),
+                "a function with an `else` and a value that is no constant",
+            ),
+            ("count(x) := 1", (2, 1), "a rule with the name of a built-in function"),
+        ] {
+            let text = format!("package tenants.t\n{rules}\n");
+            if verdict(&[&text], "{}") != Some((what, Some(place))) {
+                println!("MIS {rules} {:?} {place:?}", verdict(&[&text], "{}"));
+            }
+        }
+    }
+
+    #[test]
+    fn what_has_no_place_is_refused_too() {
+        let text = "package tenants.t\na if b\nb if not a";
+        let recursive = "rules that need themselves, or more than 50 others in a row";
+        assert_eq!(verdict(&[text], "{}"), Some((recursive, None)));
+        let text = "package tenants.t\na if f(1)\nf(x) if data.tenants.t.a";
+        assert_eq!(verdict(&[text], "{}"), Some((recursive, None)));
+        let text = "package tenants.t\na := 1";
+        let beside = Some(("data where rules are", None));
+        assert_eq!(verdict(&[text], r#"{"tenants":{}}"#), beside);
+        let two = ["package tenants.t\na if input.x", "package tenants.t\na if input.y"];
+        let several = Some(("rules of one name in several files", Some((2, 1))));
+        assert_eq!(verdict(&two, "{}"), several);
+        let import = "package tenants.t\nimport data.tenants.t.lib\na if lib.b";
+        let package = Some(("an import of a package that is no call of a function", Some((3, 6))));
+        assert_eq!(verdict(&[import, "package tenants.t.lib\nb := 1"], "{}"), package);
+    }
+
+    #[test]
+    fn what_policies_are_mostly_made_of_may_be_bytecode() {
+        for rules in [
+            "default a := false\na if input.x == 1\na if input.y > data.z.w",
+            "a contains x if { some x in data.m[input.x]; not b(x) }\nb(x) if x in data.l",
+            "a := \"r\" if input.x else := sprintf(\"%v\", [input.y]) if input.y else := \"s\"",
+            "a := \"x\" if input.x\na := \"y\" if input.y",
+            "a[lower(k)] := v if some k, v in input.m\nb if a.x",
+            "f(\"x\") := 1\nf(\"y\") := 2\na := f(input.x)",
+            "a if { some i; input.x[i] == 1; input.y[i] == 2 }",
+            "a if input.x[_].y == 1",
+            "a if every x in input.x { x.y; some z in x.z; z > 1 }",
+            "a := count({x | some x in input.x; x.y}) + 1",
+            "a if data.tenants.t.b.c\nb := {\"c\": 1}",
+            "a if { [x, _] := split(input.x, \"/\"); x = \"y\" }",
+        ] {
+            let text = format!("package tenants.t\n{rules}\n");
+            assert_eq!(verdict(&[&text], "{}"), None, "{rules}");
+        }
+    }
+
+    #[test]
+    fn the_example_tenants_may_be_bytecode() {
+        for text in [
+            include_str!("../../../config/tenants.d/tenant_a/policy.rego"),
+            include_str!("../../../config/tenants.d/tenant_b/policy.rego"),
+            include_str!("../../../config/tenants.d/tenant-c/policy.rego"),
+        ] {
+            assert_eq!(verdict(&[text], "{}"), None);
+        }
     }
 }

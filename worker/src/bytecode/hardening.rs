@@ -121,9 +121,8 @@ impl Hardening {
 
     /// What is outside of rules does nothing but call the entry point.
     fn dispatch(&self, segments: &[Segment]) -> Result<(), Refusal> {
-        let is_outside = |at: &usize| {
-            !segments.iter().any(|segment| (segment.start..=segment.end).contains(at))
-        };
+        let is_outside =
+            |at: &usize| !segments.iter().any(|segment| (segment.start..=segment.end).contains(at));
         for at in (0..self.program.instructions.len()).filter(is_outside) {
             match self.program.instructions.get(at) {
                 Some(Instruction::CallRule { .. } | Instruction::Return { .. }) => {}
@@ -144,9 +143,8 @@ impl Hardening {
             && !info.early_exit_on_first_success;
         let first_entry = info.definitions.first().and_then(|bodies| bodies.first());
         let first_pattern = info.destructuring_blocks.first().copied().flatten();
-        let is_at = |entry: Option<u32>| {
-            entry.and_then(|entry| usize::try_from(entry).ok()) == Some(start)
-        };
+        let is_at =
+            |entry: Option<u32>| entry.and_then(|entry| usize::try_from(entry).ok()) == Some(start);
         let begins = has_choices
             && match first_pattern {
                 Some(_) => is_at(first_pattern),
@@ -158,8 +156,10 @@ impl Hardening {
         let instructions: Vec<Instruction> =
             self.program.instructions.get(start..=end).ok_or(MALFORMED)?.to_vec();
         if is_body {
-            if !matches!(instructions.first(), Some(Instruction::RuleInit { result_reg: RESULT, .. }))
-            {
+            if !matches!(
+                instructions.first(),
+                Some(Instruction::RuleInit { result_reg: RESULT, .. })
+            ) {
                 return Err(MALFORMED);
             }
             // Each is loaded where it is first named, which may be where nothing comes to pass.
@@ -467,13 +467,7 @@ impl Hardening {
         Ok(Instruction::BuiltinCall { params_index })
     }
 
-    fn check(
-        &mut self,
-        at: usize,
-        check: Check,
-        dest: u8,
-        operands: &[u8],
-    ) -> Result<(), Refusal> {
+    fn check(&mut self, at: usize, check: Check, dest: u8, operands: &[u8]) -> Result<(), Refusal> {
         let call = self.call(check, dest, operands)?;
         self.put(at, vec![call])
     }

@@ -56,11 +56,11 @@ impl Bytecode {
             .compile_with_entrypoint(&rule.into())
             .map_err(|_| refused("what the bytecode's compiler does not take"))?;
         let program = Compiler::compile_from_policy(&compiled, &[rule])
-            .map_err(|e| {#[cfg(test)] if std::env::var_os("DBG").is_some() {println!("DBG {}", e.to_string().replace('\n', " "));} refused("what the bytecode's compiler does not take")})?;
+            .map_err(|_| refused("what the bytecode's compiler does not take"))?;
         let program = Arc::try_unwrap(program).unwrap_or_else(|shared| (*shared).clone());
         let program = Arc::new(hardening::hardened(program).map_err(refused)?);
-        let machine = Self::machine(&program, &data)
-            .map_err(|Unanswered| refused("data where a rule is"))?;
+        let machine =
+            Self::machine(&program, &data).map_err(|Unanswered| refused("data where a rule is"))?;
         Ok(Self { machine, program, data })
     }
 

@@ -33,13 +33,31 @@ impl Chance {
 const KEYS: &[&str] = &["a", "b", "c", "xs", "m", "n", "s"];
 const STRINGS: &[&str] = &["a", "b", "ab", "", "xs", "1", "a.b"];
 const NUMBERS: &[&str] = &["0", "1", "2", "3", "1.5", "10"];
+/// What only documents have.
+const ODD_NUMBERS: &[&str] = &[
+    "-1",
+    "-0.5",
+    "9007199254740993",
+    "-9223372036854775808",
+    "18446744073709551615",
+    "1e3",
+    "1.0",
+    "1e300",
+];
 
 /// A JSON text.
 fn document(chance: &mut Chance, depth: usize) -> String {
     match chance.below(if depth == 0 { 6 } else { 11 }) {
         0 => "true".to_owned(),
         1 => "false".to_owned(),
-        2 => if chance.one_in(3) { "null".to_owned() } else { "1".to_owned() },
+        2 => {
+            if chance.one_in(3) {
+                "null".to_owned()
+            } else {
+                "1".to_owned()
+            }
+        }
+        3 if chance.one_in(4) => chance.pick(ODD_NUMBERS).to_owned(),
         3 => chance.pick(NUMBERS).to_owned(),
         4 | 5 => format!("{:?}", chance.pick(STRINGS)),
         6..=8 => {
@@ -81,6 +99,12 @@ fn likely(chance: &mut Chance) -> String {
             _ => document(chance, 2),
         };
         fields.push(format!("{key:?}:{value}"));
+    }
+    // The interpreter takes a number for such a key, where it is one of data.
+    for key in ["0", "1", "2"] {
+        if chance.one_in(6) {
+            fields.push(format!("{key:?}:{}", document(chance, 1)));
+        }
     }
     format!("{{{}}}", fields.join(","))
 }
@@ -143,9 +167,20 @@ impl Writer<'_> {
             Kind::Members => self
                 .chance
                 .pick(&[
-                    "[1, 2, 3]", "[]", "{}", "{\"a\", \"b\"}", "{1, 2}", "{\"a\": 1, \"b\": 2}",
-                    "[[1, 2], [3, 4]]", "[\"a\", [\"b\"]]", "{\"a\": [1], \"xs\": {\"b\": 1}}",
-                    "set()", "[null, false, 0]", "{0: \"a\", 1: \"b\"}",
+                    "[1, 2, 3]",
+                    "[]",
+                    "{}",
+                    "{\"a\", \"b\"}",
+                    "{1, 2}",
+                    "{\"a\": 1, \"b\": 2}",
+                    "[[1, 2], [3, 4]]",
+                    "[\"a\", [\"b\"]]",
+                    "{\"a\": [1], \"xs\": {\"b\": 1}}",
+                    "set()",
+                    "[null, false, 0]",
+                    "{0: \"a\", 1: \"b\"}",
+                    "[{0: 1, 1: 2}, {0, 1}, [1, 2], {0}, [3]]",
+                    "{0, \"0\"}",
                 ])
                 .to_owned(),
             Kind::Any => {
@@ -187,7 +222,14 @@ impl Writer<'_> {
 
     fn reference(&mut self, depth: usize, may_find: bool) -> String {
         let mut text = match self.chance.below(12) {
-            0..=3 => "input".to_owned(),
+            0..=2 => "input".to_owned(),
+            3 => {
+                if self.chance.one_in(3) {
+                    "given".to_owned()
+                } else {
+                    "input".to_owned()
+                }
+            }
             4 | 5 => format!("data.{}", self.chance.pick(&["d", "e", "missing"])),
             6..=8 => match self.variable() {
                 Some(name) => name,
@@ -195,7 +237,14 @@ impl Writer<'_> {
             },
             9 | 10 => match self.rules.len() {
                 0 => "input".to_owned(),
-                count => self.rules[self.chance.below(count)].clone(),
+                count => {
+                    let prefix = match self.chance.below(10) {
+                        0 => "data.tenants.a.",
+                        1 => "data.tenants[\"a\"].",
+                        _ => "",
+                    };
+                    format!("{prefix}{}", self.rules[self.chance.below(count)])
+                }
             },
             _ => match self.library.len() {
                 0 => "imported".to_owned(),
@@ -209,7 +258,7 @@ impl Writer<'_> {
                 }
             },
         };
-        let is_root = text == "input" || text.starts_with("data.");
+        let is_root = text == "input" || text.starts_with("data.") && !text.contains("tenants");
         let keys = self.chance.below(3) + usize::from(is_root && !self.chance.one_in(6));
         for _ in 0..keys {
             text.push_str(&self.key(depth, may_find));
@@ -250,26 +299,50 @@ impl Writer<'_> {
             }
             (Kind::Truth, _) => match self.chance.below(8) {
                 0 => {
-                    let (left, right) =
-                        (self.term(depth, Kind::Text, may_find), self.term(depth, Kind::Text, may_find));
+                    let (left, right) = (
+                        self.term(depth, Kind::Text, may_find),
+                        self.term(depth, Kind::Text, may_find),
+                    );
                     let name = self.chance.pick(&["startswith", "endswith", "contains"]);
                     format!("{name}({left}, {right})")
                 }
-                1 => format!("regex.match(\"^[a-b]+$\", {})", self.term(depth, Kind::Text, may_find)),
-                2 => format!("glob.match(\"a*\", [\".\"], {})", self.term(depth, Kind::Text, may_find)),
+                1 => {
+                    format!("regex.match(\"^[a-b]+$\", {})", self.term(depth, Kind::Text, may_find))
+                }
+                2 => format!(
+                    "glob.match(\"a*\", [\".\"], {})",
+                    self.term(depth, Kind::Text, may_find)
+                ),
                 _ => {
-                    let name = self.chance.pick(&["is_string", "is_number", "is_array", "is_null", "is_set"]);
+                    let name = self.chance.pick(&[
+                        "is_string",
+                        "is_number",
+                        "is_array",
+                        "is_null",
+                        "is_set",
+                    ]);
                     format!("{name}({})", self.term(depth, Kind::Any, may_find))
                 }
             },
             (Kind::Number, 5..=7) => {
                 let operator = self.chance.pick(&["+", "-", "*", "/", "%"]);
-                let (left, right) =
-                    (self.term(depth, Kind::Number, may_find), self.term(depth, Kind::Number, may_find));
+                let (left, right) = (
+                    self.term(depth, Kind::Number, may_find),
+                    self.term(depth, Kind::Number, may_find),
+                );
                 format!("({left} {operator} {right})")
             }
             (Kind::Number, _) => {
-                let name = self.chance.pick(&["count", "count", "sum", "max", "min", "abs", "to_number", "product"]);
+                let name = self.chance.pick(&[
+                    "count",
+                    "count",
+                    "sum",
+                    "max",
+                    "min",
+                    "abs",
+                    "to_number",
+                    "product",
+                ]);
                 format!("{name}({})", self.term(depth, Kind::Members, may_find))
             }
             (Kind::Text, 5..=6) => {
@@ -308,8 +381,10 @@ impl Writer<'_> {
             }
             (Kind::Members, 7) => {
                 let operator = self.chance.pick(&["|", "&", "-"]);
-                let (left, right) =
-                    (self.term(depth, Kind::Members, may_find), self.term(depth, Kind::Members, may_find));
+                let (left, right) = (
+                    self.term(depth, Kind::Members, may_find),
+                    self.term(depth, Kind::Members, may_find),
+                );
                 format!("({left} {operator} {right})")
             }
             (Kind::Members, 8) => match self.chance.below(3) {
@@ -323,6 +398,20 @@ impl Writer<'_> {
             },
             (Kind::Members, _) => self.comprehension(depth),
             (Kind::Any, 5) => self.comprehension(depth),
+            (Kind::Any, 6) => {
+                let names = super::super::builtins::NAMES;
+                // The first two are operators.
+                let name = names[2 + self.chance.below(names.len() - 2)];
+                let (_, arity) = regorus::unstable::BUILTINS.get(name).unwrap();
+                let kinds = [Kind::Text, Kind::Members, Kind::Number, Kind::Any];
+                let params: Vec<String> = (0..*arity)
+                    .map(|_| {
+                        let kind = kinds[self.chance.below(4)];
+                        self.term(depth, kind, may_find)
+                    })
+                    .collect();
+                format!("{name}({})", params.join(", "))
+            }
             (Kind::Any, _) => {
                 let kind = self.some_kind();
                 self.term(depth, kind, may_find)
@@ -332,9 +421,8 @@ impl Writer<'_> {
 
     fn call(&mut self, depth: usize, may_find: bool) -> String {
         let function = self.functions[self.chance.below(self.functions.len())].clone();
-        let params: Vec<String> = (0..function.parameters)
-            .map(|_| self.term(depth, Kind::Any, may_find))
-            .collect();
+        let params: Vec<String> =
+            (0..function.parameters).map(|_| self.term(depth, Kind::Any, may_find)).collect();
         format!("{}({})", function.name, params.join(", "))
     }
 
@@ -346,7 +434,8 @@ impl Writer<'_> {
             2 => format!("{{{} | {body}}}", self.expression(depth, Kind::Any)),
             _ => {
                 let key = match self.variable() {
-                    Some(name) => name,
+                    Some(name) if self.chance.one_in(2) => name,
+                    Some(name) => format!("type_name({name})"),
                     None => self.expression(depth, Kind::Text),
                 };
                 format!("{{{key}: {} | {body}}}", self.expression(depth, Kind::Any))
@@ -391,7 +480,12 @@ impl Writer<'_> {
 
     fn body(&mut self, depth: usize, statements: usize) -> String {
         let count = 1 + self.chance.below(statements);
-        let statements: Vec<String> = (0..count).map(|_| self.statement(depth)).collect();
+        let mut statements: Vec<String> = (0..count).map(|_| self.statement(depth)).collect();
+        if self.chance.one_in(4) {
+            // They are evaluated in the order of what they need.
+            let first = self.chance.below(count);
+            statements.swap(0, first);
+        }
         statements.join("; ")
     }
 
@@ -446,7 +540,8 @@ impl Writer<'_> {
             }
             10 => {
                 let name = self.fresh();
-                let some = if self.chance.one_in(4) { format!("some {name}; ") } else { String::new() };
+                let some =
+                    if self.chance.one_in(4) { format!("some {name}; ") } else { String::new() };
                 let reference = format!("{some}input.{}[{name}]", self.chance.pick(KEYS));
                 self.variables.push(name);
                 reference
@@ -488,9 +583,10 @@ impl Writer<'_> {
                 self.variables.clear();
                 let body = self.body(depth, 3);
                 let has_else = self.chance.one_in(2);
-                let value = match has_else && self.chance.one_in(2) {
-                    true => self.constant(kind),
-                    false => self.expression(depth, kind),
+                let value = match has_else {
+                    true if self.chance.one_in(2) => self.constant(kind),
+                    true if self.chance.one_in(2) => self.expression(1, kind),
+                    _ => self.expression(depth, kind),
                 };
                 text.push_str(&format!("{name} := {value} if {{ {body} }}"));
                 if !has_else {
@@ -531,10 +627,14 @@ impl Writer<'_> {
                 self.variables.clear();
                 let body = self.body(depth, 3);
                 let key = match self.variable() {
-                    Some(name) => name,
-                    _ => self.expression(0, Kind::Text),
+                    Some(name) if self.chance.one_in(2) => name,
+                    Some(name) => format!("type_name({name})"),
+                    None => self.reference(0, false),
                 };
-                let value = self.expression(depth, Kind::Any);
+                let value = match self.variable() {
+                    Some(name) if self.chance.one_in(2) => name,
+                    _ => self.expression(depth, Kind::Any),
+                };
                 text.push_str(&format!("{name}[{key}] := {value} if {{ {body} }}\n"));
                 if self.chance.one_in(3) {
                     self.variables.clear();
@@ -605,7 +705,9 @@ fn policy(chance: &mut Chance) -> Vec<(String, String)> {
             next: 0,
             left: 0,
         };
-        let mut text = "package tenants.a.lib\nimport data.e as imported\n".to_owned();
+        let mut text =
+            "package tenants.a.lib\nimport data.e as imported\nimport input.m as given\n"
+                .to_owned();
         text.push_str(&writer.rule("known", Kind::Members));
         let (function, parameters) = writer.function("help");
         text.push_str(&function);
@@ -615,7 +717,8 @@ fn policy(chance: &mut Chance) -> Vec<(String, String)> {
             library.push(("help".to_owned(), true));
         }
     }
-    let mut text = "package tenants.a\nimport data.e as imported\n".to_owned();
+    let mut text =
+        "package tenants.a\nimport data.e as imported\nimport input.m as given\n".to_owned();
     if !library.is_empty() {
         text.push_str("import data.tenants.a.lib\n");
     }
@@ -640,8 +743,11 @@ fn policy(chance: &mut Chance) -> Vec<(String, String)> {
         text.push_str(&writer.rule(&name, kind));
         writer.rules.push(name);
     }
-    for (name, kind) in
-        [("allow", Kind::Truth), ("redact", Kind::Members), ("reason", Kind::Text)]
+    if writer.chance.one_in(4) {
+        let rest = "package tenants.a\nimport input.m as given\n".to_owned();
+        modules.push(("first.rego".to_owned(), std::mem::replace(&mut text, rest)));
+    }
+    for (name, kind) in [("allow", Kind::Truth), ("redact", Kind::Members), ("reason", Kind::Text)]
     {
         if name == "allow" || !writer.chance.one_in(3) {
             text.push_str(&writer.rule(name, kind));
@@ -653,7 +759,12 @@ fn policy(chance: &mut Chance) -> Vec<(String, String)> {
 }
 
 /// Compares what both say of one policy.
-fn compare(seed: u64, inputs: usize, counts: &mut Counts, reasons: &mut std::collections::BTreeMap<String, usize>) {
+fn compare(
+    seed: u64,
+    inputs: usize,
+    counts: &mut Counts,
+    reasons: &mut std::collections::BTreeMap<String, usize>,
+) {
     let mut chance = Chance::new(seed);
     let modules = policy(&mut chance);
     let data = format!("{{\"d\":{},\"e\":{}}}", likely(&mut chance), likely(&mut chance));
