@@ -1,5 +1,7 @@
 //! The bytecode beside the interpreter.
 
+#![allow(clippy::print_stdout, reason = "how many there were of what is the result of a long run")]
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 

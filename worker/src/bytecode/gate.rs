@@ -180,10 +180,8 @@ impl Policy {
             if stated.module != index {
                 return Err(refuse("rules of one name in several files", rule.span()));
             }
-            if let Rule::Spec { head, .. } = rule.as_ref() {
-                if let RuleHead::Func { args, .. } = head {
-                    stated.parameters = Some(args.len());
-                }
+            if let Rule::Spec { head: RuleHead::Func { args, .. }, .. } = rule.as_ref() {
+                stated.parameters = Some(args.len());
             }
         }
         self.packages.insert(package);
@@ -873,17 +871,17 @@ mod tests {
             ("a if input.x with input as {}", (2, 6), "a `with` modifier"),
             ("default f(_) := 1\nf(x) := x", (2, 1), "a default function"),
             ("default a := [x | x := 1]", (2, 14), "a default value that is no constant"),
-            ("a.b := 1", (2, 1), "a rule whose name has several parts"),
-            ("a.b[x] := 1 if some x in [1]", (2, 1), "a rule whose name has several parts"),
-            ("a := time.now_ns()", (2, 6), "a built-in function that is not on the list"),
-            ("a := rand.intn(\"x\", 2)", (2, 6), "a built-in function that is not on the list"),
+            ("a.b := 1", (2, 2), "a rule whose name has several parts"),
+            ("a.b[x] := 1 if some x in [1]", (2, 2), "a rule whose name has several parts"),
+            ("a := time.now_ns()", (2, 10), "a built-in function that is not on the list"),
+            ("a := rand.intn(\"x\", 2)", (2, 10), "a built-in function that is not on the list"),
             ("a if print(1)", (2, 6), "a built-in function that is not on the list"),
             ("a if walk(input, [p, v])", (2, 6), "a built-in function that is not on the list"),
             ("a if upper(input.x, y)", (2, 6), "a call with another number of operands"),
-            ("a if 1, 2 in input", (2, 6), "an `in` with a key and a value"),
+            ("a if 1, 2 in input", (2, 11), "an `in` with a key and a value"),
             ("a if {\"x\": y} := input", (2, 6), "a pattern of an object"),
-            ("a if _ := input.x", (2, 6), "a value that is given to `_`"),
-            ("a if [x, 1] = [1, y]", (2, 6), "a `=` of two patterns"),
+            ("a if _ := input.x", (2, 8), "a value that is given to `_`"),
+            ("a if [x, 1] = [1, y]", (2, 13), "a `=` of two patterns"),
             ("a if data[input.x]", (2, 6), "all data at once"),
             ("a if data.tenants[input.x].b", (2, 6), "a package, or a rule whose name is found"),
             ("a if data.tenants.t\nb := 1", (2, 6), "a package, or a rule whose name is found"),
@@ -894,7 +892,7 @@ mod tests {
             ),
             (
                 "a if data.x[_][input.y]",
-                (2, 16),
+                (2, 21),
                 "a reference to data with more keys after one that is found",
             ),
             ("a := input.x[_]", (2, 14), "a reference that finds its key, outside of a statement"),
@@ -929,9 +927,7 @@ mod tests {
             ("count(x) := 1", (2, 1), "a rule with the name of a built-in function"),
         ] {
             let text = format!("package tenants.t\n{rules}\n");
-            if verdict(&[&text], "{}") != Some((what, Some(place))) {
-                println!("MIS {rules} {:?} {place:?}", verdict(&[&text], "{}"));
-            }
+            assert_eq!(verdict(&[&text], "{}"), Some((what, Some(place))), "{rules}");
         }
     }
 

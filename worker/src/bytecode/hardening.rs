@@ -420,11 +420,11 @@ impl Hardening {
             };
             let end = usize::from(end);
             let last = end.checked_sub(1).and_then(|last| self.program.instructions.get(last));
-            let is_closed = match (region, last) {
+            let is_closed = matches!(
+                (region, last),
                 (Region::Loop, Some(Instruction::LoopNext { .. }))
-                | (Region::Comprehension(_), Some(Instruction::ComprehensionEnd {})) => true,
-                _ => false,
-            };
+                    | (Region::Comprehension(_), Some(Instruction::ComprehensionEnd {}))
+            );
             let is_within = open.last().is_none_or(|(_, outer)| end <= *outer)
                 && end <= start + instructions.len();
             if usize::from(first) != at + 1 || !is_closed || !is_within {
