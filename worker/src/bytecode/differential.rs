@@ -32,7 +32,7 @@ fn engine() -> Engine {
 }
 
 /// An engine that was given a tenant's policy as the worker does it, or what is wrong with that.
-fn prepared(modules: &[(String, String)], data: &Value) -> Result<Engine, String> {
+fn prepared(tenant: &str, modules: &[(String, String)], data: &Value) -> Result<Engine, String> {
     let mut first = engine();
     for (path, text) in modules {
         first.add_policy(path.clone(), text.clone()).map_err(|error| error.to_string())?;
@@ -46,7 +46,7 @@ fn prepared(modules: &[(String, String)], data: &Value) -> Result<Engine, String
         let text = texts.remove(path).unwrap_or_else(|| text.clone());
         engine.add_policy(path.clone(), text).map_err(|error| error.to_string())?;
     }
-    let rule = |name: &str| format!("[value | value := data.tenants[\"a\"].{name}]");
+    let rule = |name: &str| format!("[value | value := data.tenants[\"{tenant}\"].{name}]");
     let decision = format!(
         "package tenants[\"$decision\"]\nrules := [{}, {}, {}]\n",
         rule("allow"),
@@ -165,7 +165,7 @@ fn both(
 ) -> (Result<Option<Value>, Refused>, Result<Value, String>) {
     let modules = [("p.rego".to_owned(), format!("package tenants.a\n{rules}\n"))];
     let data = json(data);
-    let engine = prepared(&modules, &data).unwrap_or_else(|fault| panic!("{fault}: {rules}"));
+    let engine = prepared("a", &modules, &data).unwrap_or_else(|fault| panic!("{fault}: {rules}"));
     let input = json(input);
     let expected = interpreted(&engine, &input, ENTRY_POINT);
     let found = Bytecode::compile(&engine, data, ENTRY_POINT)

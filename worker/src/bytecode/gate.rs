@@ -559,7 +559,7 @@ impl<'a> Walk<'a> {
             Expr::ObjectCompr { key, value, query, .. } => self.query(query, &[key, value]),
             Expr::Call { fcn, params, .. } => self.call(fcn, params, within),
             Expr::UnaryExpr { expr, span, .. } => match expr.as_ref() {
-                Expr::Number { span, .. } => number(span),
+                Expr::Number { span, value, .. } if *value != Value::from(0) => number(span),
                 _ => Err(refuse("a sign of what is no number", span)),
             },
             Expr::BinExpr { lhs, rhs, .. }
@@ -774,6 +774,7 @@ fn parts_to_name(root: &str, rest: &[String]) -> String {
 /// printed.
 fn number(span: &Span) -> Checked {
     let text = span.text();
+    let is_negative = text.starts_with('-');
     let text = text.strip_prefix('-').unwrap_or(text);
     let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let is_plain = match text.split_once('.') {
@@ -782,7 +783,8 @@ fn number(span: &Span) -> Checked {
             is_digits(whole) && is_digits(part) && part.bytes().any(|byte| byte != b'0')
         }
     };
-    if is_plain && text.len() <= 15 {
+    let is_zero = !text.bytes().any(|byte| (b'1'..=b'9').contains(&byte));
+    if is_plain && text.len() <= 15 && !(is_zero && is_negative) {
         Ok(())
     } else {
         Err(refuse("a number in an unusual form", span))
@@ -913,6 +915,7 @@ mod tests {
             ),
             ("a := {input.x: 1, \"b\": 2}", (2, 6), "an object with keys that may be the same"),
             ("a := 1.0", (2, 6), "a number in an unusual form"),
+            ("a := -0", (2, 6), "a number in an unusual form"),
             ("a := 1e3", (2, 6), "a number in an unusual form"),
             (
                 "a := [x | x := 1] if input.x else := 2",

@@ -766,11 +766,19 @@ fn compare(
     reasons: &mut std::collections::BTreeMap<String, usize>,
 ) {
     let mut chance = Chance::new(seed);
-    let modules = policy(&mut chance);
+    let mut modules = policy(&mut chance);
+    // Of two tenants, one has a name that is no identifier.
+    let tenant = chance.pick(&["a", "a-b"]);
+    if tenant != "a" {
+        let whole = format!("tenants[{tenant:?}]");
+        for (_, text) in &mut modules {
+            *text = text.replace("tenants[\"a\"]", &whole).replace("tenants.a", &whole);
+        }
+    }
     let data = format!("{{\"d\":{},\"e\":{}}}", likely(&mut chance), likely(&mut chance));
     let data: Value = json(&data);
     counts.policies += 1;
-    let prepared = std::panic::catch_unwind(|| prepared(&modules, &data))
+    let prepared = std::panic::catch_unwind(|| prepared(tenant, &modules, &data))
         .unwrap_or_else(|_| Err("panic".to_owned()));
     let engine = match prepared {
         Ok(engine) => engine,
