@@ -218,3 +218,19 @@ fn what_the_bytecode_cannot_do_right_is_left_to_the_interpreter() {
         assert_eq!(found, Ok(None), "{rules}");
     }
 }
+
+#[test]
+fn rules_that_need_one_another_are_answered_down_to_the_last() {
+    let chain = |count: usize| {
+        let mut rules = "allow if r0\n".to_owned();
+        for number in 0..count {
+            rules.push_str(&format!("r{number} if {{ f{number}([x | some x in input.l]) }}\n"));
+            rules.push_str(&format!("f{number}(x) if {{ count(x) == 1; r{} }}\n", number + 1));
+        }
+        format!("{rules}r{count} if input.x")
+    };
+    let (found, expected) = both(&chain(23), r#"{"l":[1],"x":true}"#, "{}");
+    assert_eq!(found.unwrap(), Some(expected.unwrap()));
+    let (found, _) = both(&chain(24), "{}", "{}");
+    assert!(found.is_err());
+}

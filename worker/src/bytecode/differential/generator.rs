@@ -133,6 +133,10 @@ struct Writer<'a> {
     /// Of another package: name and whether it is a function.
     library: Vec<(String, bool)>,
     variables: Vec<String>,
+    /// Those of an `every`, which the gate does not let be keys.
+    quantified: Vec<String>,
+    /// What the body that is being written has to begin with.
+    declared: Vec<String>,
     next: usize,
     /// How much more may be written.
     left: usize,
@@ -200,6 +204,9 @@ impl Writer<'_> {
             0 => "[0]".to_owned(),
             1 => "[1]".to_owned(),
             2 | 3 => match self.variable() {
+                Some(name) if self.quantified.contains(&name) && !self.chance.one_in(40) => {
+                    ".b".to_owned()
+                }
                 Some(name) => format!("[{name}]"),
                 None => ".a".to_owned(),
             },
@@ -260,8 +267,17 @@ impl Writer<'_> {
         };
         let is_root = text == "input" || text.starts_with("data.") && !text.contains("tenants");
         let keys = self.chance.below(3) + usize::from(is_root && !self.chance.one_in(6));
+        let mut has_found = false;
         for _ in 0..keys {
-            text.push_str(&self.key(depth, may_find));
+            // The gate does not let through what has other keys behind one that is found.
+            let is_plain = has_found && text.starts_with("data.") && !self.chance.one_in(20);
+            let known = self.variables.len();
+            let key = match is_plain {
+                true => format!(".{}", self.chance.pick(KEYS)),
+                false => self.key(depth, may_find),
+            };
+            has_found |= key == "[_]" || self.variables.len() > known;
+            text.push_str(&key);
         }
         text
     }
@@ -480,12 +496,15 @@ impl Writer<'_> {
 
     fn body(&mut self, depth: usize, statements: usize) -> String {
         let count = 1 + self.chance.below(statements);
+        let outside = std::mem::take(&mut self.declared);
         let mut statements: Vec<String> = (0..count).map(|_| self.statement(depth)).collect();
+        let declared = std::mem::replace(&mut self.declared, outside);
         if self.chance.one_in(4) {
             // They are evaluated in the order of what they need.
             let first = self.chance.below(count);
             statements.swap(0, first);
         }
+        statements.splice(0..0, declared);
         statements.join("; ")
     }
 
@@ -525,10 +544,13 @@ impl Writer<'_> {
                 let outside = self.variables.len();
                 let value = self.fresh();
                 self.variables.push(value.clone());
+                let known = self.quantified.len();
+                self.quantified.push(value.clone());
                 let names = match self.chance.below(3) {
                     0 => {
                         let key = self.fresh();
                         self.variables.push(key.clone());
+                        self.quantified.push(key.clone());
                         format!("{key}, {value}")
                     }
                     1 => format!("_, {value}"),
@@ -536,13 +558,19 @@ impl Writer<'_> {
                 };
                 let body = self.body(depth - 1, 2);
                 self.variables.truncate(outside);
+                self.quantified.truncate(known);
                 format!("every {names} in {members} {{ {body} }}")
             }
             10 => {
                 let name = self.fresh();
-                let some =
-                    if self.chance.one_in(4) { format!("some {name}; ") } else { String::new() };
-                let reference = format!("{some}input.{}[{name}]", self.chance.pick(KEYS));
+                match self.chance.below(40) {
+                    0 => return format!("some {name}; input.{}[{name}]", self.chance.pick(KEYS)),
+                    1..10 if !self.variables.contains(&name) => {
+                        self.declared.push(format!("some {name}"));
+                    }
+                    _ => {}
+                }
+                let reference = format!("input.{}[{name}]", self.chance.pick(KEYS));
                 self.variables.push(name);
                 reference
             }
@@ -702,6 +730,8 @@ fn policy(chance: &mut Chance) -> Vec<(String, String)> {
             functions: vec![],
             library: vec![],
             variables: vec![],
+            quantified: vec![],
+            declared: vec![],
             next: 0,
             left: 0,
         };
@@ -728,6 +758,8 @@ fn policy(chance: &mut Chance) -> Vec<(String, String)> {
         functions: vec![],
         library,
         variables: vec![],
+        quantified: vec![],
+        declared: vec![],
         next: 0,
         left: 0,
     };
