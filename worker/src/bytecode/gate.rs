@@ -78,12 +78,18 @@ fn check(modules: &[&Module], data: &Value) -> Checked {
     for module in modules {
         let package = package_of(module)?;
         let imports = imports.get(&package).unwrap_or(&none);
+        let own = imports_of(module)?;
+        if imports.keys().any(|alias| policy.rules.contains_key(&joined(&package, alias))) {
+            let what = "an import with the name of a rule";
+            return Err(refuse(what, module.package.refr.span()));
+        }
         for rule in &module.policy {
             let name = rule_name(rule)?;
             let mut walk = Walk {
                 policy: &policy,
                 package: &package,
                 imports,
+                own: &own,
                 scopes: Vec::new(),
                 quantified: BTreeSet::new(),
                 uses: BTreeSet::new(),
@@ -128,7 +134,11 @@ fn imports_of(module: &Module) -> Result<BTreeMap<String, Path>, Refused> {
         match root.as_str() {
             "rego" | "future" => {}
             "data" | "input" if path.len() > 1 => {
-                let alias = r#as.as_ref().map_or(last.as_str(), Span::text);
+                let alias = match (r#as, refr.as_ref()) {
+                    (Some(alias), _) => alias.text(),
+                    (None, Expr::RefDot { .. }) => last.as_str(),
+                    (None, _) => return Err(refuse("an import of an unusual form", span)),
+                };
                 imports.insert(alias.to_owned(), path);
             }
             _ => return Err(refuse("an import of an unusual form", span)),
@@ -229,6 +239,8 @@ struct Walk<'a> {
     policy: &'a Policy,
     package: &'a [String],
     imports: &'a BTreeMap<String, Path>,
+    /// Those imports that are in this very file.
+    own: &'a BTreeMap<String, Path>,
     /// The variables that have a value, from the outside in.
     scopes: Vec<BTreeSet<&'a str>>,
     /// The variables of an `every`, whose references are taken for ones that find their key.
@@ -251,6 +263,15 @@ impl<'a> Walk<'a> {
         matches!(name, "input" | "data")
             || self.imports.contains_key(name)
             || self.policy.rules.contains_key(&joined(self.package, name))
+    }
+
+    /// The engine finds an import of any file of the package, but not when it tells variables from
+    /// other names.
+    fn imported_here(&self, name: &str, span: &Span) -> Checked {
+        if self.imports.contains_key(name) && !self.own.contains_key(name) {
+            return Err(refuse("a name that another file of the package imports", span));
+        }
+        Ok(())
     }
 
     fn is_bound(&self, name: &str) -> bool {
@@ -591,6 +612,7 @@ impl<'a> Walk<'a> {
         if self.is_bound(root) {
             return Err(refuse("a variable with the name of a function", span));
         }
+        self.imported_here(root, span)?;
         let mut target: Path = match (root.as_str(), self.imports.get(root)) {
             ("data", _) => Vec::new(),
             (_, Some(import)) => match import.split_first() {
@@ -694,6 +716,7 @@ impl<'a> Walk<'a> {
         if name == "input" || self.is_bound(name) {
             return Ok(());
         }
+        self.imported_here(name, span)?;
         let names = parts.iter().skip(1);
         let mut path: Path =
             names.map_while(|part| part.as_string().ok().map(|part| part.to_string())).collect();
@@ -947,6 +970,9 @@ mod tests {
         let two = ["package tenants.t\na if input.x", "package tenants.t\na if input.y"];
         let several = Some(("rules of one name in several files", Some((2, 1))));
         assert_eq!(verdict(&two, "{}"), several);
+        let two = ["package tenants.t\nimport data.x", "package tenants.t\na if x.y"];
+        let foreign = Some(("a name that another file of the package imports", Some((2, 6))));
+        assert_eq!(verdict(&two, "{}"), foreign);
         let import = "package tenants.t\nimport data.tenants.t.lib\na if lib.b";
         let package = Some(("an import of a package that is no call of a function", Some((3, 6))));
         assert_eq!(verdict(&[import, "package tenants.t.lib\nb := 1"], "{}"), package);
