@@ -40,13 +40,20 @@ pub(crate) struct Place {
 type Path = Vec<String>;
 type Checked = Result<(), Refused>;
 
-/// The first construct of these modules that is not known to be safe.
-pub(super) fn refused(modules: &[NodeRef<Module>], data: &Value) -> Option<Refused> {
+/// Where members are gone through, by line, column and length: what follows a `some … in`, and what
+/// keys are found in. The compiler tells by itself what is a key that is found, and has to agree.
+pub(super) type Loops = BTreeSet<(usize, usize, usize)>;
+
+/// Lets modules through that are made of what is known to be safe.
+///
+/// # Errors
+/// The first construct that is not.
+pub(super) fn check(modules: &[NodeRef<Module>], data: &Value) -> Result<Loops, Refused> {
     let modules: Vec<&Module> = modules.iter().map(AsRef::as_ref).collect();
-    check(&modules, data).err()
+    check_all(&modules, data)
 }
 
-fn check(modules: &[&Module], data: &Value) -> Checked {
+fn check_all(modules: &[&Module], data: &Value) -> Result<Loops, Refused> {
     let expressions = modules.iter().map(|module| module.num_expressions);
     if expressions.fold(0, u32::saturating_add) > MAX_EXPRESSIONS {
         return Err(Refused { what: "more than 50,000 expressions", place: None });
@@ -74,6 +81,7 @@ fn check(modules: &[&Module], data: &Value) -> Checked {
         }
     }
     let mut uses = BTreeMap::new();
+    let mut loops = Loops::new();
     let none = BTreeMap::new();
     for module in modules {
         let package = package_of(module)?;
@@ -93,12 +101,15 @@ fn check(modules: &[&Module], data: &Value) -> Checked {
                 scopes: Vec::new(),
                 quantified: BTreeSet::new(),
                 uses: BTreeSet::new(),
+                loops: Loops::new(),
             };
             walk.rule(rule)?;
+            loops.append(&mut walk.loops);
             uses.entry(joined(&package, name)).or_insert_with(BTreeSet::new).extend(walk.uses);
         }
     }
-    depth(&uses)
+    depth(&uses)?;
+    Ok(loops)
 }
 
 fn refuse(what: &'static str, span: &Span) -> Refused {
@@ -247,6 +258,7 @@ struct Walk<'a> {
     quantified: BTreeSet<&'a str>,
     /// The rules that are needed.
     uses: BTreeSet<Path>,
+    loops: Loops,
 }
 
 /// Where an expression stands.
@@ -263,6 +275,11 @@ impl<'a> Walk<'a> {
         matches!(name, "input" | "data")
             || self.imports.contains_key(name)
             || self.policy.rules.contains_key(&joined(self.package, name))
+    }
+
+    fn goes_through(&mut self, members: &Span) {
+        let number = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
+        self.loops.insert((number(members.line), number(members.col), members.text().len()));
     }
 
     /// The engine finds an import of any file of the package, but not when it tells variables from
@@ -500,7 +517,10 @@ impl<'a> Walk<'a> {
                     false => Ok(()),
                 }
             }),
-            Literal::SomeIn { collection, .. } => self.expression(collection, Within::Statement),
+            Literal::SomeIn { collection, .. } => {
+                self.goes_through(collection.span());
+                self.expression(collection, Within::Statement)
+            }
             Literal::Expr { expr, .. } => match expr.as_ref() {
                 Expr::AssignExpr { op: AssignOp::ColEq, lhs, rhs, span, .. } => {
                     // It is not looked at whether the other side has a value.
@@ -644,13 +664,13 @@ impl<'a> Walk<'a> {
     }
 
     fn reference(&mut self, reference: &'a Expr, within: Within) -> Checked {
-        let mut indexes: Vec<&'a Expr> = Vec::new();
+        let mut indexes: Vec<(&'a Expr, &'a Expr)> = Vec::new();
         let mut rest = reference;
         let root = loop {
             rest = match rest {
                 Expr::RefDot { refr, .. } => refr,
                 Expr::RefBrack { refr, index, .. } => {
-                    indexes.push(index);
+                    indexes.push((refr, index));
                     refr
                 }
                 other => break other,
@@ -660,7 +680,7 @@ impl<'a> Walk<'a> {
         let (parts, is_whole) = parts_of(reference);
         let mut has_loops = false;
         let mut has_found = false;
-        for index in indexes {
+        for (members, index) in indexes {
             let is_loop = match index {
                 Expr::Var { span, .. } if self.quantified.contains(span.text()) => {
                     return Err(refuse("a variable of an `every` as a key", span));
@@ -693,7 +713,9 @@ impl<'a> Walk<'a> {
             }
             has_loops |= is_loop;
             has_found |= !is_loop;
-            if !is_loop {
+            if is_loop {
+                self.goes_through(members.span());
+            } else {
                 self.expression(index, within)?;
             }
         }
@@ -886,7 +908,7 @@ mod tests {
             engine.add_policy(format!("{number}.rego"), (*text).to_owned()).unwrap();
         }
         let data = Value::from_json_str(data).unwrap();
-        let refused = refused(engine.get_modules(), &data)?;
+        let refused = check(engine.get_modules(), &data).err()?;
         Some((refused.what, refused.place.map(|place| (place.line, place.column))))
     }
 
