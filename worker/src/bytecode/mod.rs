@@ -81,6 +81,9 @@ impl Bytecode {
 
     /// The rule's value, if the bytecode can tell it within the limit.
     ///
+    /// The engine's functions may panic, as they do for the interpreter. Then, and after an error,
+    /// [`Self::renew`] comes before the next question.
+    ///
     /// # Errors
     /// Where the interpreter has to be asked, for whatever reason.
     pub(crate) fn ask(
