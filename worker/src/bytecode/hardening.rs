@@ -125,13 +125,17 @@ impl<'a> Hardening<'a> {
 
     /// What is outside of rules does nothing but call the entry point.
     fn dispatch(&self, segments: &[Segment]) -> Result<(), Refusal> {
-        let is_outside =
-            |at: &usize| !segments.iter().any(|segment| (segment.start..=segment.end).contains(at));
-        for at in (0..self.program.instructions.len()).filter(is_outside) {
-            match self.program.instructions.get(at) {
-                Some(Instruction::CallRule { .. } | Instruction::Return { .. }) => {}
-                _ => return Err(MALFORMED),
+        let mut next = 0;
+        let ends = segments.iter().map(|segment| (segment.start, segment.end + 1));
+        let whole = self.program.instructions.len();
+        for (start, end) in ends.chain([(whole, whole)]) {
+            for instruction in self.program.instructions.get(next..start).ok_or(MALFORMED)? {
+                match instruction {
+                    Instruction::CallRule { .. } | Instruction::Return { .. } => {}
+                    _ => return Err(MALFORMED),
+                }
             }
+            next = end;
         }
         Ok(())
     }
