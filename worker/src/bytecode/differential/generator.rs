@@ -776,7 +776,13 @@ fn policy(chance: &mut Chance) -> Vec<(String, String)> {
         writer.rules.push(name);
     }
     if writer.chance.one_in(4) {
-        let rest = "package tenants.a\nimport input.m as given\n".to_owned();
+        let mut rest = "package tenants.a\nimport input.m as given\n".to_owned();
+        if !writer.chance.one_in(6) {
+            rest.push_str("import data.e as imported\n");
+        }
+        if !writer.library.is_empty() {
+            rest.push_str("import data.tenants.a.lib\n");
+        }
         modules.push(("first.rego".to_owned(), std::mem::replace(&mut text, rest)));
     }
     for (name, kind) in [("allow", Kind::Truth), ("redact", Kind::Members), ("reason", Kind::Text)]
