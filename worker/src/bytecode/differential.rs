@@ -1,5 +1,7 @@
 //! The bytecode beside the interpreter.
 
+#![allow(clippy::print_stdout, reason = "how many there were of what is the result of a long run")]
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
@@ -30,7 +32,7 @@ fn engine() -> Engine {
 }
 
 /// An engine that was given a tenant's policy as the worker does it, or what is wrong with that.
-fn prepared(modules: &[(String, String)], data: &Value) -> Result<Engine, String> {
+fn prepared(tenant: &str, modules: &[(String, String)], data: &Value) -> Result<Engine, String> {
     let mut first = engine();
     for (path, text) in modules {
         first.add_policy(path.clone(), text.clone()).map_err(|error| error.to_string())?;
@@ -44,7 +46,7 @@ fn prepared(modules: &[(String, String)], data: &Value) -> Result<Engine, String
         let text = texts.remove(path).unwrap_or_else(|| text.clone());
         engine.add_policy(path.clone(), text).map_err(|error| error.to_string())?;
     }
-    let rule = |name: &str| format!("[value | value := data.tenants[\"a\"].{name}]");
+    let rule = |name: &str| format!("[value | value := data.tenants[\"{tenant}\"].{name}]");
     let decision = format!(
         "package tenants[\"$decision\"]\nrules := [{}, {}, {}]\n",
         rule("allow"),
@@ -163,7 +165,7 @@ fn both(
 ) -> (Result<Option<Value>, Refused>, Result<Value, String>) {
     let modules = [("p.rego".to_owned(), format!("package tenants.a\n{rules}\n"))];
     let data = json(data);
-    let engine = prepared(&modules, &data).unwrap_or_else(|fault| panic!("{fault}: {rules}"));
+    let engine = prepared("a", &modules, &data).unwrap_or_else(|fault| panic!("{fault}: {rules}"));
     let input = json(input);
     let expected = interpreted(&engine, &input, ENTRY_POINT);
     let found = Bytecode::compile(&engine, data, ENTRY_POINT)
@@ -189,6 +191,7 @@ fn the_bytecode_answers_what_a_policy_of_every_day_asks() {
         ("allow if 1 < \"a\"", "{}"),
         ("reason := {k: v | some k, v in {\"a\": 1}}", "{}"),
         ("reason := [x | some [x, _] in [[1, 2], {\"a\": 1, \"b\": 2}, [3]]]", "{}"),
+        ("reason := [x | some [x, _] in [[1, 2], {0: 5, 1: 6}, {0, 1}]]", "{}"),
         ("allow if every x in input.xs { x > 1; some y in [x]; y > 2 }", r#"{"xs":[3,4]}"#),
         ("allow if input.xs[_].a == 1", r#"{"xs":[{"b":1},{"a":1}]}"#),
         ("reason := sprintf(\"%v %s\", [input.n, \"x\"])", r#"{"n":1.5}"#),
@@ -215,4 +218,20 @@ fn what_the_bytecode_cannot_do_right_is_left_to_the_interpreter() {
         let (found, _) = both(rules, input, data);
         assert_eq!(found, Ok(None), "{rules}");
     }
+}
+
+#[test]
+fn rules_that_need_one_another_are_answered_down_to_the_last() {
+    let chain = |count: usize| {
+        let mut rules = "allow if r0\n".to_owned();
+        for number in 0..count {
+            rules.push_str(&format!("r{number} if {{ f{number}([x | some x in input.l]) }}\n"));
+            rules.push_str(&format!("f{number}(x) if {{ count(x) == 1; r{} }}\n", number + 1));
+        }
+        format!("{rules}r{count} if input.x")
+    };
+    let (found, expected) = both(&chain(23), r#"{"l":[1],"x":true}"#, "{}");
+    assert_eq!(found.unwrap(), Some(expected.unwrap()));
+    let (found, _) = both(&chain(24), "{}", "{}");
+    assert!(found.is_err());
 }

@@ -40,13 +40,20 @@ pub(crate) struct Place {
 type Path = Vec<String>;
 type Checked = Result<(), Refused>;
 
-/// The first construct of these modules that is not known to be safe.
-pub(super) fn refused(modules: &[NodeRef<Module>], data: &Value) -> Option<Refused> {
+/// Where members are gone through, by line, column and length: what follows a `some … in`, and what
+/// keys are found in. The compiler tells by itself what is a key that is found, and has to agree.
+pub(super) type Loops = BTreeSet<(usize, usize, usize)>;
+
+/// Lets modules through that are made of what is known to be safe.
+///
+/// # Errors
+/// The first construct that is not.
+pub(super) fn check(modules: &[NodeRef<Module>], data: &Value) -> Result<Loops, Refused> {
     let modules: Vec<&Module> = modules.iter().map(AsRef::as_ref).collect();
-    check(&modules, data).err()
+    check_all(&modules, data)
 }
 
-fn check(modules: &[&Module], data: &Value) -> Checked {
+fn check_all(modules: &[&Module], data: &Value) -> Result<Loops, Refused> {
     let expressions = modules.iter().map(|module| module.num_expressions);
     if expressions.fold(0, u32::saturating_add) > MAX_EXPRESSIONS {
         return Err(Refused { what: "more than 50,000 expressions", place: None });
@@ -74,25 +81,35 @@ fn check(modules: &[&Module], data: &Value) -> Checked {
         }
     }
     let mut uses = BTreeMap::new();
+    let mut loops = Loops::new();
     let none = BTreeMap::new();
     for module in modules {
         let package = package_of(module)?;
         let imports = imports.get(&package).unwrap_or(&none);
+        let own = imports_of(module)?;
+        if imports.keys().any(|alias| policy.rules.contains_key(&joined(&package, alias))) {
+            let what = "an import with the name of a rule";
+            return Err(refuse(what, module.package.refr.span()));
+        }
         for rule in &module.policy {
             let name = rule_name(rule)?;
             let mut walk = Walk {
                 policy: &policy,
                 package: &package,
                 imports,
+                own: &own,
                 scopes: Vec::new(),
                 quantified: BTreeSet::new(),
                 uses: BTreeSet::new(),
+                loops: Loops::new(),
             };
             walk.rule(rule)?;
+            loops.append(&mut walk.loops);
             uses.entry(joined(&package, name)).or_insert_with(BTreeSet::new).extend(walk.uses);
         }
     }
-    depth(&uses)
+    depth(&uses)?;
+    Ok(loops)
 }
 
 fn refuse(what: &'static str, span: &Span) -> Refused {
@@ -128,7 +145,11 @@ fn imports_of(module: &Module) -> Result<BTreeMap<String, Path>, Refused> {
         match root.as_str() {
             "rego" | "future" => {}
             "data" | "input" if path.len() > 1 => {
-                let alias = r#as.as_ref().map_or(last.as_str(), Span::text);
+                let alias = match (r#as, refr.as_ref()) {
+                    (Some(alias), _) => alias.text(),
+                    (None, Expr::RefDot { .. }) => last.as_str(),
+                    (None, _) => return Err(refuse("an import of an unusual form", span)),
+                };
                 imports.insert(alias.to_owned(), path);
             }
             _ => return Err(refuse("an import of an unusual form", span)),
@@ -180,10 +201,8 @@ impl Policy {
             if stated.module != index {
                 return Err(refuse("rules of one name in several files", rule.span()));
             }
-            if let Rule::Spec { head, .. } = rule.as_ref() {
-                if let RuleHead::Func { args, .. } = head {
-                    stated.parameters = Some(args.len());
-                }
+            if let Rule::Spec { head: RuleHead::Func { args, .. }, .. } = rule.as_ref() {
+                stated.parameters = Some(args.len());
             }
         }
         self.packages.insert(package);
@@ -231,12 +250,15 @@ struct Walk<'a> {
     policy: &'a Policy,
     package: &'a [String],
     imports: &'a BTreeMap<String, Path>,
+    /// Those imports that are in this very file.
+    own: &'a BTreeMap<String, Path>,
     /// The variables that have a value, from the outside in.
     scopes: Vec<BTreeSet<&'a str>>,
     /// The variables of an `every`, whose references are taken for ones that find their key.
     quantified: BTreeSet<&'a str>,
     /// The rules that are needed.
     uses: BTreeSet<Path>,
+    loops: Loops,
 }
 
 /// Where an expression stands.
@@ -253,6 +275,20 @@ impl<'a> Walk<'a> {
         matches!(name, "input" | "data")
             || self.imports.contains_key(name)
             || self.policy.rules.contains_key(&joined(self.package, name))
+    }
+
+    fn goes_through(&mut self, members: &Span) {
+        let number = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
+        self.loops.insert((number(members.line), number(members.col), members.text().len()));
+    }
+
+    /// The engine finds an import of any file of the package, but not when it tells variables from
+    /// other names.
+    fn imported_here(&self, name: &str, span: &Span) -> Checked {
+        if self.imports.contains_key(name) && !self.own.contains_key(name) {
+            return Err(refuse("a name that another file of the package imports", span));
+        }
+        Ok(())
     }
 
     fn is_bound(&self, name: &str) -> bool {
@@ -481,7 +517,10 @@ impl<'a> Walk<'a> {
                     false => Ok(()),
                 }
             }),
-            Literal::SomeIn { collection, .. } => self.expression(collection, Within::Statement),
+            Literal::SomeIn { collection, .. } => {
+                self.goes_through(collection.span());
+                self.expression(collection, Within::Statement)
+            }
             Literal::Expr { expr, .. } => match expr.as_ref() {
                 Expr::AssignExpr { op: AssignOp::ColEq, lhs, rhs, span, .. } => {
                     // It is not looked at whether the other side has a value.
@@ -561,7 +600,7 @@ impl<'a> Walk<'a> {
             Expr::ObjectCompr { key, value, query, .. } => self.query(query, &[key, value]),
             Expr::Call { fcn, params, .. } => self.call(fcn, params, within),
             Expr::UnaryExpr { expr, span, .. } => match expr.as_ref() {
-                Expr::Number { span, .. } => number(span),
+                Expr::Number { span, value, .. } if *value != Value::from(0) => number(span),
                 _ => Err(refuse("a sign of what is no number", span)),
             },
             Expr::BinExpr { lhs, rhs, .. }
@@ -593,6 +632,7 @@ impl<'a> Walk<'a> {
         if self.is_bound(root) {
             return Err(refuse("a variable with the name of a function", span));
         }
+        self.imported_here(root, span)?;
         let mut target: Path = match (root.as_str(), self.imports.get(root)) {
             ("data", _) => Vec::new(),
             (_, Some(import)) => match import.split_first() {
@@ -624,13 +664,13 @@ impl<'a> Walk<'a> {
     }
 
     fn reference(&mut self, reference: &'a Expr, within: Within) -> Checked {
-        let mut indexes: Vec<&'a Expr> = Vec::new();
+        let mut indexes: Vec<(&'a Expr, &'a Expr)> = Vec::new();
         let mut rest = reference;
         let root = loop {
             rest = match rest {
                 Expr::RefDot { refr, .. } => refr,
                 Expr::RefBrack { refr, index, .. } => {
-                    indexes.push(index);
+                    indexes.push((refr, index));
                     refr
                 }
                 other => break other,
@@ -640,7 +680,7 @@ impl<'a> Walk<'a> {
         let (parts, is_whole) = parts_of(reference);
         let mut has_loops = false;
         let mut has_found = false;
-        for index in indexes {
+        for (members, index) in indexes {
             let is_loop = match index {
                 Expr::Var { span, .. } if self.quantified.contains(span.text()) => {
                     return Err(refuse("a variable of an `every` as a key", span));
@@ -673,7 +713,9 @@ impl<'a> Walk<'a> {
             }
             has_loops |= is_loop;
             has_found |= !is_loop;
-            if !is_loop {
+            if is_loop {
+                self.goes_through(members.span());
+            } else {
                 self.expression(index, within)?;
             }
         }
@@ -696,6 +738,7 @@ impl<'a> Walk<'a> {
         if name == "input" || self.is_bound(name) {
             return Ok(());
         }
+        self.imported_here(name, span)?;
         let names = parts.iter().skip(1);
         let mut path: Path =
             names.map_while(|part| part.as_string().ok().map(|part| part.to_string())).collect();
@@ -776,6 +819,7 @@ fn parts_to_name(root: &str, rest: &[String]) -> String {
 /// printed.
 fn number(span: &Span) -> Checked {
     let text = span.text();
+    let is_negative = text.starts_with('-');
     let text = text.strip_prefix('-').unwrap_or(text);
     let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let is_plain = match text.split_once('.') {
@@ -784,7 +828,8 @@ fn number(span: &Span) -> Checked {
             is_digits(whole) && is_digits(part) && part.bytes().any(|byte| byte != b'0')
         }
     };
-    if is_plain && text.len() <= 15 {
+    let is_zero = !text.bytes().any(|byte| (b'1'..=b'9').contains(&byte));
+    if is_plain && text.len() <= 15 && !(is_zero && is_negative) {
         Ok(())
     } else {
         Err(refuse("a number in an unusual form", span))
@@ -850,5 +895,140 @@ fn is_simple(expression: &Expr) -> bool {
         | Expr::SetCompr { .. }
         | Expr::ObjectCompr { .. }
         | Expr::AssignExpr { .. } => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn verdict(texts: &[&str], data: &str) -> Option<(&'static str, Option<(u32, u32)>)> {
+        let mut engine = regorus::Engine::new();
+        for (number, text) in texts.iter().enumerate() {
+            engine.add_policy(format!("{number}.rego"), (*text).to_owned()).unwrap();
+        }
+        let data = Value::from_json_str(data).unwrap();
+        let refused = check(engine.get_modules(), &data).err()?;
+        Some((refused.what, refused.place.map(|place| (place.line, place.column))))
+    }
+
+    #[test]
+    fn what_differs_or_is_not_known_not_to_is_refused_where_it_stands() {
+        for (rules, place, what) in [
+            ("a if input.x with input as {}", (2, 6), "a `with` modifier"),
+            ("default f(_) := 1\nf(x) := x", (2, 1), "a default function"),
+            ("default a := [x | x := 1]", (2, 14), "a default value that is no constant"),
+            ("a.b := 1", (2, 2), "a rule whose name has several parts"),
+            ("a.b[x] := 1 if some x in [1]", (2, 2), "a rule whose name has several parts"),
+            ("a := time.now_ns()", (2, 10), "a built-in function that is not on the list"),
+            ("a := rand.intn(\"x\", 2)", (2, 10), "a built-in function that is not on the list"),
+            ("a if print(1)", (2, 6), "a built-in function that is not on the list"),
+            ("a if walk(input, [p, v])", (2, 6), "a built-in function that is not on the list"),
+            ("a if upper(input.x, y)", (2, 6), "a call with another number of operands"),
+            ("a if 1, 2 in input", (2, 11), "an `in` with a key and a value"),
+            ("a if {\"x\": y} := input", (2, 6), "a pattern of an object"),
+            ("a if _ := input.x", (2, 8), "a value that is given to `_`"),
+            ("a if [x, 1] = [1, y]", (2, 13), "a `=` of two patterns"),
+            ("a if data[input.x]", (2, 6), "all data at once"),
+            ("a if data.tenants[input.x].b", (2, 6), "a package, or a rule whose name is found"),
+            ("a if data.tenants.t\nb := 1", (2, 6), "a package, or a rule whose name is found"),
+            (
+                "a if data.tenants.t.b[1]\nb := {}",
+                (2, 6),
+                "a rule by its whole name with a key that is no string",
+            ),
+            (
+                "a if data.x[_][input.y]",
+                (2, 21),
+                "a reference to data with more keys after one that is found",
+            ),
+            ("a := input.x[_]", (2, 14), "a reference that finds its key, outside of a statement"),
+            (
+                "a if every k, v in input.x { input.y[k] == v }",
+                (2, 38),
+                "a variable of an `every` as a key",
+            ),
+            (
+                "a if { some x in input.x; some y; input.y[y] }",
+                (2, 27),
+                "a `some` of names behind other statements",
+            ),
+            (
+                "a if { b := 1; b == 1 }\nb := 2",
+                (2, 8),
+                "a variable with the name of a rule or an import",
+            ),
+            ("a := {input.x: 1, \"b\": 2}", (2, 6), "an object with keys that may be the same"),
+            ("a := 1.0", (2, 6), "a number in an unusual form"),
+            ("a := -0", (2, 6), "a number in an unusual form"),
+            ("a := 1e3", (2, 6), "a number in an unusual form"),
+            (
+                "a := [x | x := 1] if input.x else := 2",
+                (2, 6),
+                "an `else` behind a value that has variables as keys or a comprehension",
+            ),
+            (
+                "f(x) := input.y if x else := 2",
+                (2, 1),
+                "a function with an `else` and a value that is no constant",
+            ),
+            ("count(x) := 1", (2, 1), "a rule with the name of a built-in function"),
+        ] {
+            let text = format!("package tenants.t\n{rules}\n");
+            assert_eq!(verdict(&[&text], "{}"), Some((what, Some(place))), "{rules}");
+        }
+    }
+
+    #[test]
+    fn what_has_no_place_is_refused_too() {
+        let text = "package tenants.t\na if b\nb if not a";
+        let recursive = "rules that need themselves, or more than 50 others in a row";
+        assert_eq!(verdict(&[text], "{}"), Some((recursive, None)));
+        let text = "package tenants.t\na if f(1)\nf(x) if data.tenants.t.a";
+        assert_eq!(verdict(&[text], "{}"), Some((recursive, None)));
+        let text = "package tenants.t\na := 1";
+        let beside = Some(("data where rules are", None));
+        assert_eq!(verdict(&[text], r#"{"tenants":{}}"#), beside);
+        let two = ["package tenants.t\na if input.x", "package tenants.t\na if input.y"];
+        let several = Some(("rules of one name in several files", Some((2, 1))));
+        assert_eq!(verdict(&two, "{}"), several);
+        let two = ["package tenants.t\nimport data.x", "package tenants.t\na if x.y"];
+        let foreign = Some(("a name that another file of the package imports", Some((2, 6))));
+        assert_eq!(verdict(&two, "{}"), foreign);
+        let import = "package tenants.t\nimport data.tenants.t.lib\na if lib.b";
+        let package = Some(("an import of a package that is no call of a function", Some((3, 6))));
+        assert_eq!(verdict(&[import, "package tenants.t.lib\nb := 1"], "{}"), package);
+    }
+
+    #[test]
+    fn what_policies_are_mostly_made_of_may_be_bytecode() {
+        for rules in [
+            "default a := false\na if input.x == 1\na if input.y > data.z.w",
+            "a contains x if { some x in data.m[input.x]; not b(x) }\nb(x) if x in data.l",
+            "a := \"r\" if input.x else := sprintf(\"%v\", [input.y]) if input.y else := \"s\"",
+            "a := \"x\" if input.x\na := \"y\" if input.y",
+            "a[lower(k)] := v if some k, v in input.m\nb if a.x",
+            "f(\"x\") := 1\nf(\"y\") := 2\na := f(input.x)",
+            "a if { some i; input.x[i] == 1; input.y[i] == 2 }",
+            "a if input.x[_].y == 1",
+            "a if every x in input.x { x.y; some z in x.z; z > 1 }",
+            "a := count({x | some x in input.x; x.y}) + 1",
+            "a if data.tenants.t.b.c\nb := {\"c\": 1}",
+            "a if { [x, _] := split(input.x, \"/\"); x = \"y\" }",
+        ] {
+            let text = format!("package tenants.t\n{rules}\n");
+            assert_eq!(verdict(&[&text], "{}"), None, "{rules}");
+        }
+    }
+
+    #[test]
+    fn the_example_tenants_may_be_bytecode() {
+        for text in [
+            include_str!("../../../config/tenants.d/tenant_a/policy.rego"),
+            include_str!("../../../config/tenants.d/tenant_b/policy.rego"),
+            include_str!("../../../config/tenants.d/tenant-c/policy.rego"),
+        ] {
+            assert_eq!(verdict(&[text], "{}"), None);
+        }
     }
 }

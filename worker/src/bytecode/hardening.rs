@@ -16,6 +16,7 @@ use regorus::rvm::program::{BuiltinInfo, RuleType};
 use regorus::rvm::{Instruction, Program};
 
 use super::builtins::{Check, replacement};
+use super::gate::Loops;
 
 /// The register of a rule's result.
 const RESULT: u8 = 0;
@@ -28,11 +29,13 @@ const SCRATCH: u8 = 2;
 type Refusal = &'static str;
 
 const MALFORMED: Refusal = "bytecode of an unknown form";
+const UNSEEN: Refusal = "a reference that the compiler takes for one that finds its key";
 const TOO_LARGE: Refusal = "more rules and expressions than the bytecode has places for";
 
-/// The program with its checks.
-pub(super) fn hardened(program: Program) -> Result<Program, Refusal> {
-    Hardening::new(program)?.finish()
+/// The program with its checks, if it goes through members only where the gate has seen it; `None`
+/// lets it do so everywhere.
+pub(super) fn hardened(program: Program, loops: Option<&Loops>) -> Result<Program, Refusal> {
+    Hardening::new(program, loops)?.finish()
 }
 
 /// Instructions that belong together: a rule's body, or the patterns of a function's parameters.
@@ -53,8 +56,9 @@ enum Region {
 }
 
 #[derive(Debug)]
-struct Hardening {
+struct Hardening<'a> {
     program: Program,
+    seen: Option<&'a Loops>,
     /// What stands before each of the instructions, and after the last one.
     before: Vec<Vec<Instruction>>,
     checks: BTreeMap<Check, u16>,
@@ -62,8 +66,8 @@ struct Hardening {
     loops: Vec<(u16, usize)>,
 }
 
-impl Hardening {
-    fn new(mut program: Program) -> Result<Self, Refusal> {
+impl<'a> Hardening<'a> {
+    fn new(mut program: Program, seen: Option<&'a Loops>) -> Result<Self, Refusal> {
         let mut resolved = Vec::new();
         for info in &program.builtin_info_table {
             let function = replacement(&info.name).ok_or("a built-in function outside the list")?;
@@ -72,7 +76,7 @@ impl Hardening {
         program.resolved_builtins = resolved;
         program.sources = Vec::new();
         let before = vec![Vec::new(); program.instructions.len() + 1];
-        Ok(Self { program, before, checks: BTreeMap::new(), loops: Vec::new() })
+        Ok(Self { program, seen, before, checks: BTreeMap::new(), loops: Vec::new() })
     }
 
     fn finish(mut self) -> Result<Program, Refusal> {
@@ -121,13 +125,17 @@ impl Hardening {
 
     /// What is outside of rules does nothing but call the entry point.
     fn dispatch(&self, segments: &[Segment]) -> Result<(), Refusal> {
-        let is_outside =
-            |at: &usize| !segments.iter().any(|segment| (segment.start..=segment.end).contains(at));
-        for at in (0..self.program.instructions.len()).filter(is_outside) {
-            match self.program.instructions.get(at) {
-                Some(Instruction::CallRule { .. } | Instruction::Return { .. }) => {}
-                _ => return Err(MALFORMED),
+        let mut next = 0;
+        let ends = segments.iter().map(|segment| (segment.start, segment.end + 1));
+        let whole = self.program.instructions.len();
+        for (start, end) in ends.chain([(whole, whole)]) {
+            for instruction in self.program.instructions.get(next..start).ok_or(MALFORMED)? {
+                match instruction {
+                    Instruction::CallRule { .. } | Instruction::Return { .. } => {}
+                    _ => return Err(MALFORMED),
+                }
             }
+            next = end;
         }
         Ok(())
     }
@@ -294,6 +302,7 @@ impl Hardening {
                         .clone();
                     match params.mode {
                         LoopMode::Every => {}
+                        LoopMode::ForEach if !self.is_seen(at) => return Err(UNSEEN),
                         LoopMode::ForEach => self.check(
                             at,
                             Check::Collection,
@@ -420,11 +429,11 @@ impl Hardening {
             };
             let end = usize::from(end);
             let last = end.checked_sub(1).and_then(|last| self.program.instructions.get(last));
-            let is_closed = match (region, last) {
+            let is_closed = matches!(
+                (region, last),
                 (Region::Loop, Some(Instruction::LoopNext { .. }))
-                | (Region::Comprehension(_), Some(Instruction::ComprehensionEnd {})) => true,
-                _ => false,
-            };
+                    | (Region::Comprehension(_), Some(Instruction::ComprehensionEnd {}))
+            );
             let is_within = open.last().is_none_or(|(_, outer)| end <= *outer)
                 && end <= start + instructions.len();
             if usize::from(first) != at + 1 || !is_closed || !is_within {
@@ -433,6 +442,13 @@ impl Hardening {
             open.push((region, end));
         }
         Ok(regions)
+    }
+
+    /// Whether the gate knows of a loop that begins here.
+    fn is_seen(&self, at: usize) -> bool {
+        let Some(seen) = self.seen else { return true };
+        let span = self.program.instruction_spans.get(at).and_then(Option::as_ref);
+        span.is_some_and(|span| seen.contains(&(span.line, span.column, span.length)))
     }
 
     fn put(&mut self, at: usize, instructions: Vec<Instruction>) -> Result<(), Refusal> {

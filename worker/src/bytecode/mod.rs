@@ -46,26 +46,24 @@ impl Bytecode {
     pub(crate) fn compile(engine: &Engine, data: Value, rule: &str) -> Result<Self, Refused> {
         // It is asked for its modules as if it were changed by it.
         let mut engine = engine.clone();
-        if let Some(refused) = gate::refused(engine.get_modules(), &data) {
-            return Err(refused);
-        }
-        Self::compile_unchecked(&mut engine, data, rule)
+        let loops = gate::check(engine.get_modules(), &data)?;
+        Self::compile_unchecked(&mut engine, data, rule, Some(&loops))
     }
 
-    fn compile_unchecked(engine: &mut Engine, data: Value, rule: &str) -> Result<Self, Refused> {
+    fn compile_unchecked(
+        engine: &mut Engine,
+        data: Value,
+        rule: &str,
+        loops: Option<&gate::Loops>,
+    ) -> Result<Self, Refused> {
         let refused = |what| Refused { what, place: None };
         let compiled = engine
             .compile_with_entrypoint(&rule.into())
             .map_err(|_| refused("what the bytecode's compiler does not take"))?;
-        let program = Compiler::compile_from_policy(&compiled, &[rule]).map_err(|e| {
-            #[cfg(test)]
-            if std::env::var_os("DBG").is_some() {
-                println!("DBG {}", e.to_string().replace('\n', " "));
-            }
-            refused("what the bytecode's compiler does not take")
-        })?;
+        let program = Compiler::compile_from_policy(&compiled, &[rule])
+            .map_err(|_| refused("what the bytecode's compiler does not take"))?;
         let program = Arc::try_unwrap(program).unwrap_or_else(|shared| (*shared).clone());
-        let program = Arc::new(hardening::hardened(program).map_err(refused)?);
+        let program = Arc::new(hardening::hardened(program, loops).map_err(refused)?);
         let machine =
             Self::machine(&program, &data).map_err(|Unanswered| refused("data where a rule is"))?;
         Ok(Self { machine, program, data })
@@ -84,6 +82,9 @@ impl Bytecode {
     }
 
     /// The rule's value, if the bytecode can tell it within the limit.
+    ///
+    /// The engine's functions may panic, as they do for the interpreter. Then, and after an error,
+    /// [`Self::renew`] comes before the next question.
     ///
     /// # Errors
     /// Where the interpreter has to be asked, for whatever reason.

@@ -109,7 +109,7 @@ fn compare(
                 *reasons.entry(refused.what).or_default() += 1;
                 inside.refused += 1;
                 let compiled =
-                    Bytecode::compile_unchecked(&mut prepared.clone(), data.clone(), &rule);
+                    Bytecode::compile_unchecked(&mut prepared.clone(), data.clone(), &rule, None);
                 if let Ok(mut bytecode) = compiled {
                     let name = || format!("{}: {rule}", case["note"]);
                     outside.compare(&mut bytecode, &prepared, &input, &rule, name);

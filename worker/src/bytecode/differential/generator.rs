@@ -33,6 +33,17 @@ impl Chance {
 const KEYS: &[&str] = &["a", "b", "c", "xs", "m", "n", "s"];
 const STRINGS: &[&str] = &["a", "b", "ab", "", "xs", "1", "a.b"];
 const NUMBERS: &[&str] = &["0", "1", "2", "3", "1.5", "10"];
+/// What only documents have.
+const ODD_NUMBERS: &[&str] = &[
+    "-1",
+    "-0.5",
+    "9007199254740993",
+    "-9223372036854775808",
+    "18446744073709551615",
+    "1e3",
+    "1.0",
+    "1e300",
+];
 
 /// A JSON text.
 fn document(chance: &mut Chance, depth: usize) -> String {
@@ -46,6 +57,7 @@ fn document(chance: &mut Chance, depth: usize) -> String {
                 "1".to_owned()
             }
         }
+        3 if chance.one_in(4) => chance.pick(ODD_NUMBERS).to_owned(),
         3 => chance.pick(NUMBERS).to_owned(),
         4 | 5 => format!("{:?}", chance.pick(STRINGS)),
         6..=8 => {
@@ -88,6 +100,12 @@ fn likely(chance: &mut Chance) -> String {
         };
         fields.push(format!("{key:?}:{value}"));
     }
+    // The interpreter takes a number for such a key, where it is one of data.
+    for key in ["0", "1", "2"] {
+        if chance.one_in(6) {
+            fields.push(format!("{key:?}:{}", document(chance, 1)));
+        }
+    }
     format!("{{{}}}", fields.join(","))
 }
 
@@ -115,6 +133,10 @@ struct Writer<'a> {
     /// Of another package: name and whether it is a function.
     library: Vec<(String, bool)>,
     variables: Vec<String>,
+    /// Those of an `every`, which the gate does not let be keys.
+    quantified: Vec<String>,
+    /// What the body that is being written has to begin with.
+    declared: Vec<String>,
     next: usize,
     /// How much more may be written.
     left: usize,
@@ -161,6 +183,8 @@ impl Writer<'_> {
                     "set()",
                     "[null, false, 0]",
                     "{0: \"a\", 1: \"b\"}",
+                    "[{0: 1, 1: 2}, {0, 1}, [1, 2], {0}, [3]]",
+                    "{0, \"0\"}",
                 ])
                 .to_owned(),
             Kind::Any => {
@@ -180,6 +204,9 @@ impl Writer<'_> {
             0 => "[0]".to_owned(),
             1 => "[1]".to_owned(),
             2 | 3 => match self.variable() {
+                Some(name) if self.quantified.contains(&name) && !self.chance.one_in(40) => {
+                    ".b".to_owned()
+                }
                 Some(name) => format!("[{name}]"),
                 None => ".a".to_owned(),
             },
@@ -202,7 +229,14 @@ impl Writer<'_> {
 
     fn reference(&mut self, depth: usize, may_find: bool) -> String {
         let mut text = match self.chance.below(12) {
-            0..=3 => "input".to_owned(),
+            0..=2 => "input".to_owned(),
+            3 => {
+                if self.chance.one_in(3) {
+                    "given".to_owned()
+                } else {
+                    "input".to_owned()
+                }
+            }
             4 | 5 => format!("data.{}", self.chance.pick(&["d", "e", "missing"])),
             6..=8 => match self.variable() {
                 Some(name) => name,
@@ -210,7 +244,14 @@ impl Writer<'_> {
             },
             9 | 10 => match self.rules.len() {
                 0 => "input".to_owned(),
-                count => self.rules[self.chance.below(count)].clone(),
+                count => {
+                    let prefix = match self.chance.below(10) {
+                        0 => "data.tenants.a.",
+                        1 => "data.tenants[\"a\"].",
+                        _ => "",
+                    };
+                    format!("{prefix}{}", self.rules[self.chance.below(count)])
+                }
             },
             _ => match self.library.len() {
                 0 => "imported".to_owned(),
@@ -224,10 +265,19 @@ impl Writer<'_> {
                 }
             },
         };
-        let is_root = text == "input" || text.starts_with("data.");
+        let is_root = text == "input" || text.starts_with("data.") && !text.contains("tenants");
         let keys = self.chance.below(3) + usize::from(is_root && !self.chance.one_in(6));
+        let mut has_found = false;
         for _ in 0..keys {
-            text.push_str(&self.key(depth, may_find));
+            // The gate does not let through what has other keys behind one that is found.
+            let is_plain = has_found && text.starts_with("data.") && !self.chance.one_in(20);
+            let known = self.variables.len();
+            let key = match is_plain {
+                true => format!(".{}", self.chance.pick(KEYS)),
+                false => self.key(depth, may_find),
+            };
+            has_found |= key == "[_]" || self.variables.len() > known;
+            text.push_str(&key);
         }
         text
     }
@@ -364,6 +414,20 @@ impl Writer<'_> {
             },
             (Kind::Members, _) => self.comprehension(depth),
             (Kind::Any, 5) => self.comprehension(depth),
+            (Kind::Any, 6) => {
+                let names = super::super::builtins::NAMES;
+                // The first two are operators.
+                let name = names[2 + self.chance.below(names.len() - 2)];
+                let (_, arity) = regorus::unstable::BUILTINS.get(name).unwrap();
+                let kinds = [Kind::Text, Kind::Members, Kind::Number, Kind::Any];
+                let params: Vec<String> = (0..*arity)
+                    .map(|_| {
+                        let kind = kinds[self.chance.below(4)];
+                        self.term(depth, kind, may_find)
+                    })
+                    .collect();
+                format!("{name}({})", params.join(", "))
+            }
             (Kind::Any, _) => {
                 let kind = self.some_kind();
                 self.term(depth, kind, may_find)
@@ -386,7 +450,8 @@ impl Writer<'_> {
             2 => format!("{{{} | {body}}}", self.expression(depth, Kind::Any)),
             _ => {
                 let key = match self.variable() {
-                    Some(name) => name,
+                    Some(name) if self.chance.one_in(2) => name,
+                    Some(name) => format!("type_name({name})"),
                     None => self.expression(depth, Kind::Text),
                 };
                 format!("{{{key}: {} | {body}}}", self.expression(depth, Kind::Any))
@@ -431,7 +496,15 @@ impl Writer<'_> {
 
     fn body(&mut self, depth: usize, statements: usize) -> String {
         let count = 1 + self.chance.below(statements);
-        let statements: Vec<String> = (0..count).map(|_| self.statement(depth)).collect();
+        let outside = std::mem::take(&mut self.declared);
+        let mut statements: Vec<String> = (0..count).map(|_| self.statement(depth)).collect();
+        let declared = std::mem::replace(&mut self.declared, outside);
+        if self.chance.one_in(4) {
+            // They are evaluated in the order of what they need.
+            let first = self.chance.below(count);
+            statements.swap(0, first);
+        }
+        statements.splice(0..0, declared);
         statements.join("; ")
     }
 
@@ -471,10 +544,13 @@ impl Writer<'_> {
                 let outside = self.variables.len();
                 let value = self.fresh();
                 self.variables.push(value.clone());
+                let known = self.quantified.len();
+                self.quantified.push(value.clone());
                 let names = match self.chance.below(3) {
                     0 => {
                         let key = self.fresh();
                         self.variables.push(key.clone());
+                        self.quantified.push(key.clone());
                         format!("{key}, {value}")
                     }
                     1 => format!("_, {value}"),
@@ -482,13 +558,19 @@ impl Writer<'_> {
                 };
                 let body = self.body(depth - 1, 2);
                 self.variables.truncate(outside);
+                self.quantified.truncate(known);
                 format!("every {names} in {members} {{ {body} }}")
             }
             10 => {
                 let name = self.fresh();
-                let some =
-                    if self.chance.one_in(4) { format!("some {name}; ") } else { String::new() };
-                let reference = format!("{some}input.{}[{name}]", self.chance.pick(KEYS));
+                match self.chance.below(40) {
+                    0 => return format!("some {name}; input.{}[{name}]", self.chance.pick(KEYS)),
+                    1..10 if !self.variables.contains(&name) => {
+                        self.declared.push(format!("some {name}"));
+                    }
+                    _ => {}
+                }
+                let reference = format!("input.{}[{name}]", self.chance.pick(KEYS));
                 self.variables.push(name);
                 reference
             }
@@ -529,9 +611,10 @@ impl Writer<'_> {
                 self.variables.clear();
                 let body = self.body(depth, 3);
                 let has_else = self.chance.one_in(2);
-                let value = match has_else && self.chance.one_in(2) {
-                    true => self.constant(kind),
-                    false => self.expression(depth, kind),
+                let value = match has_else {
+                    true if self.chance.one_in(2) => self.constant(kind),
+                    true if self.chance.one_in(2) => self.expression(1, kind),
+                    _ => self.expression(depth, kind),
                 };
                 text.push_str(&format!("{name} := {value} if {{ {body} }}"));
                 if !has_else {
@@ -572,10 +655,14 @@ impl Writer<'_> {
                 self.variables.clear();
                 let body = self.body(depth, 3);
                 let key = match self.variable() {
-                    Some(name) => name,
-                    _ => self.expression(0, Kind::Text),
+                    Some(name) if self.chance.one_in(2) => name,
+                    Some(name) => format!("type_name({name})"),
+                    None => self.reference(0, false),
                 };
-                let value = self.expression(depth, Kind::Any);
+                let value = match self.variable() {
+                    Some(name) if self.chance.one_in(2) => name,
+                    _ => self.expression(depth, Kind::Any),
+                };
                 text.push_str(&format!("{name}[{key}] := {value} if {{ {body} }}\n"));
                 if self.chance.one_in(3) {
                     self.variables.clear();
@@ -643,10 +730,14 @@ fn policy(chance: &mut Chance) -> Vec<(String, String)> {
             functions: vec![],
             library: vec![],
             variables: vec![],
+            quantified: vec![],
+            declared: vec![],
             next: 0,
             left: 0,
         };
-        let mut text = "package tenants.a.lib\nimport data.e as imported\n".to_owned();
+        let mut text =
+            "package tenants.a.lib\nimport data.e as imported\nimport input.m as given\n"
+                .to_owned();
         text.push_str(&writer.rule("known", Kind::Members));
         let (function, parameters) = writer.function("help");
         text.push_str(&function);
@@ -656,7 +747,8 @@ fn policy(chance: &mut Chance) -> Vec<(String, String)> {
             library.push(("help".to_owned(), true));
         }
     }
-    let mut text = "package tenants.a\nimport data.e as imported\n".to_owned();
+    let mut text =
+        "package tenants.a\nimport data.e as imported\nimport input.m as given\n".to_owned();
     if !library.is_empty() {
         text.push_str("import data.tenants.a.lib\n");
     }
@@ -666,6 +758,8 @@ fn policy(chance: &mut Chance) -> Vec<(String, String)> {
         functions: vec![],
         library,
         variables: vec![],
+        quantified: vec![],
+        declared: vec![],
         next: 0,
         left: 0,
     };
@@ -680,6 +774,16 @@ fn policy(chance: &mut Chance) -> Vec<(String, String)> {
         let kind = writer.some_kind();
         text.push_str(&writer.rule(&name, kind));
         writer.rules.push(name);
+    }
+    if writer.chance.one_in(4) {
+        let mut rest = "package tenants.a\nimport input.m as given\n".to_owned();
+        if !writer.chance.one_in(6) {
+            rest.push_str("import data.e as imported\n");
+        }
+        if !writer.library.is_empty() {
+            rest.push_str("import data.tenants.a.lib\n");
+        }
+        modules.push(("first.rego".to_owned(), std::mem::replace(&mut text, rest)));
     }
     for (name, kind) in [("allow", Kind::Truth), ("redact", Kind::Members), ("reason", Kind::Text)]
     {
@@ -700,11 +804,19 @@ fn compare(
     reasons: &mut std::collections::BTreeMap<String, usize>,
 ) {
     let mut chance = Chance::new(seed);
-    let modules = policy(&mut chance);
+    let mut modules = policy(&mut chance);
+    // Of two tenants, one has a name that is no identifier.
+    let tenant = chance.pick(&["a", "a-b"]);
+    if tenant != "a" {
+        let whole = format!("tenants[{tenant:?}]");
+        for (_, text) in &mut modules {
+            *text = text.replace("tenants[\"a\"]", &whole).replace("tenants.a", &whole);
+        }
+    }
     let data = format!("{{\"d\":{},\"e\":{}}}", likely(&mut chance), likely(&mut chance));
     let data: Value = json(&data);
     counts.policies += 1;
-    let prepared = std::panic::catch_unwind(|| prepared(&modules, &data))
+    let prepared = std::panic::catch_unwind(|| prepared(tenant, &modules, &data))
         .unwrap_or_else(|_| Err("panic".to_owned()));
     let engine = match prepared {
         Ok(engine) => engine,
