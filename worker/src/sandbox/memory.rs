@@ -32,9 +32,9 @@ const SMALLEST: usize = 24;
 const STEP: usize = 16;
 const SIZES: usize = 64;
 
-/// Bytes of each size that are kept when they are freed. An evaluation allocates and frees about a
-/// thousand small blocks; glibc keeps seven of a size close by, and takes several times as long for
-/// every other.
+/// Bytes of each size that are kept when they are freed. An evaluation allocates and frees hundreds
+/// of small blocks; glibc keeps seven of a size close by, and takes several times as long for every
+/// other.
 const KEPT: usize = 16 * 1024;
 
 /// The free blocks of each size that a worker keeps.
