@@ -25,6 +25,7 @@ mod processes;
 mod readme;
 mod reload;
 mod sandbox;
+mod scheduling;
 mod shutdown;
 mod stream;
 mod stream_client;

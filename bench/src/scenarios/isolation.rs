@@ -143,9 +143,8 @@ pub(super) fn neighbours(settings: &Settings) -> io::Result<Section> {
                 ask_victims(settings, &server, &requests)
             })?;
             fared.add(measured.first()?);
-            if is_crash {
-                release(&server)?;
-            }
+            // Else the next waits for the end of its quarantine.
+            release(&server)?;
             server.wait_until(first)?;
         }
     }
