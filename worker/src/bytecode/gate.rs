@@ -100,6 +100,8 @@ fn check_all(modules: &[&Module], data: &Value) -> Result<Loops, Refused> {
                 own: &own,
                 scopes: Vec::new(),
                 quantified: BTreeSet::new(),
+                queries: Vec::new(),
+                is_negated: false,
                 uses: BTreeSet::new(),
                 loops: Loops::new(),
             };
@@ -256,9 +258,21 @@ struct Walk<'a> {
     scopes: Vec<BTreeSet<&'a str>>,
     /// The variables of an `every`, whose references are taken for ones that find their key.
     quantified: BTreeSet<&'a str>,
+    /// The queries that one is in, from the outside in.
+    queries: Vec<Names<'a>>,
+    /// Whether one is in a `not`.
+    is_negated: bool,
     /// The rules that are needed.
     uses: BTreeSet<Path>,
     loops: Loops,
+}
+
+/// The names of a query that are found as keys, or declared to be.
+#[derive(Debug, Default)]
+struct Names<'a> {
+    own: BTreeSet<&'a str>,
+    /// What queries within it declare.
+    declared_within: Vec<&'a Span>,
 }
 
 /// Where an expression stands.
@@ -335,6 +349,10 @@ impl<'a> Walk<'a> {
                     let Some(assign) = assign else {
                         return Err(refuse("a rule whose name has several parts", span));
                     };
+                    if !is_simple(index) {
+                        // The interpreter fails at a comprehension there.
+                        return Err(refuse("a key of a rule that is not simple", index.span()));
+                    }
                     (vec![index], Some(assign))
                 }
                 other => return Err(refuse("a rule whose name has several parts", other.span())),
@@ -397,6 +415,11 @@ impl<'a> Walk<'a> {
 
     /// A query, and what is evaluated when it holds.
     fn query(&mut self, query: &'a Query, values: &[&'a Expr]) -> Checked {
+        if self.is_negated {
+            // The compiler leaves the checks of `=` and of patterns out of all that is in a `not`.
+            return Err(refuse("a comprehension in a `not`", &query.span));
+        }
+        self.queries.push(Names::default());
         self.scopes.push(BTreeSet::new());
         // Statements are put in order by what they need, so all that one binds is there for each.
         for statement in &query.stmts {
@@ -416,6 +439,18 @@ impl<'a> Walk<'a> {
             self.expression(value, Within::Value)?;
         }
         self.scopes.pop();
+        self.end_of_query()
+    }
+
+    /// That no query declares what one around it has: for the interpreter it has its value then.
+    fn end_of_query(&mut self) -> Checked {
+        let Some(Names { own, declared_within }) = self.queries.pop() else { return Ok(()) };
+        if let Some(name) = declared_within.iter().find(|name| own.contains(name.text())) {
+            return Err(refuse("a variable that is there already", name));
+        }
+        if let Some(around) = self.queries.last_mut() {
+            around.declared_within.extend(declared_within);
+        }
         Ok(())
     }
 
@@ -512,10 +547,16 @@ impl<'a> Walk<'a> {
         }
         match &statement.literal {
             Literal::SomeVars { vars, .. } => vars.iter().try_for_each(|name| {
-                match self.is_global(name.text()) || self.is_bound(name.text()) {
-                    true => Err(refuse("a variable that is there already", name)),
-                    false => Ok(()),
+                if self.is_global(name.text()) || self.is_bound(name.text()) {
+                    return Err(refuse("a variable that is there already", name));
                 }
+                if let [.., around, query] = self.queries.as_mut_slice() {
+                    around.declared_within.push(name);
+                    query.own.insert(name.text());
+                } else if let Some(query) = self.queries.last_mut() {
+                    query.own.insert(name.text());
+                }
+                Ok(())
             }),
             Literal::SomeIn { collection, .. } => {
                 self.goes_through(collection.span());
@@ -537,7 +578,12 @@ impl<'a> Walk<'a> {
                 }
                 _ => self.expression(expr, Within::Statement),
             },
-            Literal::NotExpr { expr, .. } => self.expression(expr, Within::Value),
+            Literal::NotExpr { expr, .. } => {
+                self.is_negated = true;
+                let checked = self.expression(expr, Within::Value);
+                self.is_negated = false;
+                checked
+            }
             Literal::Every { key, value, domain, query, .. } => {
                 self.expression(domain, Within::Value)?;
                 self.scopes.push(BTreeSet::new());
@@ -715,6 +761,9 @@ impl<'a> Walk<'a> {
             has_found |= !is_loop;
             if is_loop {
                 self.goes_through(members.span());
+                if let (Expr::Var { span, .. }, Some(query)) = (index, self.queries.last_mut()) {
+                    query.own.insert(span.text());
+                }
             } else {
                 self.expression(index, within)?;
             }
@@ -952,6 +1001,18 @@ mod tests {
                 "a if { some x in input.x; some y; input.y[y] }",
                 (2, 27),
                 "a `some` of names behind other statements",
+            ),
+            (
+                "a := [x | input.x[x]; y := [x | some x; input.y[x]]; y == []]",
+                (2, 38),
+                "a variable that is there already",
+            ),
+            ("a[[y | y := x]] := x if x := 1", (2, 3), "a key of a rule that is not simple"),
+            ("a if not [1 | input.x = 1] == []", (2, 13), "a comprehension in a `not`"),
+            (
+                "a if not f([x | [1, x] := input.x])\nf([]) if true",
+                (2, 15),
+                "a comprehension in a `not`",
             ),
             (
                 "a if { b := 1; b == 1 }\nb := 2",
