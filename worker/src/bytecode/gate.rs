@@ -18,8 +18,12 @@ const MAX_DEPTH: usize = 50;
 /// The machine passes eight operands on, and drops the others.
 const MAX_PARAMETERS: usize = 8;
 
-/// The compiler looks through all that it has, for each that it adds.
-const MAX_EXPRESSIONS: u32 = 50_000;
+/// As many take the compiler some 25 ms, when a bundle is loaded: as long as all the rest of it.
+const MAX_EXPRESSIONS: u32 = 20_000;
+
+/// How many strings and numbers a policy may have. For each one that it comes to, the compiler looks
+/// through those that it has: at this many and the most expressions, for a tenth of a second.
+const MAX_CONSTANTS: usize = 4_000;
 
 /// Why a policy stays with the interpreter.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,7 +60,7 @@ pub(super) fn check(modules: &[NodeRef<Module>], data: &Value) -> Result<Loops, 
 fn check_all(modules: &[&Module], data: &Value) -> Result<Loops, Refused> {
     let expressions = modules.iter().map(|module| module.num_expressions);
     if expressions.fold(0, u32::saturating_add) > MAX_EXPRESSIONS {
-        return Err(Refused { what: "more than 50,000 expressions", place: None });
+        return Err(Refused { what: "more than 20,000 expressions", place: None });
     }
     let mut policy = Policy::default();
     for (index, module) in modules.iter().enumerate() {
@@ -82,6 +86,7 @@ fn check_all(modules: &[&Module], data: &Value) -> Result<Loops, Refused> {
     }
     let mut uses = BTreeMap::new();
     let mut loops = Loops::new();
+    let mut constants = BTreeSet::new();
     let none = BTreeMap::new();
     for module in modules {
         let package = package_of(module)?;
@@ -104,11 +109,16 @@ fn check_all(modules: &[&Module], data: &Value) -> Result<Loops, Refused> {
                 is_negated: false,
                 uses: BTreeSet::new(),
                 loops: Loops::new(),
+                constants: BTreeSet::new(),
             };
             walk.rule(rule)?;
-            loops.append(&mut walk.loops);
+            loops.extend(walk.loops);
+            constants.extend(walk.constants);
             uses.entry(joined(&package, name)).or_insert_with(BTreeSet::new).extend(walk.uses);
         }
+    }
+    if constants.len() > MAX_CONSTANTS {
+        return Err(Refused { what: "more than 4,000 different strings and numbers", place: None });
     }
     depth(&uses)?;
     Ok(loops)
@@ -265,6 +275,8 @@ struct Walk<'a> {
     /// The rules that are needed.
     uses: BTreeSet<Path>,
     loops: Loops,
+    /// The strings and numbers.
+    constants: BTreeSet<Value>,
 }
 
 /// The names of a query that are found as keys, or declared to be.
@@ -611,11 +623,15 @@ impl<'a> Walk<'a> {
 
     fn expression(&mut self, expression: &'a Expr, within: Within) -> Checked {
         match expression {
-            Expr::String { .. }
-            | Expr::RawString { .. }
-            | Expr::Bool { .. }
-            | Expr::Null { .. } => Ok(()),
-            Expr::Number { span, .. } => number(span),
+            Expr::String { value, .. } | Expr::RawString { value, .. } => {
+                self.constants.insert(value.clone());
+                Ok(())
+            }
+            Expr::Bool { .. } | Expr::Null { .. } => Ok(()),
+            Expr::Number { span, value, .. } => {
+                self.constants.insert(value.clone());
+                number(span)
+            }
             Expr::Var { .. } | Expr::RefDot { .. } | Expr::RefBrack { .. } => {
                 self.reference(expression, within)
             }
@@ -714,7 +730,10 @@ impl<'a> Walk<'a> {
         let mut rest = reference;
         let root = loop {
             rest = match rest {
-                Expr::RefDot { refr, .. } => refr,
+                Expr::RefDot { refr, field: (_, name), .. } => {
+                    self.constants.insert(name.clone());
+                    refr
+                }
                 Expr::RefBrack { refr, index, .. } => {
                     indexes.push((refr, index));
                     refr
@@ -735,7 +754,10 @@ impl<'a> Walk<'a> {
                     let name = span.text();
                     name == "_" || !self.is_bound(name) && !self.is_global(name)
                 }
-                Expr::String { .. } | Expr::RawString { .. } => continue,
+                Expr::String { value, .. } | Expr::RawString { value, .. } => {
+                    self.constants.insert(value.clone());
+                    continue;
+                }
                 Expr::Number { .. } => false,
                 Expr::RefDot { .. } | Expr::RefBrack { .. } | Expr::Call { .. } => false,
                 other => {
@@ -1059,6 +1081,21 @@ mod tests {
         let import = "package tenants.t\nimport data.tenants.t.lib\na if lib.b";
         let package = Some(("an import of a package that is no call of a function", Some((3, 6))));
         assert_eq!(verdict(&[import, "package tenants.t.lib\nb := 1"], "{}"), package);
+    }
+
+    #[test]
+    fn what_takes_the_compiler_long_is_refused() {
+        let rules = |count: usize, bodies: &dyn Fn(usize) -> String| {
+            let rules: String = (0..count).map(|next| format!("a if {}\n", bodies(next))).collect();
+            verdict(&[&format!("package tenants.t\n{rules}")], "{}").map(|(what, _)| what)
+        };
+        let constants = |next: usize| format!("\"{next}\"");
+        assert_eq!(rules(MAX_CONSTANTS, &constants), None);
+        let what = "more than 4,000 different strings and numbers";
+        assert_eq!(rules(MAX_CONSTANTS + 1, &constants), Some(what));
+        let count = usize::try_from(MAX_EXPRESSIONS).unwrap();
+        let what = "more than 20,000 expressions";
+        assert_eq!(rules(count / 10, &|_| "[1, 1, 1, 1, 1, 1, 1, 1, 1, 1]".to_owned()), Some(what));
     }
 
     #[test]
