@@ -214,6 +214,9 @@ fn what_the_bytecode_cannot_do_right_is_left_to_the_interpreter() {
         ("allow if not f\nf if some x in input.a", r#"{"a":1}"#, "{}"),
         ("allow if data.m[input.a]", r#"{"a":1}"#, r#"{"m":{"1":true}}"#),
         ("allow if true\nallow if startswith(input.a, \"x\")", r#"{"a":1}"#, "{}"),
+        // They are equal, and the machine would keep the other one.
+        ("reason := x if some x in input.xs", r#"{"xs":[0,-0.0]}"#, "{}"),
+        ("reason[k] := x if { k := \"k\"; some x in input.xs }", r#"{"xs":[0,-0.0]}"#, "{}"),
     ] {
         let (found, _) = both(rules, input, data);
         assert_eq!(found, Ok(None), "{rules}");
