@@ -214,9 +214,34 @@ fn what_the_bytecode_cannot_do_right_is_left_to_the_interpreter() {
         ("allow if not f\nf if some x in input.a", r#"{"a":1}"#, "{}"),
         ("allow if data.m[input.a]", r#"{"a":1}"#, r#"{"m":{"1":true}}"#),
         ("allow if true\nallow if startswith(input.a, \"x\")", r#"{"a":1}"#, "{}"),
+        // They are equal, and the machine would keep the other one.
+        ("reason := x if some x in input.xs", r#"{"xs":[0,-0.0]}"#, "{}"),
+        ("reason[k] := x if { k := \"k\"; some x in input.xs }", r#"{"xs":[0,-0.0]}"#, "{}"),
     ] {
         let (found, _) = both(rules, input, data);
         assert_eq!(found, Ok(None), "{rules}");
+    }
+}
+
+#[test]
+fn what_the_compiler_gets_wrong_is_not_let_through() {
+    for (rules, input) in [
+        // Without its checks, what is in a `not` finds more than the interpreter: a wrong allow.
+        ("allow if not [1 | input.n = 1] == []", r#"{"n":2}"#),
+        ("allow if not [x | [1, x] := input.p] == []", r#"{"p":[2,3]}"#),
+        ("allow if not f([x | some [1, x] in input.p])\nf(x) if count(x) == 0", r#"{"p":[[2,3]]}"#),
+        // The interpreter goes through the key that it has already.
+        ("reason := [y | input.x[i]; y := [i | some i; input.z[i]]]", r#"{"x":{"a":1},"z":[1]}"#),
+        (
+            "reason := [y | some i; input.x[i]; y := [i | some i; input.z[i]]]",
+            r#"{"x":[1],"z":[1,2]}"#,
+        ),
+        ("reason := [y | y := [i | some i; input.z[i]]; input.x[i]]", r#"{"x":[1],"z":[1,2]}"#),
+        // It has no order for the statements there.
+        ("reason[[y | y := x]] := x if x := input.x", r#"{"x":1}"#),
+    ] {
+        let (found, expected) = both(rules, input, "{}");
+        assert!(found.is_err(), "{rules}: {found:?}, {expected:?}");
     }
 }
 

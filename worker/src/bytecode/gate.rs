@@ -18,8 +18,12 @@ const MAX_DEPTH: usize = 50;
 /// The machine passes eight operands on, and drops the others.
 const MAX_PARAMETERS: usize = 8;
 
-/// The compiler looks through all that it has, for each that it adds.
-const MAX_EXPRESSIONS: u32 = 50_000;
+/// As many take the compiler some 25 ms, when a bundle is loaded: as long as all the rest of it.
+const MAX_EXPRESSIONS: u32 = 20_000;
+
+/// How many strings and numbers a policy may have. For each one that it comes to, the compiler looks
+/// through those that it has: at this many and the most expressions, for a tenth of a second.
+const MAX_CONSTANTS: usize = 4_000;
 
 /// Why a policy stays with the interpreter.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,7 +60,7 @@ pub(super) fn check(modules: &[NodeRef<Module>], data: &Value) -> Result<Loops, 
 fn check_all(modules: &[&Module], data: &Value) -> Result<Loops, Refused> {
     let expressions = modules.iter().map(|module| module.num_expressions);
     if expressions.fold(0, u32::saturating_add) > MAX_EXPRESSIONS {
-        return Err(Refused { what: "more than 50,000 expressions", place: None });
+        return Err(Refused { what: "more than 20,000 expressions", place: None });
     }
     let mut policy = Policy::default();
     for (index, module) in modules.iter().enumerate() {
@@ -82,6 +86,7 @@ fn check_all(modules: &[&Module], data: &Value) -> Result<Loops, Refused> {
     }
     let mut uses = BTreeMap::new();
     let mut loops = Loops::new();
+    let mut constants = BTreeSet::new();
     let none = BTreeMap::new();
     for module in modules {
         let package = package_of(module)?;
@@ -100,13 +105,20 @@ fn check_all(modules: &[&Module], data: &Value) -> Result<Loops, Refused> {
                 own: &own,
                 scopes: Vec::new(),
                 quantified: BTreeSet::new(),
+                queries: Vec::new(),
+                is_negated: false,
                 uses: BTreeSet::new(),
                 loops: Loops::new(),
+                constants: BTreeSet::new(),
             };
             walk.rule(rule)?;
-            loops.append(&mut walk.loops);
+            loops.extend(walk.loops);
+            constants.extend(walk.constants);
             uses.entry(joined(&package, name)).or_insert_with(BTreeSet::new).extend(walk.uses);
         }
+    }
+    if constants.len() > MAX_CONSTANTS {
+        return Err(Refused { what: "more than 4,000 different strings and numbers", place: None });
     }
     depth(&uses)?;
     Ok(loops)
@@ -256,9 +268,23 @@ struct Walk<'a> {
     scopes: Vec<BTreeSet<&'a str>>,
     /// The variables of an `every`, whose references are taken for ones that find their key.
     quantified: BTreeSet<&'a str>,
+    /// The queries that one is in, from the outside in.
+    queries: Vec<Names<'a>>,
+    /// Whether one is in a `not`.
+    is_negated: bool,
     /// The rules that are needed.
     uses: BTreeSet<Path>,
     loops: Loops,
+    /// The strings and numbers.
+    constants: BTreeSet<Value>,
+}
+
+/// The names of a query that are found as keys, or declared to be.
+#[derive(Debug, Default)]
+struct Names<'a> {
+    own: BTreeSet<&'a str>,
+    /// What queries within it declare.
+    declared_within: Vec<&'a Span>,
 }
 
 /// Where an expression stands.
@@ -335,6 +361,10 @@ impl<'a> Walk<'a> {
                     let Some(assign) = assign else {
                         return Err(refuse("a rule whose name has several parts", span));
                     };
+                    if !is_simple(index) {
+                        // The interpreter fails at a comprehension there.
+                        return Err(refuse("a key of a rule that is not simple", index.span()));
+                    }
                     (vec![index], Some(assign))
                 }
                 other => return Err(refuse("a rule whose name has several parts", other.span())),
@@ -397,6 +427,11 @@ impl<'a> Walk<'a> {
 
     /// A query, and what is evaluated when it holds.
     fn query(&mut self, query: &'a Query, values: &[&'a Expr]) -> Checked {
+        if self.is_negated {
+            // The compiler leaves the checks of `=` and of patterns out of all that is in a `not`.
+            return Err(refuse("a comprehension in a `not`", &query.span));
+        }
+        self.queries.push(Names::default());
         self.scopes.push(BTreeSet::new());
         // Statements are put in order by what they need, so all that one binds is there for each.
         for statement in &query.stmts {
@@ -416,6 +451,18 @@ impl<'a> Walk<'a> {
             self.expression(value, Within::Value)?;
         }
         self.scopes.pop();
+        self.end_of_query()
+    }
+
+    /// That no query declares what one around it has: for the interpreter it has its value then.
+    fn end_of_query(&mut self) -> Checked {
+        let Some(Names { own, declared_within }) = self.queries.pop() else { return Ok(()) };
+        if let Some(name) = declared_within.iter().find(|name| own.contains(name.text())) {
+            return Err(refuse("a variable that is there already", name));
+        }
+        if let Some(around) = self.queries.last_mut() {
+            around.declared_within.extend(declared_within);
+        }
         Ok(())
     }
 
@@ -512,10 +559,16 @@ impl<'a> Walk<'a> {
         }
         match &statement.literal {
             Literal::SomeVars { vars, .. } => vars.iter().try_for_each(|name| {
-                match self.is_global(name.text()) || self.is_bound(name.text()) {
-                    true => Err(refuse("a variable that is there already", name)),
-                    false => Ok(()),
+                if self.is_global(name.text()) || self.is_bound(name.text()) {
+                    return Err(refuse("a variable that is there already", name));
                 }
+                if let [.., around, query] = self.queries.as_mut_slice() {
+                    around.declared_within.push(name);
+                    query.own.insert(name.text());
+                } else if let Some(query) = self.queries.last_mut() {
+                    query.own.insert(name.text());
+                }
+                Ok(())
             }),
             Literal::SomeIn { collection, .. } => {
                 self.goes_through(collection.span());
@@ -537,7 +590,12 @@ impl<'a> Walk<'a> {
                 }
                 _ => self.expression(expr, Within::Statement),
             },
-            Literal::NotExpr { expr, .. } => self.expression(expr, Within::Value),
+            Literal::NotExpr { expr, .. } => {
+                self.is_negated = true;
+                let checked = self.expression(expr, Within::Value);
+                self.is_negated = false;
+                checked
+            }
             Literal::Every { key, value, domain, query, .. } => {
                 self.expression(domain, Within::Value)?;
                 self.scopes.push(BTreeSet::new());
@@ -565,11 +623,15 @@ impl<'a> Walk<'a> {
 
     fn expression(&mut self, expression: &'a Expr, within: Within) -> Checked {
         match expression {
-            Expr::String { .. }
-            | Expr::RawString { .. }
-            | Expr::Bool { .. }
-            | Expr::Null { .. } => Ok(()),
-            Expr::Number { span, .. } => number(span),
+            Expr::String { value, .. } | Expr::RawString { value, .. } => {
+                self.constants.insert(value.clone());
+                Ok(())
+            }
+            Expr::Bool { .. } | Expr::Null { .. } => Ok(()),
+            Expr::Number { span, value, .. } => {
+                self.constants.insert(value.clone());
+                number(span)
+            }
             Expr::Var { .. } | Expr::RefDot { .. } | Expr::RefBrack { .. } => {
                 self.reference(expression, within)
             }
@@ -668,7 +730,10 @@ impl<'a> Walk<'a> {
         let mut rest = reference;
         let root = loop {
             rest = match rest {
-                Expr::RefDot { refr, .. } => refr,
+                Expr::RefDot { refr, field: (_, name), .. } => {
+                    self.constants.insert(name.clone());
+                    refr
+                }
                 Expr::RefBrack { refr, index, .. } => {
                     indexes.push((refr, index));
                     refr
@@ -689,7 +754,10 @@ impl<'a> Walk<'a> {
                     let name = span.text();
                     name == "_" || !self.is_bound(name) && !self.is_global(name)
                 }
-                Expr::String { .. } | Expr::RawString { .. } => continue,
+                Expr::String { value, .. } | Expr::RawString { value, .. } => {
+                    self.constants.insert(value.clone());
+                    continue;
+                }
                 Expr::Number { .. } => false,
                 Expr::RefDot { .. } | Expr::RefBrack { .. } | Expr::Call { .. } => false,
                 other => {
@@ -715,6 +783,9 @@ impl<'a> Walk<'a> {
             has_found |= !is_loop;
             if is_loop {
                 self.goes_through(members.span());
+                if let (Expr::Var { span, .. }, Some(query)) = (index, self.queries.last_mut()) {
+                    query.own.insert(span.text());
+                }
             } else {
                 self.expression(index, within)?;
             }
@@ -954,6 +1025,18 @@ mod tests {
                 "a `some` of names behind other statements",
             ),
             (
+                "a := [x | input.x[x]; y := [x | some x; input.y[x]]; y == []]",
+                (2, 38),
+                "a variable that is there already",
+            ),
+            ("a[[y | y := x]] := x if x := 1", (2, 3), "a key of a rule that is not simple"),
+            ("a if not [1 | input.x = 1] == []", (2, 13), "a comprehension in a `not`"),
+            (
+                "a if not f([x | [1, x] := input.x])\nf([]) if true",
+                (2, 15),
+                "a comprehension in a `not`",
+            ),
+            (
                 "a if { b := 1; b == 1 }\nb := 2",
                 (2, 8),
                 "a variable with the name of a rule or an import",
@@ -998,6 +1081,21 @@ mod tests {
         let import = "package tenants.t\nimport data.tenants.t.lib\na if lib.b";
         let package = Some(("an import of a package that is no call of a function", Some((3, 6))));
         assert_eq!(verdict(&[import, "package tenants.t.lib\nb := 1"], "{}"), package);
+    }
+
+    #[test]
+    fn what_takes_the_compiler_long_is_refused() {
+        let rules = |count: usize, bodies: &dyn Fn(usize) -> String| {
+            let rules: String = (0..count).map(|next| format!("a if {}\n", bodies(next))).collect();
+            verdict(&[&format!("package tenants.t\n{rules}")], "{}").map(|(what, _)| what)
+        };
+        let constants = |next: usize| format!("\"{next}\"");
+        assert_eq!(rules(MAX_CONSTANTS, &constants), None);
+        let what = "more than 4,000 different strings and numbers";
+        assert_eq!(rules(MAX_CONSTANTS + 1, &constants), Some(what));
+        let count = usize::try_from(MAX_EXPRESSIONS).unwrap();
+        let what = "more than 20,000 expressions";
+        assert_eq!(rules(count / 10, &|_| "[1, 1, 1, 1, 1, 1, 1, 1, 1, 1]".to_owned()), Some(what));
     }
 
     #[test]
