@@ -23,7 +23,7 @@ pub enum ToWorker<'a> {
         tenant_id: &'a str,
         /// How long the evaluation that warms up may take, in microseconds.
         evaluation_timeout_micros: u64,
-        /// Whether the bytecode may answer where it is proven to answer as the interpreter does.
+        /// Whether the bytecode may answer where it is known to answer as the interpreter does.
         bytecode: bool,
     },
     /// Begins a file of the bundle.
@@ -98,7 +98,7 @@ pub enum FromWorker {
 /// What evaluates a tenant's policy.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub enum Evaluator {
-    /// regorus' bytecode: everything in the bundle is of the kind that it is proven to evaluate as
+    /// regorus' bytecode: everything in the bundle is of the kind that it is known to evaluate as
     /// the interpreter does.
     Bytecode,
     /// regorus' interpreter. Says why not the bytecode, and where in the bundle.

@@ -80,7 +80,7 @@ settings! {
     IDLE_TIMEOUT = "ENFORCER_IDLE_TIMEOUT", "idle-timeout", "5m",
         "How long a lazy tenant's worker is kept without a request, 100ms to 24h; a bare number is seconds";
     EVALUATOR = "ENFORCER_EVALUATOR", "evaluator", "auto",
-        "What evaluates policies: auto, which is the bytecode for a bundle that it is proven to evaluate as the interpreter does, or interpreter, always";
+        "What evaluates policies: auto, which is the bytecode for bundles that it evaluates as the interpreter does, or interpreter, always";
     CPU_WEIGHT = "ENFORCER_CPU_WEIGHT", "cpu-weight", "100",
         "Share of the processors that a tenant's worker gets where others want them too, 1 to 10000; needs control groups";
     CPU_PERCENT = "ENFORCER_CPU_PERCENT", "cpu-percent", "100",

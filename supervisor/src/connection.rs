@@ -22,6 +22,7 @@ use nix::time::{ClockId, clock_gettime};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::UnixStream;
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::yield_now;
 use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_util::codec::{Decoder, LengthDelimitedCodec};
 
@@ -259,6 +260,9 @@ impl Connection {
             for chunk in file.content.chunks(BUNDLE_CHUNK) {
                 self.append(&ToWorker::BundleChunk(chunk))?;
                 self.write_all().await?;
+                // Requests are answered by the same threads, and a socket may take hundreds of
+                // chunks without a pause.
+                yield_now().await;
             }
         }
         self.append(&ToWorker::BundleEnd)?;

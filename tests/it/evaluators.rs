@@ -1,4 +1,4 @@
-//! The bytecode evaluates what it is proven to evaluate as the interpreter does, and operators see
+//! The bytecode evaluates what it is known to evaluate as the interpreter does, and operators see
 //! which of the two it is.
 
 use std::fs;

@@ -28,20 +28,19 @@ const CONNECTIONS: usize = 32;
 /// The tenant that does something to itself.
 const NEIGHBOUR: &str = "neighbour";
 
-/// What it does, and how it is asked to: for each, requests wait at all times, but for the flood,
-/// which is ten times what all the others are asked together.
+/// What it does, and how it is asked to: as often as all the others together, or ten times as often.
 const FAULTS: [(&str, &str, usize, Pace); 4] = [
-    ("spins", "spin", 8, Pace::Closed),
+    ("spins", "spin", 64, Pace::Open(RATE)),
     ("floods", "nothing", 64, Pace::Open(10.0 * RATE)),
-    ("allocates", "allocate", 8, Pace::Closed),
-    ("crash-loops", "crash", 8, Pace::Closed),
+    ("allocates", "allocate", 64, Pace::Open(RATE)),
+    ("crash-loops", "crash", 64, Pace::Open(RATE)),
 ];
+
+/// Between two releases of the neighbour from its quarantine, where it would cost nobody anything.
+const RELEASE_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Questions that end a worker are put to no third one, so there is another every time.
 const DIFFERENT_QUESTIONS: usize = 20_000;
-
-/// Between two tries of an operator who wants the neighbour out of its quarantine.
-const OPERATOR_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Between two bundles of the tenant that is reloaded.
 const RELOAD_INTERVAL: Duration = Duration::from_millis(50);
@@ -133,15 +132,13 @@ pub(super) fn neighbours(settings: &Settings) -> io::Result<Section> {
     for _ in 0..settings.rounds {
         server.wait_until(first)?;
         quiet.add(ask_victims(settings, &server, &requests)?.first()?);
-        for (((_, what, connections, pace), questions), (_, fared)) in faults.iter().zip(&mut all) {
+        for (((_, _, connections, pace), questions), (_, fared)) in faults.iter().zip(&mut all) {
             let load = Load {
                 length: settings.length + WARM_UP,
                 ..settings.load(&server, questions, *connections, *pace)
             };
-            let is_crash = *what == "crash";
-            let measured = with_neighbour(&server, load, is_crash, || {
-                ask_victims(settings, &server, &requests)
-            })?;
+            let measured =
+                with_neighbour(&server, load, || ask_victims(settings, &server, &requests))?;
             fared.add(measured.first()?);
             // Else the next waits for the end of its quarantine.
             release(&server)?;
@@ -176,32 +173,27 @@ pub(super) fn neighbours(settings: &Settings) -> io::Result<Section> {
     })
 }
 
-/// Does `work` while the neighbour is asked to harm itself.
+/// Does `work` while the neighbour is asked to harm itself, over and over.
 fn with_neighbour(
     server: &Server,
     load: Load<'_>,
-    is_crash: bool,
     work: impl FnOnce() -> io::Result<Measured>,
 ) -> io::Result<Measured> {
     let is_over = AtomicBool::new(false);
     thread::scope(|scope| {
         // How it fares is its own affair.
         let neighbour = scope.spawn(move || load.run());
-        let operator = is_crash.then(|| {
-            scope.spawn(|| {
-                while !is_over.load(Ordering::Relaxed) {
-                    release(server)?;
-                    thread::sleep(OPERATOR_INTERVAL);
-                }
-                Ok::<(), io::Error>(())
-            })
+        let operator = scope.spawn(|| {
+            while !is_over.load(Ordering::Relaxed) {
+                release(server)?;
+                thread::sleep(RELEASE_INTERVAL);
+            }
+            Ok::<(), io::Error>(())
         });
         let measured = work();
         is_over.store(true, Ordering::Relaxed);
         let failed = |_| io::Error::other("a thread of the bench failed");
-        if let Some(operator) = operator {
-            operator.join().map_err(failed)??;
-        }
+        operator.join().map_err(failed)??;
         neighbour.join().map_err(failed)??;
         measured
     })

@@ -190,8 +190,6 @@ fn the_bytecode_answers_what_a_policy_of_every_day_asks() {
         ("reason := \"r\" if f(input.a)\nf(_) := true", "{}"),
         ("allow if 1 < \"a\"", "{}"),
         ("reason := {k: v | some k, v in {\"a\": 1}}", "{}"),
-        ("reason := [x | some [x, _] in [[1, 2], {\"a\": 1, \"b\": 2}, [3]]]", "{}"),
-        ("reason := [x | some [x, _] in [[1, 2], {0: 5, 1: 6}, {0, 1}]]", "{}"),
         ("allow if every x in input.xs { x > 1; some y in [x]; y > 2 }", r#"{"xs":[3,4]}"#),
         ("allow if input.xs[_].a == 1", r#"{"xs":[{"b":1},{"a":1}]}"#),
         ("reason := sprintf(\"%v %s\", [input.n, \"x\"])", r#"{"n":1.5}"#),

@@ -105,7 +105,7 @@ fn check_all(modules: &[&Module], data: &Value) -> Result<Loops, Refused> {
                 own: &own,
                 scopes: Vec::new(),
                 quantified: BTreeSet::new(),
-                queries: Vec::new(),
+                is_within_query: false,
                 is_negated: false,
                 uses: BTreeSet::new(),
                 loops: Loops::new(),
@@ -268,8 +268,8 @@ struct Walk<'a> {
     scopes: Vec<BTreeSet<&'a str>>,
     /// The variables of an `every`, whose references are taken for ones that find their key.
     quantified: BTreeSet<&'a str>,
-    /// The queries that one is in, from the outside in.
-    queries: Vec<Names<'a>>,
+    /// Whether one is in a comprehension or an `every`.
+    is_within_query: bool,
     /// Whether one is in a `not`.
     is_negated: bool,
     /// The rules that are needed.
@@ -277,14 +277,6 @@ struct Walk<'a> {
     loops: Loops,
     /// The strings and numbers.
     constants: BTreeSet<Value>,
-}
-
-/// The names of a query that are found as keys, or declared to be.
-#[derive(Debug, Default)]
-struct Names<'a> {
-    own: BTreeSet<&'a str>,
-    /// What queries within it declare.
-    declared_within: Vec<&'a Span>,
 }
 
 /// Where an expression stands.
@@ -431,18 +423,10 @@ impl<'a> Walk<'a> {
             // The compiler leaves the checks of `=` and of patterns out of all that is in a `not`.
             return Err(refuse("a comprehension in a `not`", &query.span));
         }
-        self.queries.push(Names::default());
         self.scopes.push(BTreeSet::new());
         // Statements are put in order by what they need, so all that one binds is there for each.
         for statement in &query.stmts {
             self.declare(statement)?;
-        }
-        let is_declaration =
-            |statement: &LiteralStmt| matches!(statement.literal, Literal::SomeVars { .. });
-        let first = query.stmts.iter().take_while(|statement| is_declaration(statement)).count();
-        if let Some(late) = query.stmts.iter().skip(first).find(|late| is_declaration(late)) {
-            // The interpreter takes it for a second one where it is repeated.
-            return Err(refuse("a `some` of names behind other statements", &late.span));
         }
         for statement in &query.stmts {
             self.statement(statement)?;
@@ -451,19 +435,18 @@ impl<'a> Walk<'a> {
             self.expression(value, Within::Value)?;
         }
         self.scopes.pop();
-        self.end_of_query()
+        Ok(())
     }
 
-    /// That no query declares what one around it has: for the interpreter it has its value then.
-    fn end_of_query(&mut self) -> Checked {
-        let Some(Names { own, declared_within }) = self.queries.pop() else { return Ok(()) };
-        if let Some(name) = declared_within.iter().find(|name| own.contains(name.text())) {
-            return Err(refuse("a variable that is there already", name));
+    /// A query within another one.
+    fn inner_query(&mut self, query: &'a Query, values: &[&'a Expr]) -> Checked {
+        if self.is_within_query {
+            return Err(refuse("a comprehension or an `every` within another", &query.span));
         }
-        if let Some(around) = self.queries.last_mut() {
-            around.declared_within.extend(declared_within);
-        }
-        Ok(())
+        self.is_within_query = true;
+        let checked = self.query(query, values);
+        self.is_within_query = false;
+        checked
     }
 
     fn declare(&mut self, statement: &'a LiteralStmt) -> Checked {
@@ -475,40 +458,9 @@ impl<'a> Walk<'a> {
             }
             Literal::Expr { expr, .. } => match expr.as_ref() {
                 Expr::AssignExpr { op: AssignOp::ColEq, lhs, .. } => self.pattern(lhs)?,
-                Expr::AssignExpr { op: AssignOp::Eq, lhs, rhs, .. } => {
-                    let is_pattern = |side: &Expr| matches!(side, Expr::Array { .. });
-                    if is_pattern(lhs) && is_pattern(rhs) {
-                        return Err(refuse("a `=` of two patterns", expr.span()));
-                    }
-                    for side in [lhs, rhs] {
-                        if let Expr::Var { span, .. } = side.as_ref()
-                            && !self.is_global(span.text())
-                            && span.text() != "_"
-                        {
-                            self.bind(span)?;
-                        } else if is_pattern(side) {
-                            self.unified(side)?;
-                        }
-                    }
-                }
                 _ => {}
             },
             Literal::SomeVars { .. } | Literal::NotExpr { .. } | Literal::Every { .. } => {}
-        }
-        Ok(())
-    }
-
-    /// What an array binds that is compared by `=`.
-    fn unified(&mut self, side: &'a Expr) -> Checked {
-        if let Expr::Array { items, .. } = side {
-            for item in items {
-                match item.as_ref() {
-                    Expr::Var { span, .. } if span.text() == "_" || self.is_global(span.text()) => {
-                    }
-                    Expr::Var { span, .. } => self.bind(span)?,
-                    other => self.unified(other)?,
-                }
-            }
         }
         Ok(())
     }
@@ -528,14 +480,14 @@ impl<'a> Walk<'a> {
         match pattern {
             Expr::Var { span, .. } if span.text() == "_" => Ok(()),
             Expr::Var { span, .. } => self.bind(span),
-            Expr::Array { items, .. } => items.iter().try_for_each(|item| self.pattern(item)),
             Expr::String { .. }
             | Expr::RawString { .. }
             | Expr::Number { .. }
             | Expr::Bool { .. }
             | Expr::Null { .. } => self.expression(pattern, Within::Value),
-            Expr::Object { span, .. } => Err(refuse("a pattern of an object", span)),
-            Expr::Set { span, .. }
+            Expr::Array { span, .. }
+            | Expr::Object { span, .. }
+            | Expr::Set { span, .. }
             | Expr::ArrayCompr { span, .. }
             | Expr::SetCompr { span, .. }
             | Expr::ObjectCompr { span, .. }
@@ -548,7 +500,7 @@ impl<'a> Walk<'a> {
             | Expr::ArithExpr { span, .. }
             | Expr::AssignExpr { span, .. }
             | Expr::Membership { span, .. } => {
-                Err(refuse("a pattern that is neither a name, a constant nor an array", span))
+                Err(refuse("a pattern that is neither a name nor a constant", span))
             }
         }
     }
@@ -558,18 +510,8 @@ impl<'a> Walk<'a> {
             return Err(refuse("a `with` modifier", &statement.span));
         }
         match &statement.literal {
-            Literal::SomeVars { vars, .. } => vars.iter().try_for_each(|name| {
-                if self.is_global(name.text()) || self.is_bound(name.text()) {
-                    return Err(refuse("a variable that is there already", name));
-                }
-                if let [.., around, query] = self.queries.as_mut_slice() {
-                    around.declared_within.push(name);
-                    query.own.insert(name.text());
-                } else if let Some(query) = self.queries.last_mut() {
-                    query.own.insert(name.text());
-                }
-                Ok(())
-            }),
+            // What is found by a name depends on where else the name stands.
+            Literal::SomeVars { span, .. } => Err(refuse("a `some` of names alone", span)),
             Literal::SomeIn { collection, .. } => {
                 self.goes_through(collection.span());
                 self.expression(collection, Within::Statement)
@@ -582,11 +524,9 @@ impl<'a> Walk<'a> {
                     }
                     self.expression(rhs, Within::Statement)
                 }
-                Expr::AssignExpr { op: AssignOp::Eq, lhs, rhs, .. } => {
-                    for side in [lhs, rhs] {
-                        self.side(side)?;
-                    }
-                    Ok(())
+                // It compares, or gives a value to either side, by what else there is.
+                Expr::AssignExpr { op: AssignOp::Eq, span, .. } => {
+                    Err(refuse("a `=`, which is neither `:=` nor `==`", span))
                 }
                 _ => self.expression(expr, Within::Statement),
             },
@@ -605,19 +545,10 @@ impl<'a> Walk<'a> {
                         self.quantified.insert(name.text());
                     }
                 }
-                self.query(query, &[])?;
+                self.inner_query(query, &[])?;
                 self.scopes.pop();
                 Ok(())
             }
-        }
-    }
-
-    /// A side of a `=`.
-    fn side(&mut self, side: &'a Expr) -> Checked {
-        match side {
-            Expr::Var { span, .. } if span.text() == "_" => Ok(()),
-            Expr::Array { items, .. } => items.iter().try_for_each(|item| self.side(item)),
-            _ => self.expression(side, Within::Statement),
         }
     }
 
@@ -657,9 +588,9 @@ impl<'a> Walk<'a> {
                 Ok(())
             }
             Expr::ArrayCompr { term, query, .. } | Expr::SetCompr { term, query, .. } => {
-                self.query(query, &[term])
+                self.inner_query(query, &[term])
             }
-            Expr::ObjectCompr { key, value, query, .. } => self.query(query, &[key, value]),
+            Expr::ObjectCompr { key, value, query, .. } => self.inner_query(query, &[key, value]),
             Expr::Call { fcn, params, .. } => self.call(fcn, params, within),
             Expr::UnaryExpr { expr, span, .. } => match expr.as_ref() {
                 Expr::Number { span, value, .. } if *value != Value::from(0) => number(span),
@@ -750,10 +681,13 @@ impl<'a> Walk<'a> {
                 Expr::Var { span, .. } if self.quantified.contains(span.text()) => {
                     return Err(refuse("a variable of an `every` as a key", span));
                 }
-                Expr::Var { span, .. } => {
-                    let name = span.text();
-                    name == "_" || !self.is_bound(name) && !self.is_global(name)
+                Expr::Var { span, .. } if span.text() == "_" => true,
+                Expr::Var { span, .. }
+                    if self.is_bound(span.text()) || self.is_global(span.text()) =>
+                {
+                    false
                 }
+                Expr::Var { span, .. } => return Err(refuse("a name that finds keys", span)),
                 Expr::String { value, .. } | Expr::RawString { value, .. } => {
                     self.constants.insert(value.clone());
                     continue;
@@ -783,9 +717,6 @@ impl<'a> Walk<'a> {
             has_found |= !is_loop;
             if is_loop {
                 self.goes_through(members.span());
-                if let (Expr::Var { span, .. }, Some(query)) = (index, self.queries.last_mut()) {
-                    query.own.insert(span.text());
-                }
             } else {
                 self.expression(index, within)?;
             }
@@ -997,9 +928,23 @@ mod tests {
             ("a if walk(input, [p, v])", (2, 6), "a built-in function that is not on the list"),
             ("a if upper(input.x, y)", (2, 6), "a call with another number of operands"),
             ("a if 1, 2 in input", (2, 11), "an `in` with a key and a value"),
-            ("a if {\"x\": y} := input", (2, 6), "a pattern of an object"),
+            (
+                "a if {\"x\": y} := input",
+                (2, 6),
+                "a pattern that is neither a name nor a constant",
+            ),
+            ("a if [x, _] := input", (2, 6), "a pattern that is neither a name nor a constant"),
+            (
+                "a if some [x, _] in input",
+                (2, 11),
+                "a pattern that is neither a name nor a constant",
+            ),
+            ("f([x]) if x", (2, 3), "a pattern that is neither a name nor a constant"),
             ("a if _ := input.x", (2, 8), "a value that is given to `_`"),
-            ("a if [x, 1] = [1, y]", (2, 13), "a `=` of two patterns"),
+            ("a if x = input.y", (2, 6), "a `=`, which is neither `:=` nor `==`"),
+            ("a if input.x = 1", (2, 6), "a `=`, which is neither `:=` nor `==`"),
+            ("a if input.x[y] == y", (2, 14), "a name that finds keys"),
+            ("a if { some x; input.y[x] }", (2, 8), "a `some` of names alone"),
             ("a if data[input.x]", (2, 6), "all data at once"),
             ("a if data.tenants[input.x].b", (2, 6), "a package, or a rule whose name is found"),
             ("a if data.tenants.t\nb := 1", (2, 6), "a package, or a rule whose name is found"),
@@ -1020,22 +965,18 @@ mod tests {
                 "a variable of an `every` as a key",
             ),
             (
-                "a if { some x in input.x; some y; input.y[y] }",
-                (2, 27),
-                "a `some` of names behind other statements",
+                "a := [x | some y in input.y; x := [z | some z in y]]",
+                (2, 41),
+                "a comprehension or an `every` within another",
             ),
             (
-                "a := [x | input.x[x]; y := [x | some x; input.y[x]]; y == []]",
-                (2, 38),
-                "a variable that is there already",
+                "a if every x in input.x { every y in x { y } }",
+                (2, 45),
+                "a comprehension or an `every` within another",
             ),
             ("a[[y | y := x]] := x if x := 1", (2, 3), "a key of a rule that is not simple"),
-            ("a if not [1 | input.x = 1] == []", (2, 13), "a comprehension in a `not`"),
-            (
-                "a if not f([x | [1, x] := input.x])\nf([]) if true",
-                (2, 15),
-                "a comprehension in a `not`",
-            ),
+            ("a if not [1 | input.x] == []", (2, 13), "a comprehension in a `not`"),
+            ("a if not f([x | x := 1])\nf(x) if x", (2, 17), "a comprehension in a `not`"),
             (
                 "a if { b := 1; b == 1 }\nb := 2",
                 (2, 8),
@@ -1107,12 +1048,12 @@ mod tests {
             "a := \"x\" if input.x\na := \"y\" if input.y",
             "a[lower(k)] := v if some k, v in input.m\nb if a.x",
             "f(\"x\") := 1\nf(\"y\") := 2\na := f(input.x)",
-            "a if { some i; input.x[i] == 1; input.y[i] == 2 }",
+            "a if { some i, x in input.x; x == 1; input.y[i] == 2 }",
             "a if input.x[_].y == 1",
             "a if every x in input.x { x.y; some z in x.z; z > 1 }",
             "a := count({x | some x in input.x; x.y}) + 1",
             "a if data.tenants.t.b.c\nb := {\"c\": 1}",
-            "a if { [x, _] := split(input.x, \"/\"); x = \"y\" }",
+            "a if { parts := split(input.x, \"/\"); parts[0] == \"y\" }",
         ] {
             let text = format!("package tenants.t\n{rules}\n");
             assert_eq!(verdict(&[&text], "{}"), None, "{rules}");

@@ -42,6 +42,7 @@ const ODD_NUMBERS: &[&str] = &[
     "18446744073709551615",
     "1e3",
     "1.0",
+    "-0.0",
     "1e300",
 ];
 
@@ -135,8 +136,9 @@ struct Writer<'a> {
     variables: Vec<String>,
     /// Those of an `every`, which the gate does not let be keys.
     quantified: Vec<String>,
-    /// What the body that is being written has to begin with.
-    declared: Vec<String>,
+    /// Whether it is within a comprehension, an `every` or a `not`, where the gate lets no other
+    /// comprehension through.
+    is_within: bool,
     next: usize,
     /// How much more may be written.
     left: usize,
@@ -212,7 +214,8 @@ impl Writer<'_> {
             },
             4 if depth > 0 => format!("[{}]", self.reference(depth - 1, false)),
             5 | 6 if may_find => "[_]".to_owned(),
-            7 if may_find => {
+            // The gate lets no name find keys.
+            7 if may_find && self.chance.one_in(20) => {
                 let name = self.fresh();
                 if !self.variables.contains(&name) {
                     self.variables.push(name.clone());
@@ -443,6 +446,10 @@ impl Writer<'_> {
     }
 
     fn comprehension(&mut self, depth: usize) -> String {
+        if self.is_within && !self.chance.one_in(40) {
+            return self.constant(Kind::Members);
+        }
+        let was_within = std::mem::replace(&mut self.is_within, true);
         let outside = self.variables.len();
         let body = self.body(depth, 3);
         let text = match self.chance.below(4) {
@@ -458,16 +465,12 @@ impl Writer<'_> {
             }
         };
         self.variables.truncate(outside);
+        self.is_within = was_within;
         text
     }
 
     /// What a value may be given to.
-    fn target(&mut self, depth: usize) -> String {
-        if depth > 0 {
-            let items: Vec<String> =
-                (0..1 + self.chance.below(3)).map(|_| self.target(0)).collect();
-            return format!("[{}]", items.join(", "));
-        }
+    fn target(&mut self) -> String {
         let name = self.fresh();
         if !self.variables.contains(&name) {
             self.variables.push(name.clone());
@@ -478,7 +481,7 @@ impl Writer<'_> {
     fn pattern(&mut self, depth: usize) -> String {
         match self.chance.below(10) {
             0 => "_".to_owned(),
-            1 if depth > 0 => {
+            1 if depth > 0 && self.chance.one_in(20) => {
                 let items: Vec<String> =
                     (0..1 + self.chance.below(3)).map(|_| self.pattern(depth - 1)).collect();
                 format!("[{}]", items.join(", "))
@@ -496,15 +499,12 @@ impl Writer<'_> {
 
     fn body(&mut self, depth: usize, statements: usize) -> String {
         let count = 1 + self.chance.below(statements);
-        let outside = std::mem::take(&mut self.declared);
         let mut statements: Vec<String> = (0..count).map(|_| self.statement(depth)).collect();
-        let declared = std::mem::replace(&mut self.declared, outside);
         if self.chance.one_in(4) {
             // They are evaluated in the order of what they need.
             let first = self.chance.below(count);
             statements.swap(0, first);
         }
-        statements.splice(0..0, declared);
         statements.join("; ")
     }
 
@@ -526,20 +526,20 @@ impl Writer<'_> {
             }
             4 | 5 => {
                 let value = self.term(depth, Kind::Any, true);
-                let depth = usize::from(self.chance.one_in(3));
-                format!("{} := {value}", self.target(depth))
+                format!("{} := {value}", self.target())
             }
             6 => {
                 let value = self.term(depth, Kind::Any, true);
-                let pattern = self.pattern(1);
-                if self.chance.one_in(2) {
-                    format!("{pattern} = {value}")
-                } else {
-                    format!("{value} = {pattern}")
-                }
+                let operator = if self.chance.one_in(40) { "=" } else { "==" };
+                format!("{value} {operator} {}", self.term(depth, Kind::Any, true))
             }
-            7 | 8 => format!("not {}", self.expression(depth, Kind::Truth)),
-            9 if depth > 0 => {
+            7 | 8 => {
+                let was_within = std::mem::replace(&mut self.is_within, true);
+                let text = format!("not {}", self.expression(depth, Kind::Truth));
+                self.is_within = was_within;
+                text
+            }
+            9 if depth > 0 && (!self.is_within || self.chance.one_in(40)) => {
                 let members = self.expression(depth - 1, Kind::Members);
                 let outside = self.variables.len();
                 let value = self.fresh();
@@ -556,25 +556,14 @@ impl Writer<'_> {
                     1 => format!("_, {value}"),
                     _ => value,
                 };
+                let was_within = std::mem::replace(&mut self.is_within, true);
                 let body = self.body(depth - 1, 2);
+                self.is_within = was_within;
                 self.variables.truncate(outside);
                 self.quantified.truncate(known);
                 format!("every {names} in {members} {{ {body} }}")
             }
-            10 => {
-                let name = self.fresh();
-                match self.chance.below(40) {
-                    0 => return format!("some {name}; input.{}[{name}]", self.chance.pick(KEYS)),
-                    1..10 if !self.variables.contains(&name) => {
-                        self.declared.push(format!("some {name}"));
-                    }
-                    _ => {}
-                }
-                let reference = format!("input.{}[{name}]", self.chance.pick(KEYS));
-                self.variables.push(name);
-                reference
-            }
-            11 => self.reference(2, true),
+            10 | 11 => self.reference(2, true),
             _ => self.term(depth, Kind::Truth, true),
         }
     }
@@ -731,7 +720,7 @@ fn policy(chance: &mut Chance) -> Vec<(String, String)> {
             library: vec![],
             variables: vec![],
             quantified: vec![],
-            declared: vec![],
+            is_within: false,
             next: 0,
             left: 0,
         };
