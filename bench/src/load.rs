@@ -28,10 +28,6 @@ const MAX_ANSWER: usize = 1024 * 1024;
 /// Header fields of an answer.
 const MAX_FIELDS: usize = 64;
 
-/// The slice of a thread that asks, the shortest that the kernel grants: it stands for clients on other
-/// machines, and should not wait for what it measures.
-const SLICE: Duration = Duration::from_micros(100);
-
 /// Requests of one load are told apart by so many groups at most.
 pub(crate) const MAX_GROUPS: usize = 2;
 
@@ -211,26 +207,7 @@ impl Load<'_> {
     pub(crate) fn run(&self) -> io::Result<Measured> {
         // A sleeping thread is otherwise woken up to 50 µs late (`prctl(2)`, PR_SET_TIMERSLACK).
         nix::sys::prctl::set_timerslack(1)?;
-        let _ahead = Ahead::new();
         Generator::new(self)?.run()
-    }
-}
-
-/// A thread that interrupts others, until it is dropped: servers that it starts must not inherit it.
-/// Where the kernel has no slices (before Linux 6.12), nothing is changed.
-struct Ahead;
-
-impl Ahead {
-    fn new() -> Self {
-        let _ = enforcer_worker::set_slice(0, SLICE);
-        Self
-    }
-}
-
-impl Drop for Ahead {
-    fn drop(&mut self) {
-        // None of one's own.
-        let _ = enforcer_worker::set_slice(0, Duration::ZERO);
     }
 }
 
