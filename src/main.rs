@@ -107,7 +107,7 @@ fn supervise(arguments: &ArgMatches) -> Result<(), Failure> {
     enforcer_worker::give_back_large_memory();
     let config = config(arguments)?;
     let log = enforcer_supervisor::init_logging(&config.log);
-    Ok(enforcer_supervisor::run(&config, &log, enforcer_worker::set_slice)?)
+    Ok(enforcer_supervisor::run(&config, &log)?)
 }
 
 /// A value that is not UTF-8 is no valid value of any setting; what is put in its place is none

@@ -49,7 +49,7 @@ pub(crate) fn supervise() -> Result<(), EchoError> {
     let variables = std::env::vars_os().map(|(name, value)| (lossy(name), lossy(value)));
     let config = Config::parse(|_| None, variables)?;
     let log = enforcer_supervisor::init_logging(&config.log);
-    Ok(enforcer_supervisor::run(&config, &log, enforcer_worker::set_slice)?)
+    Ok(enforcer_supervisor::run(&config, &log)?)
 }
 
 /// Runs a worker on the socket that is its standard input, until the supervisor closes it.

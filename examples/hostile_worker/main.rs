@@ -54,7 +54,7 @@ fn main() {
     }
     let config = Config::parse(|_| None, std::env::vars()).unwrap();
     let log = enforcer_supervisor::init_logging(&config.log);
-    if let Err(error) = enforcer_supervisor::run(&config, &log, enforcer_worker::set_slice) {
+    if let Err(error) = enforcer_supervisor::run(&config, &log) {
         drop(log);
         eprintln!("{error}");
         std::process::exit(1);
@@ -67,7 +67,6 @@ fn be_a_host_without(call: &str) {
         "landlock" => libc::SYS_landlock_create_ruleset,
         "namespaces" => libc::SYS_unshare,
         "users" => libc::SYS_setgroups,
-        "slices" => libc::SYS_sched_setattr,
         other => panic!("no such call: {other}"),
     };
     let filter = SeccompFilter::new(
@@ -107,8 +106,6 @@ fn misbehave(name: &str, spec: &Spec) {
     loop {
         while let Some(payload) = frames.next_frame().unwrap() {
             match decode(payload).unwrap() {
-                // It comes up for ever.
-                ToWorker::BundleEnd if manner == "never-loads" => {}
                 ToWorker::BundleEnd => {
                     say(
                         &mut socket,

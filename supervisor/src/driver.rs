@@ -16,7 +16,7 @@ use nix::sys::signal::Signal;
 use tokio::io::AsyncReadExt;
 use tokio::process::ChildStderr;
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
-use tokio::task::{AbortHandle, JoinHandle, JoinSet};
+use tokio::task::{AbortHandle, JoinHandle, JoinSet, spawn_blocking};
 use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
@@ -30,7 +30,6 @@ use crate::metrics::{Reload, TenantLimit};
 use crate::process_usage::is_stopped;
 use crate::ration::Ration;
 use crate::sandbox::Sandboxing;
-use crate::scheduling::Slices;
 use crate::spawn::{ProcessEnd, ProcessHandle, Spawner};
 use crate::stream::Change;
 use crate::tenant::{About, AskError, Request, Tenant};
@@ -66,7 +65,6 @@ pub(crate) struct Surroundings {
     pub(crate) sandboxing: Arc<Sandboxing>,
     /// [`LARGE_READERS`] of them.
     pub(crate) large_readers: Arc<Semaphore>,
-    pub(crate) slices: Slices,
     /// The supervisor ends.
     pub(crate) stop: CancellationToken,
 }
@@ -427,8 +425,7 @@ impl Driver {
         let directory = self.directory.clone();
         let max_bytes = bundles::MAX_BUNDLE_BYTES.min(self.tenant.limits.memory);
         let large_readers = Arc::clone(&self.surroundings.large_readers);
-        let slices = self.surroundings.slices.clone();
-        self.tasks.spawn(read(directory, max_bytes, large_readers, slices));
+        self.tasks.spawn(read(directory, max_bytes, large_readers));
     }
 
     async fn take_bundle(&mut self, read: Result<Bundle, ReadError>) {
@@ -594,7 +591,6 @@ impl Driver {
             return;
         };
         let pid = process.pid;
-        self.surroundings.slices.serve(pid);
         let revision = bundle.revision;
         let (release, released) = oneshot::channel();
         let (leave, left) = oneshot::channel();
@@ -758,15 +754,10 @@ impl Driver {
 
 /// Reads a bundle. Large ones wait for one another, so that not all of them are in memory twice at
 /// once; small ones wait for nobody. Nobody waits for one that hangs.
-async fn read(
-    directory: PathBuf,
-    max_bytes: u64,
-    large_readers: Arc<Semaphore>,
-    slices: Slices,
-) -> Happening {
+async fn read(directory: PathBuf, max_bytes: u64, large_readers: Arc<Semaphore>) -> Happening {
     let failed = |error: String| Happening::Read(Err(ReadError::Failed(error)));
     let root = directory.clone();
-    let glance = match patiently(&slices, move || bundles::glance(&root)).await {
+    let glance = match patiently(move || bundles::glance(&root)).await {
         Ok(glance) => glance,
         Err(happening) => return happening,
     };
@@ -779,7 +770,7 @@ async fn read(
     } else {
         (None, max_bytes.min(SMALL_BUNDLE))
     };
-    let read = patiently(&slices, move || bundles::read(&directory, max_bytes)).await;
+    let read = patiently(move || bundles::read(&directory, max_bytes)).await;
     drop(permit);
     match read {
         Ok(Ok(bundle)) => Happening::Read(Ok(bundle)),
@@ -806,11 +797,10 @@ async fn read(
 /// Does what reads files where it may block, and waits for [`READ_PATIENCE`]. Else says what there
 /// is to be said: that it hangs, or that the host has no thread for it.
 async fn patiently<T: Send + 'static>(
-    slices: &Slices,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Happening> {
     let (done, result) = oneshot::channel();
-    let reading = slices.spawn_aside(move || {
+    let reading = spawn_blocking(move || {
         // Whoever waited may have gone.
         let _ = done.send(work());
     });
@@ -1006,8 +996,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_file_system_that_hangs_is_not_waited_for() {
         let (release, released) = std::sync::mpsc::channel::<()>();
-        let reading =
-            tokio::spawn(async move { patiently(&Slices::none(), move || released.recv()).await });
+        let reading = tokio::spawn(patiently(move || released.recv()));
         tokio::task::yield_now().await;
         tokio::time::advance(READ_PATIENCE).await;
         let Err(Happening::ReadHangs(thread)) = reading.await.unwrap() else {
@@ -1016,7 +1005,7 @@ mod tests {
         assert!(!thread.is_finished());
         release.send(()).unwrap();
         thread.await.unwrap();
-        assert!(matches!(patiently(&Slices::none(), || 7).await, Ok(7)));
+        assert!(matches!(patiently(|| 7).await, Ok(7)));
     }
 
     #[test]

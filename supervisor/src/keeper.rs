@@ -15,7 +15,7 @@ use enforcer_protocol::{InvalidTenantId, TenantId};
 use notify::event::{AccessKind, AccessMode, EventKind};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::Notify;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -26,7 +26,6 @@ use crate::config::Config;
 use crate::driver::{Orders, Surroundings, drive_always};
 use crate::http::App;
 use crate::registry::Tenants;
-use crate::scheduling::Slices;
 use crate::stream::Change;
 use crate::tenant::Tenant;
 
@@ -349,7 +348,7 @@ impl Keeper {
         }
         let bundles_dir = self.config.bundles_dir.clone();
         let first_device = self.device;
-        let mut listing = aside(&self.surroundings.slices, move || {
+        let mut listing = aside(move || {
             let entries = bundles::entries(&bundles_dir)?;
             // What a mount covered comes to light when it goes, and is no answer to what there is.
             let is_another = bundles::device(&bundles_dir) != first_device;
@@ -391,7 +390,7 @@ impl Keeper {
         let ids: Vec<TenantId> = due.iter().map(|due| due.id.clone()).collect();
         let progress = Arc::new(AtomicUsize::new(0));
         let watches = self.watches.clone();
-        let mut round = aside(&self.surroundings.slices, {
+        let mut round = aside({
             let progress = Arc::clone(&progress);
             move || look_at(due, watches.as_deref(), &progress)
         });
@@ -545,7 +544,7 @@ impl Keeper {
             if let Some(watches) = self.watches.clone() {
                 let (id, root, watched) = (id.clone(), kept.directory, kept.watched);
                 // Not waited for: the file system may hang.
-                drop(aside(&self.surroundings.slices, move || {
+                drop(aside(move || {
                     let mut watches = watches.lock().unwrap_or_else(PoisonError::into_inner);
                     watches.change(&id, &root, &watched, Vec::new(), false);
                 }));
@@ -580,13 +579,9 @@ fn look_at(due: Vec<Due>, watches: Option<&Mutex<Watches>>, progress: &AtomicUsi
 }
 
 /// Runs what may block elsewhere. Also a host that has no thread for it must not end the caller.
-fn aside<T: Send + 'static>(
-    slices: &Slices,
-    work: impl FnOnce() -> T + Send + 'static,
-) -> JoinHandle<T> {
-    let working = slices.spawn_aside(work);
+fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
     tokio::spawn(async move {
-        match working.await {
+        match spawn_blocking(work).await {
             Ok(done) => done,
             Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
             // Cancelled: the runtime ends, and nobody waits any more.

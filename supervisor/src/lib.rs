@@ -20,7 +20,6 @@ mod process_usage;
 mod ration;
 mod registry;
 mod sandbox;
-mod scheduling;
 mod spawn;
 mod stream;
 mod tenant;
@@ -49,7 +48,6 @@ use keeper::Keeper;
 use metrics::Metrics;
 use registry::Registry;
 use sandbox::Sandboxing;
-use scheduling::Slices;
 use spawn::Spawner;
 use stream::Stream;
 
@@ -61,7 +59,6 @@ use config::SandboxConfig;
 pub use config::{Config, ConfigErrors, LogConfig, SETTINGS, Setting};
 pub use logging::{LogGuard, init as init_logging};
 pub use sandbox::{LayerReport, SandboxReport, protect_supervisor};
-pub use scheduling::SetSlice;
 pub use spawn::WORKER_SUBCOMMAND;
 
 /// Why the supervisor could not start, or could not go on.
@@ -120,14 +117,11 @@ const STREAM_NICENESS: i32 = 15;
 /// file system hangs takes one of them.
 const BLOCKING_THREADS: usize = 512;
 
-/// Runs the supervisor until SIGTERM or SIGINT. A second signal ends it at once. `set_slice` is the
-/// system call by which it says who interrupts whom.
+/// Runs the supervisor until SIGTERM or SIGINT. A second signal ends it at once.
 ///
 /// # Errors
 /// When it cannot start. Nothing that a tenant does ends it.
-pub fn run(config: &Config, log: &LogGuard, set_slice: SetSlice) -> Result<(), SupervisorError> {
-    // Before there are the threads that inherit it.
-    let slices = Slices::begin(set_slice);
+pub fn run(config: &Config, log: &LogGuard) -> Result<(), SupervisorError> {
     let descriptors = raise_descriptor_limit();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -139,18 +133,14 @@ pub fn run(config: &Config, log: &LogGuard, set_slice: SetSlice) -> Result<(), S
     let stream_runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_name("stream")
-        .on_thread_start({
-            let slices = slices.clone();
-            move || {
-                slices.stand_aside();
-                // Where that is refused, the stream is as important as decisions: worse, and no error.
-                let _ = rustix::process::nice(STREAM_NICENESS);
-            }
+        .on_thread_start(|| {
+            // Where that is refused, the stream is as important as decisions: worse, and no error.
+            let _ = rustix::process::nice(STREAM_NICENESS);
         })
         .build()
         .map_err(host("the runtime cannot be started"))?;
     let stream_handle = stream_runtime.handle().clone();
-    let result = runtime.block_on(supervise(config, log, descriptors, stream_handle, slices));
+    let result = runtime.block_on(supervise(config, log, descriptors, stream_handle));
     // What still runs is past its deadline; it must not hold the process.
     runtime.shutdown_timeout(Duration::ZERO);
     stream_runtime.shutdown_timeout(Duration::ZERO);
@@ -180,7 +170,6 @@ async fn supervise(
     log: &LogGuard,
     descriptors: u64,
     stream_runtime: Handle,
-    slices: Slices,
 ) -> Result<(), SupervisorError> {
     for name in &config.unknown_variables {
         warn!(
@@ -200,13 +189,8 @@ async fn supervise(
     let metrics = Arc::new(metrics);
     let sandboxing = Arc::new(prepare_sandbox(config).await?);
     metrics.sandbox_off.set(i64::from(sandboxing.mode == SandboxMode::DebugOff));
-    let spawner = Spawner::new(
-        Handle::current(),
-        Arc::clone(&metrics),
-        Arc::clone(&sandboxing),
-        slices.clone(),
-    )
-    .map_err(host("no thread can be started"))?;
+    let spawner = Spawner::new(Handle::current(), Arc::clone(&metrics), Arc::clone(&sandboxing))
+        .map_err(host("no thread can be started"))?;
     let stop_workers = CancellationToken::new();
     let large_readers = Arc::new(Semaphore::new(LARGE_READERS));
     let mode = sandboxing.mode;
@@ -214,7 +198,6 @@ async fn supervise(
         spawner: spawner.clone(),
         sandboxing,
         large_readers,
-        slices: slices.clone(),
         stop: stop_workers.clone(),
     };
     let drivers = TaskTracker::new();
@@ -226,7 +209,6 @@ async fn supervise(
         metrics,
         connections,
         sandbox_mode: mode,
-        slices,
         stream: Arc::new(stream),
         stream_origins: config.stream_origins.clone(),
     });

@@ -23,7 +23,6 @@ use crate::config::TenantLimits;
 use crate::control_groups::Leaf;
 use crate::metrics::{HostLimit, Metrics};
 use crate::sandbox::Sandboxing;
-use crate::scheduling::Slices;
 use crate::tenant::Tenant;
 
 /// The hidden subcommand that makes this binary a worker.
@@ -82,16 +81,13 @@ impl Spawner {
         runtime: Handle,
         metrics: Arc<Metrics>,
         sandboxing: Arc<Sandboxing>,
-        slices: Slices,
     ) -> io::Result<Self> {
         let (starts, waiting) = mpsc::channel(WAITING_STARTS);
         let ending = TaskTracker::new();
         let spawning = Spawning { runtime, metrics, sandboxing, ending: ending.clone() };
-        std::thread::Builder::new().name("worker-spawner".to_owned()).spawn(move || {
-            // Workers inherit it, until they serve.
-            slices.stand_aside();
-            spawning.spawn_all(waiting);
-        })?;
+        std::thread::Builder::new()
+            .name("worker-spawner".to_owned())
+            .spawn(move || spawning.spawn_all(waiting))?;
         Ok(Self { starts, ending })
     }
 

@@ -25,7 +25,6 @@ mod processes;
 mod readme;
 mod reload;
 mod sandbox;
-mod scheduling;
 mod shutdown;
 mod stream;
 mod stream_client;

@@ -22,7 +22,7 @@ use std::io;
 use enforcer_protocol::{DecodeError, EncodeError, FrameTooLong};
 use sandbox::Lockdown;
 
-pub use sandbox::{BoundedAllocator, SandboxError, Spec, give_back_large_memory, set_slice};
+pub use sandbox::{BoundedAllocator, SandboxError, Spec, give_back_large_memory};
 
 #[doc(hidden)]
 pub mod fuzzing {

@@ -27,7 +27,6 @@ use crate::body;
 use crate::connections::Connections;
 use crate::metrics::Metrics;
 use crate::registry::Registry;
-use crate::scheduling::Slices;
 use crate::stream::Stream;
 use error::ApiError;
 use path::{DataPath, data_path};
@@ -42,7 +41,6 @@ pub(crate) struct App {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) connections: Connections,
     pub(crate) sandbox_mode: SandboxMode,
-    pub(crate) slices: Slices,
     pub(crate) stream: Arc<Stream>,
     /// Origins of pages that may open the stream, besides those that always may.
     pub(crate) stream_origins: Vec<String>,

@@ -7,6 +7,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use enforcer_protocol::SandboxMode;
 use serde::Serialize;
+use tokio::task::spawn_blocking;
 
 use super::App;
 use super::error::{ApiError, json};
@@ -95,8 +96,7 @@ pub(crate) fn show_tenant(app: &App, path: &str) -> Result<Response, ApiError> {
 /// `GET /metrics`.
 pub(crate) async fn show_metrics(app: Arc<App>) -> Result<Response, ApiError> {
     // It reads two files for every worker.
-    let slices = app.slices.clone();
-    let encoded = slices.spawn_aside(move || {
+    let encoded = spawn_blocking(move || {
         for tenant in app.registry.all().values() {
             tenant.metrics.record_usage(tenant.status().pid.and_then(usage));
         }

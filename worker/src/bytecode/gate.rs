@@ -928,11 +928,7 @@ mod tests {
             ("a if walk(input, [p, v])", (2, 6), "a built-in function that is not on the list"),
             ("a if upper(input.x, y)", (2, 6), "a call with another number of operands"),
             ("a if 1, 2 in input", (2, 11), "an `in` with a key and a value"),
-            (
-                "a if {\"x\": y} := input",
-                (2, 6),
-                "a pattern that is neither a name nor a constant",
-            ),
+            ("a if {\"x\": y} := input", (2, 6), "a pattern that is neither a name nor a constant"),
             ("a if [x, _] := input", (2, 6), "a pattern that is neither a name nor a constant"),
             (
                 "a if some [x, _] in input",

@@ -11,7 +11,6 @@ use std::fmt::Display;
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
-use std::time::Duration;
 
 use caps::{CapSet, Capability};
 use enforcer_protocol::{MissingLayer, SandboxLayer, SandboxMode};
@@ -21,7 +20,6 @@ use landlock::{
 };
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
-use nix::libc;
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::prctl;
 use nix::sys::resource::{Resource, getrlimit, rlim_t, setrlimit};
@@ -48,18 +46,6 @@ const STACK: u64 = 8 * 1024 * 1024;
 
 /// `oom_score_adj` of a worker: it goes before everything else, and is started again at once.
 const FIRST_TO_GO: &str = "1000";
-
-/// Sets how long a process, or, for 0, the calling thread runs before it is another's turn, where
-/// others wait; for a slice of zero, as long as the kernel gives by itself. No worker calls it: it is
-/// here because there is no safe wrapper of the system call.
-///
-/// # Errors
-/// When the kernel has no such thing, which is from Linux 6.12 on, or refuses it.
-pub fn set_slice(process: u32, slice: Duration) -> io::Result<()> {
-    let process = libc::pid_t::try_from(process).map_err(io::Error::other)?;
-    let nanoseconds = u64::try_from(slice.as_nanos()).map_err(io::Error::other)?;
-    Ok(kernel::set_slice(process, nanoseconds)?)
-}
 
 /// What a worker's sandbox is to be.
 #[derive(Clone, Copy, Debug)]
