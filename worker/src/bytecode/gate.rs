@@ -457,7 +457,21 @@ impl<'a> Walk<'a> {
                 }
             }
             Literal::Expr { expr, .. } => match expr.as_ref() {
-                Expr::AssignExpr { op: AssignOp::ColEq, lhs, .. } => self.pattern(lhs)?,
+                Expr::AssignExpr { op: AssignOp::ColEq, lhs, .. } => match lhs.as_ref() {
+                    // Of names only: constants are what was found to be compared wrongly.
+                    Expr::Array { items, .. } => {
+                        for item in items {
+                            match item.as_ref() {
+                                Expr::Var { .. } => self.pattern(item)?,
+                                other => {
+                                    let what = "an array on the left of `:=` with more than names";
+                                    return Err(refuse(what, other.span()));
+                                }
+                            }
+                        }
+                    }
+                    one => self.pattern(one)?,
+                },
                 _ => {}
             },
             Literal::SomeVars { .. } | Literal::NotExpr { .. } | Literal::Every { .. } => {}
@@ -929,7 +943,12 @@ mod tests {
             ("a if upper(input.x, y)", (2, 6), "a call with another number of operands"),
             ("a if 1, 2 in input", (2, 11), "an `in` with a key and a value"),
             ("a if {\"x\": y} := input", (2, 6), "a pattern that is neither a name nor a constant"),
-            ("a if [x, _] := input", (2, 6), "a pattern that is neither a name nor a constant"),
+            (
+                "a if [x, [_]] := input",
+                (2, 10),
+                "an array on the left of `:=` with more than names",
+            ),
+            ("a if [x, 1] := input", (2, 10), "an array on the left of `:=` with more than names"),
             (
                 "a if some [x, _] in input",
                 (2, 11),
@@ -937,8 +956,8 @@ mod tests {
             ),
             ("f([x]) if x", (2, 3), "a pattern that is neither a name nor a constant"),
             ("a if _ := input.x", (2, 8), "a value that is given to `_`"),
-            ("a if x = input.y", (2, 6), "a `=`, which is neither `:=` nor `==`"),
-            ("a if input.x = 1", (2, 6), "a `=`, which is neither `:=` nor `==`"),
+            ("a if x = input.y", (2, 8), "a `=`, which is neither `:=` nor `==`"),
+            ("a if input.x = 1", (2, 14), "a `=`, which is neither `:=` nor `==`"),
             ("a if input.x[y] == y", (2, 14), "a name that finds keys"),
             ("a if { some x; input.y[x] }", (2, 8), "a `some` of names alone"),
             ("a if data[input.x]", (2, 6), "all data at once"),
@@ -962,12 +981,12 @@ mod tests {
             ),
             (
                 "a := [x | some y in input.y; x := [z | some z in y]]",
-                (2, 41),
+                (2, 38),
                 "a comprehension or an `every` within another",
             ),
             (
                 "a if every x in input.x { every y in x { y } }",
-                (2, 45),
+                (2, 39),
                 "a comprehension or an `every` within another",
             ),
             ("a[[y | y := x]] := x if x := 1", (2, 3), "a key of a rule that is not simple"),
@@ -1049,7 +1068,7 @@ mod tests {
             "a if every x in input.x { x.y; some z in x.z; z > 1 }",
             "a := count({x | some x in input.x; x.y}) + 1",
             "a if data.tenants.t.b.c\nb := {\"c\": 1}",
-            "a if { parts := split(input.x, \"/\"); parts[0] == \"y\" }",
+            "a if { [x, _] := split(input.x, \"/\"); x == \"y\" }",
         ] {
             let text = format!("package tenants.t\n{rules}\n");
             assert_eq!(verdict(&[&text], "{}"), None, "{rules}");

@@ -526,6 +526,11 @@ impl Writer<'_> {
             }
             4 | 5 => {
                 let value = self.term(depth, Kind::Any, true);
+                if self.chance.one_in(5) {
+                    let names: Vec<String> =
+                        (0..1 + self.chance.below(3)).map(|_| self.target()).collect();
+                    return format!("[{}] := {value}", names.join(", "));
+                }
                 format!("{} := {value}", self.target())
             }
             6 => {
@@ -748,7 +753,7 @@ fn policy(chance: &mut Chance) -> Vec<(String, String)> {
         library,
         variables: vec![],
         quantified: vec![],
-        declared: vec![],
+        is_within: false,
         next: 0,
         left: 0,
     };
