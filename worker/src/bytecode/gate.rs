@@ -986,7 +986,7 @@ mod tests {
             ),
             (
                 "a if every x in input.x { every y in x { y } }",
-                (2, 39),
+                (2, 40),
                 "a comprehension or an `every` within another",
             ),
             ("a[[y | y := x]] := x if x := 1", (2, 3), "a key of a rule that is not simple"),
