@@ -457,26 +457,22 @@ impl<'a> Walk<'a> {
                 }
             }
             Literal::Expr { expr, .. } => match expr.as_ref() {
-                Expr::AssignExpr { op: AssignOp::ColEq, lhs, .. } => match lhs.as_ref() {
-                    // Of names only: constants are what was found to be compared wrongly.
-                    Expr::Array { items, .. } => {
-                        for item in items {
-                            match item.as_ref() {
-                                Expr::Var { .. } => self.pattern(item)?,
-                                other => {
-                                    let what = "an array on the left of `:=` with more than names";
-                                    return Err(refuse(what, other.span()));
-                                }
-                            }
-                        }
-                    }
-                    one => self.pattern(one)?,
-                },
+                Expr::AssignExpr { op: AssignOp::ColEq, lhs, .. } => self.target(lhs)?,
                 _ => {}
             },
             Literal::SomeVars { .. } | Literal::NotExpr { .. } | Literal::Every { .. } => {}
         }
         Ok(())
+    }
+
+    /// What is left of a `:=`: a name, or an array of names. Constants there are what was found to
+    /// be compared wrongly.
+    fn target(&mut self, target: &'a Expr) -> Checked {
+        let Expr::Array { items, .. } = target else { return self.pattern(target) };
+        items.iter().try_for_each(|item| match item.as_ref() {
+            Expr::Var { .. } => self.pattern(item),
+            other => Err(refuse("an array on the left of `:=` with more than names", other.span())),
+        })
     }
 
     fn bind(&mut self, name: &'a Span) -> Checked {
@@ -991,7 +987,7 @@ mod tests {
             ),
             ("a[[y | y := x]] := x if x := 1", (2, 3), "a key of a rule that is not simple"),
             ("a if not [1 | input.x] == []", (2, 13), "a comprehension in a `not`"),
-            ("a if not f([x | x := 1])\nf(x) if x", (2, 17), "a comprehension in a `not`"),
+            ("a if not f([x | x := 1])\nf(x) if x", (2, 15), "a comprehension in a `not`"),
             (
                 "a if { b := 1; b == 1 }\nb := 2",
                 (2, 8),
