@@ -456,10 +456,11 @@ impl<'a> Walk<'a> {
                     self.pattern(pattern)?;
                 }
             }
-            Literal::Expr { expr, .. } => match expr.as_ref() {
-                Expr::AssignExpr { op: AssignOp::ColEq, lhs, .. } => self.target(lhs)?,
-                _ => {}
-            },
+            Literal::Expr { expr, .. } => {
+                if let Expr::AssignExpr { op: AssignOp::ColEq, lhs, .. } = expr.as_ref() {
+                    self.target(lhs)?;
+                }
+            }
             Literal::SomeVars { .. } | Literal::NotExpr { .. } | Literal::Every { .. } => {}
         }
         Ok(())
