@@ -105,6 +105,26 @@ pub enum Evaluator {
     Interpreter(String),
 }
 
+impl Evaluator {
+    /// Its name, as users see it.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Bytecode => "bytecode",
+            Self::Interpreter(_) => "interpreter",
+        }
+    }
+
+    /// Why it is the interpreter, where it is.
+    #[must_use]
+    pub fn interpreted_because(&self) -> Option<&str> {
+        match self {
+            Self::Bytecode => None,
+            Self::Interpreter(reason) => Some(reason),
+        }
+    }
+}
+
 impl FromWorker {
     /// Whether every list and every text in the frame is within its bound. An honest worker's are;
     /// whoever receives a frame must not keep or pass on one whose are not.
@@ -116,11 +136,9 @@ impl FromWorker {
                     && missing.iter().all(|layer| layer.reason.len() <= MAX_DIAGNOSTIC_STRING)
             }
             Self::Loaded { version, evaluator } => {
-                let reason = match evaluator {
-                    Evaluator::Bytecode => None,
-                    Evaluator::Interpreter(reason) => Some(reason),
-                };
-                version.iter().chain(reason).all(|text| text.len() <= MAX_DIAGNOSTIC_STRING)
+                let mut texts =
+                    version.as_deref().into_iter().chain(evaluator.interpreted_because());
+                texts.all(|text| text.len() <= MAX_DIAGNOSTIC_STRING)
             }
             Self::LoadFailed { diagnostics } => {
                 (1..=MAX_DIAGNOSTICS).contains(&diagnostics.len())
@@ -190,8 +208,8 @@ impl Diagnostic {
 
 impl fmt::Display for Diagnostic {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(Location { file, row, col }) = &self.location {
-            write!(formatter, "{file}:{row}:{col}: ")?;
+        if let Some(location) = &self.location {
+            write!(formatter, "{location}: ")?;
         }
         write!(formatter, "{}: {}", self.code.as_str(), self.message)
     }
@@ -206,6 +224,13 @@ pub struct Location {
     pub row: u32,
     /// Column, from 1.
     pub col: u32,
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { file, row, col } = self;
+        write!(formatter, "{file}:{row}:{col}")
+    }
 }
 
 /// Kinds of fault. Where OPA has a code for one, it is OPA's

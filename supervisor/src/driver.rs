@@ -9,8 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use enforcer_protocol::{
-    Diagnostic, DiagnosticCode, EXIT_MEMORY_LIMIT, EXIT_NOT_SEALED, Evaluator, Revision,
-    SandboxLayer,
+    Diagnostic, DiagnosticCode, EXIT_MEMORY_LIMIT, EXIT_NOT_SEALED, Revision, SandboxLayer,
 };
 use nix::sys::signal::Signal;
 use tokio::io::AsyncReadExt;
@@ -603,10 +602,9 @@ impl Driver {
             tenant: Arc::clone(&self.tenant),
             revision,
         };
-        let (evaluator, interpreted_because) = match introduction.evaluator.clone() {
-            Evaluator::Bytecode => ("bytecode", None),
-            Evaluator::Interpreter(reason) => ("interpreter", Some(printable(&reason).to_string())),
-        };
+        let evaluator = introduction.evaluator.name();
+        let because = introduction.evaluator.interpreted_because();
+        let interpreted_because = because.map(|reason| printable(reason).to_string());
         // Before its first answer, so that nobody has an answer of a revision that is not known yet.
         let before = self.tenant.begin_serving(pid, revision, introduction);
         // And the state only now: who reads that a tenant is ready finds its worker there.

@@ -254,11 +254,9 @@ impl Status {
         self.interpreted_because = None;
     }
 
-    fn evaluates(&mut self, evaluator: Evaluator) {
-        (self.evaluator, self.interpreted_because) = match evaluator {
-            Evaluator::Bytecode => (Some("bytecode"), None),
-            Evaluator::Interpreter(reason) => (Some("interpreter"), Some(reason)),
-        };
+    fn evaluates(&mut self, evaluator: &Evaluator) {
+        self.evaluator = Some(evaluator.name());
+        self.interpreted_because = evaluator.interpreted_because().map(str::to_owned);
     }
 }
 
@@ -454,7 +452,7 @@ impl Tenant {
         status.serving_since = Some(Instant::now());
         status.version = introduction.version;
         status.sandbox = introduction.layers;
-        status.evaluates(introduction.evaluator);
+        status.evaluates(&introduction.evaluator);
         let before = status.revision.replace(revision);
         if before != Some(revision) {
             // Another revision may deal with them.
@@ -468,12 +466,12 @@ impl Tenant {
     pub(crate) fn bytecode_differed(&self) {
         self.metrics.bytecode_differences.inc();
         let mut status = self.locked();
-        let evaluator = status.evaluator;
+        let before = status.evaluator;
         let reason = "the bytecode had another answer than the interpreter";
-        status.evaluates(Evaluator::Interpreter(reason.to_owned()));
+        status.evaluates(&Evaluator::Interpreter(reason.to_owned()));
         drop(status);
         // A worker can say it as often as it likes.
-        if evaluator == Some("bytecode") {
+        if before == Some(Evaluator::Bytecode.name()) {
             error!(
                 tenant_id = %self.id,
                 "{reason}, whose answer was given; the interpreter answers from now on: please report this policy"

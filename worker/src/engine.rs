@@ -25,7 +25,7 @@ use crate::value::{element, member};
 
 /// Below `data.tenants`, where `$decision` can be no tenant's: the module that asks for the three
 /// rules at once, so that what they share is evaluated once.
-const ENTRY_POINT: &str = r#"data.tenants["$decision"].rules"#;
+pub(crate) const ENTRY_POINT: &str = r#"data.tenants["$decision"].rules"#;
 const ENTRY_POINT_FILE: &str = "$decision";
 
 /// The key under which serde_json can hand over a number's digits, and regorus' reader of data takes
@@ -61,10 +61,8 @@ pub(crate) struct Policy {
     prints: Vec<String>,
     tenant_id: Value,
     version: Option<String>,
-    /// What is asked first, where it may be.
-    bytecode: Option<Bytecode>,
-    /// Why there is none.
-    interpreted_because: Option<String>,
+    /// What is asked first; or why there is none.
+    bytecode: Result<Bytecode, String>,
     checks: Checks,
     /// Whether the bytecode was found to have another answer, and nobody was told yet.
     has_differed: bool,
@@ -124,14 +122,10 @@ impl Policy {
             return Err(faults);
         }
 
-        let compiled = if bytecode {
+        let bytecode = if bytecode {
             compile_to_bytecode(&engine, &places)
         } else {
             Err(SWITCHED_OFF.to_owned())
-        };
-        let (bytecode, interpreted_because) = match compiled {
-            Ok(bytecode) => (Some(bytecode), None),
-            Err(reason) => (None, Some(reason)),
         };
         let mut policy = Self {
             pristine: engine.clone(),
@@ -141,7 +135,6 @@ impl Policy {
             tenant_id: Value::from(tenant_id.as_str()),
             version,
             bytecode,
-            interpreted_because,
             checks: Checks::default(),
             has_differed: false,
         };
@@ -189,14 +182,14 @@ impl Policy {
     }
 
     fn ask(&mut self, input: Value, limit: Duration) -> Result<Decision, Outcome> {
-        let Some(bytecode) = &mut self.bytecode else { return self.interpret(input, limit) };
+        let Ok(bytecode) = &mut self.bytecode else { return self.interpret(input, limit) };
         let start = Instant::now();
         let timer = ExecutionTimerConfig { limit, check_interval: BYTECODE_TIMER_INTERVAL };
         let evaluated = caught(|| bytecode.ask(input.clone(), timer));
         let left = || limit.checked_sub(start.elapsed()).filter(|left| !left.is_zero());
         let Ok(Ok(rules)) = evaluated else {
             if bytecode.renew().is_err() {
-                self.go_without_bytecode("the bytecode failed and cannot be started again");
+                self.bytecode = Err("the bytecode failed and cannot be started again".to_owned());
             }
             return left().map_or(Err(Outcome::TimedOut), |left| self.interpret(input, left));
         };
@@ -210,14 +203,9 @@ impl Policy {
         if interpreted == answer || interpreted == Err(Outcome::TimedOut) {
             return answer;
         }
-        self.go_without_bytecode("the bytecode had another answer than the interpreter");
+        self.bytecode = Err("the bytecode had another answer than the interpreter".to_owned());
         self.has_differed = true;
         interpreted
-    }
-
-    fn go_without_bytecode(&mut self, reason: &str) {
-        self.bytecode = None;
-        self.interpreted_because = Some(reason.to_owned());
     }
 
     fn interpret(&mut self, input: Value, limit: Duration) -> Result<Decision, Outcome> {
@@ -245,8 +233,10 @@ impl Policy {
 
     /// What answers requests.
     pub(crate) fn evaluator(&self) -> Evaluator {
-        let reason = self.interpreted_because.clone();
-        reason.map_or(Evaluator::Bytecode, Evaluator::Interpreter)
+        match &self.bytecode {
+            Ok(_) => Evaluator::Bytecode,
+            Err(reason) => Evaluator::Interpreter(reason.clone()),
+        }
     }
 
     /// Whether the bytecode had another answer than the interpreter, since this was asked last.
@@ -268,13 +258,10 @@ fn compile_to_bytecode(engine: &regorus::Engine, places: &Places) -> Result<Byte
     let compiled = caught(|| Bytecode::compile(engine, engine.get_data(), ENTRY_POINT));
     match compiled {
         Ok(Ok(bytecode)) => Ok(bytecode),
-        Ok(Err(Refused { what, place: None })) => Err(what.to_owned()),
-        Ok(Err(Refused { what, place: Some(place) })) => {
-            let mut location =
-                Location { file: shortened(&place.file), row: place.line, col: place.column };
+        Ok(Err(Refused { what, location: None })) => Err(what.to_owned()),
+        Ok(Err(Refused { what, location: Some(mut location) })) => {
             places.restore(&mut location);
-            let Location { file, row, col } = location;
-            Err(shortened(&format!("{file}:{row}:{col}: {what}")))
+            Err(shortened(&format!("{location}: {what}")))
         }
         Err(Panicked) => Err("the bytecode's compiler failed on it".to_owned()),
     }
@@ -310,7 +297,7 @@ fn failed(error: &anyhow::Error) -> Outcome {
     Outcome::Failed(diagnostic)
 }
 
-fn new_engine() -> regorus::Engine {
+pub(crate) fn new_engine() -> regorus::Engine {
     let mut engine = regorus::Engine::new();
     engine.set_policy_length_config(LENGTHS);
     // OPA makes a failed built-in undefined unless told otherwise, and `not` makes undefined true.
@@ -322,7 +309,7 @@ fn new_engine() -> regorus::Engine {
 }
 
 /// Gives the engine the data, and the texts in place of those that it has of these modules.
-fn put_in_place(
+pub(crate) fn put_in_place(
     engine: &mut regorus::Engine,
     data: Value,
     mut texts: BTreeMap<String, String>,
@@ -482,7 +469,10 @@ fn read_version(file: &File) -> Result<Option<String>, Diagnostic> {
 }
 
 /// Compiles everything that was added; evaluates nothing of the tenant's.
-fn compile(engine: &mut regorus::Engine, tenant_id: &TenantId) -> Result<(), Diagnostic> {
+pub(crate) fn compile(
+    engine: &mut regorus::Engine,
+    tenant_id: &TenantId,
+) -> Result<(), Diagnostic> {
     // A tenant id needs no escaping: see its grammar.
     let rule = |name: &str| format!("[value | value := data.tenants[\"{tenant_id}\"].{name}]");
     let module = format!(
@@ -650,7 +640,7 @@ mod tests {
             assert_eq!(ask(&mut policy, r#"{"input":{}}"#), decision(false, &[], None));
             assert_eq!(policy.take_has_differed(), has_differed);
         }
-        assert!(policy.bytecode.is_none());
+        assert!(policy.bytecode.is_err());
         assert!(matches!(policy.evaluator(), Evaluator::Interpreter(_)));
     }
 

@@ -10,12 +10,11 @@ use regorus::{Engine, Value};
 
 use super::{Bytecode, Refused};
 use crate::contradictions::contradictions;
+use crate::engine::{ENTRY_POINT, compile, new_engine, put_in_place};
 use crate::rewriting::rewrite;
 
 mod compliance;
 mod generator;
-
-const ENTRY_POINT: &str = r#"data.tenants["$decision"].rules"#;
 
 fn timer() -> ExecutionTimerConfig {
     ExecutionTimerConfig {
@@ -24,38 +23,19 @@ fn timer() -> ExecutionTimerConfig {
     }
 }
 
-fn engine() -> Engine {
-    let mut engine = Engine::new();
-    engine.set_strict_builtin_errors(true);
-    engine.set_gather_prints(true);
-    engine
-}
-
 /// An engine that was given a tenant's policy as the worker does it, or what is wrong with that.
 fn prepared(tenant: &str, modules: &[(String, String)], data: &Value) -> Result<Engine, String> {
-    let mut first = engine();
+    let mut engine = new_engine();
     for (path, text) in modules {
-        first.add_policy(path.clone(), text.clone()).map_err(|error| error.to_string())?;
+        engine.add_policy(path.clone(), text.clone()).map_err(|error| error.to_string())?;
     }
-    if let Some(fault) = contradictions(first.get_modules()).first() {
+    if let Some(fault) = contradictions(engine.get_modules()).first() {
         return Err(fault.to_string());
     }
-    let mut texts = rewrite(first.get_modules()).map_err(|faults| faults[0].to_string())?.texts;
-    let mut engine = engine();
-    for (path, text) in modules {
-        let text = texts.remove(path).unwrap_or_else(|| text.clone());
-        engine.add_policy(path.clone(), text).map_err(|error| error.to_string())?;
-    }
-    let rule = |name: &str| format!("[value | value := data.tenants[\"{tenant}\"].{name}]");
-    let decision = format!(
-        "package tenants[\"$decision\"]\nrules := [{}, {}, {}]\n",
-        rule("allow"),
-        rule("redact"),
-        rule("reason")
-    );
-    engine.add_policy("$decision".to_owned(), decision).map_err(|error| error.to_string())?;
-    engine.add_data(data.clone()).map_err(|error| error.to_string())?;
-    engine.eval_query("true".to_owned(), false).map_err(|error| error.to_string())?;
+    let texts = rewrite(engine.get_modules()).map_err(|faults| faults[0].to_string())?.texts;
+    put_in_place(&mut engine, data.clone(), texts)
+        .and_then(|()| compile(&mut engine, &tenant.parse().unwrap()))
+        .map_err(|fault| fault.to_string())?;
     Ok(engine)
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use enforcer_protocol::Location;
 use regorus::Value;
 use regorus::unstable::{
     AssignOp, BUILTINS, Expr, Import, Literal, LiteralStmt, Module, NodeRef, Query, Rule,
@@ -10,6 +11,7 @@ use regorus::unstable::{
 
 use super::builtins::replacement;
 use crate::contradictions::{name_of, parts_of};
+use crate::diagnostics::shortened;
 use crate::value::member;
 
 /// How many rules may each need the next one. Every one of them takes some of the stack.
@@ -30,15 +32,8 @@ const MAX_CONSTANTS: usize = 4_000;
 pub(crate) struct Refused {
     /// The construct that is not on the list.
     pub(crate) what: &'static str,
-    pub(crate) place: Option<Place>,
-}
-
-/// Where something stands in a module.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Place {
-    pub(crate) file: String,
-    pub(crate) line: u32,
-    pub(crate) column: u32,
+    /// Where it stands in the engine's text of a module.
+    pub(crate) location: Option<Location>,
 }
 
 type Path = Vec<String>;
@@ -54,13 +49,9 @@ pub(super) type Loops = BTreeSet<(usize, usize, usize)>;
 /// The first construct that is not.
 pub(super) fn check(modules: &[NodeRef<Module>], data: &Value) -> Result<Loops, Refused> {
     let modules: Vec<&Module> = modules.iter().map(AsRef::as_ref).collect();
-    check_all(&modules, data)
-}
-
-fn check_all(modules: &[&Module], data: &Value) -> Result<Loops, Refused> {
     let expressions = modules.iter().map(|module| module.num_expressions);
     if expressions.fold(0, u32::saturating_add) > MAX_EXPRESSIONS {
-        return Err(Refused { what: "more than 20,000 expressions", place: None });
+        return Err(Refused { what: "more than 20,000 expressions", location: None });
     }
     let mut policy = Policy::default();
     for (index, module) in modules.iter().enumerate() {
@@ -69,26 +60,15 @@ fn check_all(modules: &[&Module], data: &Value) -> Result<Loops, Refused> {
     // No data is beside rules, or the interpreter would make one document of both.
     for root in policy.packages.iter().filter_map(|package| package.first()) {
         if *member(data, root) != Value::Undefined {
-            return Err(Refused { what: "data where rules are", place: None });
+            return Err(Refused { what: "data where rules are", location: None });
         }
     }
-    let mut imports: BTreeMap<Path, BTreeMap<String, Path>> = BTreeMap::new();
-    for module in modules {
-        // The engine knows imports by package.
-        let known = imports.entry(package_of(module)?).or_default();
-        for (alias, path) in imports_of(module)? {
-            if known.get(&alias).is_some_and(|other| *other != path) {
-                let what = "a name for two imports of one package";
-                return Err(refuse(what, module.package.refr.span()));
-            }
-            known.insert(alias, path);
-        }
-    }
+    let imports = imports_by_package(&modules)?;
     let mut uses = BTreeMap::new();
     let mut loops = Loops::new();
     let mut constants = BTreeSet::new();
     let none = BTreeMap::new();
-    for module in modules {
+    for module in &modules {
         let package = package_of(module)?;
         let imports = imports.get(&package).unwrap_or(&none);
         let own = imports_of(module)?;
@@ -118,15 +98,36 @@ fn check_all(modules: &[&Module], data: &Value) -> Result<Loops, Refused> {
         }
     }
     if constants.len() > MAX_CONSTANTS {
-        return Err(Refused { what: "more than 4,000 different strings and numbers", place: None });
+        return Err(Refused {
+            what: "more than 4,000 different strings and numbers",
+            location: None,
+        });
     }
     depth(&uses)?;
     Ok(loops)
 }
 
+/// What names stand for by imports in each package, because so the engine knows them.
+fn imports_by_package(
+    modules: &[&Module],
+) -> Result<BTreeMap<Path, BTreeMap<String, Path>>, Refused> {
+    let mut imports: BTreeMap<Path, BTreeMap<String, Path>> = BTreeMap::new();
+    for module in modules {
+        let known = imports.entry(package_of(module)?).or_default();
+        for (alias, path) in imports_of(module)? {
+            if known.get(&alias).is_some_and(|other| *other != path) {
+                let what = "a name for two imports of one package";
+                return Err(refuse(what, module.package.refr.span()));
+            }
+            known.insert(alias, path);
+        }
+    }
+    Ok(imports)
+}
+
 fn refuse(what: &'static str, span: &Span) -> Refused {
-    let place = Place { file: span.source.get_path().clone(), line: span.line, column: span.col };
-    Refused { what, place: Some(place) }
+    let file = shortened(span.source.get_path());
+    Refused { what, location: Some(Location { file, row: span.line, col: span.col }) }
 }
 
 fn joined(package: &[String], name: &str) -> Path {
@@ -254,7 +255,7 @@ fn depth(uses: &BTreeMap<Path, BTreeSet<Path>>) -> Checked {
     }
     Err(Refused {
         what: "rules that need themselves, or more than 50 others in a row",
-        place: None,
+        location: None,
     })
 }
 
@@ -922,7 +923,7 @@ mod tests {
         }
         let data = Value::from_json_str(data).unwrap();
         let refused = check(engine.get_modules(), &data).err()?;
-        Some((refused.what, refused.place.map(|place| (place.line, place.column))))
+        Some((refused.what, refused.location.map(|location| (location.row, location.col))))
     }
 
     #[test]

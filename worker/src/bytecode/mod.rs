@@ -56,7 +56,7 @@ impl Bytecode {
         rule: &str,
         loops: Option<&gate::Loops>,
     ) -> Result<Self, Refused> {
-        let refused = |what| Refused { what, place: None };
+        let refused = |what| Refused { what, location: None };
         let compiled = engine
             .compile_with_entrypoint(&rule.into())
             .map_err(|_| refused("what the bytecode's compiler does not take"))?;

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use regorus::Value;
 
-use super::{Bytecode, Counts, engine, json};
+use super::{Bytecode, Counts, json};
+use crate::engine::new_engine;
 
 /// Where the suite's files are; without it, there is nothing to do.
 const SUITE: &str = "ENFORCER_OPA_COMPLIANCE";
@@ -61,7 +62,7 @@ fn compare(
     reasons: &mut std::collections::BTreeMap<&'static str, usize>,
 ) -> bool {
     let modules = case["modules"].as_array().cloned().unwrap_or_default();
-    let mut prepared = engine();
+    let mut prepared = new_engine();
     inside.policies += 1;
     for (index, module) in modules.iter().enumerate() {
         let text = module.as_str().unwrap_or_default().to_owned();
@@ -76,7 +77,7 @@ fn compare(
     };
     let input = match (&case["input"], &case["input_term"]) {
         (serde_json::Value::Null, serde_json::Value::String(term)) => {
-            let mut engine = engine();
+            let mut engine = new_engine();
             match engine.eval_query(term.clone(), false) {
                 Ok(results) => results
                     .result
