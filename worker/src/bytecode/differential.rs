@@ -224,6 +224,45 @@ fn what_the_compiler_gets_wrong_is_not_let_through() {
 }
 
 #[test]
+fn a_name_is_never_taken_for_another_thing_than_the_interpreter_takes_it_for() {
+    let data = json(r#"{"m":{"x":2}}"#);
+    for (rules, package, there, is_let_through) in [
+        ("allow := lib.ok if input.x", "lib", "ok := true", false),
+        ("import data.m as lib\nallow if lib.x", "lib", "x if data.tenants.a.allow", false),
+        (
+            "import data.tenants.a.x.json\nallow if json.marshal(1, 2)",
+            "x.json",
+            "marshal(a, b) if a < b",
+            false,
+        ),
+        (
+            "import data.tenants.a.x.f as count\nallow if count(1, 2)",
+            "x",
+            "f(a, b) if a < b",
+            false,
+        ),
+        ("f(a, b) if a < b\nallow if data.tenants.a.f(1, 2)", "data.tenants.a", "f(a) := a", false),
+        ("import data.tenants.a.lib\nallow if lib.f(1, 2)", "lib", "f(a, b) if a < b", true),
+        ("allow if lib.f(1, 2)", "lib", "f(a, b) if a < b", true),
+        ("import data.tenants.a.lib.ok\nallow := ok", "lib", "ok if input.x", true),
+    ] {
+        let modules = [
+            ("p.rego".to_owned(), format!("package tenants.a\n{rules}\n")),
+            ("q.rego".to_owned(), format!("package tenants.a.{package}\n{there}\n")),
+        ];
+        let engine = prepared("a", &modules, &data).unwrap();
+        let input = json(r#"{"x":1}"#);
+        let mut counts = Counts::default();
+        let compiled = Bytecode::compile(&engine, data.clone(), ENTRY_POINT);
+        assert_eq!(compiled.is_ok(), is_let_through, "{rules}");
+        if let Ok(mut bytecode) = compiled {
+            counts.compare(&mut bytecode, &engine, &input, ENTRY_POINT, || rules.to_owned());
+            assert_eq!(counts.equal, 1, "{rules}: {:?}", counts.different);
+        }
+    }
+}
+
+#[test]
 fn rules_that_need_one_another_are_answered_down_to_the_last() {
     let chain = |count: usize| {
         let mut rules = "allow if r0\n".to_owned();

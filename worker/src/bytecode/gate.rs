@@ -1,4 +1,8 @@
 //! Which policies may be bytecode: a list of what is known to be answered as the interpreter does.
+//!
+//! A name is let through only if it is known and stands for one thing. The engine resolves names in
+//! several places, some of which know nothing of imports and others nothing of packages: where two
+//! of them could take a name for different things, the bytecode and the interpreter may do so too.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -72,10 +76,7 @@ pub(super) fn check(modules: &[NodeRef<Module>], data: &Value) -> Result<Loops, 
         let package = package_of(module)?;
         let imports = imports.get(&package).unwrap_or(&none);
         let own = imports_of(module)?;
-        if imports.keys().any(|alias| policy.rules.contains_key(&joined(&package, alias))) {
-            let what = "an import with the name of a rule";
-            return Err(refuse(what, module.package.refr.span()));
-        }
+        policy.names(&package, imports, module.package.refr.span())?;
         for rule in &module.policy {
             let name = rule_name(rule)?;
             let mut walk = Walk {
@@ -156,8 +157,10 @@ fn imports_of(module: &Module) -> Result<BTreeMap<String, Path>, Refused> {
             return Err(refuse("an import of an unusual form", span));
         };
         match root.as_str() {
-            "rego" | "future" => {}
-            "data" | "input" if path.len() > 1 => {
+            // The name is a keyword's, which nothing else can have.
+            "future" if path.len() > 2 => {}
+            // To the engine, `v1` and `keywords` are imports like any other.
+            "data" | "input" | "rego" | "future" if path.len() > 1 => {
                 let alias = match (r#as, refr.as_ref()) {
                     (Some(alias), _) => alias.text(),
                     (None, Expr::RefDot { .. }) => last.as_str(),
@@ -174,6 +177,8 @@ fn imports_of(module: &Module) -> Result<BTreeMap<String, Path>, Refused> {
 fn rule_name(rule: &Rule) -> Result<&str, Refused> {
     let name = match rule {
         Rule::Spec { head: RuleHead::Compr { refr, .. }, .. } => match refr.as_ref() {
+            // To the engine, `a["b"]` is the rule `a.b`.
+            Expr::RefBrack { index, .. } if matches!(index.as_ref(), Expr::String { .. }) => refr,
             Expr::RefBrack { refr, .. } => refr,
             _ => refr,
         },
@@ -183,6 +188,11 @@ fn rule_name(rule: &Rule) -> Result<&str, Refused> {
         Expr::Var { span, .. } => Ok(span.text()),
         other => Err(refuse("a rule whose name has several parts", other.span())),
     }
+}
+
+/// Whether a call of that name, as it is written, has a meaning of its own to the engine.
+fn is_built_in(name: &str) -> bool {
+    BUILTINS.contains_key(name) || name == "print" || name.starts_with("__builtin_")
 }
 
 /// What is known of the rules of one name.
@@ -204,7 +214,7 @@ impl Policy {
         let package = package_of(module)?;
         for rule in &module.policy {
             let name = rule_name(rule)?;
-            if BUILTINS.contains_key(name) || matches!(name, "input" | "data" | "print") {
+            if is_built_in(name) || matches!(name, "input" | "data" | "_") {
                 return Err(refuse("a rule with the name of a built-in function", rule.span()));
             }
             let stated = self
@@ -219,6 +229,24 @@ impl Policy {
             }
         }
         self.packages.insert(package);
+        Ok(())
+    }
+
+    /// That no name stands for both a document or an import and what is in the package. A package
+    /// may be imported under its own name.
+    fn names(&self, package: &[String], imports: &BTreeMap<String, Path>, span: &Span) -> Checked {
+        let is_above_rules = |name: &str| self.is_above_rules(&joined(package, name));
+        if is_above_rules("input") || is_above_rules("data") {
+            return Err(refuse("a package with the name of a document within another", span));
+        }
+        for (alias, path) in imports {
+            let own = joined(package, alias);
+            let is_own = self.packages.contains(&own)
+                && path.split_first().is_some_and(|(root, path)| root == "data" && path == own);
+            if !is_own && self.is_above_rules(&own) {
+                return Err(refuse("an import with the name of a rule or a package", span));
+            }
+        }
         Ok(())
     }
 
@@ -293,7 +321,7 @@ impl<'a> Walk<'a> {
     fn is_global(&self, name: &str) -> bool {
         matches!(name, "input" | "data")
             || self.imports.contains_key(name)
-            || self.policy.rules.contains_key(&joined(self.package, name))
+            || self.policy.is_above_rules(&joined(self.package, name))
     }
 
     fn goes_through(&mut self, members: &Span) {
@@ -479,7 +507,8 @@ impl<'a> Walk<'a> {
 
     fn bind(&mut self, name: &'a Span) -> Checked {
         if self.is_global(name.text()) {
-            return Err(refuse("a variable with the name of a rule or an import", name));
+            let what = "a variable with the name of a rule, a package or an import";
+            return Err(refuse(what, name));
         }
         if let Some(scope) = self.scopes.last_mut() {
             scope.insert(name.text());
@@ -642,19 +671,25 @@ impl<'a> Walk<'a> {
             ("data", _) => Vec::new(),
             (_, Some(import)) => match import.split_first() {
                 Some((root, path)) if root == "data" => path.to_vec(),
-                _ => return Err(refuse("a call through an import of input", span)),
+                _ => return Err(refuse("a call through an import of no rules", span)),
             },
             (name, None) => joined(self.package, name),
         };
         target.extend_from_slice(rest);
+        let name = parts_to_name(root, rest);
         let expected = match self.policy.rules.get_key_value(&target) {
+            // By the name that is written, the interpreter tells whether the last operand is what
+            // the result is compared with.
+            Some(_) if is_built_in(&name) => {
+                let what = "a call of a function by the name of a built-in one";
+                return Err(refuse(what, span));
+            }
             Some((path, stated)) => {
                 self.uses.insert(path.clone());
                 stated.parameters
             }
             None if self.is_global(root) => None,
             None => {
-                let name = parts_to_name(root, rest);
                 let arity = BUILTINS.get(name.as_str()).map(|(_, arity)| usize::from(*arity));
                 if replacement(&name).is_none() {
                     return Err(refuse("a built-in function that is not on the list", span));
@@ -764,8 +799,10 @@ impl<'a> Walk<'a> {
             let Some((root, imported)) = import.split_first() else {
                 return Err(refuse("an import of an unusual form", span));
             };
-            if root == "input" {
-                return Ok(());
+            match root.as_str() {
+                "input" => return Ok(()),
+                "data" => {}
+                _ => return Err(refuse("a name that stands for nothing", span)),
             }
             // The interpreter looks at what is imported as a whole.
             if self.policy.rule_of(imported).is_none() && self.policy.is_above_rules(imported) {
@@ -782,7 +819,8 @@ impl<'a> Walk<'a> {
                 Ok(())
             }
             Some(_) => Err(refuse("a function that is not called", span)),
-            None => Ok(()),
+            // Of packages, the compiler looks for one that is in this one, and the interpreter not.
+            None => Err(refuse("a name that stands for nothing", span)),
         }
     }
 
@@ -993,7 +1031,7 @@ mod tests {
             (
                 "a if { b := 1; b == 1 }\nb := 2",
                 (2, 8),
-                "a variable with the name of a rule or an import",
+                "a variable with the name of a rule, a package or an import",
             ),
             ("a := {input.x: 1, \"b\": 2}", (2, 6), "an object with keys that may be the same"),
             ("a := 1.0", (2, 6), "a number in an unusual form"),
@@ -1010,6 +1048,15 @@ mod tests {
                 "a function with an `else` and a value that is no constant",
             ),
             ("count(x) := 1", (2, 1), "a rule with the name of a built-in function"),
+            ("_ := 1", (2, 1), "a rule with the name of a built-in function"),
+            ("a[\"b\"] := 1", (2, 2), "a rule whose name has several parts"),
+            ("import rego.v1\na if v1", (3, 6), "a name that stands for nothing"),
+            (
+                "import rego.v1\na if { v1 := 1; v1 == 1 }",
+                (3, 8),
+                "a variable with the name of a rule, a package or an import",
+            ),
+            ("import rego.v1\nv1 := 1", (1, 16), "an import with the name of a rule or a package"),
         ] {
             let text = format!("package tenants.t\n{rules}\n");
             assert_eq!(verdict(&[&text], "{}"), Some((what, Some(place))), "{rules}");
@@ -1035,6 +1082,109 @@ mod tests {
         let import = "package tenants.t\nimport data.tenants.t.lib\na if lib.b";
         let package = Some(("an import of a package that is no call of a function", Some((3, 6))));
         assert_eq!(verdict(&[import, "package tenants.t.lib\nb := 1"], "{}"), package);
+    }
+
+    #[test]
+    fn a_name_that_stands_for_nothing_or_for_two_things_is_refused() {
+        for (rules, package, there, place, what) in [
+            // The compiler would find the package, and the interpreter nothing.
+            ("a if lib.b", "t.lib", "b := 1", (2, 6), "a name that stands for nothing"),
+            ("a if sub.lib.b", "t.sub.lib", "b := 1", (2, 6), "a name that stands for nothing"),
+            ("a if input.x[lib]", "t.lib", "b := 1", (2, 14), "a name that stands for nothing"),
+            // `lib.b` is the package's to the engine, and not of what is imported.
+            (
+                "import data.m as lib\na if lib.b",
+                "t.lib",
+                "b if data.tenants.t.a",
+                (1, 16),
+                "an import with the name of a rule or a package",
+            ),
+            (
+                "import input.m as lib\na if lib.b",
+                "t.lib.sub",
+                "b := 1",
+                (1, 16),
+                "an import with the name of a rule or a package",
+            ),
+            // The interpreter would take 2 for the result.
+            (
+                "import data.tenants.t.x.json\na if json.marshal(1, 2)",
+                "t.x.json",
+                "marshal(x, y) if x < y",
+                (3, 10),
+                "a call of a function by the name of a built-in one",
+            ),
+            (
+                "a if json.marshal(1, 2)",
+                "t.json",
+                "marshal(x, y) if x < y",
+                (2, 10),
+                "a call of a function by the name of a built-in one",
+            ),
+            (
+                "import data.tenants.t.lib.f as count\na if count(1, 2)",
+                "t.lib",
+                "f(x, y) if x < y",
+                (3, 6),
+                "a call of a function by the name of a built-in one",
+            ),
+            (
+                "f(x, y) if x < y\na if data.tenants.t.f(1, 2)",
+                "t.data.tenants.t",
+                "f(x) := x",
+                (1, 16),
+                "a package with the name of a document within another",
+            ),
+            (
+                "a if input.x",
+                "t.input",
+                "x := 1",
+                (1, 16),
+                "a package with the name of a document within another",
+            ),
+            (
+                "a if { lib := input.x; lib.b }",
+                "t.lib",
+                "b := 1",
+                (2, 8),
+                "a variable with the name of a rule, a package or an import",
+            ),
+            (
+                "a if count([]) == 0",
+                "t.count",
+                "b := 1",
+                (2, 6),
+                "a call with another number of operands",
+            ),
+        ] {
+            let own = format!("package tenants.t\n{rules}\n");
+            let other = format!("package tenants.{package}\n{there}\n");
+            assert_eq!(verdict(&[&own, &other], "{}"), Some((what, Some(place))), "{rules}");
+        }
+    }
+
+    #[test]
+    fn other_packages_may_be_bytecode_where_their_names_are_clear() {
+        for (rules, package, there) in [
+            ("import data.tenants.t.lib\na if lib.f(1)", "t.lib", "f(x) if x == 1"),
+            ("a if lib.f(1)", "t.lib", "f(x) if x == 1"),
+            ("a if data.tenants.t.lib.f(1)", "t.lib", "f(x) if x == 1"),
+            ("a if data.tenants.t.lib.b", "t.lib", "b if input.x"),
+            ("import data.tenants.t.lib.b as c\na if c", "t.lib", "b if input.x"),
+            ("import data.tenants.t.lib.f as g\na if g(1)", "t.lib", "f(x) if x == 1"),
+            ("import data.tenants.t.json\na if json.f(1)", "t.json", "f(x) if x == 1"),
+            ("a if lib.f(1)\nb := 1", "t.lib", "f(x) if x == data.tenants.t.b"),
+            ("import rego.v1\na if data.tenants.t.lib.b", "t.lib", "b if input.x"),
+            (
+                "import future.keywords.contains\na if contains(input.x, \"y\")",
+                "t.lib",
+                "b if input.x",
+            ),
+        ] {
+            let own = format!("package tenants.t\n{rules}\n");
+            let other = format!("package tenants.{package}\n{there}\n");
+            assert_eq!(verdict(&[&own, &other], "{}"), None, "{rules}");
+        }
     }
 
     #[test]
