@@ -13,8 +13,11 @@ use crate::contradictions::contradictions;
 use crate::engine::{ENTRY_POINT, compile, new_engine, put_in_place};
 use crate::rewriting::rewrite;
 
+mod chance;
 mod compliance;
 mod generator;
+mod names;
+mod runs;
 
 fn timer() -> ExecutionTimerConfig {
     ExecutionTimerConfig {

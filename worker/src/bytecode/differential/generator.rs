@@ -1,114 +1,8 @@
-//! Policies and inputs by chance.
+//! Policies of all constructs by chance, and what is asked of them.
 
-use regorus::Value;
-
-use super::{Bytecode, Counts, ENTRY_POINT, json, prepared};
-
-/// Numbers that look random and are the same in every run.
-#[derive(Clone, Debug)]
-struct Chance(u64);
-
-impl Chance {
-    fn new(seed: u64) -> Self {
-        Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ 0xD1B5_4A32_D192_ED03)
-    }
-
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        usize::try_from((mixed ^ (mixed >> 31)) >> 33).unwrap() % limit
-    }
-
-    fn one_in(&mut self, count: usize) -> bool {
-        self.below(count) == 0
-    }
-
-    fn pick<'a>(&mut self, choices: &[&'a str]) -> &'a str {
-        choices[self.below(choices.len())]
-    }
-}
-
-const KEYS: &[&str] = &["a", "b", "c", "xs", "m", "n", "s"];
-const STRINGS: &[&str] = &["a", "b", "ab", "", "xs", "1", "a.b"];
-const NUMBERS: &[&str] = &["0", "1", "2", "3", "1.5", "10"];
-/// What only documents have.
-const ODD_NUMBERS: &[&str] = &[
-    "-1",
-    "-0.5",
-    "9007199254740993",
-    "-9223372036854775808",
-    "18446744073709551615",
-    "1e3",
-    "1.0",
-    "-0.0",
-    "1e300",
-];
-
-/// A JSON text.
-fn document(chance: &mut Chance, depth: usize) -> String {
-    match chance.below(if depth == 0 { 6 } else { 11 }) {
-        0 => "true".to_owned(),
-        1 => "false".to_owned(),
-        2 => {
-            if chance.one_in(3) {
-                "null".to_owned()
-            } else {
-                "1".to_owned()
-            }
-        }
-        3 if chance.one_in(4) => chance.pick(ODD_NUMBERS).to_owned(),
-        3 => chance.pick(NUMBERS).to_owned(),
-        4 | 5 => format!("{:?}", chance.pick(STRINGS)),
-        6..=8 => {
-            let items: Vec<String> =
-                (0..chance.below(4)).map(|_| document(chance, depth - 1)).collect();
-            format!("[{}]", items.join(","))
-        }
-        _ => object(chance, depth - 1),
-    }
-}
-
-fn object(chance: &mut Chance, depth: usize) -> String {
-    let count = chance.below(5);
-    let mut fields = std::collections::BTreeMap::new();
-    for _ in 0..count {
-        let key = if chance.one_in(8) { chance.pick(STRINGS) } else { chance.pick(KEYS) };
-        fields.insert(key, document(chance, depth));
-    }
-    let fields: Vec<String> =
-        fields.iter().map(|(key, value)| format!("{key:?}:{value}")).collect();
-    format!("{{{}}}", fields.join(","))
-}
-
-/// An object that has most of what policies ask for, of the kind that they expect.
-fn likely(chance: &mut Chance) -> String {
-    let mut fields = Vec::new();
-    for key in KEYS {
-        let value = match *key {
-            _ if chance.one_in(5) => continue,
-            _ if chance.one_in(5) => document(chance, 2),
-            "xs" => {
-                let items: Vec<String> =
-                    (0..chance.below(4)).map(|_| document(chance, 1)).collect();
-                format!("[{}]", items.join(","))
-            }
-            "m" => object(chance, 1),
-            "n" => chance.pick(NUMBERS).to_owned(),
-            "s" => format!("{:?}", chance.pick(STRINGS)),
-            _ => document(chance, 2),
-        };
-        fields.push(format!("{key:?}:{value}"));
-    }
-    // The interpreter takes a number for such a key, where it is one of data.
-    for key in ["0", "1", "2"] {
-        if chance.one_in(6) {
-            fields.push(format!("{key:?}:{}", document(chance, 1)));
-        }
-    }
-    format!("{{{}}}", fields.join(","))
-}
+use super::chance::{Chance, KEYS, NUMBERS, STRINGS, likely};
+use super::json;
+use super::runs::{Case, Run};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
@@ -117,6 +11,18 @@ enum Kind {
     Number,
     Text,
     Members,
+}
+
+/// What a built-in function mostly takes.
+fn taken(name: &str) -> Kind {
+    match name.split('.').next().unwrap_or(name) {
+        "count" | "max" | "min" | "product" | "sort" | "sum" | "union" | "intersection"
+        | "array" | "object" => Kind::Members,
+        "abs" | "ceil" | "floor" | "round" | "numbers" | "bits" | "to_number" => Kind::Number,
+        "is_array" | "is_boolean" | "is_null" | "is_number" | "is_object" | "is_set"
+        | "is_string" | "type_name" | "json" => Kind::Any,
+        _ => Kind::Text,
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -362,7 +268,8 @@ impl Writer<'_> {
                     "to_number",
                     "product",
                 ]);
-                format!("{name}({})", self.term(depth, Kind::Members, may_find))
+                let kind = taken(name);
+                format!("{name}({})", self.term(depth, kind, may_find))
             }
             (Kind::Text, 5..=6) => {
                 let name = self.chance.pick(&["upper", "lower", "trim_space", "type_name"]);
@@ -422,10 +329,10 @@ impl Writer<'_> {
                 // The first two are operators.
                 let name = names[2 + self.chance.below(names.len() - 2)];
                 let (_, arity) = regorus::unstable::BUILTINS.get(name).unwrap();
-                let kinds = [Kind::Text, Kind::Members, Kind::Number, Kind::Any];
                 let params: Vec<String> = (0..*arity)
                     .map(|_| {
-                        let kind = kinds[self.chance.below(4)];
+                        let kind =
+                            if self.chance.one_in(4) { self.some_kind() } else { taken(name) };
                         self.term(depth, kind, may_find)
                     })
                     .collect();
@@ -790,15 +697,9 @@ fn policy(chance: &mut Chance) -> Vec<(String, String)> {
     modules
 }
 
-/// Compares what both say of one policy.
-fn compare(
-    seed: u64,
-    inputs: usize,
-    counts: &mut Counts,
-    reasons: &mut std::collections::BTreeMap<String, usize>,
-) {
-    let mut chance = Chance::new(seed);
-    let mut modules = policy(&mut chance);
+/// A policy by chance, its data, and what it is asked.
+pub(super) fn case(chance: &mut Chance) -> Case {
+    let mut modules = policy(chance);
     // Of two tenants, one has a name that is no identifier.
     let tenant = chance.pick(&["a", "a-b"]);
     if tenant != "a" {
@@ -807,82 +708,15 @@ fn compare(
             *text = text.replace("tenants[\"a\"]", &whole).replace("tenants.a", &whole);
         }
     }
-    let data = format!("{{\"d\":{},\"e\":{}}}", likely(&mut chance), likely(&mut chance));
-    let data: Value = json(&data);
-    counts.policies += 1;
-    let prepared = std::panic::catch_unwind(|| prepared(tenant, &modules, &data))
-        .unwrap_or_else(|_| Err("panic".to_owned()));
-    let engine = match prepared {
-        Ok(engine) => engine,
-        Err(fault) => {
-            counts.unloadable += 1;
-            let fault = fault.lines().last().unwrap_or_default().to_owned();
-            let words: String = fault.chars().filter(|c| !c.is_ascii_digit()).take(60).collect();
-            *reasons.entry(format!("unloadable: {words}")).or_default() += 1;
-            return;
-        }
-    };
-    let compiled = Bytecode::compile(&engine, data.clone(), ENTRY_POINT);
-    let mut bytecode = match compiled {
-        Ok(bytecode) => bytecode,
-        Err(refused) => {
-            counts.refused += 1;
-            *reasons.entry(format!("refused: {}", refused.what)).or_default() += 1;
-            return;
-        }
-    };
-    counts.inside += 1;
-    for _ in 0..inputs {
-        let input = json(&likely(&mut chance));
-        counts.compare(&mut bytecode, &engine, &input, ENTRY_POINT, || {
-            let texts: Vec<&str> = modules.iter().map(|(_, text)| text.as_str()).collect();
-            format!("seed {seed}\n{}\ndata: {data}", texts.join("\n---\n"))
-        });
-        if counts.different.len() > 3 {
-            return;
-        }
-    }
+    let data = json(&format!("{{\"d\":{},\"e\":{}}}", likely(chance), likely(chance)));
+    let inputs = (0..8).map(|_| json(&likely(chance))).collect();
+    Case { tenant: tenant.to_owned(), modules, data, inputs }
 }
 
 #[test]
 fn the_bytecode_never_answers_otherwise_than_the_interpreter() {
-    let mut counts = Counts::default();
-    let mut reasons = std::collections::BTreeMap::new();
-    std::panic::set_hook(Box::new(|_| {}));
-    for seed in 0..600 {
-        compare(seed, 6, &mut counts, &mut reasons);
-    }
-    let _ = std::panic::take_hook();
-    println!("{}", counts.report());
-    assert!(counts.different.is_empty(), "{}", counts.different.join("\n"));
+    let counts = Run::over(0..600, case).checked();
     // It has to have looked at something.
     assert!(counts.inside > 100 && counts.allowed > 50 && counts.undefined > 50);
     assert!(counts.denied > 50 && counts.equal > counts.left_to_interpreter);
-}
-
-/// For as long as `ENFORCER_SECONDS` says, from the seed `ENFORCER_SEED` on.
-#[test]
-#[ignore = "takes as long as it is told to"]
-fn the_bytecode_never_answers_otherwise_than_the_interpreter_for_long() {
-    let number = |name: &str, default: u64| {
-        std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
-    };
-    let start = std::time::Instant::now();
-    let limit = std::time::Duration::from_secs(number("ENFORCER_SECONDS", 60));
-    let mut seed = number("ENFORCER_SEED", 1_000_000);
-    let mut counts = Counts::default();
-    let mut reasons = std::collections::BTreeMap::new();
-    std::panic::set_hook(Box::new(|_| {}));
-    while start.elapsed() < limit && counts.different.len() < 4 {
-        compare(seed, 8, &mut counts, &mut reasons);
-        seed += 1;
-    }
-    let _ = std::panic::take_hook();
-    println!("{}\nnext seed {seed}", counts.report());
-    let mut reasons: Vec<_> = reasons.into_iter().collect();
-    reasons.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-    for (reason, count) in reasons.iter().take(40) {
-        println!("  {count:6} {reason}");
-    }
-    assert!(counts.different.is_empty(), "{}", counts.different.join("\n"));
 }
