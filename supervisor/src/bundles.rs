@@ -9,8 +9,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use bytes::Bytes;
-use enforcer_protocol::{Revision, TenantId};
+use enforcer_protocol::{BUNDLE_CHUNK, Revision, TenantId};
 use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
@@ -51,7 +50,20 @@ pub(crate) struct Bundle {
 pub(crate) struct BundleFile {
     /// Below the bundle's root, `/` between the parts.
     pub(crate) path: String,
-    pub(crate) content: Bytes,
+    /// In pieces of [`BUNDLE_CHUNK`], of which the last may be shorter: so a large file is read, sent
+    /// and freed with pauses in which its thread can be told to give way.
+    pub(crate) content: Vec<Box<[u8]>>,
+}
+
+impl BundleFile {
+    /// Bytes.
+    pub(crate) fn length(&self) -> u64 {
+        self.content.iter().map(|piece| length(piece)).sum()
+    }
+}
+
+fn length(bytes: &[u8]) -> u64 {
+    u64::try_from(bytes.len()).unwrap_or(u64::MAX)
 }
 
 /// Why a bundle cannot be read. Paths are below the bundle's root: these texts reach users.
@@ -176,9 +188,9 @@ fn read_once(root: &Path, max_bytes: u64) -> Result<Option<Bundle>, BundleError>
         let Some(content) = read_file(&root, found, left)? else {
             return Ok(None);
         };
-        let path = &found.path;
-        left -= u64::try_from(content.len()).unwrap_or(u64::MAX).min(left);
-        files.push(BundleFile { path: path.clone(), content });
+        let file = BundleFile { path: found.path.clone(), content };
+        left = left.saturating_sub(file.length());
+        files.push(file);
     }
     if Walk::of(&root)?.found != before.found {
         return Ok(None);
@@ -237,16 +249,22 @@ fn revision(files: &[BundleFile]) -> Revision {
     let mut digest = Sha256::new();
     for file in files {
         // Lengths go first, so that no two bundles are the same string of bytes.
-        for part in [file.path.as_bytes(), &file.content] {
-            digest.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_le_bytes());
-            digest.update(part);
+        digest.update(length(file.path.as_bytes()).to_le_bytes());
+        digest.update(&file.path);
+        digest.update(file.length().to_le_bytes());
+        for piece in &file.content {
+            digest.update(piece);
         }
     }
     Revision::from_digest(digest.finalize().into())
 }
 
 /// The content of a file that was found; `None` when it is another file by now, or changes.
-fn read_file(root: &OwnedFd, found: &Found, left: u64) -> Result<Option<Bytes>, BundleError> {
+fn read_file(
+    root: &OwnedFd,
+    found: &Found,
+    left: u64,
+) -> Result<Option<Vec<Box<[u8]>>>, BundleError> {
     let path = found.path.as_str();
     let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
     let mut file = File::from(open_beneath(root, path, flags)?);
@@ -261,13 +279,27 @@ fn read_file(root: &OwnedFd, found: &Found, left: u64) -> Result<Option<Bytes>, 
         return Ok(None);
     }
     let mut content = Vec::new();
-    // One byte more than allowed shows that there is too much, however long the file says it is.
-    let read = (&mut file).take(left + 1).read_to_end(&mut content).map_err(unreadable)?;
-    if u64::try_from(read).unwrap_or(u64::MAX) > left {
-        // It has grown since it was found.
-        return Ok(None);
+    let mut left = left;
+    let chunk = u64::try_from(BUNDLE_CHUNK).unwrap_or(u64::MAX);
+    // Only to have room: the file may have another length by now.
+    let mut expected = usize::try_from(found.length()).unwrap_or(0);
+    loop {
+        let mut piece = Vec::with_capacity(expected.min(BUNDLE_CHUNK));
+        (&mut file).take(chunk).read_to_end(&mut piece).map_err(unreadable)?;
+        let read = length(&piece);
+        let Some(rest) = left.checked_sub(read) else {
+            // It has grown since it was found.
+            return Ok(None);
+        };
+        left = rest;
+        expected = expected.saturating_sub(piece.len());
+        if read > 0 {
+            content.push(piece.into_boxed_slice());
+        }
+        if read < chunk {
+            return Ok(is_the_same(&file)?.then_some(content));
+        }
     }
-    Ok(is_the_same(&file)?.then(|| content.into()))
 }
 
 /// What is another for another file, and for the same one once it was written to.
@@ -470,6 +502,24 @@ mod tests {
     }
 
     #[test]
+    fn a_file_of_any_length_is_read_whole_in_pieces() {
+        for (length, pieces) in
+            [(0, 0), (1, 1), (BUNDLE_CHUNK, 1), (BUNDLE_CHUNK + 1, 2), (3 * BUNDLE_CHUNK, 3)]
+        {
+            let text: String = ('a'..='z').cycle().take(length).collect();
+            let root = directory(&[("data.json", &text)]);
+            let bundle = read(root.path(), u64::try_from(length).unwrap()).unwrap();
+            let file = &bundle.files[0];
+            assert_eq!(file.length(), u64::try_from(length).unwrap());
+            assert_eq!(file.content.concat(), text.as_bytes(), "{length}");
+            assert_eq!(file.content.len(), pieces, "{length}");
+            if let Some(less) = u64::try_from(length).unwrap().checked_sub(1) {
+                assert!(matches!(read(root.path(), less), Err(BundleError::TooLarge { .. })));
+            }
+        }
+    }
+
+    #[test]
     fn a_config_map_s_links_are_followed() {
         let root = directory(&[("..2024/policy.rego", "a"), ("..2024/lib/x.rego", "b")]);
         symlink("..2024", root.path().join("..data")).unwrap();
@@ -510,8 +560,8 @@ mod tests {
             for _ in 0..200 {
                 match read(root.path(), MAX_BUNDLE_BYTES) {
                     Ok(Bundle { files, .. }) => {
-                        let first = &files[0].content;
-                        let is_whole = files.iter().all(|file| file.content == first);
+                        let first = &files[0];
+                        let is_whole = files.iter().all(|file| file.content == first.content);
                         assert!(is_whole && files.len() == FILES, "{files:?}");
                     }
                     Err(error) => assert!(matches!(error, BundleError::Changing), "{error}"),

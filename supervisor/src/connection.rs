@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use enforcer_protocol::{
-    BUNDLE_CHUNK, DecodeError, Diagnostic, EncodeError, Evaluator, FRAME_HEADER_LENGTH, FromWorker,
+    DecodeError, Diagnostic, EncodeError, Evaluator, FRAME_HEADER_LENGTH, FromWorker,
     MAX_FRAME_FROM_WORKER, MAX_FRAME_TO_WORKER, PROTOCOL_VERSION, QueryKind, Revision,
     SandboxLayer, SandboxMode, TenantId, ToWorker, append_frame, decode,
 };
@@ -255,10 +255,9 @@ impl Connection {
         let bytecode = limits.evaluator == EvaluatorChoice::Auto;
         self.append(&ToWorker::LoadBundle { tenant_id, evaluation_timeout_micros, bytecode })?;
         for file in &bundle.files {
-            let length = u64::try_from(file.content.len()).unwrap_or(u64::MAX);
-            self.append(&ToWorker::BundleFile { path: &file.path, length })?;
-            for chunk in file.content.chunks(BUNDLE_CHUNK) {
-                self.append(&ToWorker::BundleChunk(chunk))?;
+            self.append(&ToWorker::BundleFile { path: &file.path, length: file.length() })?;
+            for piece in &file.content {
+                self.append(&ToWorker::BundleChunk(piece))?;
                 self.write_all().await?;
                 // Requests are answered by the same threads, and a socket may take hundreds of
                 // chunks without a pause.

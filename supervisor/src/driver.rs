@@ -14,8 +14,9 @@ use enforcer_protocol::{
 use nix::sys::signal::Signal;
 use tokio::io::AsyncReadExt;
 use tokio::process::ChildStderr;
+use tokio::runtime::Handle;
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
-use tokio::task::{AbortHandle, JoinHandle, JoinSet, spawn_blocking};
+use tokio::task::{AbortHandle, JoinHandle, JoinSet};
 use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
@@ -64,6 +65,8 @@ pub(crate) struct Surroundings {
     pub(crate) sandboxing: Arc<Sandboxing>,
     /// [`LARGE_READERS`] of them.
     pub(crate) large_readers: Arc<Semaphore>,
+    /// Where files are read.
+    pub(crate) loading: Handle,
     /// The supervisor ends.
     pub(crate) stop: CancellationToken,
 }
@@ -424,7 +427,8 @@ impl Driver {
         let directory = self.directory.clone();
         let max_bytes = bundles::MAX_BUNDLE_BYTES.min(self.tenant.limits.memory);
         let large_readers = Arc::clone(&self.surroundings.large_readers);
-        self.tasks.spawn(read(directory, max_bytes, large_readers));
+        let loading = self.surroundings.loading.clone();
+        self.tasks.spawn(read(directory, max_bytes, large_readers, loading));
     }
 
     async fn take_bundle(&mut self, read: Result<Bundle, ReadError>) {
@@ -752,10 +756,15 @@ impl Driver {
 
 /// Reads a bundle. Large ones wait for one another, so that not all of them are in memory twice at
 /// once; small ones wait for nobody. Nobody waits for one that hangs.
-async fn read(directory: PathBuf, max_bytes: u64, large_readers: Arc<Semaphore>) -> Happening {
+async fn read(
+    directory: PathBuf,
+    max_bytes: u64,
+    large_readers: Arc<Semaphore>,
+    loading: Handle,
+) -> Happening {
     let failed = |error: String| Happening::Read(Err(ReadError::Failed(error)));
     let root = directory.clone();
-    let glance = match patiently(move || bundles::glance(&root)).await {
+    let glance = match patiently(&loading, move || bundles::glance(&root)).await {
         Ok(glance) => glance,
         Err(happening) => return happening,
     };
@@ -768,7 +777,7 @@ async fn read(directory: PathBuf, max_bytes: u64, large_readers: Arc<Semaphore>)
     } else {
         (None, max_bytes.min(SMALL_BUNDLE))
     };
-    let read = patiently(move || bundles::read(&directory, max_bytes)).await;
+    let read = patiently(&loading, move || bundles::read(&directory, max_bytes)).await;
     drop(permit);
     match read {
         Ok(Ok(bundle)) => Happening::Read(Ok(bundle)),
@@ -795,10 +804,11 @@ async fn read(directory: PathBuf, max_bytes: u64, large_readers: Arc<Semaphore>)
 /// Does what reads files where it may block, and waits for [`READ_PATIENCE`]. Else says what there
 /// is to be said: that it hangs, or that the host has no thread for it.
 async fn patiently<T: Send + 'static>(
+    loading: &Handle,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Happening> {
     let (done, result) = oneshot::channel();
-    let reading = spawn_blocking(move || {
+    let reading = loading.spawn_blocking(move || {
         // Whoever waited may have gone.
         let _ = done.send(work());
     });
@@ -994,7 +1004,11 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_file_system_that_hangs_is_not_waited_for() {
         let (release, released) = std::sync::mpsc::channel::<()>();
-        let reading = tokio::spawn(patiently(move || released.recv()));
+        let here = Handle::current();
+        let reading = {
+            let here = here.clone();
+            tokio::spawn(async move { patiently(&here, move || released.recv()).await })
+        };
         tokio::task::yield_now().await;
         tokio::time::advance(READ_PATIENCE).await;
         let Err(Happening::ReadHangs(thread)) = reading.await.unwrap() else {
@@ -1003,7 +1017,7 @@ mod tests {
         assert!(!thread.is_finished());
         release.send(()).unwrap();
         thread.await.unwrap();
-        assert!(matches!(patiently(|| 7).await, Ok(7)));
+        assert!(matches!(patiently(&here, || 7).await, Ok(7)));
     }
 
     #[test]

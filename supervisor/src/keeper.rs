@@ -14,8 +14,9 @@ use std::time::Duration;
 use enforcer_protocol::{InvalidTenantId, TenantId};
 use notify::event::{AccessKind, AccessMode, EventKind};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
+use tokio::runtime::Handle;
 use tokio::sync::Notify;
-use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -348,7 +349,7 @@ impl Keeper {
         }
         let bundles_dir = self.config.bundles_dir.clone();
         let first_device = self.device;
-        let mut listing = aside(move || {
+        let mut listing = aside(&self.surroundings.loading, move || {
             let entries = bundles::entries(&bundles_dir)?;
             // What a mount covered comes to light when it goes, and is no answer to what there is.
             let is_another = bundles::device(&bundles_dir) != first_device;
@@ -390,10 +391,9 @@ impl Keeper {
         let ids: Vec<TenantId> = due.iter().map(|due| due.id.clone()).collect();
         let progress = Arc::new(AtomicUsize::new(0));
         let watches = self.watches.clone();
-        let mut round = aside({
-            let progress = Arc::clone(&progress);
-            move || look_at(due, watches.as_deref(), &progress)
-        });
+        let counted = Arc::clone(&progress);
+        let mut round =
+            aside(&self.surroundings.loading, move || look_at(due, watches.as_deref(), &counted));
         match timeout(PATIENCE, &mut round).await {
             Ok(seen) => {
                 // A panic in there is a fault of ours; the next round may do better.
@@ -544,7 +544,7 @@ impl Keeper {
             if let Some(watches) = self.watches.clone() {
                 let (id, root, watched) = (id.clone(), kept.directory, kept.watched);
                 // Not waited for: the file system may hang.
-                drop(aside(move || {
+                drop(aside(&self.surroundings.loading, move || {
                     let mut watches = watches.lock().unwrap_or_else(PoisonError::into_inner);
                     watches.change(&id, &root, &watched, Vec::new(), false);
                 }));
@@ -579,9 +579,13 @@ fn look_at(due: Vec<Due>, watches: Option<&Mutex<Watches>>, progress: &AtomicUsi
 }
 
 /// Runs what may block elsewhere. Also a host that has no thread for it must not end the caller.
-fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
+fn aside<T: Send + 'static>(
+    loading: &Handle,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> JoinHandle<T> {
+    let loading = loading.clone();
     tokio::spawn(async move {
-        match spawn_blocking(work).await {
+        match loading.spawn_blocking(work).await {
             Ok(done) => done,
             Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
             // Cancelled: the runtime ends, and nobody waits any more.

@@ -113,8 +113,10 @@ const CUSTOMARY_DESCRIPTORS: u64 = 1024;
 /// their share where both want a processor (`sched(7)`), and all that they leave.
 const STREAM_NICENESS: i32 = 15;
 
-/// Threads for what may block: reading bundles, looking at files, and the metrics. One tenant whose
-/// file system hangs takes one of them.
+/// By how much the threads that read bundles are: a tenth, because a reload has a deadline.
+const LOADING_NICENESS: i32 = 10;
+
+/// Threads for looking at files and reading bundles. One tenant whose file system hangs takes one.
 const BLOCKING_THREADS: usize = 512;
 
 /// Runs the supervisor until SIGTERM or SIGINT. A second signal ends it at once.
@@ -126,25 +128,44 @@ pub fn run(config: &Config, log: &LogGuard) -> Result<(), SupervisorError> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_name("supervisor")
-        .max_blocking_threads(BLOCKING_THREADS)
         .build()
         .map_err(host("the runtime cannot be started"))?;
-    // The stream gives way to decisions.
+    // Bundles give way to decisions, and so does the stream.
+    let loading_runtime = tokio::runtime::Builder::new_current_thread()
+        .thread_name("bundles")
+        .max_blocking_threads(BLOCKING_THREADS)
+        .on_thread_start(|| become_nicer(LOADING_NICENESS))
+        .build()
+        .map_err(host("the runtime cannot be started"))?;
     let stream_runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_name("stream")
-        .on_thread_start(|| {
-            // Where that is refused, the stream is as important as decisions: worse, and no error.
-            let _ = rustix::process::nice(STREAM_NICENESS);
-        })
+        .on_thread_start(|| become_nicer(STREAM_NICENESS))
         .build()
         .map_err(host("the runtime cannot be started"))?;
-    let stream_handle = stream_runtime.handle().clone();
-    let result = runtime.block_on(supervise(config, log, descriptors, stream_handle));
+    let others = OtherRuntimes {
+        loading: loading_runtime.handle().clone(),
+        stream: stream_runtime.handle().clone(),
+    };
+    let result = runtime.block_on(supervise(config, log, descriptors, others));
     // What still runs is past its deadline; it must not hold the process.
     runtime.shutdown_timeout(Duration::ZERO);
+    loading_runtime.shutdown_timeout(Duration::ZERO);
     stream_runtime.shutdown_timeout(Duration::ZERO);
     result
+}
+
+/// Has this thread give way to others.
+fn become_nicer(by: i32) {
+    // Where that is refused, it takes as much as they do: worse, and no error.
+    let _ = rustix::process::nice(by);
+}
+
+/// Where what gives way to decisions is done.
+struct OtherRuntimes {
+    /// Nothing but what may block.
+    loading: Handle,
+    stream: Handle,
 }
 
 /// Says what this host offers for a worker's sandbox, by starting a worker that tries all of it.
@@ -169,7 +190,7 @@ async fn supervise(
     config: &Config,
     log: &LogGuard,
     descriptors: u64,
-    stream_runtime: Handle,
+    others: OtherRuntimes,
 ) -> Result<(), SupervisorError> {
     for name in &config.unknown_variables {
         warn!(
@@ -198,12 +219,13 @@ async fn supervise(
         spawner: spawner.clone(),
         sandboxing,
         large_readers,
+        loading: others.loading,
         stop: stop_workers.clone(),
     };
     let drivers = TaskTracker::new();
     let descriptors = usize::try_from(descriptors).unwrap_or(usize::MAX);
     let connections = Connections::new(config.max_connections, descriptors);
-    let stream = Stream::new(config.max_stream_consumers, stream_runtime, metrics.stream.clone());
+    let stream = Stream::new(config.max_stream_consumers, others.stream, metrics.stream.clone());
     let app = Arc::new(App {
         registry: Registry::default(),
         metrics,
