@@ -135,6 +135,12 @@ impl FrameBuffer {
         Ok(read)
     }
 
+    /// Whether the last [`Self::fill`] could have kept more than it got, so that its stream had no more.
+    #[must_use]
+    pub const fn has_space(&self) -> bool {
+        self.unread.end < self.storage.len()
+    }
+
     /// The payload of the next whole frame, if there is one.
     ///
     /// # Errors

@@ -5,29 +5,25 @@
 //! synchronous, so anything else is a breach, and a breach is the end of the worker.
 
 use std::collections::VecDeque;
-use std::future::{Future as _, pending, poll_fn};
+use std::future::pending;
 use std::io;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
-use std::task::Poll;
 use std::time::Duration;
 
-use bytes::BytesMut;
 use enforcer_protocol::{
-    DecodeError, Diagnostic, EncodeError, Evaluator, FRAME_HEADER_LENGTH, FromWorker,
+    DecodeError, Diagnostic, EncodeError, Evaluator, FrameBuffer, FromWorker,
     MAX_FRAME_FROM_WORKER, MAX_FRAME_TO_WORKER, PROTOCOL_VERSION, QueryKind, Revision,
     SandboxLayer, SandboxMode, TenantId, ToWorker, append_frame, decode,
 };
 use nix::time::{ClockId, clock_gettime};
-use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
-use tokio::net::UnixStream;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::yield_now;
 use tokio::time::{Instant, Sleep, sleep_until};
-use tokio_util::codec::{Decoder, LengthDelimitedCodec};
 
 use crate::bundles::Bundle;
 use crate::config::{EvaluatorChoice, TenantLimits};
+use crate::socket::{Came, WorkerSocket};
 use crate::tenant::{Answer, AskError, Request, Tenant};
 
 /// Requests that are at the worker at once: enough that it never waits for us, few enough that
@@ -36,9 +32,6 @@ const MAX_IN_FLIGHT: usize = 64;
 
 /// Bytes that wait to be written to a worker, beyond which no further request is encoded.
 const OUTBOX_TARGET: usize = 256 * 1024;
-
-/// Bytes asked of the socket at once.
-const READ_SIZE: usize = 16 * 1024;
 
 /// How long after its deadline an evaluation is taken for stuck, and its worker killed. A built-in
 /// that the engine's timer cannot interrupt is; a worker that others keep from the processor is
@@ -101,12 +94,6 @@ pub(crate) enum HandshakeError {
     Encode(#[from] EncodeError),
 }
 
-impl From<io::Error> for HandshakeError {
-    fn from(error: io::Error) -> Self {
-        Self::Ended(error.into())
-    }
-}
-
 impl From<Breach> for HandshakeError {
     fn from(breach: Breach) -> Self {
         Self::Ended(breach.into())
@@ -126,30 +113,21 @@ pub(crate) struct Introduction {
 /// The bytes that came from a worker, and the frames among them.
 #[derive(Debug)]
 pub(crate) struct Inbox {
-    frames: LengthDelimitedCodec,
-    bytes: BytesMut,
+    frames: FrameBuffer,
 }
 
 impl Inbox {
-    pub(crate) fn new() -> Self {
-        let frames = LengthDelimitedCodec::builder()
-            .length_field_length(FRAME_HEADER_LENGTH)
-            .max_frame_length(MAX_FRAME_FROM_WORKER)
-            .new_codec();
-        Self { frames, bytes: BytesMut::new() }
+    pub(crate) const fn new() -> Self {
+        Self { frames: FrameBuffer::new(MAX_FRAME_FROM_WORKER) }
     }
 
     /// Takes the next whole frame out of what has come.
     pub(crate) fn next_frame(&mut self) -> Result<Option<FromWorker>, Breach> {
-        match self.frames.decode(&mut self.bytes) {
-            Ok(Some(payload)) => {
-                let frame: FromWorker = decode(&payload)?;
-                if frame.is_within_limits() { Ok(Some(frame)) } else { Err(Breach::OverLimits) }
-            }
-            Ok(None) => Ok(None),
-            // Decoding from memory fails for one reason only.
-            Err(_) => Err(Breach::TooLong),
-        }
+        let Some(payload) = self.frames.next_frame().map_err(|_| Breach::TooLong)? else {
+            return Ok(None);
+        };
+        let frame: FromWorker = decode(payload)?;
+        if frame.is_within_limits() { Ok(Some(frame)) } else { Err(Breach::OverLimits) }
     }
 }
 
@@ -166,13 +144,14 @@ pub mod fuzzing {
     pub fn frames<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Vec<FromWorker> {
         let mut inbox = Inbox::new();
         let mut frames = Vec::new();
-        for piece in pieces {
-            inbox.bytes.extend_from_slice(piece);
-            loop {
-                match inbox.next_frame() {
-                    Ok(Some(frame)) => frames.push(frame),
-                    Ok(None) => break,
-                    Err(_) => return frames,
+        for mut piece in pieces {
+            while matches!(inbox.frames.fill(&mut piece), Ok(1..)) {
+                loop {
+                    match inbox.next_frame() {
+                        Ok(Some(frame)) => frames.push(frame),
+                        Ok(None) => break,
+                        Err(_) => return frames,
+                    }
                 }
             }
         }
@@ -183,7 +162,7 @@ pub mod fuzzing {
 /// The supervisor's end of a worker's socket.
 #[derive(Debug)]
 pub(crate) struct Connection {
-    socket: UnixStream,
+    socket: WorkerSocket,
     inbox: Inbox,
     outbox: Vec<u8>,
     /// Where in `outbox` the bytes begin that are not written yet.
@@ -194,7 +173,7 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    pub(crate) fn new(socket: UnixStream) -> Self {
+    pub(crate) fn new(socket: WorkerSocket) -> Self {
         Self {
             socket,
             inbox: Inbox::new(),
@@ -273,10 +252,14 @@ impl Connection {
         append_frame(&mut self.outbox, frame, MAX_FRAME_TO_WORKER)
     }
 
-    async fn write_all(&mut self) -> io::Result<()> {
-        self.socket.write_all(&self.outbox).await?;
-        self.outbox.clear();
-        Ok(())
+    async fn write_all(&mut self) -> Result<(), End> {
+        loop {
+            self.write()?;
+            if self.unwritten() == 0 {
+                return Ok(());
+            }
+            self.socket.room().await?;
+        }
     }
 
     /// Waits for the next frame, as long as that takes: the caller bounds it.
@@ -285,47 +268,34 @@ impl Connection {
             if let Some(frame) = self.inbox.next_frame()? {
                 return Ok(frame);
             }
-            self.socket.readable().await?;
-            self.read().await?;
+            self.wait().await?;
         }
     }
 
-    /// Reads once what the socket has, without waiting for it.
-    ///
-    /// Other than [`Connection::try_read`], it needs no further call to the kernel to find that
-    /// there is no more: tokio takes a read that does not fill its buffer for the last.
-    async fn read(&mut self) -> Result<(), End> {
-        self.inbox.bytes.reserve(READ_SIZE);
-        let mut read = pin!(self.socket.read_buf(&mut self.inbox.bytes));
-        match poll_fn(|context| Poll::Ready(read.as_mut().poll(context))).await {
-            Poll::Ready(Ok(0)) => Err(End::Closed),
-            Poll::Ready(Ok(_)) | Poll::Pending => Ok(()),
-            Poll::Ready(Err(error)) => Err(error.into()),
+    /// Waits until the worker has said something, and reads once; or until there is room for what
+    /// waits to be written. Who stops waiting has lost nothing.
+    async fn wait(&mut self) -> Result<(), End> {
+        let has_unwritten = self.unwritten() > 0;
+        match self.socket.wait(has_unwritten, &mut self.inbox.frames).await? {
+            Came::Bytes(0) => Err(End::Closed),
+            Came::Bytes(_) | Came::Room => Ok(()),
         }
     }
 
     /// Reads once what the socket has. Returns whether it had anything.
     fn try_read(&mut self) -> Result<bool, End> {
-        self.inbox.bytes.reserve(READ_SIZE);
-        match self.socket.try_read_buf(&mut self.inbox.bytes) {
-            Ok(0) => Err(End::Closed),
-            Ok(_) => Ok(true),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
-            Err(error) => Err(error.into()),
+        match self.socket.try_read(&mut self.inbox.frames)? {
+            Some(0) => Err(End::Closed),
+            count => Ok(count.is_some()),
         }
     }
 
     /// Writes what the socket takes now.
     fn write(&mut self) -> Result<(), End> {
         while let Some(rest @ [_, ..]) = self.outbox.get(self.written..) {
-            match self.socket.try_write(rest) {
-                Ok(count) => {
-                    self.written += count;
-                    self.total_written += u64::try_from(count).unwrap_or(u64::MAX);
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-                Err(error) => return Err(error.into()),
-            }
+            let Some(count) = self.socket.try_write(rest)? else { return Ok(()) };
+            self.written += count;
+            self.total_written += u64::try_from(count).unwrap_or(u64::MAX);
         }
         self.written = 0;
         self.outbox.clear();
@@ -428,10 +398,6 @@ impl Exchange {
         if self.requests.is_none() && self.pending.is_empty() {
             return Err(End::Drained);
         }
-        let interest = match connection.unwritten() {
-            0 => Interest::READABLE,
-            _ => Interest::READABLE | Interest::WRITABLE,
-        };
         let mut arrived = Vec::new();
         tokio::select! {
             count = receive(self.requests.as_mut(), &mut arrived) => {
@@ -445,11 +411,9 @@ impl Exchange {
                     self.wake_by(first.deadline + KILL_MARGIN);
                 }
             }
-            ready = connection.socket.ready(interest) => {
-                if ready?.is_readable() {
-                    connection.read().await?;
-                    self.take_answers(connection)?;
-                }
+            waited = connection.wait() => {
+                waited?;
+                self.take_answers(connection)?;
             }
             () = ring(self.alarm.as_mut()) => {
                 // What has come meanwhile counts: it may be we who were kept from the processor.
@@ -629,8 +593,11 @@ mod tests {
     use super::*;
     use bytes::BufMut;
     use enforcer_protocol::{
-        Decision, DiagnosticCode, MAX_DECISION_STRING, MAX_DIAGNOSTICS, MAX_SANDBOX_LAYERS,
+        Decision, DiagnosticCode, FRAME_HEADER_LENGTH, MAX_DECISION_STRING, MAX_DIAGNOSTICS,
+        MAX_SANDBOX_LAYERS,
     };
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::UnixStream;
 
     use crate::tenant::tests::{request, tenant};
 
@@ -670,6 +637,7 @@ mod tests {
 
     fn pair() -> (Connection, FakeWorker) {
         let (ours, theirs) = UnixStream::pair().unwrap();
+        let ours = WorkerSocket::new(ours.into_std().unwrap()).unwrap();
         (Connection::new(ours), FakeWorker { socket: theirs })
     }
 

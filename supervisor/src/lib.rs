@@ -20,6 +20,7 @@ mod process_usage;
 mod ration;
 mod registry;
 mod sandbox;
+mod socket;
 mod spawn;
 mod stream;
 mod tenant;

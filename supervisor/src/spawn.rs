@@ -5,13 +5,12 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixStream as StdUnixStream;
+use std::os::unix::net::UnixStream;
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use enforcer_protocol::{SandboxMode, TenantId};
-use tokio::net::UnixStream;
 use tokio::process::{Child, ChildStderr, Command};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
@@ -23,6 +22,7 @@ use crate::config::TenantLimits;
 use crate::control_groups::Leaf;
 use crate::metrics::{HostLimit, Metrics};
 use crate::sandbox::Sandboxing;
+use crate::socket::WorkerSocket;
 use crate::tenant::Tenant;
 
 /// The hidden subcommand that makes this binary a worker.
@@ -173,9 +173,8 @@ pub(crate) fn spawn(
     order: &Order,
 ) -> io::Result<Process> {
     let Order { tenant_id, limits, user } = order;
-    let (ours, theirs) = StdUnixStream::pair()?;
-    ours.set_nonblocking(true)?;
-    let socket = UnixStream::from_std(ours)?;
+    let (ours, theirs) = UnixStream::pair()?;
+    let socket = WorkerSocket::new(ours)?;
     // The directory that becomes its root goes where its output would, which it has none of.
     let nothing = match &sandboxing.nothing {
         Some(nothing) => Stdio::from(nothing.try_clone()?),
@@ -222,7 +221,7 @@ pub(crate) fn spawn(
 #[derive(Debug)]
 pub(crate) struct Process {
     handle: ProcessHandle,
-    pub(crate) socket: UnixStream,
+    pub(crate) socket: WorkerSocket,
     pub(crate) stderr: Option<ChildStderr>,
 }
 
@@ -233,7 +232,7 @@ impl Process {
     }
 
     /// The process without its socket and its standard error.
-    pub(crate) fn into_parts(self) -> (ProcessHandle, UnixStream, Option<ChildStderr>) {
+    pub(crate) fn into_parts(self) -> (ProcessHandle, WorkerSocket, Option<ChildStderr>) {
         (self.handle, self.socket, self.stderr)
     }
 }

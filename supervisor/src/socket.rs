@@ -1,0 +1,222 @@
+//! A worker's socket, waited for without being woken in vain.
+//!
+//! A Unix socket calls all that wait for room in it whenever its peer has read something, although
+//! there was room all the time; tokio's own `UnixStream` waits for room and for bytes at once, always.
+//! With a worker, that is one wake-up for nothing at every request, of the thread that others wait
+//! for. So room is waited for only by who has found none.
+
+use std::io::{self, Write};
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+
+use enforcer_protocol::FrameBuffer;
+use tokio::io::unix::AsyncFd;
+use tokio::io::{Interest, Ready};
+
+/// The supervisor's end of a worker's socket.
+#[derive(Debug)]
+pub(crate) struct WorkerSocket {
+    stream: Arc<UnixStream>,
+    /// What the runtime tells of it. `None` only after that has failed.
+    registration: Option<AsyncFd<Arc<UnixStream>>>,
+    interest: Interest,
+}
+
+/// What came of waiting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Came {
+    /// So many bytes were read: none at the socket's end.
+    Bytes(usize),
+    /// Perhaps room, perhaps nothing.
+    Room,
+}
+
+impl WorkerSocket {
+    /// Has the runtime, in which it has to be called, tell of this socket.
+    ///
+    /// # Errors
+    /// When the kernel does not.
+    pub(crate) fn new(stream: UnixStream) -> io::Result<Self> {
+        stream.set_nonblocking(true)?;
+        let mut socket =
+            Self { stream: Arc::new(stream), registration: None, interest: Interest::READABLE };
+        socket.registered(Interest::READABLE)?;
+        Ok(socket)
+    }
+
+    /// Has the runtime tell of this, and of nothing else.
+    #[expect(
+        deprecated,
+        reason = "what replaces it is unsafe for types that change their descriptor; this one does not, and it is not worth unsafe code here"
+    )]
+    fn registered(&mut self, interest: Interest) -> io::Result<&AsyncFd<Arc<UnixStream>>> {
+        if self.interest != interest {
+            // A descriptor can be registered once.
+            self.registration = None;
+            self.interest = interest;
+        }
+        match &mut self.registration {
+            Some(registration) => Ok(registration),
+            none => {
+                let stream = Arc::clone(&self.stream);
+                Ok(none.insert(AsyncFd::with_interest(stream, interest)?))
+            }
+        }
+    }
+
+    /// Waits until there are bytes, and reads once; with `or_room`, also until there is room for what
+    /// is to be written. Who stops waiting has lost nothing.
+    pub(crate) async fn wait(
+        &mut self,
+        or_room: bool,
+        inbox: &mut FrameBuffer,
+    ) -> io::Result<Came> {
+        let interest =
+            if or_room { Interest::READABLE | Interest::WRITABLE } else { Interest::READABLE };
+        let mut guard = self.registered(interest)?.ready(interest).await?;
+        // Whoever writes finds out whether it is still so; if not, the kernel tells again.
+        guard.clear_ready_matching(Ready::WRITABLE);
+        if !guard.ready().is_readable() {
+            return Ok(Came::Room);
+        }
+        match inbox.fill(&mut &**guard.get_inner()) {
+            Ok(count) => {
+                // What fills no buffer was all there was (`epoll(7)`), and the next will be told.
+                if inbox.has_space() {
+                    guard.clear_ready_matching(Ready::READABLE);
+                }
+                Ok(Came::Bytes(count))
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                guard.clear_ready_matching(Ready::READABLE);
+                Ok(Came::Room)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Waits until there is room for what is to be written.
+    pub(crate) async fn room(&mut self) -> io::Result<()> {
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        let registration = self.registered(interest)?;
+        registration.writable().await?.clear_ready();
+        Ok(())
+    }
+
+    /// Reads once what there is. `None`: nothing.
+    pub(crate) fn try_read(&mut self, inbox: &mut FrameBuffer) -> io::Result<Option<usize>> {
+        taken(inbox.fill(&mut &*self.stream))
+    }
+
+    /// Writes as much as there is room for. `None`: none.
+    pub(crate) fn try_write(&mut self, bytes: &[u8]) -> io::Result<Option<usize>> {
+        taken((&*self.stream).write(bytes))
+    }
+}
+
+fn taken(result: io::Result<usize>) -> io::Result<Option<usize>> {
+    match result {
+        Ok(count) => Ok(Some(count)),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use std::io::Read;
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use tokio::runtime::{Builder, Handle};
+    use tokio::time::timeout;
+
+    fn pair() -> (WorkerSocket, UnixStream, FrameBuffer) {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        (WorkerSocket::new(ours).unwrap(), theirs, FrameBuffer::new(1 << 20))
+    }
+
+    /// Writes until there is no more room.
+    fn fill(socket: &mut WorkerSocket) -> usize {
+        let mut written = 0;
+        while let Some(count) = socket.try_write(&[0; 4096]).unwrap() {
+            written += count;
+        }
+        written
+    }
+
+    #[test]
+    fn what_the_worker_reads_wakes_nobody() {
+        let runtime = Builder::new_current_thread().enable_io().build().unwrap();
+        let parks = |runtime: &Handle| runtime.metrics().worker_park_count(0);
+        let (before, handle) = (mpsc::channel(), runtime.handle().clone());
+        let (ready, is_ready) = before;
+        let (mut socket, mut worker, mut inbox) = {
+            let _entered = runtime.enter();
+            pair()
+        };
+        socket.try_write(b"a request").unwrap();
+        let worker = std::thread::spawn(move || {
+            is_ready.recv().unwrap();
+            // Whatever else wakes the runtime at its start is over once it waits and stays so.
+            let mut first = parks(&handle);
+            while is_ready.recv_timeout(Duration::from_millis(50)).is_ok()
+                || parks(&handle) != first
+            {
+                first = parks(&handle);
+            }
+            let mut request = [0; 9];
+            worker.read_exact(&mut request).unwrap();
+            // Being woken takes microseconds. There is nothing to wait for but time.
+            let _ = is_ready.recv_timeout(Duration::from_millis(50));
+            let woken = parks(&handle) - first;
+            worker.write_all(b"an answer").unwrap();
+            (woken, worker)
+        });
+        let came = runtime.block_on(async {
+            ready.send(()).unwrap();
+            socket.wait(false, &mut inbox).await.unwrap()
+        });
+        assert_eq!(came, Came::Bytes(9));
+        assert_eq!(worker.join().unwrap().0, 0);
+    }
+
+    #[tokio::test]
+    async fn who_has_found_no_room_is_told_of_room_and_of_bytes() {
+        let (mut socket, mut worker, mut inbox) = pair();
+        for _ in 0..3 {
+            let written = fill(&mut socket);
+            let waiting = timeout(Duration::from_millis(20), socket.wait(true, &mut inbox));
+            waiting.await.unwrap_err();
+            worker.write_all(b"an answer").unwrap();
+            assert_eq!(socket.wait(true, &mut inbox).await.unwrap(), Came::Bytes(9));
+            worker.read_exact(&mut vec![0; written]).unwrap();
+            assert_eq!(socket.wait(true, &mut inbox).await.unwrap(), Came::Room);
+        }
+        let written = fill(&mut socket);
+        let reader = std::thread::spawn(move || worker.read_exact(&mut vec![0; written]));
+        socket.room().await.unwrap();
+        reader.join().unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn more_than_is_read_at_once_is_read_to_its_end() {
+        let (mut socket, mut worker, mut inbox) = pair();
+        let frame = [&100_000_u32.to_be_bytes()[..], &[7; 100_000]].concat();
+        worker.write_all(&frame).unwrap();
+        let mut read = 0;
+        while read < frame.len() {
+            if let Came::Bytes(count) = socket.wait(false, &mut inbox).await.unwrap() {
+                read += count;
+            }
+        }
+        assert_eq!(inbox.next_frame().unwrap(), Some(&[7; 100_000][..]));
+        drop(worker);
+        assert_eq!(socket.wait(false, &mut inbox).await.unwrap(), Came::Bytes(0));
+        // And again, for whoever asks.
+        assert_eq!(socket.wait(true, &mut inbox).await.unwrap(), Came::Bytes(0));
+        assert!(socket.try_write(b"to nobody").is_err());
+    }
+}
