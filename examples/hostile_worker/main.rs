@@ -107,10 +107,11 @@ fn misbehave(name: &str, spec: &Spec) {
         while let Some(payload) = frames.next_frame().unwrap() {
             match decode(payload).unwrap() {
                 ToWorker::BundleEnd => {
-                    say(
-                        &mut socket,
-                        &FromWorker::Loaded { version: None, evaluator: Evaluator::Bytecode },
-                    );
+                    let evaluator = match manner {
+                        "differed" => Evaluator::Interpreter("another answer".to_owned()),
+                        _ => Evaluator::Bytecode,
+                    };
+                    say(&mut socket, &FromWorker::Loaded { version: None, evaluator });
                     if manner == "unasked" {
                         answer_with(&mut socket, 0, decision("unasked"));
                     }
@@ -136,7 +137,7 @@ fn answer(socket: &mut File, manner: &str, id: u64, supervisor: u32) {
     }
     match manner {
         "honest" | "unasked" => answer_with(socket, id, decision(manner)),
-        "differs" => {
+        "differs" | "differed" => {
             let outcome = decision(manner);
             say(socket, &FromWorker::Evaluated { id, outcome, micros: 1, differed: true });
         }

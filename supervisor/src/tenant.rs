@@ -236,6 +236,9 @@ pub(crate) struct Status {
     /// Why that is the interpreter, and not the bytecode.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) interpreted_because: Option<String>,
+    /// Whether this worker's bytecode has had another answer, and the log says so.
+    #[serde(skip)]
+    was_told_of_difference: bool,
     /// Workers that ended unasked, or did not come up.
     pub(crate) restarts: u64,
     /// The same, by what ended them.
@@ -252,6 +255,7 @@ impl Status {
         self.sandbox.clear();
         self.evaluator = None;
         self.interpreted_because = None;
+        self.was_told_of_difference = false;
     }
 
     fn evaluates(&mut self, evaluator: &Evaluator) {
@@ -309,6 +313,7 @@ impl Tenant {
             sandbox: Vec::new(),
             evaluator: None,
             interpreted_because: None,
+            was_told_of_difference: false,
             restarts: 0,
             restarts_by_cause: BTreeMap::new(),
             reloads: 0,
@@ -453,6 +458,7 @@ impl Tenant {
         status.version = introduction.version;
         status.sandbox = introduction.layers;
         status.evaluates(&introduction.evaluator);
+        status.was_told_of_difference = false;
         let before = status.revision.replace(revision);
         if before != Some(revision) {
             // Another revision may deal with them.
@@ -466,12 +472,12 @@ impl Tenant {
     pub(crate) fn bytecode_differed(&self) {
         self.metrics.bytecode_differences.inc();
         let mut status = self.locked();
-        let before = status.evaluator;
+        let was_told = std::mem::replace(&mut status.was_told_of_difference, true);
         let reason = "the bytecode had another answer than the interpreter";
         status.evaluates(&Evaluator::Interpreter(reason.to_owned()));
         drop(status);
         // A worker can say it as often as it likes.
-        if before == Some(Evaluator::Bytecode.name()) {
+        if !was_told {
             error!(
                 tenant_id = %self.id,
                 "{reason}, whose answer was given; the interpreter answers from now on: please report this policy"

@@ -97,3 +97,16 @@ fn a_difference_is_counted_and_told_and_ends_the_bytecode() {
     wait_for("the alert", || enforcer.log().iter().any(is_alert).then_some(()));
     assert_eq!(enforcer.log().iter().filter(|line| is_alert(line)).count(), 1);
 }
+
+/// A worker has one answer of its own before the first request, when it warms up.
+#[test]
+fn a_difference_before_the_first_request_is_told_too() {
+    let bundles = Bundles::new().tenant("differed", ECHO);
+    let enforcer = bundles.start_as(&mut hostile_binary(), &[]);
+    enforcer.wait_for_state("differed", "ready");
+    assert_eq!(evaluator(&enforcer, "differed").0, "interpreter");
+    enforcer.decide("differed", r#"{"input":{}}"#);
+    enforcer.wait_for_log("the alert", |line| {
+        line["level"] == "ERROR" && line["tenant_id"] == "differed"
+    });
+}
