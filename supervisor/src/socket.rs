@@ -2,8 +2,8 @@
 //!
 //! A Unix socket calls all that wait for room in it whenever its peer has read something, although
 //! there was room all the time; tokio's own `UnixStream` waits for room and for bytes at once, always.
-//! With a worker, that is one wake-up for nothing at every request, of the thread that others wait
-//! for. So room is waited for only by who has found none.
+//! With a worker, that is a wake-up for nothing of the thread that others wait for, whenever it sleeps
+//! as the worker takes a request. So room is waited for only by who has found none.
 
 use std::io::{self, Write};
 use std::os::unix::net::UnixStream;
