@@ -185,12 +185,10 @@ fn read_once(root: &Path, max_bytes: u64) -> Result<Option<Bundle>, BundleError>
     let mut left = max_bytes;
     let mut files = Vec::with_capacity(before.found.len());
     for found in &before.found {
-        let Some(content) = read_file(&root, found, left)? else {
+        let Some(content) = read_file(&root, found, &mut left)? else {
             return Ok(None);
         };
-        let file = BundleFile { path: found.path.clone(), content };
-        left = left.saturating_sub(file.length());
-        files.push(file);
+        files.push(BundleFile { path: found.path.clone(), content });
     }
     if Walk::of(&root)?.found != before.found {
         return Ok(None);
@@ -259,11 +257,12 @@ fn revision(files: &[BundleFile]) -> Revision {
     Revision::from_digest(digest.finalize().into())
 }
 
-/// The content of a file that was found; `None` when it is another file by now, or changes.
+/// The content of a file that was found, which is taken from what is left; `None` when it is another
+/// file by now, or changes.
 fn read_file(
     root: &OwnedFd,
     found: &Found,
-    left: u64,
+    left: &mut u64,
 ) -> Result<Option<Vec<Box<[u8]>>>, BundleError> {
     let path = found.path.as_str();
     let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
@@ -279,7 +278,6 @@ fn read_file(
         return Ok(None);
     }
     let mut content = Vec::new();
-    let mut left = left;
     let chunk = u64::try_from(BUNDLE_CHUNK).unwrap_or(u64::MAX);
     // Only to have room: the file may have another length by now.
     let mut expected = usize::try_from(found.length()).unwrap_or(0);
@@ -291,7 +289,7 @@ fn read_file(
             // It has grown since it was found.
             return Ok(None);
         };
-        left = rest;
+        *left = rest;
         expected = expected.saturating_sub(piece.len());
         if read > 0 {
             content.push(piece.into_boxed_slice());

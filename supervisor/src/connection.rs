@@ -23,7 +23,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::bundles::Bundle;
 use crate::config::{EvaluatorChoice, TenantLimits};
-use crate::socket::{Came, WorkerSocket};
+use crate::socket::WorkerSocket;
 use crate::tenant::{Answer, AskError, Request, Tenant};
 
 /// Requests that are at the worker at once: enough that it never waits for us, few enough that
@@ -276,18 +276,13 @@ impl Connection {
     /// waits to be written. Who stops waiting has lost nothing.
     async fn wait(&mut self) -> Result<(), End> {
         let has_unwritten = self.unwritten() > 0;
-        match self.socket.wait(has_unwritten, &mut self.inbox.frames).await? {
-            Came::Bytes(0) => Err(End::Closed),
-            Came::Bytes(_) | Came::Room => Ok(()),
-        }
+        let read = self.socket.wait(has_unwritten, &mut self.inbox.frames).await?;
+        has_read(read).map(drop)
     }
 
     /// Reads once what the socket has. Returns whether it had anything.
     fn try_read(&mut self) -> Result<bool, End> {
-        match self.socket.try_read(&mut self.inbox.frames)? {
-            Some(0) => Err(End::Closed),
-            count => Ok(count.is_some()),
-        }
+        has_read(self.socket.try_read(&mut self.inbox.frames)?)
     }
 
     /// Writes what the socket takes now.
@@ -548,6 +543,14 @@ impl Exchange {
             request.is_suspect = true;
         }
         Served { end, culprit, unanswered: self.pending, requests: self.requests }
+    }
+}
+
+/// Whether there was anything to read, where that was not the socket's end.
+const fn has_read(read: Option<usize>) -> Result<bool, End> {
+    match read {
+        Some(0) => Err(End::Closed),
+        read => Ok(read.is_some()),
     }
 }
 

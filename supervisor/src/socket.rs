@@ -17,19 +17,12 @@ use tokio::io::{Interest, Ready};
 #[derive(Debug)]
 pub(crate) struct WorkerSocket {
     stream: Arc<UnixStream>,
-    /// What the runtime tells of it. `None` only after that has failed.
-    registration: Option<AsyncFd<Arc<UnixStream>>>,
-    interest: Interest,
+    /// What the runtime tells of it, and whether of room too. `None` only after that has failed.
+    registration: Option<(Interest, AsyncFd<Arc<UnixStream>>)>,
 }
 
-/// What came of waiting.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Came {
-    /// So many bytes were read: none at the socket's end.
-    Bytes(usize),
-    /// Perhaps room, perhaps nothing.
-    Room,
-}
+const BYTES: Interest = Interest::READABLE;
+const BYTES_AND_ROOM: Interest = Interest::READABLE.add(Interest::WRITABLE);
 
 impl WorkerSocket {
     /// Has the runtime, in which it has to be called, tell of this socket.
@@ -38,9 +31,8 @@ impl WorkerSocket {
     /// When the kernel does not.
     pub(crate) fn new(stream: UnixStream) -> io::Result<Self> {
         stream.set_nonblocking(true)?;
-        let mut socket =
-            Self { stream: Arc::new(stream), registration: None, interest: Interest::READABLE };
-        socket.registered(Interest::READABLE)?;
+        let mut socket = Self { stream: Arc::new(stream), registration: None };
+        socket.registered(BYTES)?;
         Ok(socket)
     }
 
@@ -50,56 +42,43 @@ impl WorkerSocket {
         reason = "what replaces it is unsafe for types that change their descriptor; this one does not, and it is not worth unsafe code here"
     )]
     fn registered(&mut self, interest: Interest) -> io::Result<&AsyncFd<Arc<UnixStream>>> {
-        if self.interest != interest {
-            // A descriptor can be registered once.
-            self.registration = None;
-            self.interest = interest;
-        }
+        // A descriptor can be registered once.
+        self.registration.take_if(|(now, _)| *now != interest);
         match &mut self.registration {
-            Some(registration) => Ok(registration),
+            Some((_, registration)) => Ok(registration),
             none => {
                 let stream = Arc::clone(&self.stream);
-                Ok(none.insert(AsyncFd::with_interest(stream, interest)?))
+                Ok(&none.insert((interest, AsyncFd::with_interest(stream, interest)?)).1)
             }
         }
     }
 
     /// Waits until there are bytes, and reads once; with `or_room`, also until there is room for what
-    /// is to be written. Who stops waiting has lost nothing.
+    /// is to be written, and then there may be nothing to read: `None`. At the socket's end, no bytes
+    /// are read. Who stops waiting has lost nothing.
     pub(crate) async fn wait(
         &mut self,
         or_room: bool,
         inbox: &mut FrameBuffer,
-    ) -> io::Result<Came> {
-        let interest =
-            if or_room { Interest::READABLE | Interest::WRITABLE } else { Interest::READABLE };
+    ) -> io::Result<Option<usize>> {
+        let interest = if or_room { BYTES_AND_ROOM } else { BYTES };
         let mut guard = self.registered(interest)?.ready(interest).await?;
         // Whoever writes finds out whether it is still so; if not, the kernel tells again.
         guard.clear_ready_matching(Ready::WRITABLE);
         if !guard.ready().is_readable() {
-            return Ok(Came::Room);
+            return Ok(None);
         }
-        match inbox.fill(&mut &**guard.get_inner()) {
-            Ok(count) => {
-                // What fills no buffer was all there was (`epoll(7)`), and the next will be told.
-                if inbox.has_space() {
-                    guard.clear_ready_matching(Ready::READABLE);
-                }
-                Ok(Came::Bytes(count))
-            }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                guard.clear_ready_matching(Ready::READABLE);
-                Ok(Came::Room)
-            }
-            Err(error) => Err(error),
+        let count = taken(inbox.fill(&mut &**guard.get_inner()))?;
+        // What fills no buffer was all there was (`epoll(7)`), and the next will be told.
+        if count.is_none() || inbox.has_space() {
+            guard.clear_ready_matching(Ready::READABLE);
         }
+        Ok(count)
     }
 
     /// Waits until there is room for what is to be written.
     pub(crate) async fn room(&mut self) -> io::Result<()> {
-        let interest = Interest::READABLE | Interest::WRITABLE;
-        let registration = self.registered(interest)?;
-        registration.writable().await?.clear_ready();
+        self.registered(BYTES_AND_ROOM)?.writable().await?.clear_ready();
         Ok(())
     }
 
@@ -151,8 +130,8 @@ mod tests {
     fn what_the_worker_reads_wakes_nobody() {
         let runtime = Builder::new_current_thread().enable_io().build().unwrap();
         let parks = |runtime: &Handle| runtime.metrics().worker_park_count(0);
-        let (before, handle) = (mpsc::channel(), runtime.handle().clone());
-        let (ready, is_ready) = before;
+        let handle = runtime.handle().clone();
+        let (ready, is_ready) = mpsc::channel();
         let (mut socket, mut worker, mut inbox) = {
             let _entered = runtime.enter();
             pair()
@@ -179,7 +158,7 @@ mod tests {
             ready.send(()).unwrap();
             socket.wait(false, &mut inbox).await.unwrap()
         });
-        assert_eq!(came, Came::Bytes(9));
+        assert_eq!(came, Some(9));
         assert_eq!(worker.join().unwrap().0, 0);
     }
 
@@ -191,9 +170,9 @@ mod tests {
             let waiting = timeout(Duration::from_millis(20), socket.wait(true, &mut inbox));
             waiting.await.unwrap_err();
             worker.write_all(b"an answer").unwrap();
-            assert_eq!(socket.wait(true, &mut inbox).await.unwrap(), Came::Bytes(9));
+            assert_eq!(socket.wait(true, &mut inbox).await.unwrap(), Some(9));
             worker.read_exact(&mut vec![0; written]).unwrap();
-            assert_eq!(socket.wait(true, &mut inbox).await.unwrap(), Came::Room);
+            assert_eq!(socket.wait(true, &mut inbox).await.unwrap(), None);
         }
         let written = fill(&mut socket);
         let reader = std::thread::spawn(move || worker.read_exact(&mut vec![0; written]));
@@ -208,15 +187,15 @@ mod tests {
         worker.write_all(&frame).unwrap();
         let mut read = 0;
         while read < frame.len() {
-            if let Came::Bytes(count) = socket.wait(false, &mut inbox).await.unwrap() {
+            if let Some(count) = socket.wait(false, &mut inbox).await.unwrap() {
                 read += count;
             }
         }
         assert_eq!(inbox.next_frame().unwrap(), Some(&[7; 100_000][..]));
         drop(worker);
-        assert_eq!(socket.wait(false, &mut inbox).await.unwrap(), Came::Bytes(0));
+        assert_eq!(socket.wait(false, &mut inbox).await.unwrap(), Some(0));
         // And again, for whoever asks.
-        assert_eq!(socket.wait(true, &mut inbox).await.unwrap(), Came::Bytes(0));
+        assert_eq!(socket.wait(true, &mut inbox).await.unwrap(), Some(0));
         assert!(socket.try_write(b"to nobody").is_err());
     }
 }

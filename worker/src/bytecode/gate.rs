@@ -964,6 +964,17 @@ mod tests {
         Some((refused.what, refused.location.map(|location| (location.row, location.col))))
     }
 
+    /// Of these rules, and others in a package below `tenants`.
+    fn verdict_beside(
+        rules: &str,
+        package: &str,
+        there: &str,
+    ) -> Option<(&'static str, Option<(u32, u32)>)> {
+        let own = format!("package tenants.t\n{rules}\n");
+        let other = format!("package tenants.{package}\n{there}\n");
+        verdict(&[&own, &other], "{}")
+    }
+
     #[test]
     fn what_differs_or_is_not_known_not_to_is_refused_where_it_stands() {
         for (rules, place, what) in [
@@ -1157,9 +1168,8 @@ mod tests {
                 "a call with another number of operands",
             ),
         ] {
-            let own = format!("package tenants.t\n{rules}\n");
-            let other = format!("package tenants.{package}\n{there}\n");
-            assert_eq!(verdict(&[&own, &other], "{}"), Some((what, Some(place))), "{rules}");
+            let refused = Some((what, Some(place)));
+            assert_eq!(verdict_beside(rules, package, there), refused, "{rules}");
         }
     }
 
@@ -1181,9 +1191,7 @@ mod tests {
                 "b if input.x",
             ),
         ] {
-            let own = format!("package tenants.t\n{rules}\n");
-            let other = format!("package tenants.{package}\n{there}\n");
-            assert_eq!(verdict(&[&own, &other], "{}"), None, "{rules}");
+            assert_eq!(verdict_beside(rules, package, there), None, "{rules}");
         }
     }
 

@@ -715,8 +715,5 @@ pub(super) fn case(chance: &mut Chance) -> Case {
 
 #[test]
 fn the_bytecode_never_answers_otherwise_than_the_interpreter() {
-    let counts = Run::over(0..600, case).checked();
-    // It has to have looked at something.
-    assert!(counts.inside > 100 && counts.allowed > 50 && counts.undefined > 50);
-    assert!(counts.denied > 50 && counts.equal > counts.left_to_interpreter);
+    Run::over(0..600, case).check();
 }
