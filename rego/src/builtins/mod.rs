@@ -1,0 +1,54 @@
+//! The built-ins: one table of names, types and functions.
+//!
+//! `table` has OPA's declarations (names, argument and result types); a file a family has the
+//! functions. A built-in is a plain function of its arguments and of what the evaluation has
+//! ([`Context`]): no file, no network, no clock of its own.
+
+use std::collections::HashMap;
+use std::time::Instant;
+
+use regorus::Value;
+
+/// What one evaluation of a decision has and leaves behind. Nested evaluations (`with`) share it.
+#[derive(Debug)]
+pub struct Context {
+    /// The time of the evaluation in nanoseconds since 1970, read once when it began.
+    pub now_ns: i64,
+    /// When the evaluation must have ended.
+    pub deadline: Instant,
+    /// What is to be the same whenever it is asked again in one evaluation: random values by their
+    /// arguments (`rand.intn`, `uuid.rfc4122`), as OPA keeps them.
+    pub stable: HashMap<String, Value>,
+    /// What `print` printed, bounded by the caller.
+    pub prints: Vec<String>,
+    /// Errors of built-ins, in the order in which they came; the first is the evaluation's where
+    /// `strict_builtin_errors` is on. Bounded: later ones are dropped.
+    pub errors: Vec<Failure>,
+}
+
+/// Why a built-in has no value. By default each makes the call undefined, as in OPA.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Failure {
+    /// `eval_builtin_error`: the arguments' values do not fit.
+    #[error("{0}")]
+    Builtin(String),
+    /// `eval_type_error`: the arguments' types do not fit, in OPA's words.
+    #[error("{0}")]
+    Type(String),
+    /// The deadline has passed, or a limit of this crate is reached: ends the evaluation always.
+    #[error("{0}")]
+    Halt(String),
+}
+
+/// What a built-in answers: a value, which may be [`Value::Undefined`] where OPA's has none and no
+/// error either.
+pub type Answer = Result<Value, Failure>;
+
+/// What evaluates a built-in. As many arguments come as the declaration says; none is undefined.
+pub type Function = fn(&mut Context, &[Value]) -> Answer;
+
+/// The function of a built-in by OPA's name (`plus`, `internal.member_2`, `json.patch`).
+#[must_use]
+pub fn function(_name: &str) -> Option<Function> {
+    None
+}

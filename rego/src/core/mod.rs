@@ -1,0 +1,288 @@
+//! Core: the small language that every policy is lowered to, and the only one that is evaluated.
+//!
+//! # Meaning
+//! A **block** is a list of statements. It has a *solution* each time control reaches its end. A
+//! statement that *fails* ends its block there, or goes on with the next element of the innermost
+//! [`StatementKind::Each`] around it. `Each` is always the last statement of its block: what follows
+//! it in the policy stands in its inner block. So every loop is explicit, and nothing else
+//! backtracks.
+//!
+//! Variables are numbered within their rule and assigned once on every way to a use. Operands are
+//! variables or constants; whatever can be undefined is bound by a `Let` first, so order of
+//! evaluation is the order of statements. No variable is ever undefined.
+//!
+//! | form | meaning | fails when |
+//! |---|---|---|
+//! | `Let x = e` | binds | `e` is undefined |
+//! | `Test e` | | `e` is undefined or false |
+//! | `Not { b }` | | `b` has a solution |
+//! | `Each k, v in c { b }` | the block's solutions for every element, in order | never: what is no collection has no elements |
+//! | `Every k, v in c { b }` | | `c` is no collection, or `b` has no solution for an element |
+//! | `Collect x = kind { b } key, value` | one element for every solution | never; two values for one key are a conflict |
+//!
+//! A rule's **definition** is a chain of bodies (`else`): the first that has a solution counts. A
+//! complete rule or function with two different values is a conflict; so is an object with two
+//! values for one key. A conflict ends the evaluation with an error. Where no definition has a
+//! solution, the value is the default, else undefined; a set or object is then empty.
+//!
+//! Rules are evaluated once in an evaluation and an environment; functions at each call. What a
+//! built-in that fails means is not said here: its value is undefined (strict mode makes it the
+//! evaluation's error).
+
+use regorus::Value;
+
+use crate::source::Span;
+
+/// A lowered policy.
+#[derive(Debug, Clone, Default)]
+pub struct Program {
+    /// All rules, functions and documents. Nothing is recursive: `rules[i]` may use any other, but
+    /// no chain of uses comes back to `i`.
+    pub rules: Vec<Rule>,
+    /// What `with` may replace, by number: each has a place in the environment.
+    pub slots: Vec<Slot>,
+    /// The tree of virtual documents, for the evaluation of a path that is known at run time only.
+    pub documents: Document,
+}
+
+/// A rule's number in its program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RuleId(pub u32);
+
+/// A variable's number in its rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Var(pub u32);
+
+/// The number of something that `with` replaces somewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SlotId(pub u32);
+
+/// What `with` replaces somewhere, other than the input or base data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Slot {
+    /// A rule, whose value is replaced.
+    Rule(RuleId),
+    /// A function (of the policy, or one that stands for a built-in) that is replaced by a value, or
+    /// by one of `candidates`, which are functions of as many parameters.
+    Function {
+        /// What is replaced.
+        rule: RuleId,
+        /// By which functions, somewhere.
+        candidates: Vec<RuleId>,
+    },
+}
+
+/// A node of the tree of virtual documents: a package or the ground part of a rule's reference.
+#[derive(Debug, Clone, Default)]
+pub struct Document {
+    /// Without parameters: the rule whose value is this document, base data included. A function
+    /// has none.
+    pub rule: Option<RuleId>,
+    /// Below it, by name.
+    pub children: std::collections::BTreeMap<String, Document>,
+}
+
+/// A rule, function or document.
+#[derive(Debug, Clone)]
+pub struct Rule {
+    /// Its path, for people: `data.tenants.a.allow`.
+    pub name: String,
+    /// What its definitions make together.
+    pub kind: RuleKind,
+    /// Its value where no definition has a solution (complete rules and functions only).
+    pub default: Option<Value>,
+    /// Its definitions.
+    pub definitions: Vec<Definition>,
+    /// How many variables its bodies use: all are below it. Parameters are the first.
+    pub variables: u32,
+    /// Its place in the environment, where `with` replaces it somewhere.
+    pub slot: Option<SlotId>,
+    /// Where it is defined.
+    pub span: Option<Span>,
+}
+
+/// What the definitions of a rule make together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RuleKind {
+    /// One value.
+    Complete,
+    /// One value for these many arguments.
+    Function(u32),
+    /// A set of all values.
+    Set,
+    /// An object of all keys and values.
+    Object,
+}
+
+/// One definition: its bodies are tried in turn (`else`).
+#[derive(Debug, Clone)]
+pub struct Definition {
+    /// At least one.
+    pub bodies: Vec<Body>,
+}
+
+/// A block that yields.
+#[derive(Debug, Clone)]
+pub struct Body {
+    /// When.
+    pub block: Block,
+    /// Of objects.
+    pub key: Option<Operand>,
+    /// The value, element or member.
+    pub value: Operand,
+    /// Where it stands: a conflict is reported here.
+    pub span: Option<Span>,
+}
+
+/// Statements, in order.
+pub type Block = Vec<Statement>;
+
+/// A statement and its place.
+#[derive(Debug, Clone)]
+pub struct Statement {
+    /// What it does.
+    pub kind: StatementKind,
+    /// The policy's text that it stands for.
+    pub span: Option<Span>,
+}
+
+/// What a statement does; see the table above.
+#[derive(Debug, Clone)]
+pub enum StatementKind {
+    /// Binds a variable.
+    Let(Var, Expr),
+    /// Goes on where the expression is defined and not false.
+    Test(Expr),
+    /// Goes on where the block has no solution. Variables bound in it are not seen outside.
+    Not(Block),
+    /// Goes through a collection: of an array the key is the index, of a set it is the element.
+    Each {
+        /// The key.
+        key: Option<Var>,
+        /// The element.
+        value: Var,
+        /// What is gone through.
+        collection: Operand,
+        /// The rest of the block.
+        block: Block,
+    },
+    /// Goes on where the block has a solution for every element.
+    Every {
+        /// The key.
+        key: Option<Var>,
+        /// The element.
+        value: Var,
+        /// What is gone through.
+        collection: Operand,
+        /// What must hold.
+        block: Block,
+    },
+    /// A comprehension.
+    Collect {
+        /// What is bound.
+        var: Var,
+        /// To what.
+        kind: Collection,
+        /// The solutions.
+        block: Block,
+        /// Of objects.
+        key: Option<Operand>,
+        /// The element.
+        value: Operand,
+    },
+}
+
+/// What a comprehension makes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Collection {
+    /// An array, in the order of solutions.
+    Array,
+    /// A set.
+    Set,
+    /// An object.
+    Object,
+}
+
+/// A variable or a constant.
+#[derive(Debug, Clone)]
+pub enum Operand {
+    /// A variable of the rule.
+    Var(Var),
+    /// A constant; never undefined.
+    Const(Value),
+}
+
+/// Where a path begins.
+#[derive(Debug, Clone)]
+pub enum Root {
+    /// The request's input. It may be undefined.
+    Input,
+    /// The base data: nothing of rules.
+    Data,
+    /// A value.
+    Operand(Operand),
+}
+
+/// What a `Let` binds and a `Test` tests.
+#[derive(Debug, Clone)]
+pub enum Expr {
+    /// Itself.
+    Operand(Operand),
+    /// A root, and keys into it. Undefined where there is no such key, or no collection.
+    Path(Root, Vec<Operand>),
+    /// A built-in by OPA's name (`plus`, `lt`, `equal`, `internal.member_2`, `count`), or one of
+    /// this crate's own, whose names begin with `$`.
+    Builtin(&'static str, Vec<Operand>),
+    /// A function's value.
+    Call(RuleId, Vec<Operand>),
+    /// A rule's value.
+    Rule(RuleId),
+    /// A constructor.
+    Array(Vec<Operand>),
+    /// A constructor.
+    Set(Vec<Operand>),
+    /// A constructor. Two values for one key are an error of the policy, found when it is lowered
+    /// where keys are constants; otherwise the last counts, as in OPA.
+    Object(Vec<(Operand, Operand)>),
+    /// A function's value in another environment, which is this one with replacements. Rules are
+    /// evaluated anew there.
+    With {
+        /// The function. It has the bound variables that it needs as parameters.
+        function: RuleId,
+        /// Their values.
+        args: Vec<Operand>,
+        /// What is replaced, in order.
+        replacements: Vec<Replacement>,
+    },
+}
+
+/// What a `with` replaces, by what.
+#[derive(Debug, Clone)]
+pub struct Replacement {
+    /// What.
+    pub target: Target,
+    /// By what.
+    pub value: Substitute,
+}
+
+/// What a `with` replaces.
+#[derive(Debug, Clone)]
+pub enum Target {
+    /// The input, or what is at a path in it. A path that is not there is made; what is no object on
+    /// the way is replaced by one.
+    Input(Vec<Value>),
+    /// The same for base data.
+    Data(Vec<Value>),
+    /// A rule or function.
+    Slot(SlotId),
+}
+
+/// By what a `with` replaces.
+#[derive(Debug, Clone)]
+pub enum Substitute {
+    /// A value; for a function, its value for all arguments.
+    Value(Operand),
+    /// A candidate of the function's slot. While it is evaluated, no function is replaced (OPA's
+    /// rule that keeps a replacement from calling itself).
+    Function(RuleId),
+}

@@ -1,0 +1,1 @@
+//! Core to programs of regorus' VM.

@@ -1,0 +1,20 @@
+//! The policy engine: Rego as OPA 1.22 takes it, compiled to a small core language that regorus'
+//! VM runs. No process, no I/O, and no clock but one that is handed in.
+//!
+//! ```text
+//! files ─► parse ─► compile ─► lower ─► core ─► emit ─► regorus' VM
+//!                                         └───► print ─► regorus' interpreter (cross-check, fall-back)
+//! ```
+//!
+//! This crate is the only user of regorus.
+
+pub mod ast;
+pub mod builtins;
+pub mod compile;
+pub mod core;
+pub mod diagnostic;
+pub mod emit;
+pub mod lower;
+pub mod parse;
+pub mod source;
+pub mod types;

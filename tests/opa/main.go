@@ -1,0 +1,294 @@
+// The real OPA as a long-lived process, for comparisons: a JSON request a line on standard input, a
+// JSON answer a line on standard output, in order.
+//
+//	{"op":"parse","files":{"a.rego":"package a"},"v0":false}
+//	    {"modules":{"a.rego":<AST as of opa parse --format json, with locations>}} or {"errors":[…]}
+//	{"op":"compile","files":{…},"after":"CheckTypes"}
+//	    the modules' AST after that stage of the compiler (all stages where left out)
+//	{"op":"eval","files":{…},"data":{…},"input":…,"no_input":false,"query":"data.a.p","strict":false}
+//	    {"result":<value>} or {} (undefined), {"errors":[…]} (loading), {"error":{"code","message"}}
+//	{"op":"call","name":"plus","args":[1,2]}
+//	    a built-in on constants: {"result":…} or {} or {"error":{…}}; arguments are Rego text: "args":["1","{1,2}"]
+//
+// In "eval" and "call", "terms":true makes results Rego text in brackets ("[{1, 2}]") instead of JSON, so that sets
+// and numbers are told apart.
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"sort"
+	"strings"
+	"time"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+	astjson "github.com/open-policy-agent/opa/v1/ast/json"
+	"github.com/open-policy-agent/opa/v1/rego"
+	"github.com/open-policy-agent/opa/v1/storage/inmem"
+	"github.com/open-policy-agent/opa/v1/topdown"
+	"github.com/open-policy-agent/opa/v1/util"
+)
+
+type request struct {
+	Op      string            `json:"op"`
+	Files   map[string]string `json:"files"`
+	V0      bool              `json:"v0"`
+	After   string            `json:"after"`
+	Data    map[string]any    `json:"data"`
+	Input   json.RawMessage   `json:"input"`
+	Inputs  []json.RawMessage `json:"inputs"`
+	NoInput bool              `json:"no_input"`
+	Query   string            `json:"query"`
+	Queries []string          `json:"queries"`
+	Strict  bool              `json:"strict"`
+	Terms   bool              `json:"terms"`
+	Name    string            `json:"name"`
+	Args    []string          `json:"args"`
+}
+
+type fault struct {
+	Code    string `json:"code"`
+	Message string `json:"message"`
+	File    string `json:"file,omitempty"`
+	Row     int    `json:"row,omitempty"`
+	Col     int    `json:"col,omitempty"`
+}
+
+type outcome struct {
+	Modules map[string]any `json:"modules,omitempty"`
+	Errors  []fault        `json:"errors,omitempty"`
+	Error   *fault         `json:"error,omitempty"`
+	Result  any            `json:"result,omitempty"`
+	Results []any          `json:"results,omitempty"`
+}
+
+func faults(err error) []fault {
+	var many ast.Errors
+	if errors.As(err, &many) {
+		var all []fault
+		for _, e := range many {
+			all = append(all, of(e))
+		}
+		return all
+	}
+	var one *ast.Error
+	if errors.As(err, &one) {
+		return []fault{of(one)}
+	}
+	var top *topdown.Error
+	if errors.As(err, &top) {
+		f := fault{Code: top.Code, Message: top.Message}
+		if top.Location != nil {
+			f.File, f.Row, f.Col = top.Location.File, top.Location.Row, top.Location.Col
+		}
+		return []fault{f}
+	}
+	return []fault{{Code: "error", Message: err.Error()}}
+}
+
+func of(e *ast.Error) fault {
+	f := fault{Code: e.Code, Message: e.Message}
+	if e.Location != nil {
+		f.File, f.Row, f.Col = e.Location.File, e.Location.Row, e.Location.Col
+	}
+	return f
+}
+
+func parse(r request) (map[string]*ast.Module, error) {
+	options := ast.ParserOptions{ProcessAnnotation: true, RegoVersion: ast.RegoV1}
+	if r.V0 {
+		options.RegoVersion = ast.RegoV0
+	}
+	if r.Op == "parse" || r.Op == "compile" {
+		every := astjson.NodeToggle{Term: true, Package: true, Comment: false, Import: true, Rule: true, Head: true, Expr: true, SomeDecl: true, Every: true, With: true, Annotations: true, AnnotationsRef: true}
+		astjson.SetOptions(astjson.Options{MarshalOptions: astjson.MarshalOptions{IncludeLocation: every}})
+	}
+	modules := map[string]*ast.Module{}
+	names := make([]string, 0, len(r.Files))
+	for name := range r.Files {
+		names = append(names, name)
+	}
+	sort.Strings(names)
+	var all ast.Errors
+	for _, name := range names {
+		m, err := ast.ParseModuleWithOpts(name, r.Files[name], options)
+		if err != nil {
+			var many ast.Errors
+			if errors.As(err, &many) {
+				all = append(all, many...)
+				continue
+			}
+			return nil, err
+		}
+		modules[name] = m
+	}
+	if len(all) > 0 {
+		return nil, all
+	}
+	return modules, nil
+}
+
+func compiler(r request) (*ast.Compiler, error) {
+	modules, err := parse(r)
+	if err != nil {
+		return nil, err
+	}
+	c := ast.NewCompiler().WithEnablePrintStatements(true)
+	if r.V0 {
+		c = c.WithDefaultRegoVersion(ast.RegoV0)
+	}
+	stop := errors.New("stop")
+	var taken map[string]*ast.Module
+	if r.After != "" {
+		c = c.WithStageAfter(r.After, ast.CompilerStageDefinition{Name: "stop", MetricName: "stop", Stage: func(c *ast.Compiler) *ast.Error {
+			taken = map[string]*ast.Module{}
+			for n, m := range c.Modules {
+				taken[n] = m.Copy()
+			}
+			return &ast.Error{Code: "stop", Message: stop.Error()}
+		}})
+	}
+	c.Compile(modules)
+	if taken != nil {
+		c.Modules = taken
+		return c, nil
+	}
+	if c.Failed() {
+		return nil, c.Errors
+	}
+	return c, nil
+}
+
+func answer(r request) (o outcome) {
+	defer func() {
+		if p := recover(); p != nil {
+			o = outcome{Error: &fault{Code: "panic", Message: fmt.Sprint(p)}}
+		}
+	}()
+	switch r.Op {
+	case "parse":
+		modules, err := parse(r)
+		if err != nil {
+			return outcome{Errors: faults(err)}
+		}
+		o.Modules = map[string]any{}
+		for n, m := range modules {
+			o.Modules[n] = m
+		}
+		return o
+	case "compile":
+		c, err := compiler(r)
+		if err != nil {
+			return outcome{Errors: faults(err)}
+		}
+		o.Modules = map[string]any{}
+		for n, m := range c.Modules {
+			o.Modules[n] = m
+		}
+		return o
+	case "eval", "call":
+		if r.Op == "call" {
+			r.Query = "data.call.x"
+			r.Files = map[string]string{"call.rego": "package call\nx := " + r.Name + "(" + strings.Join(r.Args, ", ") + ")"}
+		}
+		c, err := compiler(r)
+		if err != nil {
+			return outcome{Errors: faults(err)}
+		}
+		data := r.Data
+		if data == nil {
+			data = map[string]any{}
+		}
+		store := inmem.NewFromObject(data)
+		queries, inputs := r.Queries, r.Inputs
+		single := len(queries) == 0 && len(inputs) == 0
+		if len(queries) == 0 {
+			queries = []string{r.Query}
+		}
+		if len(inputs) == 0 {
+			inputs = []json.RawMessage{r.Input}
+		}
+		for _, query := range queries {
+			if r.Terms {
+				// JSON has no sets: the value's text, in brackets so that a string keeps its quotes.
+				query = "x := " + query + "; sprintf(\"%v\", [[x]])"
+			}
+			prepared, err := rego.New(rego.Query(query), rego.Compiler(c), rego.Store(store), rego.StrictBuiltinErrors(r.Strict)).PrepareForEval(context.Background())
+			if err != nil {
+				return outcome{Errors: faults(err)}
+			}
+			for _, in := range inputs {
+				one := evaluate(prepared, in, r)
+				if single {
+					return one
+				}
+				o.Results = append(o.Results, one)
+			}
+		}
+		return o
+	default:
+		return outcome{Error: &fault{Code: "request", Message: "no such op: " + r.Op}}
+	}
+}
+
+func evaluate(p rego.PreparedEvalQuery, in json.RawMessage, r request) outcome {
+	var options []rego.EvalOption
+	if !r.NoInput && len(in) > 0 {
+		var x any
+		if err := util.NewJSONDecoder(bytes.NewReader(in)).Decode(&x); err != nil {
+			return outcome{Error: &fault{Code: "input", Message: err.Error()}}
+		}
+		v, err := ast.InterfaceToValue(x)
+		if err != nil {
+			return outcome{Error: &fault{Code: "input", Message: err.Error()}}
+		}
+		options = append(options, rego.EvalParsedInput(v))
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	rs, err := p.Eval(ctx, options...)
+	if err != nil {
+		f := faults(err)[0]
+		return outcome{Error: &f}
+	}
+	if len(rs) == 0 {
+		return outcome{}
+	}
+	return outcome{Result: &rs[0].Expressions[len(rs[0].Expressions)-1].Value}
+}
+
+func main() {
+	in := bufio.NewReaderSize(os.Stdin, 1<<20)
+	out := bufio.NewWriterSize(os.Stdout, 1<<20)
+	for {
+		line, err := in.ReadBytes('\n')
+		if len(bytes.TrimSpace(line)) > 0 {
+			var r request
+			var o outcome
+			d := util.NewJSONDecoder(bytes.NewReader(line))
+			if e := d.Decode(&r); e != nil {
+				o = outcome{Error: &fault{Code: "request", Message: e.Error()}}
+			} else {
+				o = answer(r)
+			}
+			b, e := json.Marshal(o)
+			if e != nil {
+				b, _ = json.Marshal(outcome{Error: &fault{Code: "marshal", Message: e.Error()}})
+			}
+			out.Write(b)
+			out.WriteByte('\n')
+			if in.Buffered() == 0 {
+				out.Flush()
+			}
+		}
+		if err != nil {
+			out.Flush()
+			return
+		}
+	}
+}
