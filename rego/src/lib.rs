@@ -15,6 +15,8 @@ pub mod core;
 pub mod diagnostic;
 pub mod emit;
 pub mod lower;
+#[cfg(any(test, feature = "opa-json"))]
+pub mod opa_json;
 pub mod parse;
 pub mod source;
 pub mod types;
