@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use regorus::Value;
-use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use crate::number;
 
@@ -230,7 +230,7 @@ mod tests {
     #[test]
     fn a_fault_has_its_place() {
         for (json, offset) in
-            [("{\n\"a\": }", 7), ("[1, 0.12345678901234567890123]", 4), ("{\"a\": 1}\n x", 11)]
+            [("{\n\"a\": }", 7), ("[1, 0.12345678901234567890123]", 4), ("{\"a\": 1}\n x", 10)]
         {
             assert_eq!(parse(json.as_bytes()).unwrap_err().offset, offset, "{json}");
         }

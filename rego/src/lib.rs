@@ -17,6 +17,8 @@ pub mod emit;
 pub mod json;
 pub mod lower;
 pub mod number;
+#[cfg(any(test, feature = "opa-json"))]
+pub mod opa_json;
 pub mod parse;
 pub mod source;
 pub mod types;

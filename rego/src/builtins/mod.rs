@@ -4,6 +4,8 @@
 //! functions. A built-in is a plain function of its arguments and of what the evaluation has
 //! ([`Context`]): no file, no network, no clock of its own.
 
+pub mod table;
+
 use std::collections::HashMap;
 use std::time::Instant;
 
