@@ -10,6 +10,7 @@
 
 pub mod ast;
 pub mod builtins;
+mod bundle;
 pub mod compile;
 pub mod core;
 pub mod diagnostic;
@@ -20,5 +21,11 @@ pub mod number;
 #[cfg(any(test, feature = "opa-json"))]
 pub mod opa_json;
 pub mod parse;
+mod report;
 pub mod source;
 pub mod types;
+mod yaml;
+
+pub use bundle::{File, MAX_IGNORED_FILES, Tests};
+pub use regorus::Value;
+pub use report::Report;
