@@ -351,6 +351,8 @@ struct ExprJson<'a> {
     generated: bool,
     #[serde(default)]
     negated: bool,
+    /// Negative where the statement was rewritten from `:=`.
+    index: i64,
     location: Option<PlaceJson>,
 }
 
@@ -600,7 +602,7 @@ impl ModuleReader<'_> {
             negated: json.negated,
             with,
             generated: json.generated,
-            from_assignment: false,
+            from_assignment: json.index < 0,
             span: around.span,
         })
     }
