@@ -16,8 +16,10 @@ pub(crate) mod arity;
 pub(crate) mod errors;
 pub(crate) mod locals;
 pub(crate) mod order;
+pub(crate) mod outputs;
 pub(crate) mod text;
 pub(crate) mod tree;
+pub(crate) mod unify;
 pub(crate) mod vars;
 pub(crate) mod visit;
 
