@@ -14,7 +14,11 @@ pub mod compile;
 pub mod core;
 pub mod diagnostic;
 pub mod emit;
+pub mod json;
 pub mod lower;
+pub mod number;
+#[cfg(any(test, feature = "opa-json"))]
+pub mod opa_json;
 pub mod parse;
 pub mod source;
 pub mod types;

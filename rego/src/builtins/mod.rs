@@ -16,6 +16,7 @@ mod operands;
 mod order;
 mod registry;
 mod sets;
+pub mod table;
 mod types;
 
 #[cfg(test)]

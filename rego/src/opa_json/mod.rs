@@ -1,0 +1,3 @@
+//! OPA's own JSON of syntax trees, to compare ours with.
+
+pub mod read;

@@ -1,0 +1,805 @@
+//! OPA's JSON of a syntax tree, read.
+//!
+//! OPA's JSON has rows and columns and no ends, so a span is empty and stands where the node begins.
+//! It does not say which language a module is written in, and which values and bodies were generated;
+//! the former is the caller's to say, and the latter is taken as "no".
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::ast::{
+    Annotations, Body, Every, Expr, ExprKind, Head, Import, Logical, Module, Name, NotBlock,
+    Package, RegoVersion, Rule, Scope, TemplatePart, Term, TermValue, With,
+};
+use crate::compile::{Compiled, RuleRef, RuleTree};
+use crate::source::{FileId, Sources, Span};
+
+/// How deep a tree may be: far more than OPA's parser takes, and little enough for a test's stack of
+/// 2 MiB.
+const MAX_DEPTH: u32 = 400;
+
+/// Why OPA's JSON was not understood.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// No JSON, or another shape than expected.
+    #[error("OPA's tree has another shape than expected: {0}")]
+    Shape(#[from] serde_json::Error),
+    /// Nested more than [`MAX_DEPTH`] deep.
+    #[error("OPA's tree is nested too deep")]
+    Depth,
+    /// A kind of node that is not known.
+    #[error("OPA's tree has a node of an unknown kind: {0}")]
+    Kind(String),
+}
+
+/// OPA's faults, as `opa-oracle` prints them.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Fault {
+    /// `rego_parse_error`, …
+    pub code: String,
+    /// The words.
+    pub message: String,
+    /// The file's path.
+    #[serde(default)]
+    pub file: String,
+    /// From 1; 0 where there is no place.
+    #[serde(default)]
+    pub row: u32,
+    /// From 1; 0 where there is no place.
+    #[serde(default)]
+    pub col: u32,
+}
+
+/// What `opa-oracle` answers to `parse` and `compile`: modules in the order of their files' paths, or
+/// faults.
+///
+/// # Errors
+/// The text is no such answer.
+pub fn answer(
+    sources: &Sources,
+    text: &str,
+    version: RegoVersion,
+) -> Result<Result<Vec<Module>, Vec<Fault>>, ReadError> {
+    let answer: AnswerJson<'_> = serde_json::from_str(text)?;
+    if let Some(fault) = answer.error {
+        return Ok(Err(vec![fault]));
+    }
+    if !answer.errors.is_empty() {
+        return Ok(Err(answer.errors));
+    }
+    let reader = Reader::new(sources, version);
+    answer
+        .modules
+        .iter()
+        .map(|(path, module)| reader.module(path, module))
+        .collect::<Result<_, _>>()
+        .map(Ok)
+}
+
+/// Modules after all of OPA's stages, with their rules by path and in an order in which rules that
+/// are used come before those that use them.
+#[must_use]
+pub fn compiled(modules: Vec<Module>) -> Compiled {
+    let mut tree = RuleTree::default();
+    let mut all = Vec::new();
+    for (module_index, module) in modules.iter().enumerate() {
+        for (rule_index, rule) in module.rules.iter().enumerate() {
+            let position = RuleRef { module: module_index, rule: rule_index };
+            all.push(position);
+            let mut node = &mut tree;
+            for key in ground_path(module, rule) {
+                node = node.children.entry(key).or_default();
+            }
+            node.rules.push(position);
+        }
+    }
+    let order = in_order(&modules, &tree, &all);
+    Compiled { modules, tree, order, warnings: Vec::new() }
+}
+
+/// The strings after `data` up to the first key that is none.
+fn ground_path(module: &Module, rule: &Rule) -> Vec<String> {
+    let (head, keys) = rule
+        .head
+        .reference
+        .split_first()
+        .map_or((None, &[][..]), |(head, keys)| (Some(head), keys));
+    let head = head.and_then(|term| match &term.value {
+        TermValue::Var(name) | TermValue::String(name) => Some(name.to_string()),
+        _ => None,
+    });
+    let package = module.package.path.iter().skip(1).map_while(string);
+    package.chain(head).chain(keys.iter().map_while(string)).collect()
+}
+
+fn string(term: &Term) -> Option<String> {
+    match &term.value {
+        TermValue::String(text) => Some(text.to_string()),
+        _ => None,
+    }
+}
+
+/// Depth-first by uses; where OPA's stages accepted the modules there is no cycle.
+fn in_order(modules: &[Module], tree: &RuleTree, all: &[RuleRef]) -> Vec<RuleRef> {
+    let mut uses: HashMap<RuleRef, Vec<RuleRef>> = HashMap::new();
+    for (module_index, module) in modules.iter().enumerate() {
+        for (rule_index, rule) in module.rules.iter().enumerate() {
+            let mut used = Vec::new();
+            let mut refs = Vec::new();
+            refs_of_rule(rule, &mut refs);
+            for reference in refs {
+                used_rules(tree, reference, &mut used);
+            }
+            uses.insert(RuleRef { module: module_index, rule: rule_index }, used);
+        }
+    }
+    let mut order = Vec::with_capacity(all.len());
+    let mut seen = std::collections::HashSet::new();
+    for &root in all {
+        let mut stack = vec![(root, 0)];
+        if !seen.insert(root) {
+            continue;
+        }
+        while let Some((rule, next)) = stack.pop() {
+            match uses.get(&rule).and_then(|used| used.get(next)) {
+                Some(&used) => {
+                    stack.push((rule, next + 1));
+                    if seen.insert(used) {
+                        stack.push((used, 0));
+                    }
+                }
+                None => order.push(rule),
+            }
+        }
+    }
+    order
+}
+
+/// All rules on the reference's way and below its end: a superset of what it can need.
+fn used_rules(tree: &RuleTree, reference: &[Term], used: &mut Vec<RuleRef>) {
+    let Some((Term { value: TermValue::Var(root), .. }, keys)) = reference.split_first() else {
+        return;
+    };
+    if &**root != "data" {
+        return;
+    }
+    let mut nodes = vec![tree];
+    for key in keys {
+        let mut next = Vec::new();
+        for node in nodes {
+            used.extend(&node.rules);
+            match string(key) {
+                Some(name) => next.extend(node.children.get(&name)),
+                None => next.extend(node.children.values()),
+            }
+        }
+        nodes = next;
+    }
+    while let Some(node) = nodes.pop() {
+        used.extend(&node.rules);
+        nodes.extend(node.children.values());
+    }
+}
+
+fn refs_of_rule<'a>(rule: &'a Rule, refs: &mut Vec<&'a [Term]>) {
+    let mut next = Some(rule);
+    while let Some(rule) = next {
+        let head = &rule.head;
+        let terms = head.reference.iter().skip(1).chain(head.args.iter().flatten());
+        for term in terms.chain(&head.key).chain(&head.value) {
+            refs_of_term(term, refs);
+        }
+        refs_of_body(&rule.body, refs);
+        next = rule.else_rule.as_deref();
+    }
+}
+
+fn refs_of_body<'a>(body: &'a Body, refs: &mut Vec<&'a [Term]>) {
+    for expr in body {
+        refs_of_expr(expr, refs);
+    }
+}
+
+fn refs_of_expr<'a>(expr: &'a Expr, refs: &mut Vec<&'a [Term]>) {
+    match &expr.kind {
+        ExprKind::Term(term) => refs_of_term(term, refs),
+        ExprKind::Call(terms) | ExprKind::Some(terms) => {
+            terms.iter().for_each(|term| refs_of_term(term, refs));
+        }
+        ExprKind::Every(every) => {
+            refs_of_term(&every.domain, refs);
+            refs_of_body(&every.body, refs);
+        }
+        ExprKind::Not(not) => refs_of_body(&not.body, refs),
+        ExprKind::And(both) | ExprKind::Or(both) => {
+            refs_of_body(&both.left, refs);
+            refs_of_body(&both.right, refs);
+        }
+    }
+    for with in &expr.with {
+        refs_of_term(&with.target, refs);
+        refs_of_term(&with.value, refs);
+    }
+}
+
+fn refs_of_term<'a>(term: &'a Term, refs: &mut Vec<&'a [Term]>) {
+    match &term.value {
+        TermValue::Null
+        | TermValue::Bool(_)
+        | TermValue::Number(_)
+        | TermValue::String(_)
+        | TermValue::Var(_) => {}
+        TermValue::Ref(keys) => {
+            refs.push(keys);
+            keys.iter().for_each(|key| refs_of_term(key, refs));
+        }
+        TermValue::Array(terms) | TermValue::Set(terms) | TermValue::Call(terms) => {
+            terms.iter().for_each(|term| refs_of_term(term, refs));
+        }
+        TermValue::Object(items) => {
+            for (key, value) in items {
+                refs_of_term(key, refs);
+                refs_of_term(value, refs);
+            }
+        }
+        TermValue::ArrayComprehension { term, body }
+        | TermValue::SetComprehension { term, body } => {
+            refs_of_term(term, refs);
+            refs_of_body(body, refs);
+        }
+        TermValue::ObjectComprehension { key, value, body } => {
+            refs_of_term(key, refs);
+            refs_of_term(value, refs);
+            refs_of_body(body, refs);
+        }
+        TermValue::TemplateString { parts, .. } => {
+            for part in parts {
+                match part {
+                    TemplatePart::Text(term) => refs_of_term(term, refs),
+                    TemplatePart::Expr(expr) => refs_of_expr(expr, refs),
+                }
+            }
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct AnswerJson<'a> {
+    #[serde(default, borrow)]
+    modules: std::collections::BTreeMap<String, ModuleJson<'a>>,
+    #[serde(default)]
+    errors: Vec<Fault>,
+    error: Option<Fault>,
+}
+
+#[derive(Deserialize)]
+struct ModuleJson<'a> {
+    #[serde(borrow)]
+    package: PackageJson<'a>,
+    #[serde(default, borrow)]
+    imports: Vec<ImportJson<'a>>,
+    #[serde(default)]
+    annotations: Vec<serde_json::Map<String, serde_json::Value>>,
+    #[serde(default, borrow)]
+    rules: Vec<RuleJson<'a>>,
+}
+
+#[derive(Deserialize, Clone, Copy)]
+struct PlaceJson {
+    #[serde(default)]
+    row: u32,
+    #[serde(default)]
+    col: u32,
+}
+
+#[derive(Deserialize)]
+struct PackageJson<'a> {
+    #[serde(borrow)]
+    path: Vec<TermJson<'a>>,
+    location: Option<PlaceJson>,
+}
+
+#[derive(Deserialize)]
+struct ImportJson<'a> {
+    #[serde(borrow)]
+    path: TermJson<'a>,
+    alias: Option<String>,
+    location: Option<PlaceJson>,
+    alias_location: Option<PlaceJson>,
+}
+
+#[derive(Deserialize)]
+struct RuleJson<'a> {
+    #[serde(borrow)]
+    head: HeadJson<'a>,
+    #[serde(borrow)]
+    body: Vec<ExprJson<'a>>,
+    #[serde(rename = "else", borrow)]
+    else_rule: Option<&'a RawValue>,
+    #[serde(default)]
+    default: bool,
+    #[serde(default)]
+    annotations: Vec<serde_json::Map<String, serde_json::Value>>,
+    location: Option<PlaceJson>,
+}
+
+#[derive(Deserialize)]
+struct HeadJson<'a> {
+    #[serde(rename = "ref", borrow)]
+    reference: Vec<TermJson<'a>>,
+    #[serde(borrow)]
+    args: Option<Vec<TermJson<'a>>>,
+    #[serde(borrow)]
+    key: Option<TermJson<'a>>,
+    #[serde(borrow)]
+    value: Option<TermJson<'a>>,
+    #[serde(default)]
+    assign: bool,
+    location: Option<PlaceJson>,
+}
+
+#[derive(Deserialize)]
+struct ExprJson<'a> {
+    #[serde(borrow)]
+    terms: &'a RawValue,
+    #[serde(default, borrow)]
+    with: Vec<WithJson<'a>>,
+    #[serde(default)]
+    generated: bool,
+    #[serde(default)]
+    negated: bool,
+    location: Option<PlaceJson>,
+}
+
+#[derive(Deserialize)]
+struct WithJson<'a> {
+    #[serde(borrow)]
+    target: TermJson<'a>,
+    #[serde(borrow)]
+    value: TermJson<'a>,
+    location: Option<PlaceJson>,
+}
+
+/// The one object in place of a list of terms: a term, or a statement of another kind.
+#[derive(Deserialize)]
+struct StatementJson<'a> {
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    #[serde(borrow)]
+    value: Option<&'a RawValue>,
+    #[serde(borrow)]
+    symbols: Option<Vec<TermJson<'a>>>,
+    #[serde(borrow)]
+    key: Option<TermJson<'a>>,
+    #[serde(borrow)]
+    domain: Option<TermJson<'a>>,
+    #[serde(default, borrow)]
+    body: Vec<ExprJson<'a>>,
+    #[serde(default)]
+    explicit_body: bool,
+    #[serde(default, borrow)]
+    lhs: Vec<ExprJson<'a>>,
+    #[serde(default, borrow)]
+    rhs: Vec<ExprJson<'a>>,
+    #[serde(default)]
+    explicit_lhs: bool,
+    #[serde(default)]
+    explicit_rhs: bool,
+    location: Option<PlaceJson>,
+}
+
+#[derive(Deserialize)]
+struct TermJson<'a> {
+    #[serde(rename = "type")]
+    kind: String,
+    #[serde(borrow)]
+    value: Option<&'a RawValue>,
+    location: Option<PlaceJson>,
+}
+
+#[derive(Deserialize)]
+struct ComprehensionJson<'a> {
+    #[serde(borrow)]
+    term: Option<TermJson<'a>>,
+    #[serde(borrow)]
+    key: Option<TermJson<'a>>,
+    #[serde(borrow)]
+    value: Option<TermJson<'a>>,
+    #[serde(borrow)]
+    body: Vec<ExprJson<'a>>,
+}
+
+#[derive(Deserialize)]
+struct TemplateJson<'a> {
+    /// `null` in `$""`.
+    #[serde(borrow)]
+    parts: Option<Vec<&'a RawValue>>,
+    #[serde(default)]
+    multi_line: bool,
+}
+
+/// Whether a part of a template string is an expression: only that has `terms`.
+#[derive(Deserialize)]
+struct PartJson<'a> {
+    #[serde(borrow)]
+    terms: Option<&'a RawValue>,
+}
+
+/// Where the lines of a file begin, in bytes.
+struct Lines {
+    file: FileId,
+    text: Arc<str>,
+    starts: Vec<usize>,
+}
+
+struct Reader {
+    files: HashMap<Arc<str>, Lines>,
+    version: RegoVersion,
+}
+
+/// Reads one file.
+struct ModuleReader<'r> {
+    lines: Option<&'r Lines>,
+}
+
+/// Where a node stands that has no location of its own: where the node around it does, and how deep.
+#[derive(Clone, Copy)]
+struct Around {
+    span: Span,
+    depth: u32,
+}
+
+impl Reader {
+    fn new(sources: &Sources, version: RegoVersion) -> Self {
+        let mut files = HashMap::new();
+        for (number, file) in
+            (0..).map_while(|number| Some((number, sources.file(FileId(number))?)))
+        {
+            let starts = std::iter::once(0)
+                .chain(
+                    file.text
+                        .bytes()
+                        .enumerate()
+                        .filter(|&(_, byte)| byte == b'\n')
+                        .map(|(at, _)| at + 1),
+                )
+                .collect();
+            let lines = Lines { file: FileId(number), text: Arc::clone(&file.text), starts };
+            files.insert(Arc::clone(&file.path), lines);
+        }
+        Self { files, version }
+    }
+
+    fn module(&self, path: &str, json: &ModuleJson<'_>) -> Result<Module, ReadError> {
+        let reader = ModuleReader { lines: self.files.get(path) };
+        let file = reader.lines.map_or(FileId(u32::MAX), |lines| lines.file);
+        let start = Around { span: Span { file, start: 0, end: 0 }, depth: 0 };
+        let span = reader.place(json.package.location, start).span;
+        let package = Package { path: reader.terms(&json.package.path, start)?, span };
+        let imports = json
+            .imports
+            .iter()
+            .map(|import| reader.import(import, start))
+            .collect::<Result<_, _>>()?;
+        let rules = json
+            .rules
+            .iter()
+            .map(|rule| reader.rule(rule, start, &json.annotations))
+            .collect::<Result<Vec<_>, _>>()?;
+        let annotations = json
+            .annotations
+            .iter()
+            .enumerate()
+            .map(|(number, fields)| {
+                let target =
+                    rules.iter().position(|rule: &Rule| rule.annotations.contains(&number));
+                reader.annotations(fields, target, start)
+            })
+            .collect();
+        Ok(Module { file, package, imports, rules, annotations, version: self.version })
+    }
+}
+
+impl ModuleReader<'_> {
+    fn place(&self, json: Option<PlaceJson>, around: Around) -> Around {
+        let span = json.and_then(|place| self.offset(place)).map_or(around.span, |start| Span {
+            file: around.span.file,
+            start,
+            end: start,
+        });
+        Around { span, depth: around.depth }
+    }
+
+    fn offset(&self, place: PlaceJson) -> Option<u32> {
+        let lines = self.lines?;
+        let start = *lines.starts.get(usize::try_from(place.row).ok()?.checked_sub(1)?)?;
+        let column = usize::try_from(place.col).ok()?.saturating_sub(1);
+        let line = lines.text.get(start..)?;
+        let within = line.char_indices().nth(column).map_or(line.len(), |(at, _)| at);
+        u32::try_from(start + within).ok()
+    }
+
+    fn import(&self, json: &ImportJson<'_>, around: Around) -> Result<Import, ReadError> {
+        let around = self.place(json.location, around);
+        Ok(Import {
+            path: self.term(&json.path, around)?,
+            alias: json.alias.as_deref().map(Name::from),
+            span: around.span,
+            alias_span: json.alias_location.map(|place| self.place(Some(place), around).span),
+        })
+    }
+
+    fn rule(
+        &self,
+        json: &RuleJson<'_>,
+        around: Around,
+        annotations: &[serde_json::Map<String, serde_json::Value>],
+    ) -> Result<Rule, ReadError> {
+        let around = self.deeper(json.location, around)?;
+        let else_rule = match json.else_rule {
+            Some(raw) => {
+                let json: RuleJson<'_> = serde_json::from_str(raw.get())?;
+                Some(Box::new(self.rule(&json, around, annotations)?))
+            }
+            None => None,
+        };
+        Ok(Rule {
+            head: self.head(&json.head, around)?,
+            body: self.body(&json.body, around)?,
+            else_rule,
+            is_default: json.default,
+            generated_body: false,
+            annotations: json
+                .annotations
+                .iter()
+                .filter_map(|own| annotations.iter().position(|one| one == own))
+                .collect(),
+            span: around.span,
+        })
+    }
+
+    fn head(&self, json: &HeadJson<'_>, around: Around) -> Result<Head, ReadError> {
+        let around = self.place(json.location, around);
+        Ok(Head {
+            reference: self.terms(&json.reference, around)?,
+            args: json.args.as_ref().map(|args| self.terms(args, around)).transpose()?,
+            key: self.optional(json.key.as_ref(), around)?,
+            value: self.optional(json.value.as_ref(), around)?,
+            generated_value: false,
+            assign: json.assign,
+            span: around.span,
+        })
+    }
+
+    fn body(&self, json: &[ExprJson<'_>], around: Around) -> Result<Body, ReadError> {
+        json.iter().map(|expr| self.expr(expr, around)).collect()
+    }
+
+    fn expr(&self, json: &ExprJson<'_>, around: Around) -> Result<Expr, ReadError> {
+        let around = self.deeper(json.location, around)?;
+        let kind = if json.terms.get().starts_with('[') {
+            let terms: Vec<TermJson<'_>> = serde_json::from_str(json.terms.get())?;
+            ExprKind::Call(self.terms(&terms, around)?)
+        } else {
+            self.statement(&serde_json::from_str(json.terms.get())?, json.terms, around)?
+        };
+        let with = json
+            .with
+            .iter()
+            .map(|with| {
+                let around = self.place(with.location, around);
+                let target = self.term(&with.target, around)?;
+                Ok(With { target, value: self.term(&with.value, around)?, span: around.span })
+            })
+            .collect::<Result<_, ReadError>>()?;
+        Ok(Expr {
+            kind,
+            negated: json.negated,
+            with,
+            generated: json.generated,
+            from_assignment: false,
+            span: around.span,
+        })
+    }
+
+    fn statement(
+        &self,
+        json: &StatementJson<'_>,
+        raw: &RawValue,
+        around: Around,
+    ) -> Result<ExprKind, ReadError> {
+        let around = self.place(json.location, around);
+        let logical = || -> Result<Box<Logical>, ReadError> {
+            Ok(Box::new(Logical {
+                left: self.body(&json.lhs, around)?,
+                right: self.body(&json.rhs, around)?,
+                explicit_left: json.explicit_lhs,
+                explicit_right: json.explicit_rhs,
+            }))
+        };
+        match json.kind.as_deref() {
+            Some("not") => Ok(ExprKind::Not(NotBlock {
+                body: self.body(&json.body, around)?,
+                explicit: json.explicit_body,
+            })),
+            Some("and") => logical().map(ExprKind::And),
+            Some("or") => logical().map(ExprKind::Or),
+            Some(_) => self.term(&serde_json::from_str(raw.get())?, around).map(ExprKind::Term),
+            None => {
+                if let Some(symbols) = &json.symbols {
+                    return self.terms(symbols, around).map(ExprKind::Some);
+                }
+                let value: Option<TermJson<'_>> =
+                    json.value.map(|raw| serde_json::from_str(raw.get())).transpose()?;
+                let (Some(value), Some(domain)) = (&value, &json.domain) else {
+                    return Err(ReadError::Kind(raw.get().chars().take(80).collect()));
+                };
+                Ok(ExprKind::Every(Box::new(Every {
+                    key: self.optional(json.key.as_ref(), around)?,
+                    value: self.term(value, around)?,
+                    domain: self.term(domain, around)?,
+                    body: self.body(&json.body, around)?,
+                    span: around.span,
+                })))
+            }
+        }
+    }
+
+    fn optional(
+        &self,
+        json: Option<&TermJson<'_>>,
+        around: Around,
+    ) -> Result<Option<Term>, ReadError> {
+        json.map(|term| self.term(term, around)).transpose()
+    }
+
+    fn terms(&self, json: &[TermJson<'_>], around: Around) -> Result<Vec<Term>, ReadError> {
+        json.iter().map(|term| self.term(term, around)).collect()
+    }
+
+    fn term(&self, json: &TermJson<'_>, around: Around) -> Result<Term, ReadError> {
+        let around = self.deeper(json.location, around)?;
+        Ok(Term { value: self.value(json, around)?, span: around.span })
+    }
+
+    fn value(&self, json: &TermJson<'_>, around: Around) -> Result<TermValue, ReadError> {
+        let text = json.value.map_or("null", RawValue::get);
+        let list = || -> Result<Vec<Term>, ReadError> {
+            self.terms(&serde_json::from_str::<Vec<TermJson<'_>>>(text)?, around)
+        };
+        let name = || Ok::<_, ReadError>(Name::from(serde_json::from_str::<String>(text)?));
+        let comprehension =
+            || -> Result<(Option<Term>, Option<Term>, Option<Term>, Body), ReadError> {
+                let json: ComprehensionJson<'_> = serde_json::from_str(text)?;
+                Ok((
+                    self.optional(json.term.as_ref(), around)?,
+                    self.optional(json.key.as_ref(), around)?,
+                    self.optional(json.value.as_ref(), around)?,
+                    self.body(&json.body, around)?,
+                ))
+            };
+        let unknown = || ReadError::Kind(json.kind.clone());
+        Ok(match json.kind.as_str() {
+            "null" => TermValue::Null,
+            "boolean" => TermValue::Bool(serde_json::from_str(text)?),
+            "number" => TermValue::Number(Name::from(text)),
+            "string" => TermValue::String(name()?),
+            "var" => TermValue::Var(name()?),
+            "ref" => TermValue::Ref(list()?),
+            "call" => TermValue::Call(list()?),
+            "array" => TermValue::Array(list()?),
+            "set" => TermValue::Set(list()?),
+            "object" => TermValue::Object(
+                serde_json::from_str::<Vec<(TermJson<'_>, TermJson<'_>)>>(text)?
+                    .iter()
+                    .map(|(key, value)| Ok((self.term(key, around)?, self.term(value, around)?)))
+                    .collect::<Result<_, ReadError>>()?,
+            ),
+            "arraycomprehension" => {
+                let (term, _, _, body) = comprehension()?;
+                TermValue::ArrayComprehension { term: Box::new(term.ok_or_else(unknown)?), body }
+            }
+            "setcomprehension" => {
+                let (term, _, _, body) = comprehension()?;
+                TermValue::SetComprehension { term: Box::new(term.ok_or_else(unknown)?), body }
+            }
+            "objectcomprehension" => {
+                let (_, key, value, body) = comprehension()?;
+                TermValue::ObjectComprehension {
+                    key: Box::new(key.ok_or_else(unknown)?),
+                    value: Box::new(value.ok_or_else(unknown)?),
+                    body,
+                }
+            }
+            "templatestring" => {
+                let json: TemplateJson<'_> = serde_json::from_str(text)?;
+                let parts = json
+                    .parts
+                    .iter()
+                    .flatten()
+                    .map(|part| self.part(part, around))
+                    .collect::<Result<_, _>>()?;
+                TermValue::TemplateString { parts, multi_line: json.multi_line }
+            }
+            _ => return Err(unknown()),
+        })
+    }
+
+    fn part(&self, raw: &RawValue, around: Around) -> Result<TemplatePart, ReadError> {
+        let json: PartJson<'_> = serde_json::from_str(raw.get())?;
+        Ok(if json.terms.is_some() {
+            TemplatePart::Expr(Box::new(self.expr(&serde_json::from_str(raw.get())?, around)?))
+        } else {
+            TemplatePart::Text(self.term(&serde_json::from_str(raw.get())?, around)?)
+        })
+    }
+
+    fn annotations(
+        &self,
+        fields: &serde_json::Map<String, serde_json::Value>,
+        target: Option<usize>,
+        around: Around,
+    ) -> Annotations {
+        let scope = match fields.get("scope").and_then(serde_json::Value::as_str) {
+            Some("document") => Scope::Document,
+            Some("package") => Scope::Package,
+            Some("subpackages") => Scope::Subpackages,
+            _ => Scope::Rule,
+        };
+        let mut fields = fields.clone();
+        let place = fields.remove("location").and_then(|place| serde_json::from_value(place).ok());
+        Annotations { scope, fields, target, span: self.place(place, around).span }
+    }
+
+    fn deeper(&self, json: Option<PlaceJson>, around: Around) -> Result<Around, ReadError> {
+        if around.depth >= MAX_DEPTH {
+            return Err(ReadError::Depth);
+        }
+        Ok(Around { depth: around.depth + 1, ..self.place(json, around) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What `opa-oracle` prints for `package a\n\np := 0.10 if input.x` after all stages.
+    const COMPILED: &str = r#"{"modules":{"a.rego":{"package":{"location":{"file":"a.rego","row":1,"col":1},"path":[{"location":{"file":"a.rego","row":1,"col":9},"type":"var","value":"data"},{"location":{"file":"a.rego","row":1,"col":9},"type":"string","value":"a"}]},"rules":[{"body":[{"index":0,"location":{"file":"a.rego","row":3,"col":14},"terms":{"location":{"file":"a.rego","row":3,"col":14},"type":"ref","value":[{"location":{"file":"a.rego","row":3,"col":14},"type":"var","value":"input"},{"location":{"file":"a.rego","row":3,"col":20},"type":"string","value":"x"}]}}],"head":{"name":"p","value":{"location":{"file":"a.rego","row":3,"col":6},"type":"number","value":0.10},"assign":true,"ref":[{"location":{"file":"a.rego","row":3,"col":1},"type":"var","value":"p"}],"location":{"file":"a.rego","row":3,"col":1}},"location":{"file":"a.rego","row":3,"col":1}}]}}}"#;
+
+    fn read(text: &str) -> Vec<Module> {
+        let mut sources = Sources::default();
+        sources.add("a.rego", "package a\n\np := 0.10 if input.x\n");
+        answer(&sources, text, RegoVersion::V1).unwrap().unwrap()
+    }
+
+    #[test]
+    fn numbers_are_kept_as_written_and_places_are_bytes_of_the_text() {
+        let modules = read(COMPILED);
+        let rule = &modules[0].rules[0];
+        let value = rule.head.value.as_ref().unwrap();
+        assert!(matches!(&value.value, TermValue::Number(text) if &**text == "0.10"));
+        assert_eq!(value.span.start, 16);
+        let ExprKind::Term(Term { value: TermValue::Ref(keys), .. }) = &rule.body[0].kind else {
+            panic!("{:?}", rule.body)
+        };
+        assert_eq!(keys[1].span.start, 30);
+    }
+
+    #[test]
+    fn a_rule_is_found_by_its_path() {
+        let compiled = compiled(read(COMPILED));
+        let node = &compiled.tree.children["a"].children["p"];
+        assert_eq!(node.rules, [RuleRef { module: 0, rule: 0 }]);
+        assert_eq!(compiled.order, node.rules);
+    }
+
+    #[test]
+    fn an_unknown_kind_of_node_is_an_error() {
+        let text = COMPILED.replace(r#""type":"number""#, r#""type":"complex""#);
+        let error = answer(&Sources::default(), &text, RegoVersion::V1).unwrap_err();
+        assert!(matches!(error, ReadError::Kind(kind) if kind == "complex"));
+    }
+}
