@@ -4,7 +4,7 @@
 //! It does not say which language a module is written in, and which values and bodies were generated;
 //! the former is the caller's to say, and the latter is taken as "no".
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use serde::Deserialize;
@@ -91,13 +91,20 @@ pub fn compiled(modules: Vec<Module>) -> Compiled {
             all.push(position);
             let mut node = &mut tree;
             for key in ground_path(module, rule) {
-                node = node.children.entry(key).or_default();
+                node = node.children.entry(key.as_str().into()).or_default();
             }
             node.rules.push(position);
         }
     }
     let order = in_order(&modules, &tree, &all);
-    Compiled { modules, tree, order, warnings: Vec::new() }
+    Compiled {
+        modules,
+        tree,
+        order,
+        rewritten: BTreeMap::new(),
+        subjects: BTreeMap::new(),
+        warnings: Vec::new(),
+    }
 }
 
 /// The strings after `data` up to the first key that is none.
@@ -172,7 +179,7 @@ fn used_rules(tree: &RuleTree, reference: &[Term], used: &mut Vec<RuleRef>) {
         for node in nodes {
             used.extend(&node.rules);
             match string(key) {
-                Some(name) => next.extend(node.children.get(&name)),
+                Some(name) => next.extend(node.child(&name)),
                 None => next.extend(node.children.values()),
             }
         }
@@ -791,7 +798,7 @@ mod tests {
     #[test]
     fn a_rule_is_found_by_its_path() {
         let compiled = compiled(read(COMPILED));
-        let node = &compiled.tree.children["a"].children["p"];
+        let node = compiled.tree.child("a").and_then(|package| package.child("p")).unwrap();
         assert_eq!(node.rules, [RuleRef { module: 0, rule: 0 }]);
         assert_eq!(compiled.order, node.rules);
     }
