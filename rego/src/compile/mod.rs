@@ -1,11 +1,29 @@
 //! OPA's compiler stages: names resolved, checks made, statements rewritten to a flat form in safe
 //! order.
+//!
+//! A stage is a function over a [`Compiler`]; [`STAGES`] has all of them in OPA's order, under OPA's
+//! names. Compilation ends after the first stage that reports an error that later stages cannot
+//! work with. The tree after a stage is the one that OPA has after it, but for the numbers of
+//! generated variables where OPA's order is random.
 
 use std::collections::BTreeMap;
 
-use crate::ast::Module;
+use crate::ast::{Module, Name, TermValue};
 use crate::diagnostic::Diagnostic;
 use crate::source::Sources;
+
+pub(crate) mod arity;
+pub(crate) mod errors;
+pub(crate) mod locals;
+pub(crate) mod order;
+pub(crate) mod outputs;
+pub(crate) mod text;
+pub(crate) mod tree;
+pub(crate) mod unify;
+pub(crate) mod vars;
+pub(crate) mod visit;
+
+pub use tree::{Key, RuleRef, RuleTree};
 
 /// What the stages need to know.
 #[derive(Debug, Clone, Default)]
@@ -25,36 +43,107 @@ pub struct Compiled {
     pub tree: RuleTree,
     /// All rules, those that are used before those that use them.
     pub order: Vec<RuleRef>,
+    /// The names that renamed variables have in the policy, for messages.
+    pub rewritten: BTreeMap<Name, Name>,
+    /// What generated variables stand for, for messages: the term that was taken out of a reference
+    /// or of an operand, as it was before what is in it was taken out too.
+    pub subjects: BTreeMap<Name, TermValue>,
     /// What is suspicious and no error.
     pub warnings: Vec<Diagnostic>,
 }
 
-/// A rule (the head of its `else` chain) by position.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RuleRef {
-    /// The module's index.
-    pub module: usize,
-    /// The rule's index in it.
-    pub rule: usize,
+/// What the stages work on and hand on to later ones.
+pub(crate) struct Compiler<'a> {
+    /// The texts.
+    pub(crate) sources: &'a Sources,
+    /// What the caller asked for.
+    pub(crate) options: &'a Options,
+    /// The modules in order of their paths.
+    pub(crate) modules: Vec<Module>,
+    /// Names for new variables.
+    pub(crate) locals: locals::LocalGenerator,
+    /// The names that generated variables have in the policy.
+    pub(crate) rewritten: BTreeMap<Name, Name>,
+    /// What generated variables stand for in messages.
+    pub(crate) subjects: BTreeMap<Name, TermValue>,
+    /// The rules by path, once they are known.
+    pub(crate) tree: RuleTree,
+    /// How many parameters they have.
+    pub(crate) parameters: arity::Parameters,
+    /// What has been found wrong.
+    pub(crate) errors: errors::Errors,
+    /// What is suspicious.
+    pub(crate) warnings: Vec<Diagnostic>,
 }
 
-/// Rules by the ground part of their references, as OPA's `RuleTree`; the root is `data`.
-#[derive(Debug, Clone, Default)]
-pub struct RuleTree {
-    /// Below, by key.
-    pub children: BTreeMap<String, RuleTree>,
-    /// The rules whose ground part ends here.
-    pub rules: Vec<RuleRef>,
-}
+/// A stage's name in OPA, and what it does.
+type Stage = (&'static str, fn(&mut Compiler<'_>));
+
+/// All stages, in order. Stages of OPA that only index or measure are left out.
+const STAGES: &[Stage] = &[];
 
 /// Checks and rewrites modules.
 ///
 /// # Errors
 /// The faults of the first stage that finds any, as OPA does, up to a bound.
 pub fn compile(
-    _sources: &Sources,
-    _modules: Vec<Module>,
-    _options: &Options,
+    sources: &Sources,
+    modules: Vec<Module>,
+    options: &Options,
 ) -> Result<Compiled, Vec<Diagnostic>> {
-    Err(Vec::new())
+    run(sources, modules, options, None)
+}
+
+/// The same up to and including the stage of this name: for comparisons with OPA.
+///
+/// # Errors
+/// The faults of the stages that have run.
+pub fn compile_until(
+    sources: &Sources,
+    modules: Vec<Module>,
+    options: &Options,
+    last: &str,
+) -> Result<Vec<Module>, Vec<Diagnostic>> {
+    run(sources, modules, options, Some(last)).map(|compiled| compiled.modules)
+}
+
+fn run(
+    sources: &Sources,
+    mut modules: Vec<Module>,
+    options: &Options,
+    last: Option<&str>,
+) -> Result<Compiled, Vec<Diagnostic>> {
+    let path = |module: &Module| sources.file(module.file).map(|file| file.path.clone());
+    modules.sort_by_key(path);
+    modules.iter_mut().for_each(order::sort_collections);
+    let mut compiler = Compiler {
+        sources,
+        options,
+        modules,
+        locals: locals::LocalGenerator::default(),
+        rewritten: BTreeMap::new(),
+        subjects: BTreeMap::new(),
+        tree: RuleTree::default(),
+        parameters: arity::Parameters::default(),
+        errors: errors::Errors::default(),
+        warnings: Vec::new(),
+    };
+    for (name, stage) in STAGES {
+        stage(&mut compiler);
+        if compiler.errors.must_stop() || last == Some(name) {
+            break;
+        }
+    }
+    let errors = compiler.errors.into_sorted(sources);
+    if !errors.is_empty() {
+        return Err(errors);
+    }
+    Ok(Compiled {
+        modules: compiler.modules,
+        tree: compiler.tree,
+        order: Vec::new(),
+        rewritten: compiler.rewritten,
+        subjects: compiler.subjects,
+        warnings: compiler.warnings,
+    })
 }

@@ -1,0 +1,58 @@
+//! How many arguments a function takes.
+
+use crate::ast::{Module, Term, TermValue};
+
+use super::text;
+use super::tree::RuleTree;
+
+/// The numbers of parameters of all rules, by module and position. No stage changes them, so they can
+/// be asked while rules are being rewritten.
+#[derive(Debug, Default)]
+pub(crate) struct Parameters {
+    counts: Vec<Vec<usize>>,
+}
+
+impl Parameters {
+    /// Counts them.
+    pub(crate) fn new(modules: &[Module]) -> Self {
+        let counts = modules.iter().map(|module| {
+            let parameters = |rule: &crate::ast::Rule| rule.head.args.as_ref().map_or(0, Vec::len);
+            module.rules.iter().map(parameters).collect()
+        });
+        Self { counts: counts.collect() }
+    }
+}
+
+/// All functions: the built-ins, and those of the policy.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Functions<'a> {
+    /// The policy's rules.
+    pub(crate) tree: &'a RuleTree,
+    /// Their parameters.
+    pub(crate) parameters: &'a Parameters,
+}
+
+impl Functions<'_> {
+    /// How many arguments a reference takes: 0 for a rule that is no function, nothing where there
+    /// is no such rule or built-in.
+    pub(crate) fn arity(&self, reference: &[Term]) -> Option<usize> {
+        if let Some(arity) = builtin_name(reference).and_then(|name| builtin_arity(&name)) {
+            return Some(arity);
+        }
+        let first = self.tree.find(reference)?.rules.first()?;
+        self.parameters.counts.get(first.module)?.get(first.rule).copied()
+    }
+}
+
+/// A reference as a built-in's name, where it can be one: a variable and strings.
+pub(crate) fn builtin_name(reference: &[Term]) -> Option<String> {
+    let is_name = |term: &Term| matches!(term.value, TermValue::String(_));
+    let (head, keys) = reference.split_first()?;
+    (matches!(head.value, TermValue::Var(_)) && keys.iter().all(is_name))
+        .then(|| text::of_ref(reference))
+}
+
+/// How many arguments a built-in takes.
+pub(crate) fn builtin_arity(_name: &str) -> Option<usize> {
+    None
+}

@@ -1,0 +1,395 @@
+//! Sets of variables, and which variables are under a node.
+
+use std::collections::{BTreeMap, btree_map};
+
+use crate::ast::{Body, Expr, ExprKind, Head, Name, Rule, TemplatePart, Term, TermValue, With};
+use crate::source::Span;
+
+/// Variables in order of their names, with the place of one occurrence where it is known.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct VarSet {
+    vars: BTreeMap<Name, Option<Span>>,
+}
+
+impl VarSet {
+    /// `data` and `input`, which are always bound.
+    pub(crate) fn reserved() -> Self {
+        [Name::from("data"), Name::from("input")].into_iter().collect()
+    }
+
+    /// Adds a variable. Where it is in the set, its place stays.
+    pub(crate) fn add(&mut self, var: &Name) {
+        if !self.vars.contains_key(var) {
+            self.vars.insert(Name::clone(var), None);
+        }
+    }
+
+    /// Notes where a variable of the set occurs.
+    pub(crate) fn locate(&mut self, var: &Name, span: Span) {
+        if let Some(place) = self.vars.get_mut(var) {
+            *place = Some(span);
+        }
+    }
+
+    /// Where a variable of the set occurs.
+    pub(crate) fn place(&self, var: &str) -> Option<Span> {
+        self.vars.get(var).copied().flatten()
+    }
+
+    /// Takes a variable out.
+    pub(crate) fn remove(&mut self, var: &str) {
+        self.vars.remove(var);
+    }
+
+    /// Whether the variable is in the set.
+    pub(crate) fn contains(&self, var: &str) -> bool {
+        self.vars.contains_key(var)
+    }
+
+    /// Takes all variables out.
+    pub(crate) fn clear(&mut self) {
+        self.vars.clear();
+    }
+
+    /// Whether no variable is in the set.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.vars.is_empty()
+    }
+
+    /// How many variables there are.
+    pub(crate) fn len(&self) -> usize {
+        self.vars.len()
+    }
+
+    /// The variables, sorted.
+    pub(crate) fn iter(&self) -> btree_map::Keys<'_, Name, Option<Span>> {
+        self.vars.keys()
+    }
+
+    /// Adds all variables of another set.
+    pub(crate) fn update(&mut self, other: &Self) {
+        for var in other.iter() {
+            self.add(var);
+        }
+    }
+
+    /// The variables that are not in `other`, with their places.
+    pub(crate) fn diff(&self, other: &Self) -> Self {
+        let vars = self.vars.iter().filter(|(var, _)| !other.contains(var));
+        Self { vars: vars.map(|(var, span)| (Name::clone(var), *span)).collect() }
+    }
+
+    /// Whether all variables are in `other`.
+    pub(crate) fn is_subset(&self, other: &Self) -> bool {
+        self.iter().all(|var| other.contains(var))
+    }
+
+    /// The variables that are in both sets.
+    pub(crate) fn intersect(&self, other: &Self) -> Self {
+        self.iter().filter(|var| other.contains(var)).map(Name::clone).collect()
+    }
+}
+
+impl FromIterator<Name> for VarSet {
+    fn from_iter<Names: IntoIterator<Item = Name>>(names: Names) -> Self {
+        Self { vars: names.into_iter().map(|name| (name, None)).collect() }
+    }
+}
+
+/// Whether a variable is a wildcard that the parser has numbered.
+pub(crate) fn is_wildcard(var: &str) -> bool {
+    var.starts_with('$')
+}
+
+/// Whether the compiler made a variable.
+pub(crate) fn is_generated(var: &str) -> bool {
+    var.starts_with(super::locals::PREFIX)
+}
+
+/// What [`Collector`] leaves out.
+#[derive(Debug, Clone, Copy, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent switches, as OPA's VarVisitorParams"
+)]
+pub(crate) struct Skip {
+    /// The first term of every reference.
+    pub(crate) ref_head: bool,
+    /// The first term of every operator, and of references in `with`.
+    pub(crate) ref_call_head: bool,
+    /// The keys of objects.
+    pub(crate) object_keys: bool,
+    /// Bodies of comprehensions, `every`, `not { … }`, `and` and `or`; and template strings.
+    pub(crate) closures: bool,
+    /// What a `with` replaces.
+    pub(crate) with_target: bool,
+    /// Sets.
+    pub(crate) sets: bool,
+    /// Template strings.
+    pub(crate) template_strings: bool,
+    /// Wildcards.
+    pub(crate) wildcards: bool,
+}
+
+impl Skip {
+    /// What the check of safety leaves out.
+    pub(crate) const SAFETY: Self = Self {
+        ref_call_head: true,
+        closures: true,
+        ref_head: false,
+        object_keys: false,
+        with_target: false,
+        sets: false,
+        template_strings: false,
+        wildcards: false,
+    };
+
+    /// What unification leaves out: what is left are variables that a value can be taken apart into.
+    pub(crate) const PATTERN: Self = Self {
+        ref_head: true,
+        object_keys: true,
+        closures: true,
+        ref_call_head: false,
+        with_target: false,
+        sets: false,
+        template_strings: false,
+        wildcards: false,
+    };
+}
+
+/// Sees a statement's kind before [`Collector`] does, and may add variables for it; where it
+/// answers `true`, the collector leaves the kind alone.
+pub(crate) type Override<'a> = &'a dyn Fn(&mut VarSet, &ExprKind) -> bool;
+
+/// Collects the variables under nodes: OPA's `VarVisitor`.
+#[derive(Default)]
+pub(crate) struct Collector<'a> {
+    skip: Skip,
+    override_kind: Option<Override<'a>>,
+    /// What has been found.
+    pub(crate) vars: VarSet,
+}
+
+/// The variables under a statement.
+pub(crate) fn vars_of_expr(expr: &Expr, skip: Skip) -> VarSet {
+    let mut collector = Collector::new(skip);
+    collector.expr(expr);
+    collector.vars
+}
+
+/// The variables under a body.
+pub(crate) fn vars_of_body(body: &[Expr], skip: Skip) -> VarSet {
+    let mut collector = Collector::new(skip);
+    collector.body(body);
+    collector.vars
+}
+
+/// The variables under a term.
+pub(crate) fn vars_of_term(term: &Term, skip: Skip) -> VarSet {
+    let mut collector = Collector::new(skip);
+    collector.term(term);
+    collector.vars
+}
+
+/// The variables under terms.
+pub(crate) fn vars_of_terms<'t>(terms: impl IntoIterator<Item = &'t Term>, skip: Skip) -> VarSet {
+    let mut collector = Collector::new(skip);
+    collector.terms(terms);
+    collector.vars
+}
+
+/// The variables of a head, but for the rule's name, with the places that OPA reports.
+pub(crate) fn vars_of_head(head: &Head) -> VarSet {
+    let mut collector = Collector::new(Skip::default());
+    collector.terms(head.args.iter().flatten());
+    collector.terms(head.key.iter().chain(&head.value));
+    collector.terms(head.reference.iter().skip(1));
+    collector.vars
+}
+
+/// Every variable under a term, operators and heads of references included: OPA's `WalkVars`.
+pub(crate) fn all_vars(term: &Term) -> VarSet {
+    vars_of_term(term, Skip::default())
+}
+
+impl<'a> Collector<'a> {
+    /// One that has found nothing yet.
+    pub(crate) fn new(skip: Skip) -> Self {
+        Self { skip, override_kind: None, vars: VarSet::default() }
+    }
+
+    /// The same, with a function that sees statements first.
+    pub(crate) fn with_override(skip: Skip, override_kind: Override<'a>) -> Self {
+        Self { skip, override_kind: Some(override_kind), vars: VarSet::default() }
+    }
+
+    /// Goes on with other parameters.
+    pub(crate) fn set_skip(&mut self, skip: Skip) {
+        self.skip = skip;
+        self.override_kind = None;
+    }
+
+    /// Goes over a definition and its `else`s.
+    pub(crate) fn rule(&mut self, rule: &Rule) {
+        for rule in super::visit::chain(rule) {
+            self.head(&rule.head);
+            self.body(&rule.body);
+        }
+    }
+
+    /// Goes over a head, its reference included.
+    pub(crate) fn head(&mut self, head: &Head) {
+        self.reference(&head.reference);
+        self.terms(head.args.iter().flatten());
+        self.terms(&head.value);
+    }
+
+    /// Goes over a body.
+    pub(crate) fn body(&mut self, body: &[Expr]) {
+        for expr in body {
+            self.expr(expr);
+        }
+    }
+
+    /// Goes over a statement.
+    pub(crate) fn expr(&mut self, expr: &Expr) {
+        if let Some(override_kind) = self.override_kind
+            && override_kind(&mut self.vars, &expr.kind)
+        {
+            self.withs(&expr.with);
+            return;
+        }
+        if let ExprKind::Every(every) = &expr.kind
+            && self.skip.closures
+        {
+            // OPA leaves the statement's `with` out here too.
+            self.term(&every.domain);
+            return;
+        }
+        match &expr.kind {
+            ExprKind::Term(term) => self.term(term),
+            ExprKind::Call(terms) => self.call(terms),
+            ExprKind::Some(symbols) => self.terms(symbols),
+            ExprKind::Every(every) => {
+                self.terms(&every.key);
+                self.term(&every.value);
+                self.term(&every.domain);
+                self.body(&every.body);
+            }
+            ExprKind::Not(not) => self.closure(&[&not.body]),
+            ExprKind::And(logical) | ExprKind::Or(logical) => {
+                self.closure(&[&logical.left, &logical.right]);
+            }
+        }
+        self.withs(&expr.with);
+    }
+
+    fn closure(&mut self, bodies: &[&Body]) {
+        if !self.skip.closures {
+            for body in bodies {
+                self.body(body);
+            }
+        }
+    }
+
+    fn withs(&mut self, withs: &[With]) {
+        for with in withs {
+            self.with(with);
+        }
+    }
+
+    /// Goes over a `with`.
+    pub(crate) fn with(&mut self, with: &With) {
+        if self.skip.with_target {
+            self.term(&with.value);
+        } else if self.skip.ref_call_head {
+            if let TermValue::Ref(terms) = &with.target.value {
+                self.terms(terms.iter().skip(1));
+            }
+            if let TermValue::Ref(terms) = &with.value.value {
+                self.terms(terms.iter().skip(1));
+            } else {
+                self.term(&with.value);
+            }
+        } else {
+            self.term(&with.target);
+            self.term(&with.value);
+        }
+    }
+
+    fn call(&mut self, terms: &[Term]) {
+        match terms {
+            [operator, operands @ ..] if self.skip.ref_call_head => {
+                if let TermValue::Ref(operator) = &operator.value {
+                    self.terms(operator.iter().skip(1));
+                }
+                self.terms(operands);
+            }
+            _ => self.terms(terms),
+        }
+    }
+
+    fn reference(&mut self, terms: &[Term]) {
+        self.terms(terms.iter().skip(usize::from(self.skip.ref_head)));
+    }
+
+    /// Goes over terms.
+    pub(crate) fn terms<'t>(&mut self, terms: impl IntoIterator<Item = &'t Term>) {
+        for term in terms {
+            self.term(term);
+        }
+    }
+
+    /// Goes over a term.
+    pub(crate) fn term(&mut self, term: &Term) {
+        match &term.value {
+            TermValue::Null | TermValue::Bool(_) | TermValue::Number(_) | TermValue::String(_) => {}
+            TermValue::Var(var) => {
+                if !(self.skip.wildcards && is_wildcard(var)) {
+                    self.vars.add(var);
+                    self.vars.locate(var, term.span);
+                }
+            }
+            TermValue::Ref(terms) => self.reference(terms),
+            TermValue::Array(terms) => self.terms(terms),
+            TermValue::Call(terms) => self.call(terms),
+            TermValue::Set(terms) => {
+                if !self.skip.sets {
+                    self.terms(terms);
+                }
+            }
+            TermValue::Object(pairs) => {
+                for (key, value) in pairs {
+                    if !self.skip.object_keys {
+                        self.term(key);
+                    }
+                    self.term(value);
+                }
+            }
+            TermValue::ArrayComprehension { term, body }
+            | TermValue::SetComprehension { term, body } => {
+                if !self.skip.closures {
+                    self.term(term);
+                    self.body(body);
+                }
+            }
+            TermValue::ObjectComprehension { key, value, body } => {
+                if !self.skip.closures {
+                    self.term(key);
+                    self.term(value);
+                    self.body(body);
+                }
+            }
+            TermValue::TemplateString { parts, .. } => {
+                if !self.skip.closures && !self.skip.template_strings {
+                    for part in parts {
+                        match part {
+                            TemplatePart::Text(term) => self.term(term),
+                            TemplatePart::Expr(expr) => self.expr(expr),
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
