@@ -494,18 +494,31 @@ mod tests {
     }
 
     #[test]
-    fn a_bundle_is_its_policies_and_its_two_documents() {
+    fn a_bundle_is_its_policies_its_data_and_what_describes_it() {
         let root = directory(&[
             ("policy.rego", "a"),
             ("lib/deep/x.rego", "b"),
             ("data.json", "{}"),
             ("metadata.json", "{}"),
-            ("lib/data.json", "not read"),
+            ("lib/data.yaml", "c"),
+            (".manifest", "{}"),
+            ("lib/.manifest", "not read"),
+            ("lib/metadata.json", "not read"),
             ("README.md", "not read"),
             (".git/x.rego", "not read"),
             (".policy.rego.swp", "not read"),
         ]);
-        assert_eq!(paths(&root), ["data.json", "lib/deep/x.rego", "metadata.json", "policy.rego"]);
+        let read = [
+            ".manifest",
+            "data.json",
+            "lib/data.yaml",
+            "lib/deep/x.rego",
+            "metadata.json",
+            "policy.rego",
+        ];
+        assert_eq!(paths(&root), read);
+        let bundle = super::read(root.path(), MAX_BUNDLE_BYTES).unwrap();
+        assert_eq!(bundle.ignored_files, ["README.md", "lib/metadata.json"]);
     }
 
     #[test]

@@ -49,7 +49,6 @@
 //! [`own`] lists them and has their functions.
 
 pub mod data;
-#[cfg(any(test, feature = "opa-json"))]
 pub mod evaluate;
 pub mod own;
 
