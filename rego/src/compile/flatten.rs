@@ -27,7 +27,7 @@ pub(crate) fn rewrite_expr_terms(compiler: &mut Compiler<'_>) {
 struct Flattener<'a> {
     locals: &'a mut LocalGenerator,
     /// What a local stands for at the head of a reference, for messages.
-    subjects: &'a mut BTreeMap<Name, Term>,
+    subjects: &'a mut BTreeMap<Name, TermValue>,
 }
 
 impl Flattener<'_> {
@@ -146,7 +146,7 @@ impl Flattener<'_> {
     fn reference(&mut self, terms: &mut [Term]) -> Vec<Expr> {
         let mut support = Vec::new();
         for term in &mut *terms {
-            let call = matches!(term.value, TermValue::Call(_)).then(|| term.clone());
+            let call = matches!(term.value, TermValue::Call(_)).then(|| term.value.clone());
             support.extend(self.term(term));
             if let Some(call) = call
                 && let TermValue::Var(local) = &term.value
@@ -160,7 +160,7 @@ impl Flattener<'_> {
                 TermValue::Array(_) | TermValue::Object(_) | TermValue::Set(_)
             );
             if is_collection || is_comprehension(&head.value) {
-                let subject = head.clone();
+                let subject = head.value.clone();
                 let value = Term { value: TermValue::Null, span: head.span };
                 let (local, capture) = self.locals.capture(std::mem::replace(head, value));
                 if let TermValue::Var(name) = &local.value {

@@ -8,7 +8,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::ast::{Module, Name, Term};
+use crate::ast::{Module, Name, TermValue};
 use crate::diagnostic::Diagnostic;
 use crate::source::Sources;
 
@@ -50,6 +50,11 @@ pub struct Compiled {
     pub tree: RuleTree,
     /// All rules, those that are used before those that use them.
     pub order: Vec<RuleRef>,
+    /// The names that renamed variables have in the policy, for messages.
+    pub rewritten: BTreeMap<Name, Name>,
+    /// What generated variables stand for, for messages: the term that was taken out of a reference
+    /// or of an operand, as it was before what is in it was taken out too.
+    pub subjects: BTreeMap<Name, TermValue>,
     /// What is suspicious and no error.
     pub warnings: Vec<Diagnostic>,
 }
@@ -66,8 +71,8 @@ pub(crate) struct Compiler<'a> {
     pub(crate) locals: locals::LocalGenerator,
     /// The names that generated variables have in the policy.
     pub(crate) rewritten: BTreeMap<Name, Name>,
-    /// What generated variables at the head of references stand for.
-    pub(crate) subjects: BTreeMap<Name, Term>,
+    /// What generated variables stand for in messages.
+    pub(crate) subjects: BTreeMap<Name, TermValue>,
     /// The rules by path, once they are known.
     pub(crate) tree: RuleTree,
     /// How many parameters they have.
@@ -157,6 +162,8 @@ fn run(
         modules: compiler.modules,
         tree: compiler.tree,
         order: Vec::new(),
+        rewritten: compiler.rewritten,
+        subjects: compiler.subjects,
         warnings: compiler.warnings,
     })
 }
