@@ -13,10 +13,17 @@ use crate::diagnostic::Diagnostic;
 use crate::source::Sources;
 
 pub(crate) mod arity;
+pub(crate) mod declare;
 pub(crate) mod errors;
+pub(crate) mod flatten;
+pub(crate) mod heads;
 pub(crate) mod locals;
 pub(crate) mod order;
 pub(crate) mod outputs;
+pub(crate) mod prints;
+pub(crate) mod resolve;
+pub(crate) mod scope;
+pub(crate) mod templates;
 pub(crate) mod text;
 pub(crate) mod tree;
 pub(crate) mod unify;
@@ -80,7 +87,20 @@ pub(crate) struct Compiler<'a> {
 type Stage = (&'static str, fn(&mut Compiler<'_>));
 
 /// All stages, in order. Stages of OPA that only index or measure are left out.
-const STAGES: &[Stage] = &[];
+const STAGES: &[Stage] = &[
+    ("ResolveRefs", resolve::resolve_refs),
+    ("InitLocalVarGen", heads::init_locals),
+    ("RewriteRuleHeadRefs", heads::rewrite_head_refs),
+    ("CheckKeywordOverrides", heads::check_keyword_overrides),
+    ("CheckDuplicateImports", heads::check_imports),
+    ("RemoveImports", heads::remove_imports),
+    ("SetRuleTree", heads::set_rule_tree),
+    ("RewriteLocalVars", declare::rewrite_local_vars),
+    ("RewriteTemplateStrings", templates::rewrite_template_strings),
+    ("CheckVoidCalls", prints::check_void_calls),
+    ("RewritePrintCalls", prints::rewrite_print_calls),
+    ("RewriteExprTerms", flatten::rewrite_expr_terms),
+];
 
 /// Checks and rewrites modules.
 ///
