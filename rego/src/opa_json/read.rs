@@ -4,7 +4,7 @@
 //! It does not say which language a module is written in, and which values and bodies were generated;
 //! the former is the caller's to say, and the latter is taken as "no".
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use serde::Deserialize;
@@ -90,7 +90,14 @@ pub fn compiled(modules: Vec<Module>) -> Compiled {
         .flat_map(|(module, one)| (0..one.rules.len()).map(move |rule| RuleRef { module, rule }))
         .collect();
     let order = in_order(&modules, &tree, &all);
-    Compiled { modules, tree, order, warnings: Vec::new() }
+    Compiled {
+        modules,
+        tree,
+        order,
+        rewritten: BTreeMap::new(),
+        subjects: BTreeMap::new(),
+        warnings: Vec::new(),
+    }
 }
 
 /// Depth-first by uses; where OPA's stages accepted the modules there is no cycle.
