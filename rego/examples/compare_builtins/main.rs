@@ -221,6 +221,7 @@ fn compare(
             let code = match failure {
                 Failure::Builtin(_) => "eval_builtin_error",
                 Failure::Type(_) => "eval_type_error",
+                Failure::Conflict(_) => "eval_conflict_error",
                 Failure::Halt(_) => "halt",
             };
             let message = format!("{}: {failure}", declaration.name);
