@@ -10,13 +10,26 @@
 
 pub mod ast;
 pub mod builtins;
+mod bundle;
 pub mod compile;
 pub mod core;
 pub mod diagnostic;
 pub mod emit;
+pub mod json;
 pub mod lower;
+pub mod number;
 #[cfg(any(test, feature = "opa-json"))]
 pub mod opa_json;
 pub mod parse;
+mod policy;
+mod report;
 pub mod source;
 pub mod types;
+mod yaml;
+
+pub use bundle::{File, MAX_IGNORED_FILES, Tests};
+pub use policy::{
+    Evaluation, EvaluationError, Evaluator, FailureKind, Moment, Namespace, Policy, Settings,
+};
+pub use regorus::Value;
+pub use report::Report;

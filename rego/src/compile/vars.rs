@@ -46,6 +46,11 @@ impl VarSet {
         self.vars.contains_key(var)
     }
 
+    /// Takes all variables out.
+    pub(crate) fn clear(&mut self) {
+        self.vars.clear();
+    }
+
     /// Whether no variable is in the set.
     pub(crate) fn is_empty(&self) -> bool {
         self.vars.is_empty()
@@ -190,6 +195,15 @@ pub(crate) fn vars_of_term(term: &Term, skip: Skip) -> VarSet {
 pub(crate) fn vars_of_terms<'t>(terms: impl IntoIterator<Item = &'t Term>, skip: Skip) -> VarSet {
     let mut collector = Collector::new(skip);
     collector.terms(terms);
+    collector.vars
+}
+
+/// The variables of a head, but for the rule's name, with the places that OPA reports.
+pub(crate) fn vars_of_head(head: &Head) -> VarSet {
+    let mut collector = Collector::new(Skip::default());
+    collector.terms(head.args.iter().flatten());
+    collector.terms(head.key.iter().chain(&head.value));
+    collector.terms(head.reference.iter().skip(1));
     collector.vars
 }
 

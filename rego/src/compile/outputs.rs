@@ -1,0 +1,134 @@
+//! Which variables a statement binds, for the check of safety and for what closures may use.
+
+use crate::ast::{Expr, ExprKind, Term, TermValue};
+
+use super::arity::Functions;
+use super::text::is_operator;
+use super::unify::{is_safe, unify};
+use super::vars::{Collector, Skip, VarSet, all_vars, vars_of_terms};
+use super::visit::{Flow, Node, is_comprehension, is_ground, walk_terms};
+
+/// The variables that a body binds beyond those of `safe`.
+pub(crate) fn outputs_of_body<'a>(
+    body: impl IntoIterator<Item = &'a Expr>,
+    functions: Functions<'_>,
+    safe: &VarSet,
+) -> VarSet {
+    let mut bound = safe.clone();
+    let mut scratch = VarSet::default();
+    for expr in body {
+        let outputs = outputs_of_expr(expr, functions, &bound, &mut scratch);
+        bound.update(&outputs);
+    }
+    bound.diff(safe)
+}
+
+/// The variables that a statement binds where those of `safe` are bound.
+///
+/// `scratch` is empty before the first statement of a body and handed on from one to the next. What
+/// a call leaves in it is also taken for outputs of an `every` that is looked at next: OPA does
+/// that, and which bodies are safe depends on it.
+pub(crate) fn outputs_of_expr(
+    expr: &Expr,
+    functions: Functions<'_>,
+    safe: &VarSet,
+    scratch: &mut VarSet,
+) -> VarSet {
+    if expr.negated || matches!(expr.kind, ExprKind::Not(_)) {
+        return VarSet::default();
+    }
+    for with in &expr.with {
+        let mut collector = Collector::new(Skip::SAFETY);
+        collector.with(with);
+        if !collector.vars.is_subset(safe) {
+            return VarSet::default();
+        }
+    }
+    match &expr.kind {
+        ExprKind::Term(_) => {
+            let mut outputs = VarSet::default();
+            outputs_of_refs(Node::Expr(expr), safe, &mut outputs);
+            outputs
+        }
+        ExprKind::Call(terms) => {
+            if is_equality(expr) {
+                scratch.clear();
+                return outputs_of_equality(expr, safe);
+            }
+            let Some((operator, _)) = terms.split_first() else { return VarSet::default() };
+            let TermValue::Ref(name) = &operator.value else { return VarSet::default() };
+            let Some(arity) = functions.arity(name) else { return VarSet::default() };
+            scratch.clear();
+            outputs_of_call(expr, terms, arity, safe, scratch)
+        }
+        ExprKind::Every(every) => {
+            outputs_of_refs(Node::Term(&every.domain), safe, scratch);
+            scratch.clone()
+        }
+        ExprKind::And(_) | ExprKind::Or(_) | ExprKind::Not(_) | ExprKind::Some(_) => {
+            VarSet::default()
+        }
+    }
+}
+
+/// Whether a statement is a call of `=`, of however many operands.
+pub(crate) fn is_equality(expr: &Expr) -> bool {
+    matches!(&expr.kind, ExprKind::Call(terms) if terms.first().is_some_and(|operator| is_operator(operator, "eq")))
+}
+
+/// The variables that an equality binds, `with` not looked at.
+pub(crate) fn outputs_of_equality(expr: &Expr, safe: &VarSet) -> VarSet {
+    let ExprKind::Call(terms) = &expr.kind else { return VarSet::default() };
+    let [_, left, right] = terms.as_slice() else { return safe.clone() };
+    let mut bound = VarSet::default();
+    outputs_of_refs(Node::Expr(expr), safe, &mut bound);
+    bound.update(safe);
+    if expr.from_assignment {
+        // Its left side is only bound by it: nothing on the right is found by the left.
+        for var in all_vars(left).iter() {
+            bound.remove(var);
+        }
+    }
+    let unified = unify(&bound, left, right);
+    bound.update(&unified);
+    bound.diff(safe)
+}
+
+fn outputs_of_call(
+    expr: &Expr,
+    terms: &[Term],
+    arity: usize,
+    safe: &VarSet,
+    outputs: &mut VarSet,
+) -> VarSet {
+    outputs_of_refs(Node::Expr(expr), safe, outputs);
+    let Some((inputs, output)) = terms.split_at_checked(arity + 1) else { return outputs.clone() };
+    if output.is_empty() {
+        return outputs.clone();
+    }
+    let skip = Skip { sets: true, ..Skip::PATTERN };
+    if !vars_of_terms(inputs, skip).diff(outputs).is_subset(safe) {
+        return VarSet::default();
+    }
+    outputs.update(&vars_of_terms(output, skip));
+    outputs.clone()
+}
+
+/// Variables in keys of references that can be evaluated: each is bound by going through them.
+fn outputs_of_refs(node: Node<'_>, safe: &VarSet, outputs: &mut VarSet) {
+    walk_terms(node, &mut |term| match &term.value {
+        TermValue::TemplateString { .. } => Flow::Over,
+        value if is_comprehension(value) => Flow::Over,
+        TermValue::Ref(terms) => {
+            if !is_safe(term, safe) {
+                return Flow::Over;
+            }
+            if !is_ground(&term.value) {
+                let keys = terms.iter().skip(1);
+                outputs.update(&vars_of_terms(keys, Skip { ref_head: true, ..Skip::default() }));
+            }
+            Flow::Into
+        }
+        _ => Flow::Into,
+    });
+}
