@@ -23,6 +23,7 @@ use std::time::{Duration, Instant};
 
 use enforcer_rego::ast::RegoVersion;
 use enforcer_rego::builtins::{Context, Failure, compare};
+use enforcer_rego::core::data::value_at;
 use enforcer_rego::core::evaluate::{Fault, evaluate};
 use enforcer_rego::core::{Document, Program};
 use enforcer_rego::lower::lower;
@@ -189,8 +190,15 @@ fn compare_path(
         prints: Vec::new(),
         errors: Vec::new(),
     };
-    let found = find(&program.documents, keys)
-        .map_or(Ok(None), |rule| evaluate(program, rule, input, data, &mut context));
+    let (document, rest) = find(&program.documents, keys);
+    let found = document.rule.map_or(Ok(None), |rule| {
+        let value = evaluate(program, rule, input, data, &mut context)?;
+        let below = |value: Value| {
+            let at = |value: &Value, key: &String| value_at(value, &Value::from(&**key)).cloned();
+            rest.iter().try_fold(value, |value, key| at(&value, key))
+        };
+        Ok(value.and_then(below))
+    });
     let found = match (found, context.errors.first()) {
         (Ok(_), Some(error)) if strict => Err(Fault::Builtin(error.clone())),
         (found, _) => found,
@@ -210,6 +218,7 @@ fn compare_path(
             }
         }
         (Ok(None), None, None) => Verdict::SameUndefined,
+        (_, _, Some(error)) if error.contains("eval_internal_error") => Verdict::Refused,
         (Err(fault), _, Some(error)) => {
             let is_conflict =
                 matches!(fault, Fault::Conflict { .. } | Fault::Builtin(Failure::Conflict(_)));
@@ -235,9 +244,13 @@ fn parse(value: Option<&serde_json::Value>) -> Option<Value> {
     Some(json::parse(value?.to_string().as_bytes()).expect("JSON"))
 }
 
-fn find(documents: &Document, keys: &[String]) -> Option<enforcer_rego::core::RuleId> {
-    let node = keys.iter().try_fold(documents, |node, key| node.children.get(key));
-    node.and_then(|node| node.rule)
+/// The document on a path that is nearest to its end, and the keys that are left.
+fn find<'a>(mut document: &'a Document, mut keys: &'a [String]) -> (&'a Document, &'a [String]) {
+    while let Some((key, rest)) = keys.split_first() {
+        let Some(child) = document.children.get(key) else { break };
+        (document, keys) = (child, rest);
+    }
+    (document, keys)
 }
 
 /// The built-ins that this crate has not got.

@@ -6,7 +6,7 @@
 //!
 //! - [`nodes`]: the rule tree, and what each node is
 //! - [`rules`]: rules and functions; [`documents`]: packages, and paths that are known at run time
-//! - [`bodies`]: statements; [`calls`]; [`unify`]: `=` and patterns; [`references`]; [`with`]
+//! - [`bodies`]: statements; [`guards`]: which are first; [`calls`]; [`unify`]: `=` and patterns; [`references`]; [`with`]
 //! - [`scope`]: variables and open blocks of the rule that is being made; [`constants`]
 //!
 //! Recursion is over the syntax tree, whose depth the parser bounds.
@@ -18,6 +18,7 @@ mod bodies;
 mod calls;
 mod constants;
 mod documents;
+mod guards;
 mod nodes;
 mod references;
 mod rules;
