@@ -13,7 +13,7 @@ mod limits;
 mod number;
 mod numbers;
 mod operands;
-mod order;
+pub(crate) mod order;
 mod registry;
 mod sets;
 pub mod table;
@@ -53,6 +53,9 @@ pub enum Failure {
     /// `eval_type_error`: the arguments' types do not fit, in OPA's words.
     #[error("{0}")]
     Type(String),
+    /// `eval_conflict_error`: two values for one key of a document: ends the evaluation always.
+    #[error("{0}")]
+    Conflict(String),
     /// The deadline has passed, or a limit of this crate is reached: ends the evaluation always.
     #[error("{0}")]
     Halt(String),
