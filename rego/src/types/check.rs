@@ -53,7 +53,7 @@ pub(super) fn rules(compiled: &Compiled, steps: u64) -> Vec<Fault> {
         closures: Cell::new(0),
     };
     let builtins = Scope::outermost(Rc::new(builtins()));
-    let mut documents = Rc::new(Roots::from([("data".into(), Node::default())]));
+    let mut documents = Rc::new(Roots::new());
     let mut faults = Vec::new();
     for position in &compiled.order {
         let module = compiled.modules.get(position.module);
@@ -70,16 +70,19 @@ pub(super) fn rules(compiled: &Compiled, steps: u64) -> Vec<Fault> {
                 return faults;
             }
             // The scope is gone, so that the documents are not shared and not copied.
-            if let Some(data) = Rc::make_mut(&mut documents).get_mut("data") {
-                match checked {
-                    Checked::Unknown(path) => data.put(&path, Type::Any),
-                    Checked::Known(path, of) => data.insert(&path, &of),
-                    Checked::Nothing => {}
-                }
+            let documents = Rc::make_mut(&mut documents);
+            match checked {
+                Checked::Unknown(path) => data_of(documents).put(&path, Type::Any),
+                Checked::Known(path, of) => data_of(documents).insert(&path, &of),
+                Checked::Nothing => {}
             }
         }
     }
     faults
+}
+
+fn data_of(documents: &mut Roots) -> &mut Node {
+    documents.entry("data".into()).or_default()
 }
 
 fn builtins() -> Roots {
