@@ -20,6 +20,9 @@ use super::unify::Work;
 /// How deep comprehensions may be nested. OPA's time to check them grows exponentially with it.
 const MAX_CLOSURES: u32 = 32;
 
+/// Documents that can be anything, by the name of what `with` replaces and whether it is a function.
+pub(super) type Relaxed = HashMap<(bool, String), Option<Rc<Roots>>>;
+
 /// What all checks of a policy share.
 #[derive(Debug)]
 pub(super) struct Checker<'c> {
@@ -28,8 +31,8 @@ pub(super) struct Checker<'c> {
     /// A document of which nothing is known.
     pub(super) nothing: Node,
     users: OnceCell<Users>,
-    /// The rules that depend on what `with` replaces, by whether it is a function and by name.
-    pub(super) relaxed: RefCell<HashMap<(bool, String), Option<Rc<Roots>>>>,
+    /// The rules that depend on what `with` replaces.
+    pub(super) relaxed: RefCell<Relaxed>,
     /// How deep in comprehensions the check is.
     closures: Cell<u32>,
 }

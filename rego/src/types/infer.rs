@@ -49,9 +49,11 @@ impl Env<'_> {
                 Some(Type::OneOf(one_of)),
             ) => {
                 // All are tried: each may tell something of the variables.
-                one_of.types.iter().fold(false, |unified, one| {
-                    self.unify_term(term, Some(one), Inference::Union) || unified
-                })
+                let mut unified = false;
+                for one in &one_of.types {
+                    unified |= self.unify_term(term, Some(one), Inference::Union);
+                }
+                unified
             }
             (TermValue::Array(_) | TermValue::Object(_) | TermValue::Set(_), _) => false,
             (TermValue::Var(name), of) => self.unify_var(name, of, how),
