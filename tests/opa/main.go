@@ -3,6 +3,7 @@
 //
 //	{"op":"parse","files":{"a.rego":"package a"},"v0":false}
 //	    {"modules":{"a.rego":<AST as of opa parse --format json, with locations>}} or {"errors":[…]}
+//	    with "comparable":true, without comments and without the names of heads, which repeat the reference or are empty
 //	{"op":"compile","files":{…},"after":"CheckTypes"}
 //	    the modules' AST after that stage of the compiler (all stages where left out); the index of a
 //	    statement that was rewritten from := is -1 minus the index
@@ -51,6 +52,8 @@ type request struct {
 	Terms   bool              `json:"terms"`
 	Name    string            `json:"name"`
 	Args    []string          `json:"args"`
+
+	Comparable bool `json:"comparable"`
 }
 
 type fault struct {
@@ -135,6 +138,15 @@ func parse(r request) (map[string]*ast.Module, error) {
 	return modules, nil
 }
 
+// What another parser's tree need not have.
+func comparable(m *ast.Module) {
+	m.Comments = nil
+	ast.WalkRules(m, func(rule *ast.Rule) bool {
+		rule.Head.Name = ""
+		return false
+	})
+}
+
 func compiler(r request) (*ast.Compiler, error) {
 	modules, err := parse(r)
 	if err != nil {
@@ -190,6 +202,9 @@ func answer(r request) (o outcome) {
 		}
 		o.Modules = map[string]any{}
 		for n, m := range modules {
+			if r.Comparable {
+				comparable(m)
+			}
 			o.Modules[n] = m
 		}
 		return o
