@@ -122,28 +122,50 @@ pub fn compile(
     modules: Vec<Module>,
     options: &Options,
 ) -> Result<Compiled, Vec<Diagnostic>> {
-    run(sources, modules, options, None)
+    let compiler = run(sources, modules, options, None);
+    let errors = compiler.errors.into_sorted(sources);
+    if !errors.is_empty() {
+        return Err(errors);
+    }
+    Ok(Compiled {
+        modules: compiler.modules,
+        tree: compiler.tree,
+        order: compiler.order,
+        rewritten: compiler.rewritten,
+        subjects: compiler.subjects,
+        warnings: compiler.warnings,
+    })
 }
 
-/// The same up to and including the stage of this name: for comparisons with OPA.
+/// The modules as they are after the stage of this name, in order of their paths: for comparisons
+/// with OPA.
 ///
 /// # Errors
-/// The faults of the stages that have run.
+/// The faults of the stages that have run, where one of them does not let others follow.
 pub fn compile_until(
     sources: &Sources,
     modules: Vec<Module>,
     options: &Options,
     last: &str,
 ) -> Result<Vec<Module>, Vec<Diagnostic>> {
-    run(sources, modules, options, Some(last)).map(|compiled| compiled.modules)
+    let compiler = run(sources, modules, options, Some(last));
+    if compiler.errors.must_stop() {
+        return Err(compiler.errors.into_sorted(sources));
+    }
+    Ok(compiler.modules)
 }
 
-fn run(
-    sources: &Sources,
+/// The names of the stages, in order.
+pub fn stages() -> impl Iterator<Item = &'static str> {
+    STAGES.iter().map(|(name, _)| *name)
+}
+
+fn run<'a>(
+    sources: &'a Sources,
     mut modules: Vec<Module>,
-    options: &Options,
+    options: &'a Options,
     last: Option<&str>,
-) -> Result<Compiled, Vec<Diagnostic>> {
+) -> Compiler<'a> {
     let path = |module: &Module| sources.file(module.file).map(|file| file.path.clone());
     modules.sort_by_key(path);
     modules.iter_mut().for_each(order::sort_collections);
@@ -168,16 +190,5 @@ fn run(
             break;
         }
     }
-    let errors = compiler.errors.into_sorted(sources);
-    if !errors.is_empty() {
-        return Err(errors);
-    }
-    Ok(Compiled {
-        modules: compiler.modules,
-        tree: compiler.tree,
-        order: compiler.order,
-        rewritten: compiler.rewritten,
-        subjects: compiler.subjects,
-        warnings: compiler.warnings,
-    })
+    compiler
 }
