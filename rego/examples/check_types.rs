@@ -98,7 +98,7 @@ fn compare(
             return Ok(());
         }
     };
-    let mut compiled = compiled(modules);
+    let mut compiled = compiled(&sources, modules);
     names(&mut compiled, &sources, tree)?;
     let faults = answer(&sources, all, version)?.err().unwrap_or_default();
     let (placed, nowhere): (Vec<&Fault>, Vec<&Fault>) =

@@ -143,7 +143,7 @@ fn compare(opa: &mut Opa, case: &serde_json::Value) -> Verdict {
         Ok(Err(_)) => return Verdict::Refused,
         Err(error) => return Verdict::Different(format!("OPA's tree: {error}")),
     };
-    let program = match lower(&sources, &opa_json::read::compiled(modules)) {
+    let program = match lower(&sources, &opa_json::read::compiled(&sources, modules)) {
         Ok(program) => program,
         Err(faults) => return Verdict::Different(format!("not lowered: {faults:?}")),
     };
