@@ -294,3 +294,6 @@ impl Policy {
 fn reports(diagnostics: Vec<Diagnostic>, sources: &Sources) -> Vec<Report> {
     diagnostics.into_iter().map(|diagnostic| Report::of(diagnostic, sources)).collect()
 }
+
+#[cfg(test)]
+mod tests;
