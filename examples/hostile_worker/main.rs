@@ -111,7 +111,10 @@ fn misbehave(name: &str, spec: &Spec) {
                         "differed" => Evaluator::Interpreter("another answer".to_owned()),
                         _ => Evaluator::Bytecode,
                     };
-                    say(&mut socket, &FromWorker::Loaded { version: None, evaluator });
+                    say(
+                        &mut socket,
+                        &FromWorker::Loaded { version: None, evaluator, warnings: Vec::new() },
+                    );
                     if manner == "unasked" {
                         answer_with(&mut socket, 0, decision("unasked"));
                     }

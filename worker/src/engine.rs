@@ -3,9 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use enforcer_protocol::{
-    Decision, Diagnostic, DiagnosticCode, Evaluator, MAX_DIAGNOSTICS, Outcome, TenantId,
-};
+use enforcer_protocol::{Decision, Diagnostic, Evaluator, MAX_DIAGNOSTICS, Outcome, TenantId};
 use enforcer_rego::{
     Evaluation, EvaluationError, Moment, Namespace, Policy as RegoPolicy, Settings, Tests, Value,
 };

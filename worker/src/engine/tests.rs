@@ -1,5 +1,6 @@
 use super::*;
 
+use enforcer_protocol::DiagnosticCode;
 use enforcer_rego::File;
 
 const TIMEOUT: Duration = Duration::from_secs(5);
