@@ -10,6 +10,8 @@
 //	    {"result":<value>} or {} (undefined), {"errors":[…]} (loading), {"error":{"code","message"}}
 //	{"op":"call","name":"plus","args":[1,2]}
 //	    a built-in on constants: {"result":…} or {} or {"error":{…}}; arguments are Rego text: "args":["1","{1,2}"]
+//	{"op":"builtin","name":"plus","values":[{"n":"1"},{"n":"2"}],"time":0}
+//	    a built-in on values, without a policy: {"results":[{"n":"3"}]} or {} or {"error":{…}}; see builtin.go
 //
 // In "eval" and "call", "terms":true makes results Rego text in brackets ("[{1, 2}]") instead of JSON, so that sets
 // and numbers are told apart.
@@ -51,6 +53,8 @@ type request struct {
 	Terms   bool              `json:"terms"`
 	Name    string            `json:"name"`
 	Args    []string          `json:"args"`
+	Values  []any             `json:"values"`
+	Time    int64             `json:"time"`
 }
 
 type fault struct {
@@ -244,6 +248,8 @@ func answer(r request) (o outcome) {
 			}
 		}
 		return o
+	case "builtin":
+		return builtin(r)
 	default:
 		return outcome{Error: &fault{Code: "request", Message: "no such op: " + r.Op}}
 	}

@@ -13,7 +13,7 @@ mod limits;
 mod number;
 mod numbers;
 mod operands;
-mod order;
+pub(crate) mod order;
 mod registry;
 mod sets;
 pub mod table;

@@ -13,10 +13,19 @@ use crate::diagnostic::Diagnostic;
 use crate::source::Sources;
 
 pub(crate) mod arity;
+pub(crate) mod declare;
 pub(crate) mod errors;
+pub(crate) mod flatten;
+pub(crate) mod graph;
+pub(crate) mod heads;
 pub(crate) mod locals;
+pub(crate) mod metadata;
 pub(crate) mod order;
 pub(crate) mod outputs;
+pub(crate) mod prints;
+pub(crate) mod resolve;
+pub(crate) mod scope;
+pub(crate) mod templates;
 pub(crate) mod text;
 pub(crate) mod tree;
 pub(crate) mod unify;
@@ -70,6 +79,12 @@ pub(crate) struct Compiler<'a> {
     pub(crate) tree: RuleTree,
     /// How many parameters they have.
     pub(crate) parameters: arity::Parameters,
+    /// The `# METADATA` blocks by what they are about.
+    pub(crate) annotations: metadata::AnnotationSet,
+    /// Which rules use which.
+    pub(crate) graph: graph::Graph,
+    /// All rules, those that are used before those that use them; empty where rules are recursive.
+    pub(crate) order: Vec<RuleRef>,
     /// What has been found wrong.
     pub(crate) errors: errors::Errors,
     /// What is suspicious.
@@ -80,7 +95,23 @@ pub(crate) struct Compiler<'a> {
 type Stage = (&'static str, fn(&mut Compiler<'_>));
 
 /// All stages, in order. Stages of OPA that only index or measure are left out.
-const STAGES: &[Stage] = &[];
+const STAGES: &[Stage] = &[
+    ("ResolveRefs", resolve::resolve_refs),
+    ("InitLocalVarGen", heads::init_locals),
+    ("RewriteRuleHeadRefs", heads::rewrite_head_refs),
+    ("CheckKeywordOverrides", heads::check_keyword_overrides),
+    ("CheckDuplicateImports", heads::check_imports),
+    ("RemoveImports", heads::remove_imports),
+    ("SetRuleTree", heads::set_rule_tree),
+    ("RewriteLocalVars", declare::rewrite_local_vars),
+    ("RewriteTemplateStrings", templates::rewrite_template_strings),
+    ("CheckVoidCalls", prints::check_void_calls),
+    ("RewritePrintCalls", prints::rewrite_print_calls),
+    ("RewriteExprTerms", flatten::rewrite_expr_terms),
+    ("SetAnnotationSet", metadata::set_annotation_set),
+    ("RewriteRegoMetadataCalls", metadata::rewrite_metadata_calls),
+    ("SetGraph", graph::set_graph),
+];
 
 /// Checks and rewrites modules.
 ///
@@ -91,28 +122,50 @@ pub fn compile(
     modules: Vec<Module>,
     options: &Options,
 ) -> Result<Compiled, Vec<Diagnostic>> {
-    run(sources, modules, options, None)
+    let compiler = run(sources, modules, options, None);
+    let errors = compiler.errors.into_sorted(sources);
+    if !errors.is_empty() {
+        return Err(errors);
+    }
+    Ok(Compiled {
+        modules: compiler.modules,
+        tree: compiler.tree,
+        order: compiler.order,
+        rewritten: compiler.rewritten,
+        subjects: compiler.subjects,
+        warnings: compiler.warnings,
+    })
 }
 
-/// The same up to and including the stage of this name: for comparisons with OPA.
+/// The modules as they are after the stage of this name, in order of their paths: for comparisons
+/// with OPA.
 ///
 /// # Errors
-/// The faults of the stages that have run.
+/// The faults of the stages that have run, where one of them does not let others follow.
 pub fn compile_until(
     sources: &Sources,
     modules: Vec<Module>,
     options: &Options,
     last: &str,
 ) -> Result<Vec<Module>, Vec<Diagnostic>> {
-    run(sources, modules, options, Some(last)).map(|compiled| compiled.modules)
+    let compiler = run(sources, modules, options, Some(last));
+    if compiler.errors.must_stop() {
+        return Err(compiler.errors.into_sorted(sources));
+    }
+    Ok(compiler.modules)
 }
 
-fn run(
-    sources: &Sources,
+/// The names of the stages, in order.
+pub fn stages() -> impl Iterator<Item = &'static str> {
+    STAGES.iter().map(|(name, _)| *name)
+}
+
+fn run<'a>(
+    sources: &'a Sources,
     mut modules: Vec<Module>,
-    options: &Options,
+    options: &'a Options,
     last: Option<&str>,
-) -> Result<Compiled, Vec<Diagnostic>> {
+) -> Compiler<'a> {
     let path = |module: &Module| sources.file(module.file).map(|file| file.path.clone());
     modules.sort_by_key(path);
     modules.iter_mut().for_each(order::sort_collections);
@@ -125,6 +178,9 @@ fn run(
         subjects: BTreeMap::new(),
         tree: RuleTree::default(),
         parameters: arity::Parameters::default(),
+        annotations: metadata::AnnotationSet::default(),
+        graph: graph::Graph::default(),
+        order: Vec::new(),
         errors: errors::Errors::default(),
         warnings: Vec::new(),
     };
@@ -134,16 +190,5 @@ fn run(
             break;
         }
     }
-    let errors = compiler.errors.into_sorted(sources);
-    if !errors.is_empty() {
-        return Err(errors);
-    }
-    Ok(Compiled {
-        modules: compiler.modules,
-        tree: compiler.tree,
-        order: Vec::new(),
-        rewritten: compiler.rewritten,
-        subjects: compiler.subjects,
-        warnings: compiler.warnings,
-    })
+    compiler
 }

@@ -14,7 +14,7 @@ use super::{
     Block, Body, Collection, Expr, Operand, Program, Replacement, Root, Rule, RuleId, RuleKind,
     Slot, SlotId, Statement, StatementKind, Substitute, Target, Var,
 };
-use crate::builtins::{self, Context, Failure};
+use crate::builtins::{self, Context, Failure, order};
 use crate::source::Span;
 
 /// How deep rules and blocks may be in each other: a thread with a stack of 8 MiB has room for
@@ -73,6 +73,9 @@ enum Mock {
     Function(RuleId),
 }
 
+/// The values of functions by their arguments.
+type Calls = BTreeMap<(RuleId, Vec<Value>), Option<Value>>;
+
 /// See [`super`].
 struct Environment {
     input: Option<Value>,
@@ -80,7 +83,7 @@ struct Environment {
     replaced: BTreeSet<SlotId>,
     functions: BTreeMap<SlotId, Mock>,
     values: RefCell<HashMap<RuleId, Option<Value>>>,
-    calls: RefCell<BTreeMap<(RuleId, Vec<Value>), Option<Value>>>,
+    calls: RefCell<Calls>,
 }
 
 impl Environment {
@@ -106,6 +109,9 @@ enum Next {
 
 type Frame = Vec<Option<Value>>;
 type Solution<'f> = dyn FnMut(&mut Machine<'_>, &mut Frame) -> Result<Next, Fault> + 'f;
+
+/// A `Collect`'s kind, block, key, value and place.
+type Comprehension<'c> = (Collection, &'c Block, Option<&'c Operand>, &'c Operand, Option<Span>);
 
 struct Machine<'p> {
     program: &'p Program,
@@ -174,7 +180,7 @@ impl Machine<'_> {
             .ok()
             .and_then(|index| program.rules.get(index))
             .ok_or_else(|| malformed("a rule"))?;
-        if let RuleKind::Function(_) = rule.kind {
+        if let RuleKind::Function(_) | RuleKind::Entry = rule.kind {
             if let Some(mock) = rule.slot.and_then(|slot| environment.functions.get(&slot)) {
                 return match mock.clone() {
                     Mock::Value(value) => Ok(Some(value)),
@@ -197,7 +203,9 @@ impl Machine<'_> {
             return Ok(value.clone());
         }
         let value = self.deeper(|machine| match rule.kind {
-            RuleKind::Complete | RuleKind::Function(_) => machine.complete(rule, args, environment),
+            RuleKind::Complete | RuleKind::Function(_) | RuleKind::Entry => {
+                machine.complete(rule, args, environment)
+            }
             RuleKind::Set => machine.set(rule, environment).map(Some),
             RuleKind::Object => machine.object(rule, environment).map(Some),
         })?;
@@ -223,6 +231,7 @@ impl Machine<'_> {
     ) -> Result<Option<Value>, Fault> {
         let parameters = match rule.kind {
             RuleKind::Function(count) => usize::try_from(count).unwrap_or(usize::MAX),
+            RuleKind::Entry => 1,
             RuleKind::Complete | RuleKind::Set | RuleKind::Object => 0,
         };
         if args.len() != parameters {
@@ -369,13 +378,7 @@ impl Machine<'_> {
 
     fn collect(
         &mut self,
-        (kind, block, key, value, span): (
-            Collection,
-            &Block,
-            Option<&Operand>,
-            &Operand,
-            Option<Span>,
-        ),
+        (kind, block, key, value, span): Comprehension<'_>,
         frame: &mut Frame,
         environment: &Rc<Environment>,
     ) -> Result<Value, Fault> {
@@ -512,9 +515,11 @@ fn elements(collection: &Value) -> Option<Vec<(Value, Value)>> {
             array.iter().enumerate().map(|(i, value)| (Value::from(i), value.clone())).collect()
         }
         Value::Object(object) => {
-            object.iter_sorted().map(|(key, value)| (key.clone(), value.clone())).collect()
+            order::entries(object).into_iter().map(|(k, v)| (k.clone(), v.clone())).collect()
         }
-        Value::Set(set) => set.iter_sorted().map(|value| (value.clone(), value.clone())).collect(),
+        Value::Set(set) => {
+            order::elements(set).into_iter().map(|v| (v.clone(), v.clone())).collect()
+        }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Undefined => {
             return None;
         }
@@ -534,6 +539,7 @@ fn conflict(rule: &Rule, body: &Body) -> Fault {
         RuleKind::Function(_) => {
             format!("function {} produced conflicting values for the same inputs", rule.name)
         }
+        RuleKind::Entry => UNIQUE_KEYS.to_owned(),
         RuleKind::Complete | RuleKind::Set | RuleKind::Object => {
             format!("rule {} produced conflicting values", rule.name)
         }

@@ -131,6 +131,9 @@ pub enum RuleKind {
     Complete,
     /// One value for these many arguments.
     Function(u32),
+    /// What an object has at the key that is the one argument: a function whose conflict is that of
+    /// the object.
+    Entry,
     /// A set of all values.
     Set,
     /// An object of all keys and values.

@@ -5,7 +5,9 @@
 //! | `$is_array(x, n)` | whether `x` is an array of `n` elements |
 //! | `$is_object(x, n)` | whether `x` is an object of `n` keys |
 //! | `$walk(x)` | the array of all outputs of `walk`: `[path, value]`, in OPA's order |
-//! | `$document(entries)` | the document that the rules of a reference with variables make. `entries` is an array of arrays of `[path, value, member]`, in order: at a path below the document there is a value, or (`member`) a set with it. Two values for one key, or one below another, are a conflict; without entries it is `{}` |
+//! | `$concat(arrays)` | one array of the elements of an array of arrays |
+//! | `$union(objects)` | one object of the keys of an array of objects that have none in common |
+//! | `$document(entries)` | the document that the rules of a reference with variables make. `entries` is an array of `[path, value, member]`, in order: at a path below the document there is a value, or (`member`) a set with it. Two values for one key, or one below another, are a conflict; without entries it is `{}` |
 //! | `$virtual(names, values)` | an object of `names`, each with the one element of the array in `values` at its place, or left out where that is empty |
 //! | `$merge(base, virtual)` | a virtual document, and base data at the same path: the one element of the array `base`, or nothing where that is empty. Where both have an object its keys are merged, elsewhere base data counts, as in OPA |
 //! | `$keys(base, names)` | what a variable goes through in a document: the keys of base data (as above), then those names that are not among them |
@@ -17,6 +19,7 @@ use regorus::Value;
 use regorus::value::{Array, Object, Set};
 
 use super::data;
+use crate::builtins::order;
 use crate::builtins::{Answer, Context, Failure, Function};
 
 /// OPA's words for a conflict of keys.
@@ -32,6 +35,8 @@ pub fn function(name: &str) -> Option<Function> {
         "$is_array" => is_array,
         "$is_object" => is_object,
         "$walk" => walk,
+        "$concat" => concat,
+        "$union" => union,
         "$document" => document,
         "$virtual" => virtual_document,
         "$merge" => merge,
@@ -66,8 +71,8 @@ fn walk(_: &mut Context, args: &[Value]) -> Answer {
             Value::Array(array) => {
                 array.iter().enumerate().for_each(|(i, value)| go(&Value::from(i), value));
             }
-            Value::Object(object) => object.iter_sorted().for_each(|(key, value)| go(key, value)),
-            Value::Set(set) => set.iter_sorted().for_each(|value| go(value, value)),
+            Value::Object(object) => order::entries(object).iter().for_each(|(k, v)| go(k, v)),
+            Value::Set(set) => order::elements(set).iter().for_each(|value| go(value, value)),
             Value::Null
             | Value::Bool(_)
             | Value::Number(_)
@@ -116,21 +121,16 @@ impl Node {
 fn document(_: &mut Context, args: &[Value]) -> Answer {
     let mut root = BTreeMap::new();
     let mut visited: BTreeSet<Vec<Value>> = BTreeSet::new();
-    let definitions = args.first().and_then(|entries| entries.as_array().ok());
-    for entry in definitions.iter().flat_map(|all| all.iter()) {
-        for entry in entry.as_array().map_or(&[][..], |entries| entries.as_slice()) {
-            let Some([Value::Array(path), value, Value::Bool(member)]) =
-                entry.as_array().ok().map(|entry| entry.as_slice())
-            else {
-                continue;
-            };
-            let above = |length| path.as_slice().get(..length).is_some_and(|p| visited.contains(p));
-            if path.len() > MAX_DOCUMENT_DEPTH || (1..path.len()).any(above) {
-                return Err(conflict());
-            }
-            visited.insert(path.to_vec());
-            add(&mut root, path.as_slice(), value, *member)?;
+    for entry in elements(args.first()) {
+        let [Value::Array(path), value, Value::Bool(member)] = elements(Some(entry)) else {
+            continue;
+        };
+        let above = |length| path.as_slice().get(..length).is_some_and(|p| visited.contains(p));
+        if path.len() > MAX_DOCUMENT_DEPTH || (1..path.len()).any(above) {
+            return Err(conflict());
         }
+        visited.insert(path.to_vec());
+        add(&mut root, path.as_slice(), value, *member)?;
     }
     Ok(Node::Object(root).into_value())
 }
@@ -176,6 +176,22 @@ fn conflict() -> Failure {
     Failure::Conflict(UNIQUE_KEYS.to_owned())
 }
 
+/// The elements of an array.
+fn elements(array: Option<&Value>) -> &[Value] {
+    array.and_then(|array| array.as_array().ok()).map_or(&[], |array| array.as_slice())
+}
+
+fn concat(_: &mut Context, args: &[Value]) -> Answer {
+    let all = elements(args.first()).iter().flat_map(|array| elements(Some(array)));
+    Ok(all.cloned().collect::<Array>().into_value())
+}
+
+fn union(_: &mut Context, args: &[Value]) -> Answer {
+    let objects = elements(args.first()).iter().filter_map(|object| object.as_object().ok());
+    let items = objects.flat_map(|object| object.iter().map(|(k, v)| (k.clone(), v.clone())));
+    Ok(items.collect::<Object>().into_value())
+}
+
 /// The element of an array that has one or none.
 fn optional(array: &Value) -> Option<&Value> {
     array.as_array().ok()?.first()
@@ -200,8 +216,10 @@ fn keys(_: &mut Context, args: &[Value]) -> Answer {
     let base = optional(base).unwrap_or(&Value::Undefined);
     let mut keys: Vec<Value> = match base {
         Value::Array(array) => (0..array.len()).map(Value::from).collect(),
-        Value::Object(object) => object.keys_sorted().cloned().collect(),
-        Value::Set(set) => set.iter_sorted().cloned().collect(),
+        Value::Object(object) => {
+            order::entries(object).into_iter().map(|(key, _)| key.clone()).collect()
+        }
+        Value::Set(set) => order::elements(set).into_iter().cloned().collect(),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Undefined => {
             Vec::new()
         }
