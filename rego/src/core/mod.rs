@@ -29,6 +29,8 @@
 //! built-in that fails means is not said here: its value is undefined (strict mode makes it the
 //! evaluation's error).
 
+pub(crate) mod walk;
+
 use regorus::Value;
 
 use crate::source::Span;

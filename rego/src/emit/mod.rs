@@ -1,1 +1,226 @@
 //! Core to programs of regorus' VM.
+//!
+//! A rule becomes one rule of the VM (two, where `with` may replace it), a statement a few
+//! instructions, and what the VM has no instruction for a call of a function that the machine links
+//! in ([`Call`]). regorus' own compiler is not used.
+//!
+//! # What the VM does, and what is made of it
+//! - A failed guard goes on with the next element of the innermost loop, and outside of loops ends
+//!   the body. So a block that may fail on its own (`not`, a comprehension, one of several
+//!   definitions that are compared) is a loop of one turn.
+//! - Two values of a rule make its value undefined in the VM, which would turn a conflict into an
+//!   allow behind `not`. So values are compared here, and a conflict jumps to a call that ends the
+//!   evaluation.
+//! - Undefined values may be bound and put into collections in the VM. So every binding has a guard,
+//!   but where the next statement fails by itself on an undefined value.
+//! - Comparisons are VM instructions only where the order of regorus' values is OPA's for all
+//!   operands that can come; else they are calls.
+//! - A register, literal, jump or parameter table that is too small is a [`Refusal`], never a number
+//!   cut off.
+
+mod assembler;
+mod block;
+mod depth;
+mod expression;
+mod frame;
+mod literals;
+mod places;
+mod registers;
+mod rule;
+mod survey;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use regorus::rvm::Program as Bytecode;
+
+pub use places::{Place, Places};
+
+use crate::builtins;
+use crate::core::{Program, RuleId, Target};
+use crate::source::Span;
+use assembler::Assembler;
+
+/// A program for the machine: bytecode, and beside it what bytecode has no room for.
+#[derive(Debug)]
+pub struct Emitted {
+    /// The bytecode; its functions are linked by the machine.
+    pub(crate) bytecode: Bytecode,
+    /// What its built-in calls are, by their index.
+    pub(crate) calls: Vec<Call>,
+    /// The bytecode's entry points of rules that can be asked for and of functions that replace
+    /// others or are evaluated in an environment.
+    pub(crate) entries: BTreeMap<RuleId, usize>,
+    /// The sites of `with`, by the number that is the first argument of [`Call::With`].
+    pub(crate) withs: Vec<WithSite>,
+    /// Whether a slot is a function's, by its number.
+    pub(crate) slots: Vec<bool>,
+    /// Instructions to the tenant's text.
+    pub(crate) places: Places,
+}
+
+/// What a built-in call of the bytecode is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Call {
+    /// One of the policy language's.
+    Builtin {
+        /// OPA's name, for messages.
+        name: &'static str,
+        /// What evaluates it.
+        function: builtins::Function,
+    },
+    /// Ends the evaluation: there are two values where one is allowed.
+    Conflict(Conflict),
+    /// `(site, arguments, values)`: a function in another environment.
+    With,
+    /// `(slot)`: whether something is replaced in the current environment.
+    Replaced,
+    /// `(slot, arguments)`: what replaces it there, evaluated.
+    Replacement,
+}
+
+impl Call {
+    /// What tells calls apart.
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::Builtin { name, .. } => name,
+            Self::Conflict(Conflict::Complete) => "$complete",
+            Self::Conflict(Conflict::Function) => "$function",
+            Self::Conflict(Conflict::Object) => "$object",
+            Self::With => "$with",
+            Self::Replaced => "$replaced",
+            Self::Replacement => "$replacement",
+        }
+    }
+}
+
+/// What has two values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Conflict {
+    /// A complete rule.
+    Complete,
+    /// A function, for the same arguments.
+    Function,
+    /// A key of an object, made by a rule or a comprehension.
+    Object,
+}
+
+impl fmt::Display for Conflict {
+    /// In OPA's words.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Complete => "complete rules must not produce multiple outputs",
+            Self::Function => "functions must not produce multiple outputs for same inputs",
+            Self::Object => "object keys must be unique",
+        })
+    }
+}
+
+/// One `with` of the policy.
+#[derive(Debug)]
+pub(crate) struct WithSite {
+    /// The function whose value is asked for.
+    pub(crate) function: RuleId,
+    /// What is replaced, in order.
+    pub(crate) replacements: Vec<(Target, Source)>,
+}
+
+/// Where a replacement's value comes from.
+#[derive(Debug)]
+pub(crate) enum Source {
+    /// The site's next value.
+    Value,
+    /// A function.
+    Function(RuleId),
+}
+
+/// A limit of the VM, or of this crate, that a policy can reach.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum What {
+    /// Variables and temporaries of a rule that are needed at one time.
+    Registers,
+    /// Instructions before the last jump.
+    Instructions,
+    /// Different constants.
+    Literals,
+    /// Rules and functions.
+    Rules,
+    /// Calls, loops or constructors of one kind.
+    Parameters,
+    /// Arguments of a built-in.
+    Arguments,
+    /// Different built-ins.
+    Builtins,
+    /// Blocks in blocks.
+    Nesting,
+    /// Rules that use rules.
+    Depth,
+    /// Levels of a value.
+    Height,
+}
+
+impl fmt::Display for What {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Registers => "variables that are in use at one time",
+            Self::Instructions => "instructions",
+            Self::Literals => "different constants",
+            Self::Rules => "rules",
+            Self::Parameters => "calls, loops or constructors of one kind",
+            Self::Arguments => "arguments of a built-in",
+            Self::Builtins => "different built-ins",
+            Self::Nesting => "blocks in blocks",
+            Self::Depth => "rules in a chain of rules that use each other",
+            Self::Height => "levels of collections in collections",
+        })
+    }
+}
+
+/// Why core has no bytecode.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// A limit is reached. The interpreter has others.
+    #[error("bytecode has room for {limit} {what}")]
+    Ceiling {
+        /// Of what there is too much.
+        what: What,
+        /// How much there may be.
+        limit: usize,
+        /// Where.
+        place: Option<Span>,
+    },
+    /// A built-in has no function. The stages before this one let no such name pass.
+    #[error("no function for the built-in {name}")]
+    Builtin {
+        /// Its name.
+        name: &'static str,
+        /// Where.
+        place: Option<Span>,
+    },
+    /// Core that is not as [`crate::core`] says. Lowering makes no such core.
+    #[error("malformed core: {reason}")]
+    Malformed {
+        /// What is wrong with it.
+        reason: &'static str,
+        /// Where.
+        place: Option<Span>,
+    },
+}
+
+/// Emits a program of which `entries` can be asked for.
+///
+/// # Errors
+/// What has no room, or is no proper core, with its place.
+pub fn emit(program: &Program, entries: &[RuleId]) -> Result<Emitted, Refusal> {
+    let survey = survey::survey(program)?;
+    depth::check(program)?;
+    let mut out = Assembler::new();
+    rule::emit_all(program, &survey, &mut out)?;
+    for &entry in entries.iter().chain(&survey.evaluated_alone) {
+        rule::emit_entry(program, &survey, &mut out, entry)?;
+    }
+    Ok(out.finish(&program.slots))
+}
