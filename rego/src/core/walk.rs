@@ -61,13 +61,13 @@ pub(crate) fn operands(expr: &Expr) -> Vec<&Operand> {
     match expr {
         Expr::Operand(operand) => vec![operand],
         Expr::Path(Root::Operand(root), keys) => std::iter::once(root).chain(keys).collect(),
-        Expr::Path(Root::Input | Root::Data, operands)
+        Expr::Path(Root::Input | Root::Data | Root::Extent, operands)
         | Expr::Builtin(_, operands)
         | Expr::Call(_, operands)
         | Expr::Array(operands)
         | Expr::Set(operands) => operands.iter().collect(),
         Expr::Object(fields) => fields.iter().flat_map(|(key, value)| [key, value]).collect(),
-        Expr::Rule(_) => Vec::new(),
+        Expr::Rule(_) | Expr::Replaced(_) => Vec::new(),
         Expr::With { args, replacements, .. } => {
             let values = replacements.iter().filter_map(|replacement| match &replacement.value {
                 Substitute::Value(operand) => Some(operand),
@@ -115,7 +115,8 @@ pub(crate) fn used_rules(expr: &Expr) -> Vec<RuleId> {
         | Expr::Builtin(..)
         | Expr::Array(_)
         | Expr::Set(_)
-        | Expr::Object(_) => Vec::new(),
+        | Expr::Object(_)
+        | Expr::Replaced(_) => Vec::new(),
     }
 }
 

@@ -38,6 +38,7 @@ pub(super) struct Assembler {
     call_numbers: HashMap<(&'static str, usize), u16>,
     entries: BTreeMap<RuleId, usize>,
     withs: Vec<WithSite>,
+    pub(super) names: BTreeMap<RuleId, Box<str>>,
     pub(super) places: Places,
     /// What is being emitted.
     pub(super) place: Option<Span>,
@@ -82,6 +83,7 @@ impl Assembler {
             call_numbers: HashMap::new(),
             entries: BTreeMap::new(),
             withs: Vec::new(),
+            names: BTreeMap::new(),
             places: Places::default(),
             place: None,
         }
@@ -142,6 +144,15 @@ impl Assembler {
         {
             *end_pc = before;
         }
+        Ok(())
+    }
+
+    /// Goes on at an instruction that is there already, or comes next, by way of a free register.
+    pub(super) fn jump_to(&mut self, target: usize, free: Register) -> Result<(), Refusal> {
+        let end_pc = u16::try_from(target.saturating_sub(1))
+            .map_err(|_| self.ceiling(What::Instructions, NUMBERS))?;
+        self.push(Instruction::LoadTrue { dest: free });
+        self.push(Instruction::AnyOfNext { check: free, result: free, end_pc });
         Ok(())
     }
 
@@ -369,8 +380,9 @@ impl Assembler {
             calls: self.calls,
             entries: self.entries,
             withs: self.withs,
-            slots: slots.iter().map(|slot| matches!(slot, Slot::Function { .. })).collect(),
+            slots: slots.to_vec(),
             places: self.places,
+            names: self.names,
         }
     }
 }

@@ -37,6 +37,8 @@ pub(super) enum Yield<'a> {
         value: &'a Operand,
         /// What it is where there is another one already, if that can be.
         conflict: Option<Conflict>,
+        /// Whether all bodies of the rule yield the same constant.
+        is_same: bool,
     },
     /// An element of a collection.
     Element {
@@ -51,11 +53,12 @@ pub(super) enum Yield<'a> {
 impl Goal<'_> {
     pub(super) const EXISTS: Self = Self { yields: Yield::Nothing, hit: None, place: None };
 
-    /// Whether all solutions are the same, so that the first is enough.
+    /// Whether the first solution is enough: core says of which it is, since any other may raise a
+    /// conflict.
     pub(super) const fn is_reached_by_first(&self) -> bool {
         match self.yields {
             Yield::Nothing => true,
-            Yield::Value { value, .. } => matches!(value, Operand::Const(_)),
+            Yield::Value { is_same, .. } => is_same,
             Yield::Element { .. } => false,
         }
     }
@@ -403,7 +406,7 @@ impl Frame<'_> {
         self.out.place = goal.place.or(self.out.place);
         match goal.yields {
             Yield::Nothing => {}
-            Yield::Value { value, conflict: Some(conflict) } => {
+            Yield::Value { value, conflict: Some(conflict), .. } => {
                 let value = self.operand(value)?;
                 let differs = self.temporary()?;
                 // Undefined where there is no value yet.
@@ -411,7 +414,7 @@ impl Frame<'_> {
                 self.conflict_if(differs, conflict, goal.place);
                 self.out.push(Instruction::Move { dest: RESULT, src: value });
             }
-            Yield::Value { value, conflict: None } => {
+            Yield::Value { value, conflict: None, .. } => {
                 self.expression(&Expr::Operand(value.clone()), RESULT)?;
             }
             Yield::Element { into, kind, key, value } => {

@@ -10,8 +10,8 @@ use std::collections::HashMap;
 use super::{Refusal, What};
 use crate::core::walk::{self, TooDeep};
 use crate::core::{
-    Block, Expr, Operand, Program, Rule, RuleId, RuleKind, Slot, Statement, StatementKind, Target,
-    Var,
+    Block, Expr, Operand, Program, Rule, RuleId, RuleKind, Slot, SlotId, Statement, StatementKind,
+    Target, Var,
 };
 
 /// Levels of calls that an evaluation may have: half of the stack. A level takes up to
@@ -73,7 +73,7 @@ fn needs(
     let mut needs = vec![Need::default(); program.rules.len()];
     for &id in order {
         let Some(rule) = program.rules.get(index(id)) else { continue };
-        let mut need = need_of(rule, &needs)?;
+        let mut need = need_of(program, rule, &needs)?;
         need.height = need.height.max(heights.get(&id).copied().unwrap_or(0));
         let ceiling = |what, limit| Refusal::Ceiling { what, limit, place: rule.span };
         if need.levels.saturating_add(need.replacing) > LEVELS {
@@ -160,7 +160,7 @@ fn each_statement<'a>(
     Ok(())
 }
 
-fn need_of(rule: &Rule, needs: &[Need]) -> Result<Need, Refusal> {
+fn need_of(program: &Program, rule: &Rule, needs: &[Need]) -> Result<Need, Refusal> {
     let mut below = Need::default();
     each_statement(rule, &mut |statement| {
         let Some(expr) = walk::expression(statement) else { return };
@@ -180,7 +180,7 @@ fn need_of(rule: &Rule, needs: &[Need]) -> Result<Need, Refusal> {
     let own = if rule.slot.is_some() { 2 } else { 1 };
     let mut height = 0;
     for body in walk::bodies(&rule.definitions) {
-        let mut heights = Heights { needs, variables: HashMap::new() };
+        let mut heights = Heights { program, needs, variables: HashMap::new() };
         heights.block(&body.block);
         height = height.max(heights.highest(body.key.iter().chain([&body.value])));
     }
@@ -202,11 +202,20 @@ fn need(needs: &[Need], id: RuleId) -> Need {
 
 /// The levels that the variables of a body have over those of parameters and of what is outside.
 struct Heights<'a> {
+    program: &'a Program,
     needs: &'a [Need],
     variables: HashMap<Var, usize>,
 }
 
 impl Heights<'_> {
+    fn path_length(&self, slot: SlotId) -> usize {
+        let slot = usize::try_from(slot.0).ok().and_then(|slot| self.program.slots.get(slot));
+        match slot {
+            Some(Slot::Data(path)) => path.len(),
+            Some(Slot::Function { .. }) | None => 0,
+        }
+    }
+
     fn operand(&self, operand: &Operand) -> usize {
         walk::variable(operand).and_then(|var| self.variables.get(&var)).copied().unwrap_or(0)
     }
@@ -257,14 +266,15 @@ impl Heights<'_> {
     fn expression(&self, expr: &Expr) -> usize {
         let operands = self.highest(walk::operands(expr));
         let more = match expr {
-            Expr::Operand(_) | Expr::Path(..) => 0,
+            Expr::Operand(_) | Expr::Path(..) | Expr::Replaced(_) => 0,
             Expr::Array(_) | Expr::Set(_) | Expr::Object(_) => 1,
             Expr::Builtin(..) => BUILTIN,
             Expr::Call(rule, _) | Expr::Rule(rule) => need(self.needs, *rule).height,
             Expr::With { function, replacements, .. } => {
                 let made = replacements.iter().map(|replacement| match &replacement.target {
-                    Target::Input(path) | Target::Data(path) => path.len(),
-                    Target::Slot(_) => 0,
+                    Target::Input(path) => path.len(),
+                    Target::Data(slot) => self.path_length(*slot),
+                    Target::Function(_) => 0,
                 });
                 need(self.needs, *function).height.saturating_add(made.max().unwrap_or(0))
             }

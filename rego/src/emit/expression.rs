@@ -5,13 +5,13 @@ use regorus::rvm::Instruction;
 use regorus::rvm::instructions::LiteralOrRegister;
 
 use super::assembler::{ARGUMENTS, Fields};
-use super::frame::Frame;
+use super::frame::{Frame, Key};
 use super::registers::Register;
 use super::survey::Known;
 use super::{Call, Refusal, Source, WithSite};
 use crate::builtins;
-use crate::core::walk;
 use crate::core::{Expr, Operand, Replacement, Root, RuleId, Substitute, Var};
+use crate::core::{own, walk};
 
 /// Built-ins that are instructions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,6 +61,12 @@ impl Frame<'_> {
                 self.out.set(dest, elements)
             }
             Expr::Object(fields) => self.object(fields, dest),
+            Expr::Replaced(slots) => {
+                let slots = slots.iter().map(|slot| Value::from(slot.0)).collect::<Vec<_>>();
+                let register = self.temporary()?;
+                self.out.load(register, &Value::from(slots))?;
+                self.out.call(Call::Replaced, dest, &[register])
+            }
             Expr::With { function, args, replacements } => {
                 self.with(*function, args, replacements, dest)
             }
@@ -73,12 +79,19 @@ impl Frame<'_> {
                 self.out.push(Instruction::LoadInput { dest });
                 dest
             }
-            Root::Data => {
-                self.out.push(Instruction::LoadData { dest });
-                dest
+            Root::Data => return self.stored(keys, dest),
+            Root::Extent => {
+                let keys = self.stored_keys(keys)?;
+                let all = self.temporary()?;
+                self.keys(all, &keys)?;
+                return self.out.call(Call::Extent, dest, &[all]);
             }
             Root::Operand(operand) => self.operand(operand)?,
         };
+        self.index(dest, root, keys)
+    }
+
+    fn index(&mut self, dest: Register, root: Register, keys: &[Operand]) -> Result<(), Refusal> {
         let mut components = Vec::with_capacity(keys.len());
         for key in keys {
             components.push(match key {
@@ -87,6 +100,36 @@ impl Frame<'_> {
             });
         }
         self.out.index(dest, root, components)
+    }
+
+    /// A path into base data. What the VM finds there, a store finds too: base data has no sets, and
+    /// its keys are text. A store also finds a key's text for a number, and an element of an array for
+    /// a text of digits.
+    fn stored(&mut self, keys: &[Operand], dest: Register) -> Result<(), Refusal> {
+        self.out.push(Instruction::LoadData { dest });
+        self.index(dest, dest, keys)?;
+        let is_found_alike = |key: &Operand| match key {
+            Operand::Const(Value::String(text)) => {
+                text.bytes().next_back().is_none_or(|last| !last.is_ascii_digit())
+            }
+            Operand::Const(_) | Operand::Var(_) => false,
+        };
+        if !keys.iter().all(is_found_alike) {
+            let keys = self.stored_keys(keys)?;
+            self.stored_if_undefined(dest, keys)?;
+        }
+        Ok(())
+    }
+
+    fn stored_keys(&mut self, keys: &[Operand]) -> Result<Vec<Key>, Refusal> {
+        let mut stored = Vec::with_capacity(keys.len());
+        for key in keys {
+            stored.push(match key {
+                Operand::Var(var) => Key::Register(self.register_of(*var)?),
+                Operand::Const(value) => Key::Literal(self.temporary()?, value.clone()),
+            });
+        }
+        Ok(stored)
     }
 
     /// The instruction that does what a built-in does, for these arguments whatever their values.
@@ -137,7 +180,9 @@ impl Frame<'_> {
         dest: Register,
     ) -> Result<(), Refusal> {
         let place = self.out.place;
-        let function = builtins::function(name).ok_or(Refusal::Builtin { name, place })?;
+        let function = own::function(name)
+            .or_else(|| builtins::function(name))
+            .ok_or(Refusal::Builtin { name, place })?;
         let args = self.operands(args)?;
         self.out.call(Call::Builtin { name, function }, dest, &args)
     }
@@ -213,7 +258,11 @@ impl Frame<'_> {
     /// Whether an expression has a value whatever its operands are.
     pub(super) fn is_defined(&self, expr: &Expr) -> bool {
         match expr {
-            Expr::Operand(_) | Expr::Array(_) | Expr::Set(_) | Expr::Object(_) => true,
+            Expr::Operand(_)
+            | Expr::Array(_)
+            | Expr::Set(_)
+            | Expr::Object(_)
+            | Expr::Replaced(_) => true,
             Expr::Rule(rule) | Expr::Call(rule, _) => {
                 self.survey.of(*rule).is_ok_and(|facts| facts.is_defined)
             }
@@ -232,7 +281,7 @@ impl Frame<'_> {
                 self.survey.of(*rule).map_or(Known::Nothing, |facts| facts.known)
             }
             Expr::Builtin(name, args) if self.operator(name, args).is_some() => Known::Scalar,
-            Expr::Builtin("count", _) => Known::Scalar,
+            Expr::Builtin("count", _) | Expr::Replaced(_) => Known::Scalar,
             Expr::Builtin(..) | Expr::Path(..) | Expr::With { .. } => Known::Nothing,
         }
     }
@@ -244,14 +293,14 @@ impl Frame<'_> {
         match expr {
             Expr::Operand(operand) => is_var(operand),
             Expr::Path(Root::Operand(root), keys) => is_var(root) || keys.iter().any(is_var),
-            Expr::Path(Root::Input | Root::Data, keys) => keys.iter().any(is_var),
+            Expr::Path(Root::Input | Root::Data | Root::Extent, keys) => keys.iter().any(is_var),
             Expr::Builtin(name, args) => {
                 let is_false = self.operator(name, args) == Some(Operator::Member);
                 args.iter().any(is_var) && (is_test || !is_false)
             }
             Expr::Array(elements) | Expr::Set(elements) => elements.iter().any(is_var),
             Expr::Object(fields) => fields.iter().any(|(key, value)| is_var(key) || is_var(value)),
-            Expr::Call(..) | Expr::Rule(_) | Expr::With { .. } => false,
+            Expr::Call(..) | Expr::Rule(_) | Expr::Replaced(_) | Expr::With { .. } => false,
         }
     }
 }

@@ -2,6 +2,9 @@
 
 use std::collections::HashMap;
 
+use regorus::Value;
+use regorus::rvm::Instruction;
+
 use super::assembler::{Assembler, Jump};
 use super::registers::{REGISTERS, Register, Registers};
 use super::survey::{Known, Survey};
@@ -20,7 +23,32 @@ pub(super) struct Frame<'a> {
     variables: HashMap<Var, Variable>,
     /// Registers for the time of a statement, the latest last.
     temporaries: Vec<Register>,
-    conflicts: Vec<(Jump, Conflict, Option<Span>)>,
+    detours: Vec<Detour>,
+}
+
+/// Code behind the rule's that it seldom goes through.
+#[derive(Debug)]
+struct Detour {
+    jump: Jump,
+    place: Option<Span>,
+    does: Does,
+}
+
+#[derive(Debug)]
+enum Does {
+    /// Ends the evaluation.
+    Conflict(Conflict),
+    /// Looks for base data as a store does, and goes back.
+    Stored { dest: Register, keys: Vec<Key>, free: Register, back: usize },
+}
+
+/// A key of a path into base data.
+#[derive(Debug)]
+pub(super) enum Key {
+    /// It is in a register.
+    Register(Register),
+    /// A constant, and a register that is free for it.
+    Literal(Register, Value),
 }
 
 /// Where a variable is.
@@ -44,7 +72,7 @@ impl<'a> Frame<'a> {
             registers: Registers::new(parameters),
             variables: HashMap::new(),
             temporaries: Vec::new(),
-            conflicts: Vec::new(),
+            detours: Vec::new(),
         }
     }
 
@@ -142,16 +170,57 @@ impl<'a> Frame<'a> {
         place: Option<Span>,
     ) {
         let jump = self.out.jump_if(register);
-        self.conflicts.push((jump, conflict, place));
+        self.detours.push(Detour { jump, place, does: Does::Conflict(conflict) });
     }
 
-    /// The code that conflicts jump to, behind the rule's.
-    pub(super) fn conflicts(&mut self) -> Result<(), Refusal> {
-        for (jump, conflict, place) in std::mem::take(&mut self.conflicts) {
+    /// Looks for base data as a store does where `dest` is undefined (or false, which costs nothing
+    /// but time).
+    pub(super) fn stored_if_undefined(
+        &mut self,
+        dest: Register,
+        keys: Vec<Key>,
+    ) -> Result<(), Refusal> {
+        let free = self.temporary()?;
+        self.out.push(Instruction::Not { dest: free, operand: dest });
+        let jump = self.out.jump_if(free);
+        let does = Does::Stored { dest, keys, free, back: self.out.here() };
+        self.detours.push(Detour { jump, place: self.out.place, does });
+        Ok(())
+    }
+
+    /// The detours of a rule, behind its code. Whether there is a conflict that tells its name.
+    pub(super) fn detours(&mut self) -> Result<bool, Refusal> {
+        let mut tells_name = false;
+        for Detour { jump, place, does } in std::mem::take(&mut self.detours) {
             self.out.place = place;
             self.out.land(jump)?;
-            self.out.call(Call::Conflict(conflict), RESULT, &[])?;
+            match does {
+                Does::Conflict(conflict) => {
+                    tells_name |= conflict != Conflict::Object;
+                    self.out.call(Call::Conflict(conflict), RESULT, &[])?;
+                }
+                Does::Stored { dest, keys, free, back } => {
+                    self.keys(free, &keys)?;
+                    self.out.call(Call::Stored, dest, &[free])?;
+                    self.out.jump_to(back, free)?;
+                }
+            }
         }
-        Ok(())
+        Ok(tells_name)
+    }
+
+    /// An array of keys.
+    pub(super) fn keys(&mut self, dest: Register, keys: &[Key]) -> Result<(), Refusal> {
+        let mut registers = Vec::with_capacity(keys.len());
+        for key in keys {
+            registers.push(match key {
+                Key::Register(register) => *register,
+                Key::Literal(register, value) => {
+                    self.out.load(*register, value)?;
+                    *register
+                }
+            });
+        }
+        self.out.array(dest, registers)
     }
 }

@@ -40,7 +40,8 @@ use regorus::rvm::Program as Bytecode;
 pub use places::{Place, Places};
 
 use crate::builtins;
-use crate::core::{Program, RuleId, Target};
+use crate::core::own::UNIQUE_KEYS;
+use crate::core::{Program, RuleId, Slot, Target};
 use crate::source::Span;
 use assembler::Assembler;
 
@@ -51,15 +52,17 @@ pub struct Emitted {
     pub(crate) bytecode: Bytecode,
     /// What its built-in calls are, by their index.
     pub(crate) calls: Vec<Call>,
-    /// The bytecode's entry points of rules that can be asked for and of functions that replace
-    /// others or are evaluated in an environment.
+    /// The bytecode's entry points: of functions that replace others or are evaluated in an
+    /// environment. The machine adds those of the rules that it is asked for.
     pub(crate) entries: BTreeMap<RuleId, usize>,
     /// The sites of `with`, by the number that is the first argument of [`Call::With`].
     pub(crate) withs: Vec<WithSite>,
-    /// Whether a slot is a function's, by its number.
-    pub(crate) slots: Vec<bool>,
+    /// What `with` may replace.
+    pub(crate) slots: Vec<Slot>,
     /// Instructions to the tenant's text.
     pub(crate) places: Places,
+    /// The names of rules whose conflicts tell them.
+    pub(crate) names: BTreeMap<RuleId, Box<str>>,
 }
 
 /// What a built-in call of the bytecode is.
@@ -74,12 +77,18 @@ pub(crate) enum Call {
     },
     /// Ends the evaluation: there are two values where one is allowed.
     Conflict(Conflict),
+    /// `(keys)`: what base data has at a path.
+    Stored,
+    /// `(keys)`: what base data has at a path, as a document that contains replacements.
+    Extent,
     /// `(site, arguments, values)`: a function in another environment.
     With,
-    /// `(slot)`: whether something is replaced in the current environment.
+    /// `(slots)`: whether the environment replaces data of one of these.
     Replaced,
-    /// `(slot, arguments)`: what replaces it there, evaluated.
-    Replacement,
+    /// `(slot)`: whether the environment replaces this function.
+    Mocked,
+    /// `(slot, arguments)`: what replaces it there, called.
+    Mock,
 }
 
 impl Call {
@@ -90,9 +99,12 @@ impl Call {
             Self::Conflict(Conflict::Complete) => "$complete",
             Self::Conflict(Conflict::Function) => "$function",
             Self::Conflict(Conflict::Object) => "$object",
+            Self::Stored => "$stored",
+            Self::Extent => "$extent",
             Self::With => "$with",
             Self::Replaced => "$replaced",
-            Self::Replacement => "$replacement",
+            Self::Mocked => "$mocked",
+            Self::Mock => "$mock",
         }
     }
 }
@@ -108,14 +120,16 @@ pub enum Conflict {
     Object,
 }
 
-impl fmt::Display for Conflict {
-    /// In OPA's words.
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Self::Complete => "complete rules must not produce multiple outputs",
-            Self::Function => "functions must not produce multiple outputs for same inputs",
-            Self::Object => "object keys must be unique",
-        })
+impl Conflict {
+    /// OPA's words for it, in a rule of this name.
+    pub(crate) fn message(self, rule: &str) -> String {
+        match self {
+            Self::Complete => format!("rule {rule} produced conflicting values"),
+            Self::Function => {
+                format!("function {rule} produced conflicting values for the same inputs")
+            }
+            Self::Object => UNIQUE_KEYS.to_owned(),
+        }
     }
 }
 
@@ -210,17 +224,17 @@ pub enum Refusal {
     },
 }
 
-/// Emits a program of which `entries` can be asked for.
+/// Emits a program.
 ///
 /// # Errors
 /// What has no room, or is no proper core, with its place.
-pub fn emit(program: &Program, entries: &[RuleId]) -> Result<Emitted, Refusal> {
+pub fn emit(program: &Program) -> Result<Emitted, Refusal> {
     let survey = survey::survey(program)?;
     depth::check(program)?;
     let mut out = Assembler::new();
     rule::emit_all(program, &survey, &mut out)?;
-    for &entry in entries.iter().chain(&survey.evaluated_alone) {
-        rule::emit_entry(program, &survey, &mut out, entry)?;
+    for &function in &survey.evaluated_alone {
+        rule::emit_entry(program, &survey, &mut out, function)?;
     }
     Ok(out.finish(&program.slots))
 }

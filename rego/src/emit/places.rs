@@ -29,7 +29,7 @@ struct RulePlace {
 
 impl Places {
     /// A rule's code begins here.
-    pub(super) fn begin_rule(&mut self, pc: usize, rule: RuleId, span: Option<Span>) {
+    pub(crate) fn begin_rule(&mut self, pc: usize, rule: RuleId, span: Option<Span>) {
         self.rules.push(RulePlace { start: number(pc), rule, span });
     }
 

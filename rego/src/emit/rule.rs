@@ -17,8 +17,8 @@ use super::survey::{Facts, Known, Survey, same_constant};
 use super::{Call, Conflict, Refusal, What};
 use crate::core::walk::{self, TooDeep};
 use crate::core::{
-    Body, Collection, Definition, Operand, Program, Rule, RuleId, RuleKind, SlotId, Statement,
-    StatementKind, Var,
+    Body, Collection, Definition, Expr, Operand, Program, Root, Rule, RuleId, RuleKind, SlotId,
+    Statement, StatementKind, Var,
 };
 
 /// Emits all rules. Those without a jump come last: only jumps need instructions that 16 bits can
@@ -42,7 +42,7 @@ pub(super) fn emit_all(
             }
             out.place = rule.span;
             out.places.begin_rule(out.here(), id, rule.span);
-            emit_rule(rule, &facts, survey, out)?;
+            emit_rule(id, rule, &facts, survey, out)?;
         }
     }
     Ok(())
@@ -50,18 +50,20 @@ pub(super) fn emit_all(
 
 /// Whether a rule's code may have a jump or a loop.
 fn jumps(rule: &Rule) -> bool {
-    let has_blocks = walk::bodies(&rule.definitions).any(|body| {
-        body.block.iter().any(|statement| match &statement.kind {
-            StatementKind::Let(..) | StatementKind::Test(_) => false,
-            StatementKind::Not(_)
-            | StatementKind::Each { .. }
-            | StatementKind::Every { .. }
-            | StatementKind::Collect { .. } => true,
-        })
-    });
+    let may_jump = |statement: &Statement| match &statement.kind {
+        StatementKind::Let(_, expr) | StatementKind::Test(expr) => {
+            matches!(expr, Expr::Path(Root::Data, _))
+        }
+        StatementKind::Not(_)
+        | StatementKind::Each { .. }
+        | StatementKind::Every { .. }
+        | StatementKind::Collect { .. } => true,
+    };
     let is_compared = rule.kind == RuleKind::Object
         || rule.definitions.len() > 1 && same_constant(&rule.definitions).is_none();
-    has_blocks || is_compared || rule.slot.is_some()
+    is_compared
+        || rule.slot.is_some()
+        || walk::bodies(&rule.definitions).any(|body| body.block.iter().any(may_jump))
 }
 
 /// Emits the code that a rule's value is asked for with.
@@ -99,8 +101,8 @@ fn argument_registers(parameters: usize) -> impl Iterator<Item = Register> {
     (1..).take(passed(parameters))
 }
 
-/// A rule that `with` may replace is two: this one looks at the environment, and calls the other where
-/// it is not replaced.
+/// A function that `with` may replace is two: this one looks at the environment, and calls the other
+/// where it is not replaced.
 fn emit_slot(
     rule: &Rule,
     slot: SlotId,
@@ -113,7 +115,7 @@ fn emit_slot(
     let mut frame = Frame::new(out, survey, args.len());
     let [number, is_replaced] = [frame.temporary()?, frame.temporary()?];
     frame.out.load(number, &Value::from(slot.0))?;
-    frame.out.call(Call::Replaced, is_replaced, &[number])?;
+    frame.out.call(Call::Mocked, is_replaced, &[number])?;
     let jump = frame.out.jump_if(is_replaced);
     match facts.parameters {
         None => frame.out.push(Instruction::CallRule { dest: RESULT, rule_index: facts.own_index }),
@@ -123,7 +125,7 @@ fn emit_slot(
     frame.out.land(jump)?;
     let packed = frame.temporary()?;
     frame.out.array(packed, args)?;
-    frame.out.call(Call::Replacement, RESULT, &[number, packed])?;
+    frame.out.call(Call::Mock, RESULT, &[number, packed])?;
     frame.out.push(Instruction::RuleReturn {});
     let registers = frame.register_count();
     let info = info(rule, RuleType::Complete, vec![vec![start]], registers);
@@ -132,6 +134,7 @@ fn emit_slot(
 }
 
 fn emit_rule(
+    id: RuleId,
     rule: &Rule,
     facts: &Facts,
     survey: &Survey,
@@ -142,11 +145,15 @@ fn emit_rule(
     let mut emitter =
         RuleEmitter { rule, parameters, frame: Frame::new(out, survey, passed(parameters)) };
     let (rule_type, definitions) = emitter.definitions()?;
-    emitter.frame.conflicts()?;
+    if emitter.frame.detours()? {
+        emitter.frame.out.names.insert(id, rule.name.as_str().into());
+    }
     let registers = emitter.frame.register_count();
     let mut info = info(rule, rule_type, definitions, registers);
     info.early_exit_on_first_success = match rule.kind {
-        RuleKind::Complete | RuleKind::Function(_) => same_constant(&rule.definitions).is_some(),
+        RuleKind::Complete | RuleKind::Function(_) | RuleKind::Entry => {
+            same_constant(&rule.definitions).is_some()
+        }
         RuleKind::Set | RuleKind::Object => false,
     };
     info.default_literal_index = default;
@@ -168,6 +175,7 @@ fn info(rule: &Rule, rule_type: RuleType, definitions: Vec<Vec<usize>>, register
             RuleKind::Function(num_params) => {
                 Some(FunctionInfo { param_names: Vec::new(), num_params })
             }
+            RuleKind::Entry => Some(FunctionInfo { param_names: Vec::new(), num_params: 1 }),
             RuleKind::Complete | RuleKind::Set | RuleKind::Object => None,
         },
         default_literal_index: None,
@@ -193,7 +201,7 @@ impl RuleEmitter<'_> {
         match self.rule.kind {
             // The VM keeps a function's result register from one definition to the next, so they can
             // be compared.
-            RuleKind::Function(_) => Ok((RuleType::Complete, self.apart()?)),
+            RuleKind::Function(_) | RuleKind::Entry => Ok((RuleType::Complete, self.apart()?)),
             RuleKind::Complete if is_same || self.rule.definitions.len() <= 1 => {
                 Ok((RuleType::Complete, self.apart()?))
             }
@@ -221,7 +229,7 @@ impl RuleEmitter<'_> {
                 // Another value may be there of an earlier definition, or of another solution.
                 let is_only = position == 0 && !(has_loop(body) && is_variable(&body.value));
                 let conflict = conflict.filter(|_| !is_same && !is_only);
-                let yields = Yield::Value { value: &body.value, conflict };
+                let yields = Yield::Value { value: &body.value, conflict, is_same };
                 let is_last = place + 1 == definition.bodies.len();
                 self.body(body, yields, !is_last)?;
                 self.frame.out.push(Instruction::RuleReturn {});
@@ -264,7 +272,7 @@ impl RuleEmitter<'_> {
             for (place, body) in bodies.iter().enumerate() {
                 let yields = match kind {
                     Some(kind) => element(body, kind),
-                    None => Yield::Value { value: &body.value, conflict },
+                    None => Yield::Value { value: &body.value, conflict, is_same: false },
                 };
                 let is_last = place + 1 == bodies.len();
                 if !is_last {
@@ -292,6 +300,7 @@ impl RuleEmitter<'_> {
         match self.rule.kind {
             RuleKind::Complete => Some(Conflict::Complete),
             RuleKind::Function(_) => Some(Conflict::Function),
+            RuleKind::Entry => Some(Conflict::Object),
             RuleKind::Set | RuleKind::Object => None,
         }
     }

@@ -102,6 +102,7 @@ pub(super) fn survey(program: &Program) -> Result<Survey, Refusal> {
 fn parameters(rule: &Rule) -> Option<usize> {
     match rule.kind {
         RuleKind::Function(count) => Some(usize::try_from(count).unwrap_or(usize::MAX)),
+        RuleKind::Entry => Some(1),
         RuleKind::Complete | RuleKind::Set | RuleKind::Object => None,
     }
 }
@@ -112,7 +113,7 @@ fn is_defined(rule: &Rule) -> bool {
     match rule.kind {
         RuleKind::Set | RuleKind::Object => true,
         RuleKind::Complete => rule.default.is_some(),
-        RuleKind::Function(_) => rule.default.is_some() && rule.slot.is_none(),
+        RuleKind::Function(_) | RuleKind::Entry => rule.default.is_some() && rule.slot.is_none(),
     }
 }
 
@@ -121,7 +122,7 @@ fn known(rule: &Rule) -> Known {
     match rule.kind {
         _ if rule.slot.is_some() => Known::Nothing,
         RuleKind::Set | RuleKind::Object => Known::Collection,
-        RuleKind::Complete | RuleKind::Function(_) => {
+        RuleKind::Complete | RuleKind::Function(_) | RuleKind::Entry => {
             let constant = same_constant(&rule.definitions);
             let mut values = constant.into_iter().chain(&rule.default).map(Known::of_constant);
             let first = values.next().filter(|_| constant.is_some()).unwrap_or(Known::Nothing);
@@ -143,9 +144,12 @@ pub(super) fn same_constant(definitions: &[Definition]) -> Option<&regorus::Valu
 /// Whether a rule's statements are as core says.
 fn look_at(rule: &Rule, program: &Program, survey: &mut Survey) -> Result<(), Refusal> {
     let malformed = |reason, place| Refusal::Malformed { reason, place };
-    let slot = |slot: SlotId| program.slots.get(usize::try_from(slot.0).ok()?);
-    if rule.slot.is_some_and(|id| slot(id).is_none()) {
-        return Err(malformed("there is no such slot", rule.span));
+    let is_function = |slot: SlotId| {
+        let found = usize::try_from(slot.0).ok().and_then(|index| program.slots.get(index));
+        matches!(found, Some(Slot::Function { .. })) && parameters(rule).is_some()
+    };
+    if rule.slot.is_some_and(|slot| !is_function(slot)) {
+        return Err(malformed("a rule with a slot is a function", rule.span));
     }
     let mut alone = Vec::new();
     for body in walk::bodies(&rule.definitions) {
@@ -207,7 +211,8 @@ fn expression_fault(expr: &Expr, survey: &Survey) -> Option<&'static str> {
         | Expr::Builtin(..)
         | Expr::Array(_)
         | Expr::Set(_)
-        | Expr::Object(_) => true,
+        | Expr::Object(_)
+        | Expr::Replaced(_) => true,
     };
     (!holds).then_some("a function has as many arguments as parameters, and a rule has neither")
 }
