@@ -16,8 +16,10 @@ pub(crate) mod arity;
 pub(crate) mod declare;
 pub(crate) mod errors;
 pub(crate) mod flatten;
+pub(crate) mod graph;
 pub(crate) mod heads;
 pub(crate) mod locals;
+pub(crate) mod metadata;
 pub(crate) mod order;
 pub(crate) mod outputs;
 pub(crate) mod prints;
@@ -77,6 +79,12 @@ pub(crate) struct Compiler<'a> {
     pub(crate) tree: RuleTree,
     /// How many parameters they have.
     pub(crate) parameters: arity::Parameters,
+    /// The `# METADATA` blocks by what they are about.
+    pub(crate) annotations: metadata::AnnotationSet,
+    /// Which rules use which.
+    pub(crate) graph: graph::Graph,
+    /// All rules, those that are used before those that use them; empty where rules are recursive.
+    pub(crate) order: Vec<RuleRef>,
     /// What has been found wrong.
     pub(crate) errors: errors::Errors,
     /// What is suspicious.
@@ -100,6 +108,9 @@ const STAGES: &[Stage] = &[
     ("CheckVoidCalls", prints::check_void_calls),
     ("RewritePrintCalls", prints::rewrite_print_calls),
     ("RewriteExprTerms", flatten::rewrite_expr_terms),
+    ("SetAnnotationSet", metadata::set_annotation_set),
+    ("RewriteRegoMetadataCalls", metadata::rewrite_metadata_calls),
+    ("SetGraph", graph::set_graph),
 ];
 
 /// Checks and rewrites modules.
@@ -145,6 +156,9 @@ fn run(
         subjects: BTreeMap::new(),
         tree: RuleTree::default(),
         parameters: arity::Parameters::default(),
+        annotations: metadata::AnnotationSet::default(),
+        graph: graph::Graph::default(),
+        order: Vec::new(),
         errors: errors::Errors::default(),
         warnings: Vec::new(),
     };
@@ -161,7 +175,7 @@ fn run(
     Ok(Compiled {
         modules: compiler.modules,
         tree: compiler.tree,
-        order: Vec::new(),
+        order: compiler.order,
         rewritten: compiler.rewritten,
         subjects: compiler.subjects,
         warnings: compiler.warnings,
