@@ -100,6 +100,16 @@ fn parts(block: &[Statement]) -> (&[Statement], Option<Each<'_>>) {
     (block, None)
 }
 
+/// Statements that are all bindings.
+fn bindings(statements: &[Statement]) -> Option<Vec<(Var, &Expr, Option<Span>)>> {
+    let mut bindings = Vec::with_capacity(statements.len());
+    for statement in statements {
+        let StatementKind::Let(var, expr) = &statement.kind else { return None };
+        bindings.push((*var, expr, statement.span));
+    }
+    Some(bindings)
+}
+
 impl Frame<'_> {
     /// A block in the loops and the rule that are around it: where it fails, they go on.
     pub(super) fn block(
@@ -284,17 +294,17 @@ impl Frame<'_> {
         // A test at the end of what needs no guard: undefined is as false.
         if let Some((last, before)) = block.split_last()
             && let StatementKind::Test(expr) = &last.kind
+            && let Some(bindings) = bindings(before)
             && self.has_no_guard(before, Some(last))
         {
             let mut bound = Vec::new();
-            for statement in before {
-                if let StatementKind::Let(var, expr) = &statement.kind {
-                    self.out.place = statement.span.or(self.out.place);
-                    let dest = self.bind(*var, self.known_of(expr))?;
-                    bound.push(*var);
-                    self.expression(expr, dest)?;
-                }
+            for (var, expr, span) in bindings {
+                self.out.place = span.or(self.out.place);
+                let dest = self.bind(var, self.known_of(expr))?;
+                bound.push(var);
+                self.expression(expr, dest)?;
             }
+            self.out.place = last.span.or(self.out.place);
             let tested = self.value(expr)?;
             self.out.guard(tested, GuardMode::Not);
             self.unbind_all(bound);

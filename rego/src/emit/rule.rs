@@ -197,7 +197,6 @@ impl RuleEmitter<'_> {
     /// The rule's bodies, by definition: where each begins.
     fn definitions(&mut self) -> Result<(RuleType, Vec<Vec<usize>>), Refusal> {
         let is_same = same_constant(&self.rule.definitions).is_some();
-        let has_else = self.rule.definitions.iter().any(|definition| definition.bodies.len() > 1);
         match self.rule.kind {
             // The VM keeps a function's result register from one definition to the next, so they can
             // be compared.
@@ -205,13 +204,7 @@ impl RuleEmitter<'_> {
             RuleKind::Complete if is_same || self.rule.definitions.len() <= 1 => {
                 Ok((RuleType::Complete, self.apart()?))
             }
-            RuleKind::Complete => Ok((RuleType::Complete, vec![vec![self.together(None)?]])),
-            RuleKind::Set if has_else => {
-                Ok((RuleType::PartialSet, vec![vec![self.together(Some(Collection::Set))?]]))
-            }
-            RuleKind::Object if has_else => {
-                Ok((RuleType::PartialObject, vec![vec![self.together(Some(Collection::Object))?]]))
-            }
+            RuleKind::Complete => Ok((RuleType::Complete, vec![vec![self.together()?]])),
             RuleKind::Set => Ok((RuleType::PartialSet, self.collected(Collection::Set)?)),
             RuleKind::Object => Ok((RuleType::PartialObject, self.collected(Collection::Object)?)),
         }
@@ -257,23 +250,17 @@ impl RuleEmitter<'_> {
         Ok(starts)
     }
 
-    /// All definitions are one body of the VM's, because their values are compared, or because a set
-    /// or an object has an `else`.
-    fn together(&mut self, kind: Option<Collection>) -> Result<usize, Refusal> {
+    /// All definitions are one body of the VM's, because their values are compared: the VM forgets a
+    /// value from one definition to the next.
+    fn together(&mut self) -> Result<usize, Refusal> {
         let start = self.frame.out.here();
-        if let Some(kind) = kind {
-            self.frame.empty(RESULT, kind)?;
-        }
         let conflict = self.conflict();
         for Definition { bodies } in &self.rule.definitions {
             let mark = self.frame.mark();
             let mut ends = Vec::new();
             let hit = self.frame.temporary()?;
             for (place, body) in bodies.iter().enumerate() {
-                let yields = match kind {
-                    Some(kind) => element(body, kind),
-                    None => Yield::Value { value: &body.value, conflict, is_same: false },
-                };
+                let yields = Yield::Value { value: &body.value, conflict, is_same: false };
                 let is_last = place + 1 == bodies.len();
                 if !is_last {
                     self.frame.out.push(Instruction::LoadFalse { dest: hit });

@@ -151,6 +151,10 @@ fn look_at(rule: &Rule, program: &Program, survey: &mut Survey) -> Result<(), Re
     if rule.slot.is_some_and(|slot| !is_function(slot)) {
         return Err(malformed("a rule with a slot is a function", rule.span));
     }
+    let is_collection = matches!(rule.kind, RuleKind::Set | RuleKind::Object);
+    if is_collection && rule.definitions.iter().any(|definition| definition.bodies.len() != 1) {
+        return Err(malformed("a set or an object has no else", rule.span));
+    }
     let mut alone = Vec::new();
     for body in walk::bodies(&rule.definitions) {
         if (rule.kind == RuleKind::Object) != body.key.is_some() {

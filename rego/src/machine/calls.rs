@@ -52,24 +52,30 @@ pub(super) fn link(calls: &[Call], bytecode: &Bytecode) -> Vec<BuiltinFcn> {
 }
 
 fn call(place: usize, args: &[Value]) -> anyhow::Result<Value> {
-    running::with(|running| {
+    let other = running::with(|running| {
         let program = running.program.as_deref();
         match program.and_then(|program| program.tables.calls.get(place)) {
             Some(Call::Builtin { name, function }) => {
                 let (name, function) = (*name, *function);
-                running.call(name, function, args).map(Outcome::Value)
+                running.call(name, function, args).map(Ok)
             }
-            Some(other) => {
-                let other = *other;
-                own(running, other, args)
-            }
+            Some(other) => Ok(Err(*other)),
             None => Err(broken(running, "no function at this place")),
         }
-    })
-    .and_then(|outcome| match outcome {
+    })?;
+    match other {
+        Ok(value) => Ok(value),
+        Err(other) => call_own(other, args),
+    }
+}
+
+/// Calls what is no built-in of the policy language.
+#[inline(never)]
+fn call_own(call: Call, args: &[Value]) -> anyhow::Result<Value> {
+    match running::with(|running| own(running, call, args))? {
         Outcome::Value(value) => Ok(value),
         Outcome::Nested(nested) => nested.evaluate(),
-    })
+    }
 }
 
 /// What a call comes to while the evaluation's state is borrowed.
