@@ -3,6 +3,7 @@
 //
 //	{"op":"parse","files":{"a.rego":"package a"},"v0":false}
 //	    {"modules":{"a.rego":<AST as of opa parse --format json, with locations>}} or {"errors":[…]}
+//	    with "comparable":true, without comments and without the names of heads, which repeat the reference or are empty
 //	{"op":"compile","files":{…},"after":"CheckTypes"}
 //	    the modules' AST after that stage of the compiler (all stages where left out); the index of a
 //	    statement that was rewritten from := is -1 minus the index
@@ -60,8 +61,9 @@ type request struct {
 	Values  []any             `json:"values"`
 	Time    int64             `json:"time"`
 
-	Names     bool `json:"names"`
-	AllErrors bool `json:"all_errors"`
+	Names      bool `json:"names"`
+	AllErrors  bool `json:"all_errors"`
+	Comparable bool `json:"comparable"`
 }
 
 type fault struct {
@@ -149,6 +151,15 @@ func parse(r request) (map[string]*ast.Module, error) {
 	return modules, nil
 }
 
+// What another parser's tree need not have.
+func comparable(m *ast.Module) {
+	m.Comments = nil
+	ast.WalkRules(m, func(rule *ast.Rule) bool {
+		rule.Head.Name = ""
+		return false
+	})
+}
+
 func compiler(r request) (*ast.Compiler, error) {
 	modules, err := parse(r)
 	if err != nil {
@@ -222,6 +233,9 @@ func answer(r request) (o outcome) {
 		}
 		o.Modules = map[string]any{}
 		for n, m := range modules {
+			if r.Comparable {
+				comparable(m)
+			}
 			o.Modules[n] = m
 		}
 		return o
