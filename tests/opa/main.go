@@ -5,7 +5,8 @@
 //	    {"modules":{"a.rego":<AST as of opa parse --format json, with locations>}} or {"errors":[…]}
 //	{"op":"compile","files":{…},"after":"CheckTypes"}
 //	    the modules' AST after that stage of the compiler (all stages where left out); the index of a
-//	    statement that was rewritten from := is -1 minus the index
+//	    statement that was rewritten from := is -1 minus the index, "rewritten" has the names that
+//	    generated variables have in the text, and "next_local" is the number of the next one
 //	{"op":"eval","files":{…},"data":{…},"input":…,"no_input":false,"query":"data.a.p","strict":false}
 //	    {"result":<value>} or {} (undefined), {"errors":[…]} (loading), {"error":{"code","message"}}
 //	{"op":"call","name":"plus","args":[1,2]}
@@ -24,6 +25,7 @@ import (
 	"fmt"
 	"os"
 	"reflect"
+	"slices"
 	"sort"
 	"strings"
 	"time"
@@ -67,6 +69,9 @@ type outcome struct {
 	Error   *fault         `json:"error,omitempty"`
 	Result  any            `json:"result,omitempty"`
 	Results []any          `json:"results,omitempty"`
+
+	Rewritten map[ast.Var]ast.Var `json:"rewritten,omitempty"`
+	NextLocal int64               `json:"next_local,omitempty"`
 }
 
 func faults(err error) []fault {
@@ -158,6 +163,11 @@ func compiler(r request) (*ast.Compiler, error) {
 	c.Compile(modules)
 	if taken != nil {
 		c.Modules = taken
+		// Some errors do not end the compilation.
+		found := slices.DeleteFunc(c.Errors, func(e *ast.Error) bool { return e.Code == "stop" })
+		if len(found) > 0 {
+			return nil, found
+		}
 		return c, nil
 	}
 	if c.Failed() {
@@ -202,6 +212,10 @@ func answer(r request) (o outcome) {
 		for n, m := range c.Modules {
 			markAssignments(m)
 			o.Modules[n] = m
+		}
+		o.Rewritten = c.RewrittenVars
+		if locals := reflect.ValueOf(c).Elem().FieldByName("localvargen"); !locals.IsNil() {
+			o.NextLocal = locals.Elem().FieldByName("next").Int()
 		}
 		return o
 	case "eval", "call":

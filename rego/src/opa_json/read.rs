@@ -53,6 +53,25 @@ pub struct Fault {
     pub col: u32,
 }
 
+/// What OPA's stages so far know beside the tree.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct Before {
+    /// The names that generated variables have in the text.
+    #[serde(default)]
+    pub rewritten: BTreeMap<Name, Name>,
+    /// The number of the next generated variable.
+    #[serde(default)]
+    pub next_local: u64,
+}
+
+/// What `opa-oracle` answers to `compile` beside the tree.
+///
+/// # Errors
+/// The text is no such answer.
+pub fn before(text: &str) -> Result<Before, ReadError> {
+    Ok(serde_json::from_str(text)?)
+}
+
 /// What `opa-oracle` answers to `parse` and `compile`: modules in the order of their files' paths, or
 /// faults.
 ///
@@ -247,7 +266,7 @@ fn refs_of_term<'a>(term: &'a Term, refs: &mut Vec<&'a [Term]>) {
 #[derive(Deserialize)]
 struct AnswerJson<'a> {
     #[serde(default, borrow)]
-    modules: std::collections::BTreeMap<String, ModuleJson<'a>>,
+    modules: BTreeMap<String, ModuleJson<'a>>,
     #[serde(default)]
     errors: Vec<Fault>,
     error: Option<Fault>,
@@ -652,15 +671,11 @@ impl ModuleReader<'_> {
         };
         let name = || Ok::<_, ReadError>(Name::from(serde_json::from_str::<String>(text)?));
         let comprehension =
-            || -> Result<(Option<Term>, Option<Term>, Option<Term>, Body), ReadError> {
-                let json: ComprehensionJson<'_> = serde_json::from_str(text)?;
-                Ok((
-                    self.optional(json.term.as_ref(), around)?,
-                    self.optional(json.key.as_ref(), around)?,
-                    self.optional(json.value.as_ref(), around)?,
-                    self.body(&json.body, around)?,
-                ))
-            };
+            || -> Result<ComprehensionJson<'_>, ReadError> { Ok(serde_json::from_str(text)?) };
+        let boxed = |part: Option<TermJson<'_>>| -> Result<Box<Term>, ReadError> {
+            let part = part.ok_or_else(|| ReadError::Kind(json.kind.clone()))?;
+            Ok(Box::new(self.term(&part, around)?))
+        };
         let unknown = || ReadError::Kind(json.kind.clone());
         Ok(match json.kind.as_str() {
             "null" => TermValue::Null,
@@ -679,18 +694,21 @@ impl ModuleReader<'_> {
                     .collect::<Result<_, ReadError>>()?,
             ),
             "arraycomprehension" => {
-                let (term, _, _, body) = comprehension()?;
-                TermValue::ArrayComprehension { term: Box::new(term.ok_or_else(unknown)?), body }
+                let json = comprehension()?;
+                let body = self.body(&json.body, around)?;
+                TermValue::ArrayComprehension { term: boxed(json.term)?, body }
             }
             "setcomprehension" => {
-                let (term, _, _, body) = comprehension()?;
-                TermValue::SetComprehension { term: Box::new(term.ok_or_else(unknown)?), body }
+                let json = comprehension()?;
+                let body = self.body(&json.body, around)?;
+                TermValue::SetComprehension { term: boxed(json.term)?, body }
             }
             "objectcomprehension" => {
-                let (_, key, value, body) = comprehension()?;
+                let json = comprehension()?;
+                let body = self.body(&json.body, around)?;
                 TermValue::ObjectComprehension {
-                    key: Box::new(key.ok_or_else(unknown)?),
-                    value: Box::new(value.ok_or_else(unknown)?),
+                    key: boxed(json.key)?,
+                    value: boxed(json.value)?,
                     body,
                 }
             }
