@@ -13,22 +13,32 @@ use crate::diagnostic::Diagnostic;
 use crate::source::Sources;
 
 pub(crate) mod arity;
+pub(crate) mod builtins;
+pub(crate) mod captures;
+pub(crate) mod conflicts;
 pub(crate) mod declare;
+pub(crate) mod dynamic_terms;
+pub(crate) mod equals;
 pub(crate) mod errors;
 pub(crate) mod flatten;
+pub(crate) mod functions;
 pub(crate) mod heads;
 pub(crate) mod locals;
+pub(crate) mod names;
 pub(crate) mod order;
 pub(crate) mod outputs;
 pub(crate) mod prints;
 pub(crate) mod resolve;
+pub(crate) mod safety;
 pub(crate) mod scope;
+pub(crate) mod suggest;
 pub(crate) mod templates;
 pub(crate) mod text;
 pub(crate) mod tree;
 pub(crate) mod unify;
 pub(crate) mod vars;
 pub(crate) mod visit;
+pub(crate) mod with_values;
 
 pub use tree::{Key, RuleRef, RuleTree};
 
@@ -100,6 +110,17 @@ const STAGES: &[Stage] = &[
     ("CheckVoidCalls", prints::check_void_calls),
     ("RewritePrintCalls", prints::rewrite_print_calls),
     ("RewriteExprTerms", flatten::rewrite_expr_terms),
+    ("RewriteComprehensionTerms", captures::rewrite_comprehension_terms),
+    ("RewriteRefsInHead", captures::rewrite_refs_in_head),
+    ("RewriteWithValues", with_values::rewrite_with_values),
+    ("CheckRuleConflicts", conflicts::check_rule_conflicts),
+    ("CheckUndefinedFuncs", functions::check_undefined_funcs),
+    ("CheckSafetyRuleHeads", safety::check_safety_rule_heads),
+    ("CheckSafetyRuleBodies", safety::check_safety_rule_bodies),
+    ("RewriteEquals", equals::rewrite_equals),
+    ("RewriteDynamicTerms", dynamic_terms::rewrite_dynamic_terms),
+    ("CheckUnsafeBuiltins", builtins::check_unsafe_builtins),
+    ("CheckDeprecatedBuiltins", builtins::check_deprecated_builtins),
 ];
 
 /// Checks and rewrites modules.
@@ -125,6 +146,37 @@ pub fn compile_until(
     last: &str,
 ) -> Result<Vec<Module>, Vec<Diagnostic>> {
     run(sources, modules, options, Some(last)).map(|compiled| compiled.modules)
+}
+
+/// Runs one stage on modules as they are before it: for comparisons with OPA.
+///
+/// # Errors
+/// The faults that the stage finds.
+#[cfg(any(test, feature = "opa-json"))]
+pub fn run_stage(
+    sources: &Sources,
+    modules: Vec<Module>,
+    options: &Options,
+    before: &crate::opa_json::read::Before,
+    name: &str,
+) -> Result<Vec<Module>, Vec<Diagnostic>> {
+    let mut compiler = Compiler {
+        sources,
+        options,
+        locals: locals::LocalGenerator::for_modules(&modules).from(before.next_local),
+        rewritten: before.rewritten.clone(),
+        subjects: BTreeMap::new(),
+        tree: RuleTree::new(&modules),
+        parameters: arity::Parameters::new(&modules),
+        modules,
+        errors: errors::Errors::default(),
+        warnings: Vec::new(),
+    };
+    for (_, stage) in STAGES.iter().filter(|(stage, _)| *stage == name) {
+        stage(&mut compiler);
+    }
+    let errors = compiler.errors.into_sorted(sources);
+    if errors.is_empty() { Ok(compiler.modules) } else { Err(errors) }
 }
 
 fn run(
