@@ -27,12 +27,6 @@ impl LocalGenerator {
         Self { taken: taken.map(Name::clone).collect(), next: 0 }
     }
 
-    /// The same going on where another ended.
-    #[cfg(any(test, feature = "opa-json"))]
-    pub(crate) fn from(self, next: u64) -> Self {
-        Self { next, ..self }
-    }
-
     /// The next name: `__local0__`, `__local1__`, …
     pub(crate) fn generate(&mut self) -> Name {
         loop {

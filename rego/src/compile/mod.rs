@@ -22,8 +22,10 @@ pub(crate) mod equals;
 pub(crate) mod errors;
 pub(crate) mod flatten;
 pub(crate) mod functions;
+pub(crate) mod graph;
 pub(crate) mod heads;
 pub(crate) mod locals;
+pub(crate) mod metadata;
 pub(crate) mod names;
 pub(crate) mod order;
 pub(crate) mod outputs;
@@ -87,6 +89,12 @@ pub(crate) struct Compiler<'a> {
     pub(crate) tree: RuleTree,
     /// How many parameters they have.
     pub(crate) parameters: arity::Parameters,
+    /// The `# METADATA` blocks by what they are about.
+    pub(crate) annotations: metadata::AnnotationSet,
+    /// Which rules use which.
+    pub(crate) graph: graph::Graph,
+    /// All rules, those that are used before those that use them; empty where rules are recursive.
+    pub(crate) order: Vec<RuleRef>,
     /// What has been found wrong.
     pub(crate) errors: errors::Errors,
     /// What is suspicious.
@@ -110,6 +118,9 @@ const STAGES: &[Stage] = &[
     ("CheckVoidCalls", prints::check_void_calls),
     ("RewritePrintCalls", prints::rewrite_print_calls),
     ("RewriteExprTerms", flatten::rewrite_expr_terms),
+    ("SetAnnotationSet", metadata::set_annotation_set),
+    ("RewriteRegoMetadataCalls", metadata::rewrite_metadata_calls),
+    ("SetGraph", graph::set_graph),
     ("RewriteComprehensionTerms", captures::rewrite_comprehension_terms),
     ("RewriteRefsInHead", captures::rewrite_refs_in_head),
     ("RewriteWithValues", with_values::rewrite_with_values),
@@ -132,59 +143,50 @@ pub fn compile(
     modules: Vec<Module>,
     options: &Options,
 ) -> Result<Compiled, Vec<Diagnostic>> {
-    run(sources, modules, options, None)
+    let compiler = run(sources, modules, options, None);
+    let errors = compiler.errors.into_sorted(sources);
+    if !errors.is_empty() {
+        return Err(errors);
+    }
+    Ok(Compiled {
+        modules: compiler.modules,
+        tree: compiler.tree,
+        order: compiler.order,
+        rewritten: compiler.rewritten,
+        subjects: compiler.subjects,
+        warnings: compiler.warnings,
+    })
 }
 
-/// The same up to and including the stage of this name: for comparisons with OPA.
+/// The modules as they are after the stage of this name, in order of their paths: for comparisons
+/// with OPA.
 ///
 /// # Errors
-/// The faults of the stages that have run.
+/// The faults of the stages that have run, where one of them does not let others follow.
 pub fn compile_until(
     sources: &Sources,
     modules: Vec<Module>,
     options: &Options,
     last: &str,
 ) -> Result<Vec<Module>, Vec<Diagnostic>> {
-    run(sources, modules, options, Some(last)).map(|compiled| compiled.modules)
-}
-
-/// Runs one stage on modules as they are before it: for comparisons with OPA.
-///
-/// # Errors
-/// The faults that the stage finds.
-#[cfg(any(test, feature = "opa-json"))]
-pub fn run_stage(
-    sources: &Sources,
-    modules: Vec<Module>,
-    options: &Options,
-    before: &crate::opa_json::read::Before,
-    name: &str,
-) -> Result<Vec<Module>, Vec<Diagnostic>> {
-    let mut compiler = Compiler {
-        sources,
-        options,
-        locals: locals::LocalGenerator::for_modules(&modules).from(before.next_local),
-        rewritten: before.rewritten.clone(),
-        subjects: BTreeMap::new(),
-        tree: RuleTree::new(&modules),
-        parameters: arity::Parameters::new(&modules),
-        modules,
-        errors: errors::Errors::default(),
-        warnings: Vec::new(),
-    };
-    for (_, stage) in STAGES.iter().filter(|(stage, _)| *stage == name) {
-        stage(&mut compiler);
+    let compiler = run(sources, modules, options, Some(last));
+    if compiler.errors.must_stop() {
+        return Err(compiler.errors.into_sorted(sources));
     }
-    let errors = compiler.errors.into_sorted(sources);
-    if errors.is_empty() { Ok(compiler.modules) } else { Err(errors) }
+    Ok(compiler.modules)
 }
 
-fn run(
-    sources: &Sources,
+/// The names of the stages, in order.
+pub fn stages() -> impl Iterator<Item = &'static str> {
+    STAGES.iter().map(|(name, _)| *name)
+}
+
+fn run<'a>(
+    sources: &'a Sources,
     mut modules: Vec<Module>,
-    options: &Options,
+    options: &'a Options,
     last: Option<&str>,
-) -> Result<Compiled, Vec<Diagnostic>> {
+) -> Compiler<'a> {
     let path = |module: &Module| sources.file(module.file).map(|file| file.path.clone());
     modules.sort_by_key(path);
     modules.iter_mut().for_each(order::sort_collections);
@@ -197,6 +199,9 @@ fn run(
         subjects: BTreeMap::new(),
         tree: RuleTree::default(),
         parameters: arity::Parameters::default(),
+        annotations: metadata::AnnotationSet::default(),
+        graph: graph::Graph::default(),
+        order: Vec::new(),
         errors: errors::Errors::default(),
         warnings: Vec::new(),
     };
@@ -206,16 +211,5 @@ fn run(
             break;
         }
     }
-    let errors = compiler.errors.into_sorted(sources);
-    if !errors.is_empty() {
-        return Err(errors);
-    }
-    Ok(Compiled {
-        modules: compiler.modules,
-        tree: compiler.tree,
-        order: Vec::new(),
-        rewritten: compiler.rewritten,
-        subjects: compiler.subjects,
-        warnings: compiler.warnings,
-    })
+    compiler
 }

@@ -53,25 +53,6 @@ pub struct Fault {
     pub col: u32,
 }
 
-/// What OPA's stages so far know beside the tree.
-#[derive(Debug, Clone, Default, Deserialize)]
-pub struct Before {
-    /// The names that generated variables have in the text.
-    #[serde(default)]
-    pub rewritten: BTreeMap<Name, Name>,
-    /// The number of the next generated variable.
-    #[serde(default)]
-    pub next_local: u64,
-}
-
-/// What `opa-oracle` answers to `compile` beside the tree.
-///
-/// # Errors
-/// The text is no such answer.
-pub fn before(text: &str) -> Result<Before, ReadError> {
-    Ok(serde_json::from_str(text)?)
-}
-
 /// What `opa-oracle` answers to `parse` and `compile`: modules in the order of their files' paths, or
 /// faults.
 ///
