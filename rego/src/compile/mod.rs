@@ -13,24 +13,34 @@ use crate::diagnostic::Diagnostic;
 use crate::source::Sources;
 
 pub(crate) mod arity;
+pub(crate) mod builtins;
+pub(crate) mod captures;
+pub(crate) mod conflicts;
 pub(crate) mod declare;
+pub(crate) mod dynamic_terms;
+pub(crate) mod equals;
 pub(crate) mod errors;
 pub(crate) mod flatten;
+pub(crate) mod functions;
 pub(crate) mod graph;
 pub(crate) mod heads;
 pub(crate) mod locals;
 pub(crate) mod metadata;
+pub(crate) mod names;
 pub(crate) mod order;
 pub(crate) mod outputs;
 pub(crate) mod prints;
 pub(crate) mod resolve;
+pub(crate) mod safety;
 pub(crate) mod scope;
+pub(crate) mod suggest;
 pub(crate) mod templates;
 pub(crate) mod text;
 pub(crate) mod tree;
 pub(crate) mod unify;
 pub(crate) mod vars;
 pub(crate) mod visit;
+pub(crate) mod with_values;
 
 pub use tree::{Key, RuleRef, RuleTree};
 
@@ -113,6 +123,17 @@ const STAGES: &[Stage] = &[
     ("SetAnnotationSet", metadata::set_annotation_set),
     ("RewriteRegoMetadataCalls", metadata::rewrite_metadata_calls),
     ("SetGraph", graph::set_graph),
+    ("RewriteComprehensionTerms", captures::rewrite_comprehension_terms),
+    ("RewriteRefsInHead", captures::rewrite_refs_in_head),
+    ("RewriteWithValues", with_values::rewrite_with_values),
+    ("CheckRuleConflicts", conflicts::check_rule_conflicts),
+    ("CheckUndefinedFuncs", functions::check_undefined_funcs),
+    ("CheckSafetyRuleHeads", safety::check_safety_rule_heads),
+    ("CheckSafetyRuleBodies", safety::check_safety_rule_bodies),
+    ("RewriteEquals", equals::rewrite_equals),
+    ("RewriteDynamicTerms", dynamic_terms::rewrite_dynamic_terms),
+    ("CheckUnsafeBuiltins", builtins::check_unsafe_builtins),
+    ("CheckDeprecatedBuiltins", builtins::check_deprecated_builtins),
 ];
 
 /// Checks and rewrites modules.
