@@ -152,7 +152,7 @@ fn compare_case(opa: &mut Opa, case: &serde_json::Value) -> Vec<Verdict> {
         Ok(Err(_)) => return vec![Verdict::Refused],
         Err(error) => return vec![Verdict::Different(format!("OPA's tree: {error}"))],
     };
-    let program = match lower(&sources, &opa_json::read::compiled(modules)) {
+    let program = match lower(&sources, &opa_json::read::compiled(&sources, modules)) {
         Ok(program) => program,
         Err(faults) => return vec![Verdict::Different(format!("not lowered: {faults:?}"))],
     };
