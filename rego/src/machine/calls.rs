@@ -13,7 +13,7 @@ use super::running::{self, Running};
 use super::{ErrorKind, EvaluationError, Loaded, new_vm, remaining, timer};
 use crate::builtins::order;
 use crate::core::{RuleId, SlotId};
-use crate::emit::{Call, Conflict};
+use crate::emit::Call;
 
 /// How many environments may be in each other. Emission bounds them by what the stack holds; this is
 /// for the case that it is wrong.
