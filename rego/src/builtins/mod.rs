@@ -8,6 +8,7 @@ mod aggregates;
 mod arithmetic;
 mod bits;
 mod comparison;
+mod formats;
 mod go;
 mod limits;
 mod number;
@@ -15,8 +16,11 @@ mod numbers;
 mod operands;
 pub(crate) mod order;
 mod registry;
+mod replace;
 mod sets;
+mod strings;
 pub mod table;
+mod text;
 mod types;
 
 #[cfg(test)]

@@ -13,24 +13,34 @@ use crate::diagnostic::Diagnostic;
 use crate::source::Sources;
 
 pub(crate) mod arity;
+pub(crate) mod builtins;
+pub(crate) mod captures;
+pub(crate) mod conflicts;
 pub(crate) mod declare;
+pub(crate) mod dynamic_terms;
+pub(crate) mod equals;
 pub(crate) mod errors;
 pub(crate) mod flatten;
+pub(crate) mod functions;
 pub(crate) mod graph;
 pub(crate) mod heads;
 pub(crate) mod locals;
 pub(crate) mod metadata;
+pub(crate) mod names;
 pub(crate) mod order;
 pub(crate) mod outputs;
 pub(crate) mod prints;
 pub(crate) mod resolve;
+pub(crate) mod safety;
 pub(crate) mod scope;
+pub(crate) mod suggest;
 pub(crate) mod templates;
 pub(crate) mod text;
 pub(crate) mod tree;
 pub(crate) mod unify;
 pub(crate) mod vars;
 pub(crate) mod visit;
+pub(crate) mod with_values;
 
 pub use tree::{Key, RuleRef, RuleTree};
 
@@ -111,6 +121,17 @@ const STAGES: &[Stage] = &[
     ("SetAnnotationSet", metadata::set_annotation_set),
     ("RewriteRegoMetadataCalls", metadata::rewrite_metadata_calls),
     ("SetGraph", graph::set_graph),
+    ("RewriteComprehensionTerms", captures::rewrite_comprehension_terms),
+    ("RewriteRefsInHead", captures::rewrite_refs_in_head),
+    ("RewriteWithValues", with_values::rewrite_with_values),
+    ("CheckRuleConflicts", conflicts::check_rule_conflicts),
+    ("CheckUndefinedFuncs", functions::check_undefined_funcs),
+    ("CheckSafetyRuleHeads", safety::check_safety_rule_heads),
+    ("CheckSafetyRuleBodies", safety::check_safety_rule_bodies),
+    ("RewriteEquals", equals::rewrite_equals),
+    ("RewriteDynamicTerms", dynamic_terms::rewrite_dynamic_terms),
+    ("CheckUnsafeBuiltins", builtins::check_unsafe_builtins),
+    ("CheckDeprecatedBuiltins", builtins::check_deprecated_builtins),
 ];
 
 /// Checks and rewrites modules.
@@ -122,28 +143,50 @@ pub fn compile(
     modules: Vec<Module>,
     options: &Options,
 ) -> Result<Compiled, Vec<Diagnostic>> {
-    run(sources, modules, options, None)
+    let compiler = run(sources, modules, options, None);
+    let errors = compiler.errors.into_sorted(sources);
+    if !errors.is_empty() {
+        return Err(errors);
+    }
+    Ok(Compiled {
+        modules: compiler.modules,
+        tree: compiler.tree,
+        order: compiler.order,
+        rewritten: compiler.rewritten,
+        subjects: compiler.subjects,
+        warnings: compiler.warnings,
+    })
 }
 
-/// The same up to and including the stage of this name: for comparisons with OPA.
+/// The modules as they are after the stage of this name, in order of their paths: for comparisons
+/// with OPA.
 ///
 /// # Errors
-/// The faults of the stages that have run.
+/// The faults of the stages that have run, where one of them does not let others follow.
 pub fn compile_until(
     sources: &Sources,
     modules: Vec<Module>,
     options: &Options,
     last: &str,
 ) -> Result<Vec<Module>, Vec<Diagnostic>> {
-    run(sources, modules, options, Some(last)).map(|compiled| compiled.modules)
+    let compiler = run(sources, modules, options, Some(last));
+    if compiler.errors.must_stop() {
+        return Err(compiler.errors.into_sorted(sources));
+    }
+    Ok(compiler.modules)
 }
 
-fn run(
-    sources: &Sources,
+/// The names of the stages, in order.
+pub fn stages() -> impl Iterator<Item = &'static str> {
+    STAGES.iter().map(|(name, _)| *name)
+}
+
+fn run<'a>(
+    sources: &'a Sources,
     mut modules: Vec<Module>,
-    options: &Options,
+    options: &'a Options,
     last: Option<&str>,
-) -> Result<Compiled, Vec<Diagnostic>> {
+) -> Compiler<'a> {
     let path = |module: &Module| sources.file(module.file).map(|file| file.path.clone());
     modules.sort_by_key(path);
     modules.iter_mut().for_each(order::sort_collections);
@@ -168,16 +211,5 @@ fn run(
             break;
         }
     }
-    let errors = compiler.errors.into_sorted(sources);
-    if !errors.is_empty() {
-        return Err(errors);
-    }
-    Ok(Compiled {
-        modules: compiler.modules,
-        tree: compiler.tree,
-        order: compiler.order,
-        rewritten: compiler.rewritten,
-        subjects: compiler.subjects,
-        warnings: compiler.warnings,
-    })
+    compiler
 }

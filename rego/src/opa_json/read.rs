@@ -247,7 +247,7 @@ fn refs_of_term<'a>(term: &'a Term, refs: &mut Vec<&'a [Term]>) {
 #[derive(Deserialize)]
 struct AnswerJson<'a> {
     #[serde(default, borrow)]
-    modules: std::collections::BTreeMap<String, ModuleJson<'a>>,
+    modules: BTreeMap<String, ModuleJson<'a>>,
     #[serde(default)]
     errors: Vec<Fault>,
     error: Option<Fault>,
@@ -652,15 +652,11 @@ impl ModuleReader<'_> {
         };
         let name = || Ok::<_, ReadError>(Name::from(serde_json::from_str::<String>(text)?));
         let comprehension =
-            || -> Result<(Option<Term>, Option<Term>, Option<Term>, Body), ReadError> {
-                let json: ComprehensionJson<'_> = serde_json::from_str(text)?;
-                Ok((
-                    self.optional(json.term.as_ref(), around)?,
-                    self.optional(json.key.as_ref(), around)?,
-                    self.optional(json.value.as_ref(), around)?,
-                    self.body(&json.body, around)?,
-                ))
-            };
+            || -> Result<ComprehensionJson<'_>, ReadError> { Ok(serde_json::from_str(text)?) };
+        let boxed = |part: Option<TermJson<'_>>| -> Result<Box<Term>, ReadError> {
+            let part = part.ok_or_else(|| ReadError::Kind(json.kind.clone()))?;
+            Ok(Box::new(self.term(&part, around)?))
+        };
         let unknown = || ReadError::Kind(json.kind.clone());
         Ok(match json.kind.as_str() {
             "null" => TermValue::Null,
@@ -679,18 +675,21 @@ impl ModuleReader<'_> {
                     .collect::<Result<_, ReadError>>()?,
             ),
             "arraycomprehension" => {
-                let (term, _, _, body) = comprehension()?;
-                TermValue::ArrayComprehension { term: Box::new(term.ok_or_else(unknown)?), body }
+                let json = comprehension()?;
+                let body = self.body(&json.body, around)?;
+                TermValue::ArrayComprehension { term: boxed(json.term)?, body }
             }
             "setcomprehension" => {
-                let (term, _, _, body) = comprehension()?;
-                TermValue::SetComprehension { term: Box::new(term.ok_or_else(unknown)?), body }
+                let json = comprehension()?;
+                let body = self.body(&json.body, around)?;
+                TermValue::SetComprehension { term: boxed(json.term)?, body }
             }
             "objectcomprehension" => {
-                let (_, key, value, body) = comprehension()?;
+                let json = comprehension()?;
+                let body = self.body(&json.body, around)?;
                 TermValue::ObjectComprehension {
-                    key: Box::new(key.ok_or_else(unknown)?),
-                    value: Box::new(value.ok_or_else(unknown)?),
+                    key: boxed(json.key)?,
+                    value: boxed(json.value)?,
                     body,
                 }
             }
