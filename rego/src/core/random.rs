@@ -55,19 +55,19 @@ impl Random {
     }
 
     /// A number below `bound`.
-    pub const fn below(&mut self, bound: usize) -> usize {
+    pub fn below(&mut self, bound: usize) -> usize {
         // SplitMix64.
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         mixed ^= mixed >> 31;
-        // Bounds are small, and so is what the cast cuts off.
-        (mixed % (bound as u64)) as usize
+        let bound = u64::try_from(bound).unwrap_or(u64::MAX).max(1);
+        usize::try_from(mixed % bound).unwrap_or(0)
     }
 
     /// True once in so many times.
-    const fn one_in(&mut self, times: usize) -> bool {
+    fn one_in(&mut self, times: usize) -> bool {
         self.below(times) == 0
     }
 

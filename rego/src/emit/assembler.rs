@@ -26,8 +26,8 @@ const NUMBERS: usize = u16::MAX as usize;
 /// Different functions that a program can call: the machine has so many to link.
 pub(crate) const CALLS: usize = 256;
 
-/// Registers of the window that entry points run in: the result and arguments.
-const ENTRY_WINDOW: u8 = 1 + ARGUMENTS as u8;
+/// Registers of the window that entry points run in: the result and [`ARGUMENTS`].
+const ENTRY_WINDOW: u8 = 9;
 
 /// A program in the making.
 #[derive(Debug)]
@@ -61,7 +61,7 @@ pub(super) struct Jump(usize);
 #[derive(Debug, Default)]
 pub(super) struct Fields {
     /// The constant keys, and constant values or anything in place of those that come from registers.
-    pub(super) template: std::collections::BTreeMap<Value, Value>,
+    pub(super) template: BTreeMap<Value, Value>,
     /// Keys of the template and the registers of their values.
     pub(super) known: BTreeMap<Value, Register>,
     /// Registers of other keys and values, in order.

@@ -4,14 +4,14 @@ use std::collections::HashMap;
 
 use regorus::Value;
 use regorus::rvm::Instruction;
-use regorus::rvm::instructions::{GuardMode, LoopMode};
+use regorus::rvm::instructions::{GuardMode, LiteralOrRegister, LoopMode};
 
 use super::assembler::OpenLoop;
 use super::expression::Operator;
 use super::frame::{Frame, RESULT};
 use super::registers::Register;
-use super::survey::Known;
-use super::{Conflict, Refusal, What};
+use super::shape::{Sets, Shape};
+use super::{Call, Conflict, Refusal, What};
 use crate::core::walk::{self, TooDeep};
 use crate::core::{Collection, Expr, Operand, Statement, StatementKind, Var};
 use crate::source::Span;
@@ -75,11 +75,19 @@ impl Goal<'_> {
 
 /// A loop around the rest of a block.
 struct Around {
-    open: OpenLoop,
-    /// Its element's register; its result's at its end.
-    value: Register,
+    entered: Entered,
     /// The variables that are bound outside.
     outside: Vec<Var>,
+}
+
+/// A loop that has begun.
+#[derive(Debug, Clone, Copy)]
+struct Entered {
+    open: OpenLoop,
+    /// The register of its result, at its end.
+    result: Register,
+    /// Whether that is no variable's.
+    is_temporary: bool,
 }
 
 /// The loop that ends a block, as core has it.
@@ -125,16 +133,16 @@ impl Frame<'_> {
             let Some(each) = each else { break };
             let outside = std::mem::take(&mut bound);
             bound.extend(each.key.into_iter().chain([each.value]));
-            let (open, value) = self.enter(mode, each.key, each.value, each.collection)?;
-            around.push(Around { open, value, outside });
+            let entered = self.enter(mode, each.key, each.value, each.collection)?;
+            around.push(Around { entered, outside });
             block = each.block;
         }
         self.reach(goal)?;
         self.unbind_all(bound);
-        while let Some(Around { open, value, outside }) = around.pop() {
-            self.out.close_loop(open)?;
+        while let Some(Around { entered, outside }) = around.pop() {
+            self.leave(entered)?;
             if goal.is_reached_by_first() {
-                self.out.guard(value, GuardMode::Condition);
+                self.out.guard(entered.result, GuardMode::Condition);
             }
             self.unbind_all(outside);
         }
@@ -158,7 +166,7 @@ impl Frame<'_> {
             let next = block.get(position + 1);
             match &statement.kind {
                 StatementKind::Let(var, expr) => {
-                    let dest = self.bind(*var, self.known_of(expr))?;
+                    let dest = self.bind(*var, self.shape_of(expr))?;
                     bound.push(*var);
                     self.expression(expr, dest)?;
                     may_be_undefined |= !self.is_defined(expr);
@@ -177,10 +185,13 @@ impl Frame<'_> {
                     may_be_undefined = false;
                 }
                 StatementKind::Collect { var, kind, block, key, value } => {
-                    let into = self.bind(*var, Known::Collection)?;
+                    // What is in it is known at the solution.
+                    let into = self.bind(*var, Shape::ANY)?;
                     bound.push(*var);
                     let yields = Yield::Element { into, kind: *kind, key: key.as_ref(), value };
                     self.collect(block, &Goal { yields, hit: None, place: statement.span })?;
+                    let collected = self.collected.take();
+                    self.learn(*var, collected.unwrap_or(Shape::ANY));
                 }
                 // `parts` takes it from the end, and it is nowhere else.
                 StatementKind::Each { .. } => {
@@ -300,7 +311,7 @@ impl Frame<'_> {
             let mut bound = Vec::new();
             for (var, expr, span) in bindings {
                 self.out.place = span.or(self.out.place);
-                let dest = self.bind(var, self.known_of(expr))?;
+                let dest = self.bind(var, self.shape_of(expr))?;
                 bound.push(var);
                 self.expression(expr, dest)?;
             }
@@ -322,11 +333,11 @@ impl Frame<'_> {
         collection: &Operand,
         block: &[Statement],
     ) -> Result<(), Refusal> {
-        let (open, holds) = self.enter(LoopMode::Every, key, value, collection)?;
+        let entered = self.enter(LoopMode::Every, key, value, collection)?;
         self.block(block, &Goal::EXISTS)?;
-        self.out.close_loop(open)?;
+        self.leave(entered)?;
         // Undefined for what is no collection.
-        self.out.guard(holds, GuardMode::Condition);
+        self.out.guard(entered.result, GuardMode::Condition);
         self.unbind_all(key.into_iter().chain([value]).collect());
         Ok(())
     }
@@ -337,18 +348,50 @@ impl Frame<'_> {
         key: Option<Var>,
         value: Var,
         collection: &Operand,
-    ) -> Result<(OpenLoop, Register), Refusal> {
+    ) -> Result<Entered, Refusal> {
         let mark = self.mark();
-        let collection = self.operand(collection)?;
-        let value = self.bind(value, Known::Nothing)?;
-        let key = match key {
-            Some(key) => self.bind(key, Known::Nothing)?,
-            None => value,
+        let shape = self.shape(collection);
+        let mut collection = self.operand(collection)?;
+        let is_unordered = shape.sets == Sets::Nested;
+        let value = self.bind(value, shape.part())?;
+        let key = key.map(|key| self.bind(key, shape.part())).transpose()?;
+        let call = match key {
+            _ if !is_unordered => None,
+            None => Some(Call::Ordered),
+            Some(_) => Some(Call::Pairs),
         };
-        let open = self.out.open_loop(mode, collection, key, value)?;
+        if let Some(call) = call {
+            let ordered = self.temporary()?;
+            self.out.call(call, ordered, &[collection])?;
+            collection = ordered;
+        }
+        let entered = match key.filter(|_| is_unordered) {
+            Some(key) => {
+                let pair = self.take()?;
+                let open = self.out.open_loop(mode, collection, pair, pair)?;
+                for (dest, position) in [(key, 0), (value, 1)] {
+                    let position = self.out.literal(&Value::from(position))?;
+                    self.out.index(dest, pair, vec![LiteralOrRegister::Literal(position)])?;
+                }
+                Entered { open, result: pair, is_temporary: true }
+            }
+            None => {
+                let open = self.out.open_loop(mode, collection, key.unwrap_or(value), value)?;
+                Entered { open, result: value, is_temporary: false }
+            }
+        };
         // The loop has the collection itself.
         self.release(mark);
-        Ok((open, value))
+        Ok(entered)
+    }
+
+    /// Ends a loop. Its result's register is good until another is taken.
+    fn leave(&mut self, entered: Entered) -> Result<(), Refusal> {
+        self.out.close_loop(entered.open)?;
+        if entered.is_temporary {
+            self.give_back(entered.result);
+        }
+        Ok(())
     }
 
     /// Collects a block's solutions in a register that is bound.
@@ -362,6 +405,7 @@ impl Frame<'_> {
         {
             // A value, or nothing: the VM leaves out what is undefined.
             self.out.place = span.or(self.out.place);
+            self.collected = Some(Shape::of_collected(kind, None, self.shape_of(expr)));
             let value = self.value(expr)?;
             self.out.push(match kind {
                 Collection::Set => Instruction::SetAdd { set: into, value },
@@ -428,6 +472,9 @@ impl Frame<'_> {
                 self.expression(&Expr::Operand(value.clone()), RESULT)?;
             }
             Yield::Element { into, kind, key, value } => {
+                let shape_of_key = key.map(|key| self.shape(key));
+                let shape = Shape::of_collected(kind, shape_of_key, self.shape(value));
+                self.collected = Some(shape);
                 let value = self.operand(value)?;
                 match (kind, key) {
                     (Collection::Array, _) => {

@@ -90,7 +90,7 @@ fn needs(
 }
 
 /// All rules, each after those that it uses.
-fn order(program: &Program) -> Result<Vec<RuleId>, Refusal> {
+pub(super) fn order(program: &Program) -> Result<Vec<RuleId>, Refusal> {
     #[derive(Clone, Copy, PartialEq, Eq)]
     enum State {
         Unseen,

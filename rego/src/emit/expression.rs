@@ -7,7 +7,7 @@ use regorus::rvm::instructions::LiteralOrRegister;
 use super::assembler::{ARGUMENTS, Fields};
 use super::frame::{Frame, Key};
 use super::registers::Register;
-use super::survey::Known;
+use super::shape::{Kind, Shape};
 use super::{Call, Refusal, Source, WithSite};
 use crate::builtins;
 use crate::core::{Expr, Operand, Replacement, Root, RuleId, Substitute, Var};
@@ -135,7 +135,7 @@ impl Frame<'_> {
     /// The instruction that does what a built-in does, for these arguments whatever their values.
     pub(super) fn operator(&self, name: &str, args: &[Operand]) -> Option<Operator> {
         // regorus has sets before objects, OPA after them. A scalar is before both.
-        let has_scalar = || args.iter().any(|operand| self.known(operand) == Known::Scalar);
+        let has_scalar = || args.iter().any(|operand| self.shape(operand).kind == Kind::Scalar);
         match (name, args) {
             ("equal", [_, _]) => Some(Operator::Equal),
             ("neq", [_, _]) => Some(Operator::Unequal),
@@ -145,7 +145,7 @@ impl Frame<'_> {
             ("gte", [_, _]) if has_scalar() => Some(Operator::GreaterOrEqual),
             ("internal.member_2", [_, _]) => Some(Operator::Member),
             // The instruction has no value for strings, which OPA counts.
-            ("count", [of]) if self.known(of) == Known::Collection => Some(Operator::Count),
+            ("count", [of]) if self.shape(of).kind == Kind::Collection => Some(Operator::Count),
             _ => None,
         }
     }
@@ -273,17 +273,8 @@ impl Frame<'_> {
     }
 
     /// What is known of an expression's value.
-    pub(super) fn known_of(&self, expr: &Expr) -> Known {
-        match expr {
-            Expr::Operand(operand) => self.known(operand),
-            Expr::Array(_) | Expr::Set(_) | Expr::Object(_) => Known::Collection,
-            Expr::Rule(rule) | Expr::Call(rule, _) => {
-                self.survey.of(*rule).map_or(Known::Nothing, |facts| facts.known)
-            }
-            Expr::Builtin(name, args) if self.operator(name, args).is_some() => Known::Scalar,
-            Expr::Builtin("count", _) | Expr::Replaced(_) => Known::Scalar,
-            Expr::Builtin(..) | Expr::Path(..) | Expr::With { .. } => Known::Nothing,
-        }
+    pub(super) fn shape_of(&self, expr: &Expr) -> Shape {
+        self.survey.shapes.expression(expr, |operand| self.shape(operand))
     }
 
     /// Whether an expression is undefined, and does nothing else, where a variable is. For a test,

@@ -7,7 +7,8 @@ use regorus::rvm::Instruction;
 
 use super::assembler::{Assembler, Jump};
 use super::registers::{REGISTERS, Register, Registers};
-use super::survey::{Known, Survey};
+use super::shape::{self, Shape};
+use super::survey::Survey;
 use super::{Call, Conflict, Refusal, What};
 use crate::core::{Operand, Var};
 use crate::source::Span;
@@ -24,6 +25,8 @@ pub(super) struct Frame<'a> {
     /// Registers for the time of a statement, the latest last.
     temporaries: Vec<Register>,
     detours: Vec<Detour>,
+    /// What is known of the collection whose elements were yielded last.
+    pub(super) collected: Option<Shape>,
 }
 
 /// Code behind the rule's that it seldom goes through.
@@ -55,7 +58,7 @@ pub(super) enum Key {
 #[derive(Debug, Clone, Copy)]
 struct Variable {
     register: Register,
-    known: Known,
+    shape: Shape,
 }
 
 /// So many temporaries are older.
@@ -73,6 +76,7 @@ impl<'a> Frame<'a> {
             variables: HashMap::new(),
             temporaries: Vec::new(),
             detours: Vec::new(),
+            collected: None,
         }
     }
 
@@ -80,8 +84,13 @@ impl<'a> Frame<'a> {
         self.registers.count()
     }
 
-    fn take(&mut self) -> Result<Register, Refusal> {
+    /// A register until [`Frame::give_back`].
+    pub(super) fn take(&mut self) -> Result<Register, Refusal> {
         self.registers.take().ok_or_else(|| self.out.ceiling(What::Registers, REGISTERS))
+    }
+
+    pub(super) fn give_back(&mut self, register: Register) {
+        self.registers.give_back(register);
     }
 
     /// A register until [`Frame::release`].
@@ -105,15 +114,22 @@ impl<'a> Frame<'a> {
     }
 
     /// A variable is bound from here on, in a register of its own.
-    pub(super) fn bind(&mut self, var: Var, known: Known) -> Result<Register, Refusal> {
+    pub(super) fn bind(&mut self, var: Var, shape: Shape) -> Result<Register, Refusal> {
         let register = self.take()?;
-        self.bind_to(var, register, known);
+        self.bind_to(var, register, shape);
         Ok(register)
     }
 
     /// A variable is bound in a register that is in use already, as a parameter's is.
-    pub(super) fn bind_to(&mut self, var: Var, register: Register, known: Known) {
-        self.variables.insert(var, Variable { register, known });
+    pub(super) fn bind_to(&mut self, var: Var, register: Register, shape: Shape) {
+        self.variables.insert(var, Variable { register, shape });
+    }
+
+    /// What is known of a variable, when more is known than before.
+    pub(super) fn learn(&mut self, var: Var, shape: Shape) {
+        if let Some(variable) = self.variables.get_mut(&var) {
+            variable.shape = shape;
+        }
     }
 
     /// A variable is not used any more.
@@ -136,11 +152,8 @@ impl<'a> Frame<'a> {
     }
 
     /// What is known of an operand.
-    pub(super) fn known(&self, operand: &Operand) -> Known {
-        match operand {
-            Operand::Var(var) => self.variable(*var).map_or(Known::Nothing, |found| found.known),
-            Operand::Const(value) => Known::of_constant(value),
-        }
+    pub(super) fn shape(&self, operand: &Operand) -> Shape {
+        shape::of_operand(operand, |var| self.variables.get(&var).map(|found| found.shape))
     }
 
     /// A register that holds an operand: a variable's, or a temporary.

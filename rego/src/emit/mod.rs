@@ -27,6 +27,7 @@ mod literals;
 mod places;
 mod registers;
 mod rule;
+mod shape;
 mod survey;
 
 #[cfg(test)]
@@ -81,6 +82,10 @@ pub(crate) enum Call {
     Stored,
     /// `(keys)`: what base data has at a path, as a document that contains replacements.
     Extent,
+    /// `(collection)`: its elements in OPA's order.
+    Ordered,
+    /// `(collection)`: an array of its keys and elements, in OPA's order.
+    Pairs,
     /// `(site, arguments, values)`: a function in another environment.
     With,
     /// `(slots)`: whether the environment replaces data of one of these.
@@ -101,6 +106,8 @@ impl Call {
             Self::Conflict(Conflict::Object) => "$object",
             Self::Stored => "$stored",
             Self::Extent => "$extent",
+            Self::Ordered => "$ordered",
+            Self::Pairs => "$pairs",
             Self::With => "$with",
             Self::Replaced => "$replaced",
             Self::Mocked => "$mocked",

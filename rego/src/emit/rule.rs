@@ -13,7 +13,7 @@ use super::block::{Goal, Yield};
 use super::expression::{is_packed, passed};
 use super::frame::{Frame, RESULT};
 use super::registers::Register;
-use super::survey::{Facts, Known, Survey, same_constant};
+use super::survey::{Facts, Survey, same_constant};
 use super::{Call, Conflict, Refusal, What};
 use crate::core::walk::{self, TooDeep};
 use crate::core::{
@@ -143,7 +143,7 @@ fn emit_rule(
     let default = rule.default.as_ref().map(|value| out.literal(value)).transpose()?;
     let parameters = facts.parameters.unwrap_or(0);
     let mut emitter =
-        RuleEmitter { rule, parameters, frame: Frame::new(out, survey, passed(parameters)) };
+        RuleEmitter { id, rule, parameters, frame: Frame::new(out, survey, passed(parameters)) };
     let (rule_type, definitions) = emitter.definitions()?;
     if emitter.frame.detours()? {
         emitter.frame.out.names.insert(id, rule.name.as_str().into());
@@ -188,6 +188,7 @@ fn info(rule: &Rule, rule_type: RuleType, definitions: Vec<Vec<usize>>, register
 }
 
 struct RuleEmitter<'a> {
+    id: RuleId,
     rule: &'a Rule,
     parameters: usize,
     frame: Frame<'a>,
@@ -318,8 +319,10 @@ impl RuleEmitter<'_> {
     fn bind_parameters(&mut self, body: &Body) -> Result<Vec<Var>, Refusal> {
         let is_packed = is_packed(self.parameters);
         let direct = if is_packed { ARGUMENTS - 1 } else { self.parameters };
-        for (var, register) in (0..).map(Var).zip(1..).take(direct) {
-            self.frame.bind_to(var, register, Known::Nothing);
+        let shapes = &self.frame.survey.shapes;
+        for (position, register) in (0..direct).zip(1..) {
+            let var = Var(u32::try_from(position).unwrap_or(u32::MAX));
+            self.frame.bind_to(var, register, shapes.parameter(self.id, position));
         }
         let mut unpacked = Vec::new();
         if is_packed {
@@ -327,7 +330,8 @@ impl RuleEmitter<'_> {
             let used = used_variables(body)?;
             let packed = (0..).map(Var).take(self.parameters).skip(direct);
             for (position, var) in packed.enumerate().filter(|(_, var)| used.contains(var)) {
-                let dest = self.frame.bind(var, Known::Nothing)?;
+                let shape = shapes.parameter(self.id, direct + position);
+                let dest = self.frame.bind(var, shape)?;
                 let key =
                     LiteralOrRegister::Literal(self.frame.out.literal(&Value::from(position))?);
                 self.frame.out.index(dest, rest, vec![key])?;

@@ -2,35 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use super::shape::Shapes;
 use super::{Refusal, What};
 use crate::core::walk::{self, TooDeep};
 use crate::core::{
     Collection, Definition, Expr, Operand, Program, Rule, RuleId, RuleKind, Slot, SlotId,
     Statement, StatementKind,
 };
-
-/// What is known of a value before it is there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Known {
-    /// A number, string, boolean or null: regorus' order and OPA's are the same for it beside
-    /// anything.
-    Scalar,
-    /// An array, set or object.
-    Collection,
-    /// Nothing.
-    Nothing,
-}
-
-impl Known {
-    pub(super) fn of_constant(value: &regorus::Value) -> Self {
-        use regorus::Value::{Array, Bool, Null, Number, Object, Set, String, Undefined};
-        match value {
-            Null | Bool(_) | Number(_) | String(_) => Self::Scalar,
-            Array(_) | Set(_) | Object(_) => Self::Collection,
-            Undefined => Self::Nothing,
-        }
-    }
-}
 
 /// One rule, as others see it.
 #[derive(Debug, Clone, Copy)]
@@ -43,25 +21,27 @@ pub(super) struct Facts {
     pub(super) parameters: Option<usize>,
     /// Whether it always has a value.
     pub(super) is_defined: bool,
-    /// Of what kind its value is.
-    pub(super) known: Known,
 }
 
 /// All rules.
 #[derive(Debug)]
 pub(super) struct Survey {
     facts: Vec<Facts>,
+    /// What is known of values.
+    pub(super) shapes: Shapes,
     /// Functions that are evaluated in an environment of their own.
     pub(super) evaluated_alone: BTreeSet<RuleId>,
 }
 
 impl Survey {
     pub(super) fn of(&self, rule: RuleId) -> Result<&Facts, Refusal> {
-        usize::try_from(rule.0)
-            .ok()
-            .and_then(|index| self.facts.get(index))
-            .ok_or(Refusal::Malformed { reason: "there is no such rule", place: None })
+        let malformed = Refusal::Malformed { reason: "there is no such rule", place: None };
+        find(&self.facts, rule).ok_or(malformed)
     }
+}
+
+fn find(facts: &[Facts], rule: RuleId) -> Option<&Facts> {
+    usize::try_from(rule.0).ok().and_then(|index| facts.get(index))
 }
 
 /// Looks at all rules, and whether core is what it says.
@@ -84,19 +64,18 @@ pub(super) fn survey(program: &Program) -> Result<Survey, Refusal> {
             own_index,
             parameters: parameters(rule),
             is_defined: is_defined(rule),
-            known: known(rule),
         });
     }
-    let mut survey = Survey { facts, evaluated_alone: BTreeSet::new() };
+    let mut evaluated_alone = BTreeSet::new();
     for slot in &program.slots {
         if let Slot::Function { candidates, .. } = slot {
-            survey.evaluated_alone.extend(candidates);
+            evaluated_alone.extend(candidates);
         }
     }
     for rule in &program.rules {
-        look_at(rule, program, &mut survey)?;
+        look_at(rule, program, &facts, &mut evaluated_alone)?;
     }
-    Ok(survey)
+    Ok(Survey { facts, shapes: Shapes::of(program)?, evaluated_alone })
 }
 
 fn parameters(rule: &Rule) -> Option<usize> {
@@ -117,20 +96,6 @@ fn is_defined(rule: &Rule) -> bool {
     }
 }
 
-/// What a rule's value is. What replaces it may be anything.
-fn known(rule: &Rule) -> Known {
-    match rule.kind {
-        _ if rule.slot.is_some() => Known::Nothing,
-        RuleKind::Set | RuleKind::Object => Known::Collection,
-        RuleKind::Complete | RuleKind::Function(_) | RuleKind::Entry => {
-            let constant = same_constant(&rule.definitions);
-            let mut values = constant.into_iter().chain(&rule.default).map(Known::of_constant);
-            let first = values.next().filter(|_| constant.is_some()).unwrap_or(Known::Nothing);
-            if values.all(|other| other == first) { first } else { Known::Nothing }
-        }
-    }
-}
-
 /// The constant that all bodies yield, where they do.
 pub(super) fn same_constant(definitions: &[Definition]) -> Option<&regorus::Value> {
     let mut values = walk::bodies(definitions).map(|body| match &body.value {
@@ -142,7 +107,12 @@ pub(super) fn same_constant(definitions: &[Definition]) -> Option<&regorus::Valu
 }
 
 /// Whether a rule's statements are as core says.
-fn look_at(rule: &Rule, program: &Program, survey: &mut Survey) -> Result<(), Refusal> {
+fn look_at(
+    rule: &Rule,
+    program: &Program,
+    facts: &[Facts],
+    evaluated_alone: &mut BTreeSet<RuleId>,
+) -> Result<(), Refusal> {
     let malformed = |reason, place| Refusal::Malformed { reason, place };
     let is_function = |slot: SlotId| {
         let found = usize::try_from(slot.0).ok().and_then(|index| program.slots.get(index));
@@ -162,7 +132,7 @@ fn look_at(rule: &Rule, program: &Program, survey: &mut Survey) -> Result<(), Re
         }
         let mut fault = loop_fault(&body.block);
         let mut check = |statement: &Statement| {
-            fault = fault.or_else(|| statement_fault(statement, survey));
+            fault = fault.or_else(|| statement_fault(statement, facts));
             if let Some(Expr::With { .. }) = walk::expression(statement) {
                 alone.extend(walk::expression(statement).map(walk::used_rules));
             }
@@ -176,7 +146,7 @@ fn look_at(rule: &Rule, program: &Program, survey: &mut Survey) -> Result<(), Re
             return Err(malformed(reason, body.span));
         }
     }
-    survey.evaluated_alone.extend(alone.into_iter().flatten());
+    evaluated_alone.extend(alone.into_iter().flatten());
     Ok(())
 }
 
@@ -186,9 +156,9 @@ fn loop_fault(block: &[Statement]) -> Option<&'static str> {
     is_faulty.then_some("a loop is the last statement of its block")
 }
 
-fn statement_fault(statement: &Statement, survey: &Survey) -> Option<&'static str> {
+fn statement_fault(statement: &Statement, facts: &[Facts]) -> Option<&'static str> {
     match &statement.kind {
-        StatementKind::Let(_, expr) | StatementKind::Test(expr) => expression_fault(expr, survey),
+        StatementKind::Let(_, expr) | StatementKind::Test(expr) => expression_fault(expr, facts),
         StatementKind::Collect { kind, key, .. }
             if (*kind == Collection::Object) != key.is_some() =>
         {
@@ -201,9 +171,9 @@ fn statement_fault(statement: &Statement, survey: &Survey) -> Option<&'static st
     }
 }
 
-fn expression_fault(expr: &Expr, survey: &Survey) -> Option<&'static str> {
+fn expression_fault(expr: &Expr, facts: &[Facts]) -> Option<&'static str> {
     let takes = |rule: &RuleId, count: Option<usize>| {
-        survey.of(*rule).is_ok_and(|facts| facts.parameters == count)
+        find(facts, *rule).is_some_and(|facts| facts.parameters == count)
     };
     let holds = match expr {
         Expr::Rule(rule) => takes(rule, None),

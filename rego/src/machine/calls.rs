@@ -11,8 +11,9 @@ use regorus::unstable::{BuiltinFcn, Expr, NodeRef, Span};
 use super::environment::{Environment, Mock};
 use super::running::{self, Running};
 use super::{ErrorKind, EvaluationError, Loaded, new_vm, remaining, timer};
+use crate::builtins::order;
 use crate::core::{RuleId, SlotId};
-use crate::emit::{Call, Conflict};
+use crate::emit::Call;
 
 /// How many environments may be in each other. Emission bounds them by what the stack holds; this is
 /// for the case that it is wrong.
@@ -97,6 +98,8 @@ fn own(running: &mut Running, call: Call, args: &[Value]) -> anyhow::Result<Outc
         Call::Builtin { .. } | Call::Conflict(_) => None,
         Call::Stored => stored(program, args).map(Outcome::Value),
         Call::Extent => extent(program, args).map(Outcome::Value),
+        Call::Ordered => args.first().map(ordered).map(Outcome::Value),
+        Call::Pairs => args.first().map(pairs).map(Outcome::Value),
         Call::Replaced => replaced(program, args).map(Outcome::Value),
         Call::Mocked => mocked(program, args).map(Outcome::Value),
         Call::With => with(program, args).map(Outcome::Nested),
@@ -136,6 +139,45 @@ fn extent(program: &Loaded, args: &[Value]) -> Option<Value> {
     let keys = array(args.first())?;
     let found = program.environments.last()?.data.find_extent(keys);
     Some(found.cloned().unwrap_or(Value::Undefined))
+}
+
+/// A collection that is gone through in OPA's order.
+fn ordered(collection: &Value) -> Value {
+    match collection {
+        Value::Set(set) if !is_simple(set.last()) => {
+            Value::from(order::elements(set).into_iter().cloned().collect::<Vec<_>>())
+        }
+        Value::Object(object) if !is_simple(object.keys().last()) => {
+            let entries = order::entries(object).into_iter();
+            Value::from(entries.map(|(_, value)| value.clone()).collect::<Vec<_>>())
+        }
+        other => other.clone(),
+    }
+}
+
+/// Keys and elements in OPA's order; undefined for what is no collection.
+fn pairs(collection: &Value) -> Value {
+    let pair = |(key, value): (&Value, &Value)| Value::from(vec![key.clone(), value.clone()]);
+    let pairs: Vec<Value> = match collection {
+        Value::Array(array) => array
+            .iter()
+            .enumerate()
+            .map(|(index, value)| pair((&Value::from(index), value)))
+            .collect(),
+        Value::Set(set) => {
+            order::elements(set).into_iter().map(|value| pair((value, value))).collect()
+        }
+        Value::Object(object) => order::entries(object).into_iter().map(pair).collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Undefined => {
+            return Value::Undefined;
+        }
+    };
+    Value::from(pairs)
+}
+
+/// Whether the last of values in regorus' order is no collection, so that none is.
+const fn is_simple(last: Option<&Value>) -> bool {
+    !matches!(last, Some(Value::Array(_) | Value::Set(_) | Value::Object(_)))
 }
 
 fn replaced(program: &Loaded, args: &[Value]) -> Option<Value> {
