@@ -25,7 +25,7 @@ use enforcer_rego::ast::RegoVersion;
 use enforcer_rego::builtins::{Context, Failure, compare};
 use enforcer_rego::core::data::value_at;
 use enforcer_rego::core::evaluate::{Fault, evaluate};
-use enforcer_rego::core::{Document, Program};
+use enforcer_rego::core::{Found, Program};
 use enforcer_rego::lower::lower;
 use enforcer_rego::source::Sources;
 use enforcer_rego::{json, opa_json};
@@ -190,15 +190,16 @@ fn compare_path(
         prints: Vec::new(),
         errors: Vec::new(),
     };
-    let (document, rest) = find(&program.documents, keys);
-    let found = document.rule.map_or(Ok(None), |rule| {
-        let value = evaluate(program, rule, input, data, &mut context)?;
-        let below = |value: Value| {
-            let at = |value: &Value, key: &String| value_at(value, &Value::from(&**key)).cloned();
-            rest.iter().try_fold(value, |value, key| at(&value, key))
-        };
-        Ok(value.and_then(below))
-    });
+    let path: Vec<Value> = keys.iter().map(|key| Value::from(&**key)).collect();
+    let at = |value: Value, rest: &[Value]| {
+        rest.iter().try_fold(value, |value, key| value_at(&value, key).cloned())
+    };
+    let found = match program.documents.find(&path) {
+        Found::Rule(rule, rest) => evaluate(program, rule, input, data, &mut context)
+            .map(|value| value.and_then(|value| at(value, rest))),
+        Found::Base => Ok(at(data, &path)),
+        Found::Nothing => Ok(None),
+    };
     let found = match (found, context.errors.first()) {
         (Ok(_), Some(error)) if strict => Err(Fault::Builtin(error.clone())),
         (found, _) => found,
@@ -242,15 +243,6 @@ fn compare_path(
 
 fn parse(value: Option<&serde_json::Value>) -> Option<Value> {
     Some(json::parse(value?.to_string().as_bytes()).expect("JSON"))
-}
-
-/// The document on a path that is nearest to its end, and the keys that are left.
-fn find<'a>(mut document: &'a Document, mut keys: &'a [String]) -> (&'a Document, &'a [String]) {
-    while let Some((key, rest)) = keys.split_first() {
-        let Some(child) = document.children.get(key) else { break };
-        (document, keys) = (child, rest);
-    }
-    (document, keys)
 }
 
 /// The built-ins that this crate has not got.

@@ -218,7 +218,8 @@ impl Lowering<'_> {
                 }
             };
             let rule = request.and_then(|request| self.ids.get(&request)).copied();
-            let mut document = Document { rule, ..Document::default() };
+            let of_rules = self.nodes.get(node).shape != Shape::Package;
+            let mut document = Document { rule, of_rules, ..Document::default() };
             for (key, child) in &self.nodes.get(node).children {
                 let below = documents.remove(child).unwrap_or_default();
                 if let Ok(name) = key.as_string() {
