@@ -15,6 +15,7 @@ mod number;
 mod numbers;
 mod operands;
 pub(crate) mod order;
+mod regex;
 mod registry;
 mod replace;
 mod sets;
