@@ -9,6 +9,7 @@ mod arithmetic;
 mod bits;
 mod comparison;
 mod formats;
+mod glob;
 mod go;
 mod limits;
 mod number;

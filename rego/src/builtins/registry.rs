@@ -1,8 +1,8 @@
 //! Which function evaluates which built-in.
 
 use super::{
-    Function, aggregates, arithmetic, bits, comparison, formats, numbers, regex, replace, sets,
-    strings, types,
+    Function, aggregates, arithmetic, bits, comparison, formats, glob, numbers, regex, replace,
+    sets, strings, types,
 };
 
 /// All functions, sorted by name.
@@ -33,6 +33,8 @@ pub(super) const FUNCTIONS: &[(&str, Function)] = &[
     ("equal", comparison::equal),
     ("floor", arithmetic::floor),
     ("format_int", formats::format_int),
+    ("glob.match", glob::matches),
+    ("glob.quote_meta", glob::quote_meta),
     ("gt", comparison::gt),
     ("gte", comparison::gte),
     ("indexof", strings::indexof),

@@ -1,6 +1,5 @@
 //! The compiled patterns that a thread has used last.
 
-use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -11,41 +10,40 @@ use crate::builtins::Failure;
 const PATTERNS: usize = 128;
 
 /// How many bytes they may take together.
-const BYTES: usize = 24 << 20;
+const BYTES: usize = 16 << 20;
 
-#[derive(Default)]
-struct Cache {
+/// Programs by their patterns.
+#[derive(Debug, Default)]
+pub(crate) struct Cache {
     programs: HashMap<String, (Rc<Program>, u64)>,
     bytes: usize,
     uses: u64,
 }
 
-thread_local! {
-    static CACHE: RefCell<Cache> = RefCell::default();
-}
-
-/// The program of a pattern.
-///
-/// # Errors
-/// As [`Program::compile`].
-pub(super) fn program(pattern: &str) -> Result<Rc<Program>, Failure> {
-    CACHE.with_borrow_mut(|cache| {
-        cache.uses += 1;
-        if let Some((program, used)) = cache.programs.get_mut(pattern) {
-            *used = cache.uses;
+impl Cache {
+    /// The program of a pattern, which is compiled where it is not kept.
+    ///
+    /// # Errors
+    /// Those of the compiler.
+    pub(crate) fn program(
+        &mut self,
+        pattern: &str,
+        compile: impl FnOnce() -> Result<Program, Failure>,
+    ) -> Result<Rc<Program>, Failure> {
+        self.uses += 1;
+        if let Some((program, used)) = self.programs.get_mut(pattern) {
+            *used = self.uses;
             return Ok(Rc::clone(program));
         }
-        let program = Rc::new(Program::compile(pattern)?);
-        cache.bytes += program.size();
-        cache.programs.insert(pattern.to_owned(), (Rc::clone(&program), cache.uses));
-        while cache.programs.len() > PATTERNS || cache.bytes > BYTES && cache.programs.len() > 1 {
-            cache.drop_the_oldest();
+        let program = Rc::new(compile()?);
+        self.bytes += program.size();
+        self.programs.insert(pattern.to_owned(), (Rc::clone(&program), self.uses));
+        while self.programs.len() > PATTERNS || self.bytes > BYTES && self.programs.len() > 1 {
+            self.drop_the_oldest();
         }
         Ok(program)
-    })
-}
+    }
 
-impl Cache {
     fn drop_the_oldest(&mut self) {
         let oldest = self.programs.iter().min_by_key(|(_, (_, used))| *used);
         let Some(pattern) = oldest.map(|(pattern, _)| pattern.clone()) else { return };

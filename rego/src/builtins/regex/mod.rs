@@ -1,22 +1,32 @@
 //! `regex.*`: RE2's expressions, as Go matches them.
 
-mod cache;
+pub(super) mod cache;
 mod class;
 mod globs;
 mod parse;
-mod program;
+pub(super) mod program;
 mod simulate;
 mod template;
 
+use std::cell::RefCell;
 use std::rc::Rc;
 
 use regorus::Value;
 
+use self::cache::Cache;
 use self::program::Program;
 use self::simulate::Region;
 use super::limits::{self, Clock};
 use super::operands::{argument, string, word};
 use super::{Answer, Context, Failure};
+
+thread_local! {
+    static CACHE: RefCell<Cache> = RefCell::default();
+}
+
+fn compiled(pattern: &str) -> Result<Rc<Program>, Failure> {
+    CACHE.with_borrow_mut(|cache| cache.program(pattern, || Program::compile(pattern)))
+}
 
 pub(super) fn is_valid(_: &mut Context, args: &[Value]) -> Answer {
     let Value::String(pattern) = argument(args, 1) else { return Ok(Value::from(false)) };
@@ -29,14 +39,14 @@ pub(super) fn is_valid(_: &mut Context, args: &[Value]) -> Answer {
 
 pub(super) fn matches(context: &mut Context, args: &[Value]) -> Answer {
     let (pattern, text) = (string(args, 1)?, string(args, 2)?);
-    let program = cache::program(pattern)?;
+    let program = compiled(pattern)?;
     Ok(Value::from(program.is_match(text, &mut Clock::new(context))?))
 }
 
 pub(super) fn template_match(context: &mut Context, args: &[Value]) -> Answer {
     let (pattern, text) = (string(args, 1)?, string(args, 2)?);
     let pattern = template::pattern(pattern, string(args, 3)?, string(args, 4)?)?;
-    let program = cache::program(&pattern)?;
+    let program = compiled(&pattern)?;
     Ok(Value::from(program.is_match(text, &mut Clock::new(context))?))
 }
 
@@ -47,7 +57,7 @@ pub(super) fn globs_match(context: &mut Context, args: &[Value]) -> Answer {
 
 pub(super) fn split(context: &mut Context, args: &[Value]) -> Answer {
     let (pattern, text) = (string(args, 1)?, string(args, 2)?);
-    let program = cache::program(pattern)?;
+    let program = compiled(pattern)?;
     if !pattern.is_empty() && text.is_empty() {
         return Ok(Value::from(vec![Value::from("")]));
     }
@@ -95,12 +105,12 @@ pub(super) fn find_all_string_submatch_n(context: &mut Context, args: &[Value]) 
 /// The pattern, the text, and how many matches are wanted: all, if the number is negative.
 fn search(args: &[Value]) -> Result<(Rc<Program>, &str, usize), Failure> {
     let (pattern, text, most) = (string(args, 1)?, string(args, 2)?, word(args, 3)?);
-    Ok((cache::program(pattern)?, text, usize::try_from(most).unwrap_or(usize::MAX)))
+    Ok((compiled(pattern)?, text, usize::try_from(most).unwrap_or(usize::MAX)))
 }
 
 pub(super) fn replace(context: &mut Context, args: &[Value]) -> Answer {
     let (text, pattern, value) = (string(args, 1)?, string(args, 2)?, string(args, 3)?);
-    let program = cache::program(pattern)?;
+    let program = compiled(pattern)?;
     let mut clock = Clock::new(context);
     let mut out = String::new();
     let mut start = 0;

@@ -9,6 +9,7 @@ use std::cell::RefCell;
 use regex_automata::hybrid::{dfa, regex};
 use regex_automata::nfa::thompson::{self, NFA, WhichCaptures};
 use regex_automata::{Input, MatchKind};
+use regex_syntax::hir::Hir;
 
 use super::parse::{self, Pattern, SyntaxError};
 use super::simulate::{Region, simulate};
@@ -49,12 +50,20 @@ impl Program {
     /// In Go's words where the pattern is none; ends the evaluation where it is too large.
     pub(crate) fn compile(pattern: &str) -> Result<Self, Failure> {
         let Pattern { hir, names } = parse(pattern)?;
+        Self::of(&hir, names)
+    }
+
+    /// Compiles what has been parsed.
+    ///
+    /// # Errors
+    /// Where it is too large, which ends the evaluation.
+    pub(crate) fn of(hir: &Hir, names: Vec<Option<String>>) -> Result<Self, Failure> {
         let config = thompson::Config::new().nfa_size_limit(Some(AUTOMATON_BYTES));
         let compile = |config: thompson::Config| {
             thompson::Compiler::new()
                 .configure(config)
-                .build_from_hir(&hir)
-                .map_err(|_| limits::exceeded("a regular expression is too large"))
+                .build_from_hir(hir)
+                .map_err(|_| limits::exceeded("a pattern is too large"))
         };
         let automaton = compile(config.clone())?;
         let config = config.which_captures(WhichCaptures::None);
