@@ -22,7 +22,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use enforcer_rego::ast::RegoVersion;
-use enforcer_rego::builtins::Context;
+use enforcer_rego::builtins::{Context, compare};
 use enforcer_rego::core::Document;
 use enforcer_rego::core::evaluate::{Fault, evaluate};
 use enforcer_rego::lower::lower;
@@ -119,7 +119,7 @@ fn compare_all(text: &str) -> usize {
     counts.get("different").copied().unwrap_or_default()
 }
 
-fn compare(opa: &mut Opa, case: &serde_json::Value) -> Verdict {
+fn compare_case(opa: &mut Opa, case: &serde_json::Value) -> Verdict {
     let get = |key: &str| case.get(key).cloned().unwrap_or(serde_json::Value::Null);
     let keys: Vec<String> = serde_json::from_value(get("path")).expect("a path");
     let strict = get("strict").as_bool().unwrap_or_default();
@@ -143,7 +143,7 @@ fn compare(opa: &mut Opa, case: &serde_json::Value) -> Verdict {
         Ok(Err(_)) => return Verdict::Refused,
         Err(error) => return Verdict::Different(format!("OPA's tree: {error}")),
     };
-    let program = match lower(&sources, &opa_json::read::compiled(modules)) {
+    let program = match lower(&sources, &opa_json::read::compiled(&sources, modules)) {
         Ok(program) => program,
         Err(faults) => return Verdict::Different(format!("not lowered: {faults:?}")),
     };
@@ -232,10 +232,16 @@ fn rego(value: &Value) -> String {
     match value {
         Value::Array(all) => format!("[{}]", list(all.iter().map(rego))),
         Value::Set(all) if all.is_empty() => "set()".to_owned(),
-        Value::Set(all) => format!("{{{}}}", list(all.iter_sorted().map(rego))),
+        Value::Set(all) => {
+            let mut all: Vec<_> = all.iter_sorted().collect();
+            all.sort_by(|a, b| compare(a, b));
+            format!("{{{}}}", list(all.into_iter().map(rego)))
+        }
         Value::Object(all) => {
+            let mut all: Vec<_> = all.iter_sorted().collect();
+            all.sort_by(|(a, _), (b, _)| compare(a, b));
             let item = |(key, value): (&Value, &Value)| format!("{}: {}", rego(key), rego(value));
-            format!("{{{}}}", list(all.iter_sorted().map(item)))
+            format!("{{{}}}", list(all.into_iter().map(item)))
         }
         other => other.to_json_str().unwrap_or_default(),
     }

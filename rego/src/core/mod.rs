@@ -52,6 +52,12 @@ pub mod data;
 pub mod evaluate;
 pub mod own;
 
+#[cfg(any(test, feature = "differential"))]
+pub mod random;
+#[cfg(any(test, feature = "differential"))]
+pub mod shrink;
+pub(crate) mod walk;
+
 use regorus::Value;
 
 use crate::source::Span;

@@ -110,8 +110,9 @@ impl Lowering<'_> {
                 return Ok(None);
             }
         };
-        let seen = (self.see(scope, a.clone())?, self.see(scope, b.clone())?);
-        match seen {
+        let (seen_a, seen_b) = (self.see(scope, a.clone())?, self.see(scope, b.clone())?);
+        // A reference may have bound the variable that it is compared with.
+        match (again(scope, seen_a), seen_b) {
             (Seen::Value(a), Seen::Value(b)) => equal(scope, a, b),
             (Seen::Free(name), Seen::Value(value)) | (Seen::Value(value), Seen::Free(name)) => {
                 scope.bind(name, value);
@@ -277,6 +278,13 @@ fn take_array<'t>(
 
 fn prepend<'t>(pairs: &mut VecDeque<Pair<'t>>, parts: Vec<(Side<'t>, Side<'t>)>) {
     parts.into_iter().rev().for_each(|(a, b)| pairs.push_front(Pair::Sides(a, b)));
+}
+
+fn again<'t>(scope: &Scope, seen: Seen<'t>) -> Seen<'t> {
+    match seen {
+        Seen::Free(name) => scope.lookup(name).cloned().map_or(seen, Seen::Value),
+        seen @ (Seen::Value(_) | Seen::Array(_) | Seen::Object(_)) => seen,
+    }
 }
 
 fn equal(scope: &mut Scope, a: Operand, b: Operand) {

@@ -176,7 +176,8 @@ struct Use<'r> {
 }
 
 /// All rules and their paths.
-struct Rules<'a> {
+#[derive(Debug)]
+pub(crate) struct Rules<'a> {
     modules: &'a [Module],
     tree: &'a RuleTree,
     /// The whole references of rules, by module and position.
@@ -184,7 +185,8 @@ struct Rules<'a> {
 }
 
 impl<'a> Rules<'a> {
-    fn new(modules: &'a [Module], tree: &'a RuleTree) -> Self {
+    /// Those of all modules.
+    pub(crate) fn new(modules: &'a [Module], tree: &'a RuleTree) -> Self {
         let paths = |module: &Module| {
             module.rules.iter().map(|rule| full_ref(module, rule)).collect::<Vec<_>>()
         };
@@ -195,7 +197,8 @@ impl<'a> Rules<'a> {
         self.modules.get(rule.module)?.rules.get(rule.rule)
     }
 
-    fn path(&self, rule: RuleRef) -> &[Term] {
+    /// A rule's whole reference.
+    pub(crate) fn path(&self, rule: RuleRef) -> &[Term] {
         let path = self.paths.get(rule.module).and_then(|paths| paths.get(rule.rule));
         path.map_or(&[], Vec::as_slice)
     }
@@ -255,7 +258,7 @@ impl<'a> Rules<'a> {
     }
 
     /// The rules that a reference may use: those on its way and those below its end.
-    fn reachable(&self, reference: &[Term]) -> BTreeSet<RuleRef> {
+    pub(crate) fn reachable(&self, reference: &[Term]) -> BTreeSet<RuleRef> {
         let mut found = BTreeSet::new();
         let mut nodes = vec![self.tree];
         for (index, key) in reference.iter().enumerate().skip(1) {
