@@ -30,6 +30,7 @@ pub(crate) mod names;
 pub(crate) mod order;
 pub(crate) mod outputs;
 pub(crate) mod prints;
+pub(crate) mod recursion;
 pub(crate) mod resolve;
 pub(crate) mod safety;
 pub(crate) mod scope;
@@ -132,6 +133,7 @@ const STAGES: &[Stage] = &[
     ("CheckSafetyRuleBodies", safety::check_safety_rule_bodies),
     ("RewriteEquals", equals::rewrite_equals),
     ("RewriteDynamicTerms", dynamic_terms::rewrite_dynamic_terms),
+    ("CheckRecursion", recursion::check_recursion),
     ("CheckUnsafeBuiltins", builtins::check_unsafe_builtins),
     ("CheckDeprecatedBuiltins", builtins::check_deprecated_builtins),
 ];
