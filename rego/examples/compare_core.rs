@@ -118,7 +118,9 @@ fn difference(case: &Case, against: Against) -> Option<String> {
                 (expected, found) => expected == found,
             };
             if !is_same {
-                return Some(format!("{rule:?} of {input:?}: expected {expected:?}, found {found:?}"));
+                return Some(format!(
+                    "{rule:?} of {input:?}: expected {expected:?}, found {found:?}"
+                ));
             }
             let is_same = match (&expected_error, &found_error) {
                 (Some(expected), Some(found)) => found.to_string().ends_with(&expected.to_string()),

@@ -27,8 +27,10 @@ const BUILTIN: usize = 2;
 pub(crate) struct Costs {
     /// For a rule or function.
     pub(crate) rule: usize,
-    /// For a block in another, but for the rest of a block in `Each`.
+    /// For a block in another.
     pub(crate) block: usize,
+    /// For the rest of a block in `Each`.
+    pub(crate) each: usize,
     /// For what looks whether a function is replaced.
     pub(crate) slot: usize,
     /// For an environment, beside its function.
@@ -190,12 +192,12 @@ fn need_of(program: &Program, costs: &Costs, rule: &Rule, needs: &[Need]) -> Res
     let mut height = 0;
     let mut nesting = 0;
     for body in walk::bodies(&rule.definitions) {
-        nesting = nesting.max(nesting_of(&body.block));
+        nesting = nesting.max(nesting_of(&body.block, costs));
         let mut heights = Heights { program, needs, variables: HashMap::new() };
         heights.block(&body.block);
         height = height.max(heights.highest(body.key.iter().chain([&body.value])));
     }
-    own += costs.block * nesting;
+    own += nesting;
     let is_collection = matches!(rule.kind, RuleKind::Set | RuleKind::Object);
     Ok(Need {
         levels: below.levels.saturating_add(own),
@@ -204,9 +206,10 @@ fn need_of(program: &Program, costs: &Costs, rule: &Rule, needs: &[Need]) -> Res
     })
 }
 
-/// How many blocks stand in each other below this one. That there are not too many has been checked.
-fn nesting_of(mut block: &[Statement]) -> usize {
+/// What the blocks in this one take. That there are not too many in each other has been checked.
+fn nesting_of(mut block: &[Statement], costs: &Costs) -> usize {
     let mut deepest = 0;
+    let mut loops = 0;
     loop {
         let mut rest = None;
         for statement in block {
@@ -216,14 +219,15 @@ fn nesting_of(mut block: &[Statement]) -> usize {
                 StatementKind::Not(inner)
                 | StatementKind::Every { block: inner, .. }
                 | StatementKind::Collect { block: inner, .. } => {
-                    deepest = deepest.max(1 + nesting_of(inner));
+                    deepest = deepest.max(loops + costs.block + nesting_of(inner, costs));
                 }
             }
         }
         match rest {
             Some(inner) => block = inner,
-            None => return deepest,
+            None => return deepest.max(loops),
         }
+        loops += costs.each;
     }
 }
 

@@ -235,7 +235,7 @@ pub enum Refusal {
 /// What the VM takes of the stack, in levels of a rule's call: 2.7 KiB in a debug build (where the
 /// VM is optimised as well), of which half of a worker's stack holds these. An environment is
 /// a built-in that runs another VM.
-const COSTS: Costs = Costs { rule: 1, block: 0, slot: 1, environment: 4, limit: 1_500 };
+const COSTS: Costs = Costs { rule: 1, block: 0, each: 0, slot: 1, environment: 4, limit: 1_500 };
 
 impl From<depth::Fault> for Refusal {
     fn from(fault: depth::Fault) -> Self {

@@ -28,9 +28,10 @@ use crate::machine::{
     ErrorKind, Evaluation, EvaluationError, Strictness, deadline, internal, remaining, timer,
 };
 
-/// What the interpreter takes of the stack, in levels of a function's text, of which a rule has
-/// three and a block in another two.
-const COSTS: Costs = Costs { rule: 3, block: 2, slot: 1, environment: 1, limit: 300 };
+/// What the interpreter takes of the stack, in levels of 4 KiB, of which half of a worker's stack
+/// holds these. A function of the text takes up to 8 KiB in a debug build: a rule is three of them, a
+/// block in another one or two. A loop takes 2.3 KiB.
+const COSTS: Costs = Costs { rule: 5, block: 4, each: 1, slot: 2, environment: 1, limit: 1_000 };
 
 /// How long a line of the text may be, how long the text, and how many lines it may have. The text is
 /// ours, and grows with the policy, which is bounded where it is read.
