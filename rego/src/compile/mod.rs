@@ -30,6 +30,7 @@ pub(crate) mod names;
 pub(crate) mod order;
 pub(crate) mod outputs;
 pub(crate) mod prints;
+pub(crate) mod recursion;
 pub(crate) mod resolve;
 pub(crate) mod safety;
 pub(crate) mod scope;
@@ -67,6 +68,8 @@ pub struct Compiled {
     /// What generated variables stand for, for messages: the term that was taken out of a reference
     /// or of an operand, as it was before what is in it was taken out too.
     pub subjects: BTreeMap<Name, TermValue>,
+    /// Which rules use which.
+    pub(crate) graph: graph::Graph,
     /// What is suspicious and no error.
     pub warnings: Vec<Diagnostic>,
 }
@@ -130,6 +133,7 @@ const STAGES: &[Stage] = &[
     ("CheckSafetyRuleBodies", safety::check_safety_rule_bodies),
     ("RewriteEquals", equals::rewrite_equals),
     ("RewriteDynamicTerms", dynamic_terms::rewrite_dynamic_terms),
+    ("CheckRecursion", recursion::check_recursion),
     ("CheckUnsafeBuiltins", builtins::check_unsafe_builtins),
     ("CheckDeprecatedBuiltins", builtins::check_deprecated_builtins),
 ];
@@ -154,6 +158,7 @@ pub fn compile(
         order: compiler.order,
         rewritten: compiler.rewritten,
         subjects: compiler.subjects,
+        graph: compiler.graph,
         warnings: compiler.warnings,
     })
 }
@@ -190,21 +195,7 @@ fn run<'a>(
     let path = |module: &Module| sources.file(module.file).map(|file| file.path.clone());
     modules.sort_by_key(path);
     modules.iter_mut().for_each(order::sort_collections);
-    let mut compiler = Compiler {
-        sources,
-        options,
-        modules,
-        locals: locals::LocalGenerator::default(),
-        rewritten: BTreeMap::new(),
-        subjects: BTreeMap::new(),
-        tree: RuleTree::default(),
-        parameters: arity::Parameters::default(),
-        annotations: metadata::AnnotationSet::default(),
-        graph: graph::Graph::default(),
-        order: Vec::new(),
-        errors: errors::Errors::default(),
-        warnings: Vec::new(),
-    };
+    let mut compiler = Compiler::new(sources, modules, options);
     for (name, stage) in STAGES {
         stage(&mut compiler);
         if compiler.errors.must_stop() || last == Some(name) {
@@ -212,4 +203,25 @@ fn run<'a>(
         }
     }
     compiler
+}
+
+impl<'a> Compiler<'a> {
+    /// Before the first stage.
+    pub(crate) fn new(sources: &'a Sources, modules: Vec<Module>, options: &'a Options) -> Self {
+        Self {
+            sources,
+            options,
+            modules,
+            locals: locals::LocalGenerator::default(),
+            rewritten: BTreeMap::new(),
+            subjects: BTreeMap::new(),
+            tree: RuleTree::default(),
+            parameters: arity::Parameters::default(),
+            annotations: metadata::AnnotationSet::default(),
+            graph: graph::Graph::default(),
+            order: Vec::new(),
+            errors: errors::Errors::default(),
+            warnings: Vec::new(),
+        }
+    }
 }
