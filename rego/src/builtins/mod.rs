@@ -12,7 +12,7 @@ mod formats;
 mod glob;
 mod go;
 mod limits;
-mod number;
+pub(crate) mod number;
 mod numbers;
 mod operands;
 pub(crate) mod order;
