@@ -158,9 +158,11 @@ impl<'a> Reader<'a> {
         self.at += match self.byte() {
             None => 0,
             Some(byte) if byte.is_ascii() => 1,
-            Some(_) => {
-                self.text.get(self.at..).and_then(|rest| rest.chars().next()).map_or(1, char::len_utf8)
-            }
+            Some(_) => self
+                .text
+                .get(self.at..)
+                .and_then(|rest| rest.chars().next())
+                .map_or(1, char::len_utf8),
         };
     }
 

@@ -16,14 +16,15 @@ const MEMBER_WITH_KEY: &str = "internal.member_3";
 pub(super) fn membership(terms: &[Term]) -> Option<&'static str> {
     let TermValue::Ref(operator) = &terms.first()?.value else { return None };
     match operator.as_slice() {
-        [
-            Term { value: TermValue::Var(root), .. },
-            Term { value: TermValue::String(name), .. },
-        ] if &**root == "internal" => match &**name {
-            "member_2" => Some(MEMBER),
-            "member_3" => Some(MEMBER_WITH_KEY),
-            _ => None,
-        },
+        [Term { value: TermValue::Var(root), .. }, Term { value: TermValue::String(name), .. }]
+            if &**root == "internal" =>
+        {
+            match &**name {
+                "member_2" => Some(MEMBER),
+                "member_3" => Some(MEMBER_WITH_KEY),
+                _ => None,
+            }
+        }
         _ => None,
     }
 }

@@ -237,7 +237,8 @@ impl Parser<'_> {
         if self.memo.no_group.contains(&key) {
             return None;
         }
-        let Some(group) = self.nested(|parser| Some(parser.group_inside(is_operand, prefix))) else {
+        let Some(group) = self.nested(|parser| Some(parser.group_inside(is_operand, prefix)))
+        else {
             return Some(None);
         };
         if group.is_none() {
@@ -346,9 +347,7 @@ impl Parser<'_> {
         self.hint(format!("wrap the operand to keep the value: `({operand}) {operator} ...`"));
         self.error(
             span,
-            format!(
-                "operand of `{operator}` cannot begin with `{{` unless the braces hold a body"
-            ),
+            format!("operand of `{operator}` cannot begin with `{{` unless the braces hold a body"),
         );
     }
 

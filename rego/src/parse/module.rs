@@ -65,13 +65,7 @@ struct Builder {
 
 impl Builder {
     const fn new(version: RegoVersion) -> Self {
-        Self {
-            package: None,
-            imports: Vec::new(),
-            rules: Vec::new(),
-            faults: Vec::new(),
-            version,
-        }
+        Self { package: None, imports: Vec::new(), rules: Vec::new(), faults: Vec::new(), version }
     }
 
     fn add(
@@ -95,10 +89,9 @@ impl Builder {
             Statement::Body(body) => {
                 let span = body.first().map(|first| first.span);
                 match facts::rule(body) {
-                    Ok(rule) => self.rules.push(ParsedRule {
-                        rule,
-                        keywords: vec![HeadKeywords::default()],
-                    }),
+                    Ok(rule) => self
+                        .rules
+                        .push(ParsedRule { rule, keywords: vec![HeadKeywords::default()] }),
                     Err(mut message) => {
                         if self.version == RegoVersion::V0
                             && let Some(keyword) = missing_keyword()
@@ -129,10 +122,9 @@ impl Statement {
             Self::Package(package) => package.span,
             Self::Import(import) => import.span,
             Self::Rule(parsed) => parsed.rule.span,
-            Self::Body(body) => body.first().map_or(
-                Span { file: FileId(0), start: 0, end: 0 },
-                |first| first.span,
-            ),
+            Self::Body(body) => {
+                body.first().map_or(Span { file: FileId(0), start: 0, end: 0 }, |first| first.span)
+            }
         }
     }
 }

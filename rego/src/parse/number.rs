@@ -43,7 +43,8 @@ pub(super) fn check(number: &str) -> Result<(), Fault> {
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
     let length = |digits: &str| i64::try_from(digits.len()).unwrap_or(i64::MAX);
     let mut digits = whole.bytes().chain(fraction.bytes()).skip_while(|digit| *digit == b'0');
-    let leading = digits.by_ref().take(17).fold(0.0, |value, digit| value * 10.0 + f64::from(digit - b'0'));
+    let leading =
+        digits.by_ref().take(17).fold(0.0, |value, digit| value * 10.0 + f64::from(digit - b'0'));
     let zeros = whole.bytes().chain(fraction.bytes()).take_while(|digit| *digit == b'0').count();
     let significant = length(whole) + length(fraction) - i64::try_from(zeros).unwrap_or(i64::MAX);
     if significant == 0 {

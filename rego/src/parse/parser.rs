@@ -406,8 +406,7 @@ impl<'a> Parser<'a> {
     /// The token as a variable.
     pub(super) fn variable(&mut self) -> Term {
         let text = self.literal();
-        let name =
-            if text == "_" && !self.is_glued() { self.wildcard() } else { self.name(text) };
+        let name = if text == "_" && !self.is_glued() { self.wildcard() } else { self.name(text) };
         self.height = 1;
         Term { value: TermValue::Var(name), span: self.token_span() }
     }

@@ -4,9 +4,9 @@ use crate::ast::{Body, Expr, ExprKind, Head, Rule, Term, TermValue};
 use crate::compile::text;
 use crate::source::Span;
 
+use super::ground::is_ground;
 use super::parser::Parser;
 use super::relocate;
-use super::ground::is_ground;
 use super::token::Token;
 
 /// How many `else` may follow one rule: each is a level of the tree.

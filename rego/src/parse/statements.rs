@@ -221,9 +221,7 @@ impl<'a> Parser<'a> {
             term
         })?;
         let path = match term {
-            Some(term @ Term { value: TermValue::Var(_), span }) => {
-                Some((span, vec![term]))
-            }
+            Some(term @ Term { value: TermValue::Var(_), span }) => Some((span, vec![term])),
             Some(Term { value: TermValue::Ref(keys), span }) => {
                 let wrong = |key: &&Term| !matches!(key.value, TermValue::String(_));
                 if let Some(key) = keys.iter().skip(1).find(wrong) {
