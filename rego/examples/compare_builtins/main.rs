@@ -218,13 +218,14 @@ fn compare(
         }
         (Some(Err(failure)), None, Some(error)) => {
             let text = |key| error.get(key).and_then(serde_json::Value::as_str).unwrap_or("");
-            let code = match failure {
-                Failure::Builtin(_) => "eval_builtin_error",
-                Failure::Type(_) => "eval_type_error",
-                Failure::Conflict(_) => "eval_conflict_error",
-                Failure::Halt(_) => "halt",
+            let (code, prefix) = match failure {
+                Failure::Builtin(_) => ("eval_builtin_error", declaration.name),
+                Failure::Type(_) => ("eval_type_error", declaration.name),
+                Failure::Conflict(_) => ("eval_conflict_error", ""),
+                Failure::Halt(_) => ("eval_internal_error", ""),
             };
-            let message = format!("{}: {failure}", declaration.name);
+            let separator = if prefix.is_empty() { "" } else { ": " };
+            let message = format!("{prefix}{separator}{failure}");
             if code == text("code") && message == text("message") {
                 return Verdict::Equal;
             }

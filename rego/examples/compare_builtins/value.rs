@@ -14,7 +14,7 @@ pub(crate) fn encode(value: &Value) -> serde_json::Value {
             // Floats alone have a fraction in this form; an integer beyond them has none in bits.
             let float = n.as_big().is_none() || n.format_decimal_with_width(1).contains('.');
             let text = match n.as_f64() {
-                Some(f) if float => format!("{f:?}"),
+                Some(f) if float => float_text(f),
                 _ => n.format_decimal(),
             };
             json!({"n": text})
@@ -27,6 +27,18 @@ pub(crate) fn encode(value: &Value) -> serde_json::Value {
             json!({"o": entries})
         }
         Value::Undefined => json!("undefined"),
+    }
+}
+
+/// The text that this crate's built-ins write of a float: OPA keeps the one that it has read.
+fn float_text(f: f64) -> String {
+    if f == 0.0 || (1e-4..1e21).contains(&f.abs()) {
+        return format!("{f:?}");
+    }
+    let text = format!("{f:e}");
+    match text.split_once("e-") {
+        Some((mantissa, digits)) => format!("{mantissa}e-{digits:0>2}"),
+        None => text.replace('e', "e+"),
     }
 }
 

@@ -60,8 +60,6 @@ impl Parser<'_> {
         let if_ = self.s.token == Token::If;
         if !contains && head.args.as_ref().is_none_or(Vec::is_empty) {
             complete_bracket_head(&mut head, if_)?;
-        } else if if_ && !contains && head.value.is_none() {
-            set_true(&mut head);
         }
         let keywords = HeadKeywords { contains, if_ };
         let mut rule = Rule {
@@ -264,7 +262,7 @@ impl Parser<'_> {
         match self.s.token {
             Token::LBrace | Token::If => {
                 head.generated_value = true;
-                head.value = Some(Term { value: TermValue::Bool(true), span: keyword });
+                head.value = Some(Term { value: TermValue::Bool(true), span: keyword.emptied() });
             }
             Token::Assign | Token::Unify => {
                 head.assign = self.s.token == Token::Assign;
@@ -390,7 +388,8 @@ impl Parser<'_> {
         head.span = self.span_from(start);
         let has_args = head.args.as_ref().is_some_and(|args| !args.is_empty());
         if !contains && head.value.is_none() && (head.reference.len() != 2 || has_args) {
-            set_true(&mut head);
+            let span = head.span.emptied();
+            set_true(&mut head, span);
         }
         Some((head, contains))
     }
@@ -408,9 +407,9 @@ impl Parser<'_> {
     }
 }
 
-fn set_true(head: &mut Head) {
+fn set_true(head: &mut Head, span: Span) {
     head.generated_value = true;
-    head.value = Some(Term { value: TermValue::Bool(true), span: head.span });
+    head.value = Some(Term { value: TermValue::Bool(true), span });
 }
 
 /// What `p[x]` means: with `if` one value at a path, without it an element of the set `p`.
@@ -422,7 +421,10 @@ fn complete_bracket_head(head: &mut Head, has_if: bool) -> Option<()> {
         }
         let is_named = matches!(name.value, TermValue::Var(_));
         match &head.value {
-            None => set_true(head),
+            None => {
+                let span = head.span;
+                set_true(head, span);
+            }
             Some(_) if is_named => {}
             Some(_) => return None,
         }

@@ -209,8 +209,9 @@ impl<'a> Parser<'a> {
         let term = self.finish(variable)?;
         let span = self.extend(sign);
         // The operator is not in the text.
-        let operator = Term { value: TermValue::Var(self.name("minus")), span: sign };
-        let operator = Term { value: TermValue::Ref(vec![operator]), span: sign };
+        let nowhere = sign.emptied();
+        let operator = Term { value: TermValue::Var(self.name("minus")), span: nowhere };
+        let operator = Term { value: TermValue::Ref(vec![operator]), span: nowhere };
         let zero = Term { value: TermValue::Number(self.name("0")), span: sign };
         self.made(self.height + 1)?;
         Some(Term { value: TermValue::Call(vec![operator, zero, term]), span })
