@@ -8,7 +8,7 @@ use crate::diagnostic::{Code, Diagnostic};
 
 use super::Lowering;
 use super::constants::constant;
-use super::guards::HARMLESS;
+use super::guards::{Guard, HARMLESS};
 use super::scope::{Closed, Scope};
 
 impl Lowering<'_> {
@@ -23,8 +23,32 @@ impl Lowering<'_> {
         scope: &mut Scope,
         rule: &Rule,
     ) -> Result<(), Diagnostic> {
-        let statements = self.guards_first(rule, &rule.body);
-        statements.into_iter().try_for_each(|statement| self.any_statement(scope, statement))
+        let guards = self.guards_first(rule, &rule.body);
+        self.guards(scope, &guards)
+    }
+
+    fn guards(&mut self, scope: &mut Scope, guards: &[Guard<'_>]) -> Result<(), Diagnostic> {
+        for guard in guards {
+            match guard {
+                Guard::Statement(statement) => self.any_statement(scope, statement)?,
+                Guard::Defined(part) => {
+                    scope.at(part.span);
+                    self.term(scope, part)?;
+                }
+                Guard::Any(alternatives) => {
+                    let neither = scope.open()?;
+                    for alternative in alternatives {
+                        let mark = scope.open()?;
+                        self.guards(scope, alternative)?;
+                        let block = scope.close(mark).block;
+                        scope.push(StatementKind::Not(block));
+                    }
+                    let block = scope.close(neither).block;
+                    scope.push(StatementKind::Not(block));
+                }
+            }
+        }
+        Ok(())
     }
 
     fn any_statement(&mut self, scope: &mut Scope, statement: &Ast) -> Result<(), Diagnostic> {
