@@ -22,6 +22,7 @@ mod replace;
 mod sets;
 mod strings;
 pub mod table;
+mod time;
 mod text;
 mod types;
 

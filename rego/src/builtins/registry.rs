@@ -2,7 +2,7 @@
 
 use super::{
     Function, aggregates, arithmetic, bits, comparison, formats, glob, numbers, regex, replace,
-    sets, strings, types,
+    sets, strings, time, types,
 };
 
 /// All functions, sorted by name.
@@ -89,6 +89,16 @@ pub(super) const FUNCTIONS: &[(&str, Function)] = &[
     ("strings.split_n", strings::split_n),
     ("substring", strings::substring),
     ("sum", aggregates::sum),
+    ("time.add_date", time::add_date),
+    ("time.clock", time::clock),
+    ("time.date", time::date),
+    ("time.diff", time::diff),
+    ("time.format", time::format),
+    ("time.now_ns", time::now_ns),
+    ("time.parse_duration_ns", time::parse_duration_ns),
+    ("time.parse_ns", time::parse_ns),
+    ("time.parse_rfc3339_ns", time::parse_rfc3339_ns),
+    ("time.weekday", time::weekday),
     ("to_number", types::to_number),
     ("trace", formats::trace),
     ("trim", strings::trim),
