@@ -22,8 +22,8 @@ mod replace;
 mod sets;
 mod strings;
 pub mod table;
-mod time;
 mod text;
+mod time;
 mod types;
 
 #[cfg(test)]
