@@ -1,8 +1,8 @@
 //! Which function evaluates which built-in.
 
 use super::{
-    Function, aggregates, arithmetic, arrays, bits, comparison, formats, glob, graph, numbers,
-    objects, regex, replace, sets, strings, subset, types,
+    Function, aggregates, arithmetic, arrays, bits, comparison, formats, glob, graph, json,
+    numbers, objects, regex, replace, sets, strings, subset, types,
 };
 
 /// All functions, sorted by name.
@@ -57,6 +57,13 @@ pub(super) const FUNCTIONS: &[(&str, Function)] = &[
     ("is_object", types::is_object),
     ("is_set", types::is_set),
     ("is_string", types::is_string),
+    ("json.filter", json::filter),
+    ("json.is_valid", json::is_valid),
+    ("json.marshal", json::marshal),
+    ("json.marshal_with_options", json::marshal_with_options),
+    ("json.patch", json::patch),
+    ("json.remove", json::remove),
+    ("json.unmarshal", json::unmarshal),
     ("lower", strings::lower),
     ("lt", comparison::lt),
     ("lte", comparison::lte),
