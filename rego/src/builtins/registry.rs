@@ -1,8 +1,8 @@
 //! Which function evaluates which built-in.
 
 use super::{
-    Function, aggregates, arithmetic, bits, comparison, formats, glob, numbers, regex, replace,
-    sets, strings, time, types,
+    Function, aggregates, arithmetic, arrays, bits, comparison, formats, glob, graph, json,
+    numbers, objects, regex, replace, sets, strings, subset, time, types,
 };
 
 /// All functions, sorted by name.
@@ -11,6 +11,10 @@ pub(super) const FUNCTIONS: &[(&str, Function)] = &[
     ("all", aggregates::all),
     ("and", sets::and),
     ("any", aggregates::any),
+    ("array.concat", arrays::concat),
+    ("array.flatten", arrays::flatten),
+    ("array.reverse", arrays::reverse),
+    ("array.slice", arrays::slice),
     ("bits.and", bits::and),
     ("bits.lsh", bits::lsh),
     ("bits.negate", bits::negate),
@@ -35,6 +39,8 @@ pub(super) const FUNCTIONS: &[(&str, Function)] = &[
     ("format_int", formats::format_int),
     ("glob.match", glob::matches),
     ("glob.quote_meta", glob::quote_meta),
+    ("graph.reachable", graph::reachable),
+    ("graph.reachable_paths", graph::reachable_paths),
     ("gt", comparison::gt),
     ("gte", comparison::gte),
     ("indexof", strings::indexof),
@@ -51,6 +57,13 @@ pub(super) const FUNCTIONS: &[(&str, Function)] = &[
     ("is_object", types::is_object),
     ("is_set", types::is_set),
     ("is_string", types::is_string),
+    ("json.filter", json::filter),
+    ("json.is_valid", json::is_valid),
+    ("json.marshal", json::marshal),
+    ("json.marshal_with_options", json::marshal_with_options),
+    ("json.patch", json::patch),
+    ("json.remove", json::remove),
+    ("json.unmarshal", json::unmarshal),
     ("lower", strings::lower),
     ("lt", comparison::lt),
     ("lte", comparison::lte),
@@ -61,6 +74,13 @@ pub(super) const FUNCTIONS: &[(&str, Function)] = &[
     ("neq", comparison::neq),
     ("numbers.range", numbers::range),
     ("numbers.range_step", numbers::range_step),
+    ("object.filter", objects::filter),
+    ("object.get", objects::get),
+    ("object.keys", objects::keys),
+    ("object.remove", objects::remove),
+    ("object.subset", subset::subset),
+    ("object.union", objects::union),
+    ("object.union_n", objects::union_n),
     ("or", sets::or),
     ("plus", arithmetic::plus),
     ("product", aggregates::product),
@@ -110,4 +130,5 @@ pub(super) const FUNCTIONS: &[(&str, Function)] = &[
     ("type_name", types::type_name),
     ("union", sets::union),
     ("upper", strings::upper),
+    ("walk", graph::walk),
 ];
