@@ -6,14 +6,19 @@
 
 mod aggregates;
 mod arithmetic;
+mod arrays;
 mod bits;
+mod bytes;
 mod comparison;
 mod formats;
 mod glob;
 mod go;
+mod graph;
+mod json;
 mod limits;
 pub(crate) mod number;
 mod numbers;
+mod objects;
 mod operands;
 pub(crate) mod order;
 mod regex;
@@ -21,8 +26,10 @@ mod registry;
 mod replace;
 mod sets;
 mod strings;
+mod subset;
 pub mod table;
 mod text;
+mod time;
 mod types;
 
 #[cfg(test)]

@@ -275,7 +275,7 @@ impl Policy {
     }
 
     fn ask(&mut self, rule: RuleId, input: Option<Value>, moment: Moment) -> Evaluation<Value> {
-        let evaluation = self.evaluators.evaluate(rule, input, moment, self.strictness);
+        let evaluation = self.evaluators.evaluate(rule, input, moment, &self.data, self.strictness);
         let result = evaluation.result.map_err(|fault| match fault {
             Fault::Evaluation(error) => self.error(error),
             Fault::Differed => EvaluationError::Differed,
