@@ -88,9 +88,8 @@ fn compare_all(text: &str) -> usize {
     for line in text.lines() {
         let case: serde_json::Value = serde_json::from_str(line).expect("a case");
         let note = case.get("note").and_then(|note| note.as_str()).unwrap_or_default();
-        let verdict = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            compare(&mut opa, &case)
-        }));
+        let verdict =
+            std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| compare(&mut opa, &case)));
         let kind = match verdict.unwrap_or_else(|_| Verdict::Borrowed("panicked".to_owned())) {
             Verdict::Same => "same value",
             Verdict::SameUndefined => "both undefined",
