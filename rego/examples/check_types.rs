@@ -98,19 +98,25 @@ fn compare(
             return Ok(());
         }
     };
-    let mut compiled = compiled(modules);
+    let mut compiled = compiled(&sources, modules);
     names(&mut compiled, &sources, tree)?;
-    let theirs: Vec<String> = match answer(&sources, all, version)? {
-        Ok(_) => Vec::new(),
-        Err(faults) => faults.iter().filter(|fault| is_of_types(fault)).map(their_line).collect(),
-    };
-    let ours: Vec<String> = check(&sources, &compiled)
+    let faults = answer(&sources, all, version)?.err().unwrap_or_default();
+    let (placed, nowhere): (Vec<&Fault>, Vec<&Fault>) =
+        faults.iter().filter(|fault| is_of_types(fault)).partition(|fault| fault.row > 0);
+    let theirs: Vec<String> = placed.into_iter().map(their_line).collect();
+    let mut ours: Vec<String> = check(&sources, &compiled)
         .iter()
         .map(|fault| {
             let place = fault.span.map(|span| sources.location(span).to_string());
             format!("{} {}: {}", place.unwrap_or_default(), fault.code, fault.message)
         })
         .collect();
+    // OPA has no place for calls in template strings.
+    let is_without_place =
+        |line: &String| nowhere.iter().any(|fault| line.ends_with(&fault.message));
+    if ours != theirs && !nowhere.is_empty() {
+        ours.retain(|line| theirs.contains(line) || !is_without_place(line));
+    }
     if ours == theirs {
         if ours.is_empty() {
             counts.accepted += 1;

@@ -17,6 +17,7 @@ pub mod diagnostic;
 pub mod emit;
 pub mod json;
 pub mod lower;
+pub mod machine;
 pub mod number;
 #[cfg(any(test, feature = "opa-json"))]
 pub mod opa_json;

@@ -13,24 +13,35 @@ use crate::diagnostic::Diagnostic;
 use crate::source::Sources;
 
 pub(crate) mod arity;
+pub(crate) mod builtins;
+pub(crate) mod captures;
+pub(crate) mod conflicts;
 pub(crate) mod declare;
+pub(crate) mod dynamic_terms;
+pub(crate) mod equals;
 pub(crate) mod errors;
 pub(crate) mod flatten;
+pub(crate) mod functions;
 pub(crate) mod graph;
 pub(crate) mod heads;
 pub(crate) mod locals;
 pub(crate) mod metadata;
+pub(crate) mod names;
 pub(crate) mod order;
 pub(crate) mod outputs;
 pub(crate) mod prints;
+pub(crate) mod recursion;
 pub(crate) mod resolve;
+pub(crate) mod safety;
 pub(crate) mod scope;
+pub(crate) mod suggest;
 pub(crate) mod templates;
 pub(crate) mod text;
 pub(crate) mod tree;
 pub(crate) mod unify;
 pub(crate) mod vars;
 pub(crate) mod visit;
+pub(crate) mod with_values;
 
 pub use tree::{Key, RuleRef, RuleTree};
 
@@ -57,6 +68,8 @@ pub struct Compiled {
     /// What generated variables stand for, for messages: the term that was taken out of a reference
     /// or of an operand, as it was before what is in it was taken out too.
     pub subjects: BTreeMap<Name, TermValue>,
+    /// Which rules use which.
+    pub(crate) graph: graph::Graph,
     /// What is suspicious and no error.
     pub warnings: Vec<Diagnostic>,
 }
@@ -111,6 +124,18 @@ const STAGES: &[Stage] = &[
     ("SetAnnotationSet", metadata::set_annotation_set),
     ("RewriteRegoMetadataCalls", metadata::rewrite_metadata_calls),
     ("SetGraph", graph::set_graph),
+    ("RewriteComprehensionTerms", captures::rewrite_comprehension_terms),
+    ("RewriteRefsInHead", captures::rewrite_refs_in_head),
+    ("RewriteWithValues", with_values::rewrite_with_values),
+    ("CheckRuleConflicts", conflicts::check_rule_conflicts),
+    ("CheckUndefinedFuncs", functions::check_undefined_funcs),
+    ("CheckSafetyRuleHeads", safety::check_safety_rule_heads),
+    ("CheckSafetyRuleBodies", safety::check_safety_rule_bodies),
+    ("RewriteEquals", equals::rewrite_equals),
+    ("RewriteDynamicTerms", dynamic_terms::rewrite_dynamic_terms),
+    ("CheckRecursion", recursion::check_recursion),
+    ("CheckUnsafeBuiltins", builtins::check_unsafe_builtins),
+    ("CheckDeprecatedBuiltins", builtins::check_deprecated_builtins),
 ];
 
 /// Checks and rewrites modules.
@@ -133,6 +158,7 @@ pub fn compile(
         order: compiler.order,
         rewritten: compiler.rewritten,
         subjects: compiler.subjects,
+        graph: compiler.graph,
         warnings: compiler.warnings,
     })
 }
@@ -169,21 +195,7 @@ fn run<'a>(
     let path = |module: &Module| sources.file(module.file).map(|file| file.path.clone());
     modules.sort_by_key(path);
     modules.iter_mut().for_each(order::sort_collections);
-    let mut compiler = Compiler {
-        sources,
-        options,
-        modules,
-        locals: locals::LocalGenerator::default(),
-        rewritten: BTreeMap::new(),
-        subjects: BTreeMap::new(),
-        tree: RuleTree::default(),
-        parameters: arity::Parameters::default(),
-        annotations: metadata::AnnotationSet::default(),
-        graph: graph::Graph::default(),
-        order: Vec::new(),
-        errors: errors::Errors::default(),
-        warnings: Vec::new(),
-    };
+    let mut compiler = Compiler::new(sources, modules, options);
     for (name, stage) in STAGES {
         stage(&mut compiler);
         if compiler.errors.must_stop() || last == Some(name) {
@@ -191,4 +203,25 @@ fn run<'a>(
         }
     }
     compiler
+}
+
+impl<'a> Compiler<'a> {
+    /// Before the first stage.
+    pub(crate) fn new(sources: &'a Sources, modules: Vec<Module>, options: &'a Options) -> Self {
+        Self {
+            sources,
+            options,
+            modules,
+            locals: locals::LocalGenerator::default(),
+            rewritten: BTreeMap::new(),
+            subjects: BTreeMap::new(),
+            tree: RuleTree::default(),
+            parameters: arity::Parameters::default(),
+            annotations: metadata::AnnotationSet::default(),
+            graph: graph::Graph::default(),
+            order: Vec::new(),
+            errors: errors::Errors::default(),
+            warnings: Vec::new(),
+        }
+    }
 }

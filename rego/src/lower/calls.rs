@@ -67,6 +67,7 @@ impl Lowering<'_> {
             .ok_or_else(|| Diagnostic::new(Code::Type, "undefined function", operator.span))?;
         let arity = match callee {
             Callee::Function(_, parameters) => parameters,
+            Callee::Rule(_) => 0,
             Callee::Builtin(name) => {
                 declaration(name).map_or(operands.len(), |declaration| {
                     // What has no value has no output, and `print` takes any number of operands.
@@ -90,6 +91,7 @@ impl Lowering<'_> {
                     Call::Value(Expr::Builtin(name, args))
                 }
             }
+            Callee::Rule(_) => Call::Value(Expr::Rule(self.callee_rule(callee))),
             Callee::Builtin(_) | Callee::Function(..) => {
                 Call::Value(Expr::Call(self.callee_rule(callee), args))
             }

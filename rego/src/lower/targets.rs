@@ -19,6 +19,9 @@ use super::{Lowering, Request};
 pub(super) enum Callee {
     /// A function of the policy, with its number of parameters.
     Function(NodeId, usize),
+    /// A rule without parameters: OPA takes `p()` where it cannot know the type of `p`, and calls
+    /// the rule whatever `with` puts in its place.
+    Rule(NodeId),
     /// A built-in, by its name.
     Builtin(&'static str),
 }
@@ -136,7 +139,7 @@ impl Lowering<'_> {
                 WithTarget::Data(path) => self.targets.add_path(path),
                 WithTarget::Function(callee) => {
                     let rule = self.callee_rule(callee);
-                    let substitute = self.callee_of(&with.value);
+                    let substitute = self.substitute_of(&with.value);
                     let candidate = substitute.map(|callee| self.callee_rule(callee));
                     self.targets.add_function(callee, rule, candidate);
                 }
@@ -158,9 +161,11 @@ impl Lowering<'_> {
         let path =
             || -> Result<Option<Vec<Value>>, Diagnostic> { keys.iter().map(constant).collect() };
         let found = match (root, self.callee_of(target)) {
-            (_, Some(callee)) => Some(WithTarget::Function(callee)),
-            ("input", None) => path()?.map(WithTarget::Input),
-            ("data", None) => path()?.map(WithTarget::Data),
+            (_, Some(callee @ (Callee::Function(..) | Callee::Builtin(_)))) => {
+                Some(WithTarget::Function(callee))
+            }
+            ("input", _) => path()?.map(WithTarget::Input),
+            ("data", _) => path()?.map(WithTarget::Data),
             _ => None,
         };
         found.ok_or_else(|| {
@@ -169,7 +174,12 @@ impl Lowering<'_> {
         })
     }
 
-    /// The function or built-in that a reference names.
+    /// The function that a reference names as the value of a `with`, where it is no rule's value.
+    pub(super) fn substitute_of(&self, term: &Term) -> Option<Callee> {
+        self.callee_of(term).filter(|callee| !matches!(callee, Callee::Rule(_)))
+    }
+
+    /// What a reference names in a call.
     pub(super) fn callee_of(&self, term: &Term) -> Option<Callee> {
         let terms = match &term.value {
             TermValue::Ref(terms) => terms.as_slice(),
@@ -182,9 +192,8 @@ impl Lowering<'_> {
             let node = self.nodes.find(keys)?;
             return match self.nodes.get(node).shape {
                 Shape::Function(parameters) => Some(Callee::Function(node, parameters)),
-                Shape::Package | Shape::Complete | Shape::Set | Shape::Object | Shape::General => {
-                    None
-                }
+                Shape::Complete => Some(Callee::Rule(node)),
+                Shape::Package | Shape::Set | Shape::Object | Shape::General => None,
             };
         }
         let mut name = head.to_string();
@@ -200,6 +209,7 @@ impl Lowering<'_> {
     pub(super) fn callee_rule(&mut self, callee: Callee) -> RuleId {
         self.request(match callee {
             Callee::Function(node, _) => Request::Rule(node),
+            Callee::Rule(node) => Request::Own(node),
             Callee::Builtin(name) => Request::Builtin(name),
         })
     }

@@ -40,6 +40,8 @@ enum Seen<'t> {
     Array(&'t [Term]),
     /// An object pattern.
     Object(&'t [(Term, Term)]),
+    /// A set with variables that are not bound. OPA's unifier knows no value that is equal to it.
+    Unequal,
 }
 
 impl Lowering<'_> {
@@ -110,8 +112,9 @@ impl Lowering<'_> {
                 return Ok(None);
             }
         };
-        let seen = (self.see(scope, a.clone())?, self.see(scope, b.clone())?);
-        match seen {
+        let (seen_a, seen_b) = (self.see(scope, a.clone())?, self.see(scope, b.clone())?);
+        // A reference may have bound the variable that it is compared with.
+        match (again(scope, seen_a), seen_b) {
             (Seen::Value(a), Seen::Value(b)) => equal(scope, a, b),
             (Seen::Free(name), Seen::Value(value)) | (Seen::Value(value), Seen::Free(name)) => {
                 scope.bind(name, value);
@@ -153,7 +156,10 @@ impl Lowering<'_> {
                 }
             }
             (Seen::Object(a), Seen::Object(b)) => self.unify_objects(scope, pairs, a, b)?,
-            (Seen::Array(_), Seen::Object(_)) | (Seen::Object(_), Seen::Array(_)) => scope.fail(),
+            (Seen::Array(_), Seen::Object(_))
+            | (Seen::Object(_), Seen::Array(_))
+            | (Seen::Unequal, _)
+            | (_, Seen::Unequal) => scope.fail(),
         }
         Ok(None)
     }
@@ -176,6 +182,7 @@ impl Lowering<'_> {
             },
             TermValue::Array(elements) => Seen::Array(elements),
             TermValue::Object(items) => Seen::Object(items),
+            TermValue::Set(_) if !is_known(scope, term) => Seen::Unequal,
             TermValue::Null
             | TermValue::Bool(_)
             | TermValue::Number(_)
@@ -202,6 +209,11 @@ impl Lowering<'_> {
         scope.test(Expr::Builtin("$is_object", vec![value.clone(), size]));
         let mut parts = Vec::with_capacity(items.len());
         for (key, element) in items {
+            if !is_known(scope, key) {
+                // OPA's unifier finds no value at a key that is not bound.
+                scope.fail();
+                return Ok(());
+            }
             let key = self.term(scope, key)?;
             let expr = Expr::Path(Root::Operand(value.clone()), vec![key]);
             let found = scope.operand(expr);
@@ -277,6 +289,13 @@ fn take_array<'t>(
 
 fn prepend<'t>(pairs: &mut VecDeque<Pair<'t>>, parts: Vec<(Side<'t>, Side<'t>)>) {
     parts.into_iter().rev().for_each(|(a, b)| pairs.push_front(Pair::Sides(a, b)));
+}
+
+fn again<'t>(scope: &Scope, seen: Seen<'t>) -> Seen<'t> {
+    match seen {
+        Seen::Free(name) => scope.lookup(name).cloned().map_or(seen, Seen::Value),
+        seen @ (Seen::Value(_) | Seen::Array(_) | Seen::Object(_) | Seen::Unequal) => seen,
+    }
 }
 
 fn equal(scope: &mut Scope, a: Operand, b: Operand) {

@@ -136,7 +136,7 @@ impl Lowering<'_> {
             WithTarget::Data(path) => Target::Data(self.targets.path(&path).ok_or_else(unknown)?),
             WithTarget::Function(callee) => {
                 let slot = self.targets.function(callee).ok_or_else(unknown)?;
-                if let Some(substitute) = self.callee_of(&with.value) {
+                if let Some(substitute) = self.substitute_of(&with.value) {
                     let value = Substitute::Function(self.callee_rule(substitute));
                     return Ok(Replacement { target: Target::Function(slot), value });
                 }

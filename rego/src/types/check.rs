@@ -4,7 +4,7 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use crate::ast::{Expr, ExprKind, Module, Ref, Rule, Term, TermValue};
+use crate::ast::{Expr, ExprKind, Module, Rule, Term, TermValue};
 use crate::builtins::table::DECLARATIONS;
 use crate::compile::Compiled;
 use crate::compile::tree::full_ref;
@@ -30,18 +30,17 @@ pub(super) struct Checker<'c> {
     pub(super) work: Work,
     /// A document of which nothing is known.
     pub(super) nothing: Node,
-    users: OnceCell<Users>,
+    users: OnceCell<Users<'c>>,
     /// The rules that depend on what `with` replaces.
     pub(super) relaxed: RefCell<Relaxed>,
     /// How deep in comprehensions the check is.
     closures: Cell<u32>,
 }
 
-impl Checker<'_> {
-    /// The references of the rules that a document has, and of those that depend on them.
-    pub(super) fn dependents(&self, target: &[Term]) -> Vec<Ref> {
-        let users = self.users.get_or_init(|| Users::new(self.compiled));
-        users.dependents(self.compiled, target)
+impl<'c> Checker<'c> {
+    /// Which rules use which.
+    pub(super) fn users(&self) -> &Users<'c> {
+        self.users.get_or_init(|| Users::new(self.compiled))
     }
 }
 

@@ -1,118 +1,59 @@
 //! Which rules depend on a document.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
-use crate::ast::{Ref, Rule, Term, TermValue};
-use crate::compile::order::compare;
-use crate::compile::tree::full_ref;
-use crate::compile::visit::{Flow, Node, chain, ground_prefix, is_constant, walk};
-use crate::compile::{Compiled, Key, RuleRef, RuleTree};
+use crate::ast::{Term, TermValue};
+use crate::compile::graph::Rules;
+use crate::compile::visit::ground_prefix;
+use crate::compile::{Compiled, RuleRef};
 
 /// For each rule, the rules that use it.
 #[derive(Debug)]
-pub(super) struct Users {
-    users: HashMap<RuleRef, Vec<RuleRef>>,
+pub(super) struct Users<'c> {
+    rules: Rules<'c>,
+    /// By the rule that is used, sorted.
+    users: Vec<(RuleRef, RuleRef)>,
 }
 
-impl Users {
-    /// Looks through all rules.
-    pub(super) fn new(compiled: &Compiled) -> Self {
-        let mut users: HashMap<RuleRef, Vec<RuleRef>> = HashMap::new();
-        for &user in &compiled.order {
-            let Some(rule) = rule(compiled, user) else { continue };
-            let mut used = BTreeSet::new();
-            references(rule, &mut |reference| selected(compiled, reference, &mut used));
-            for used in used {
-                users.entry(used).or_default().push(user);
-            }
-        }
-        Self { users }
+impl<'c> Users<'c> {
+    /// Those of all rules.
+    pub(super) fn new(compiled: &'c Compiled) -> Self {
+        let definitions = &compiled.graph.definitions;
+        let mut users: Vec<_> = definitions
+            .iter()
+            .zip(&compiled.graph.uses)
+            .flat_map(|(user, uses)| {
+                let used = uses.iter().filter_map(|used| definitions.get(*used));
+                used.map(|used| (used.rule, user.rule))
+            })
+            .collect();
+        users.sort_unstable();
+        users.dedup();
+        Self { rules: Rules::new(&compiled.modules, &compiled.tree), users }
+    }
+
+    fn of(&self, used: RuleRef) -> impl Iterator<Item = RuleRef> {
+        let start = self.users.partition_point(|(rule, _)| *rule < used);
+        let from = self.users.get(start..).unwrap_or_default().iter();
+        from.take_while(move |(rule, _)| *rule == used).map(|(_, user)| *user)
     }
 
     /// The ground parts of the references of all rules that a document has, and of those that depend
     /// on them.
-    pub(super) fn dependents(&self, compiled: &Compiled, target: &[Term]) -> Vec<Ref> {
-        let mut found = BTreeSet::new();
-        selected(compiled, target, &mut found);
+    pub(super) fn dependents(&self, document: &[Term]) -> impl Iterator<Item = &[Term]> {
+        let mut found = self.rules.reachable(document);
         let mut open: Vec<RuleRef> = found.iter().copied().collect();
         while let Some(next) = open.pop() {
-            for &user in self.users.get(&next).into_iter().flatten() {
-                if found.insert(user) {
-                    open.push(user);
-                }
-            }
+            open.extend(self.of(next).filter(|user| found.insert(*user)));
         }
-        let path = |position: RuleRef| {
-            let module = compiled.modules.get(position.module)?;
-            let reference = full_ref(module, module.rules.get(position.rule)?);
-            Some(ground_prefix(&reference).to_vec())
-        };
-        found.into_iter().filter_map(path).collect()
+        found.into_iter().map(|rule| ground_prefix(self.rules.path(rule)))
     }
 }
 
-fn rule(compiled: &Compiled, position: RuleRef) -> Option<&Rule> {
-    compiled.modules.get(position.module)?.rules.get(position.rule)
-}
-
-fn references<'r>(rule: &'r Rule, visit: &mut dyn FnMut(&'r [Term])) {
-    for rule in chain(rule) {
-        let mut each = |node: Node<'r>| {
-            if let Node::Term(Term { value: TermValue::Ref(reference), .. }) = node {
-                visit(reference);
-            }
-            Flow::Into
-        };
-        walk(Node::Head(&rule.head), &mut each);
-        walk(Node::Body(&rule.body), &mut each);
-    }
-}
-
-/// The rules whose values a reference may need.
-fn selected(compiled: &Compiled, reference: &[Term], found: &mut BTreeSet<RuleRef>) {
-    let Some((Term { value: TermValue::Var(head), .. }, keys)) = reference.split_first() else {
-        return;
-    };
-    if &**head == "data" {
-        below(compiled, &compiled.tree, reference, keys, found);
-    }
-}
-
-/// As deep as a reference is long.
-fn below(
-    compiled: &Compiled,
-    node: &RuleTree,
-    reference: &[Term],
-    keys: &[Term],
-    found: &mut BTreeSet<RuleRef>,
-) {
-    let Some((key, rest)) = keys.split_first() else {
-        return node.depth_first(&mut |node| found.extend(&node.rules));
-    };
-    let mut enter = |child: &RuleTree| {
-        let intersects = |position: &&RuleRef| {
-            let module = compiled.modules.get(position.module);
-            module.and_then(|module| Some((module, module.rules.get(position.rule)?))).is_some_and(
-                |(module, rule)| {
-                    let of_rule = full_ref(module, rule);
-                    let at = reference.len() - rest.len();
-                    of_rule.iter().zip(reference).skip(at).all(|(left, right)| {
-                        !is_constant(&left.value)
-                            || !is_constant(&right.value)
-                            || compare(left, right).is_eq()
-                    })
-                },
-            )
-        };
-        found.extend(child.rules.iter().filter(intersects));
-        below(compiled, child, reference, rest, found);
-    };
-    if is_constant(&key.value) {
-        Key::of(&key.value)
-            .and_then(|key| node.children.get(&key))
-            .into_iter()
-            .for_each(&mut enter);
-    } else {
-        node.children.values().for_each(enter);
-    }
+/// Whether a document is one that rules can have.
+pub(super) fn is_data(document: &[Term]) -> bool {
+    matches!(
+        document.first().map(|head| &head.value),
+        Some(TermValue::Var(name)) if &**name == "data"
+    )
 }

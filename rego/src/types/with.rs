@@ -6,6 +6,7 @@ use crate::ast::{Expr, Term, TermValue};
 use crate::compile::text;
 use crate::compile::visit::{ground_prefix, is_ground};
 
+use super::dependents::is_data;
 use super::env::{Env, Roots};
 use super::fault::Fault;
 use super::model::{Known, Type};
@@ -38,16 +39,19 @@ impl Env<'_> {
 
     /// The rules that depend on a document, each as a document that can be anything.
     fn relaxed(&self, target: &[Term], is_function: bool) -> Option<Rc<Roots>> {
+        if !is_data(target) {
+            return None;
+        }
         let name = text::of_ref(target);
         let key = (is_function, name);
         if let Some(documents) = self.checker.relaxed.borrow().get(&key) {
             return documents.clone();
         }
         let mut documents = Roots::new();
-        for reference in self.checker.dependents(target) {
+        for reference in self.checker.users().dependents(target) {
             // A replaced function's own declaration stays.
-            if !(is_function && text::of_ref(&reference) == key.1) {
-                put(&mut documents, &reference, Type::Any);
+            if !(is_function && text::of_ref(reference) == key.1) {
+                put(&mut documents, reference, Type::Any);
             }
         }
         let documents = (!documents.is_empty()).then(|| Rc::new(documents));
