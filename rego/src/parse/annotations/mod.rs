@@ -130,11 +130,13 @@ fn read_block(
     };
     let node = yaml::parse(&document).map_err(|(message, line)| in_yaml(message, line))?;
     let raw = node.as_ref().map(raw::raw).unwrap_or_else(|| Ok(raw::Raw::default()));
-    let raw = raw.map_err(|errors| {
-        let line = errors
-            .first()
-            .and_then(|first| first.strip_prefix("line ")?.split(':').next()?.parse().ok());
-        in_yaml(format!("yaml: unmarshal errors:\n  {}", errors.join("\n  ")), line)
+    let raw = raw.map_err(|misfit| match misfit {
+        raw::Misfit::Key(message) => in_yaml(format!("yaml: {message}"), None),
+        raw::Misfit::Types(errors) => {
+            let first = errors.first().and_then(|first| first.strip_prefix("line "));
+            let line = first.and_then(|first| first.split(':').next()?.parse().ok());
+            in_yaml(format!("yaml: unmarshal errors:\n  {}", errors.join("\n  ")), line)
+        }
     })?;
     let (scope, entrypoint) = (raw.scope.clone(), raw.entrypoint);
     let fields = fields::fields(raw).map_err(|message| fault(message, first))?;

@@ -92,21 +92,28 @@ impl Any {
     /// As Go's `%s` prints it.
     pub(super) fn go_text(&self) -> String {
         match self {
-            Self::Scalar(Value::String(text)) | Self::Time(text) => text.clone(),
             Self::Scalar(Value::Null) => "%!s(<nil>)".to_owned(),
+            Self::Scalar(_) | Self::Time(_) | Self::Sequence(_) | Self::Mapping(_) => self.inner(),
+        }
+    }
+
+    fn inner(&self) -> String {
+        match self {
+            Self::Scalar(Value::String(text)) | Self::Time(text) => text.clone(),
+            Self::Scalar(Value::Null) => "<nil>".to_owned(),
             Self::Scalar(Value::Bool(value)) => format!("%!s(bool={value})"),
             Self::Scalar(Value::Number(number)) if number.is_f64() => {
                 format!("%!s(float64={number})")
             }
             Self::Scalar(value) => format!("%!s(int={value})"),
             Self::Sequence(items) => {
-                let items: Vec<String> = items.iter().map(Self::go_text).collect();
+                let items: Vec<String> = items.iter().map(Self::inner).collect();
                 format!("[{}]", items.join(" "))
             }
             Self::Mapping(pairs) => {
                 let mut pairs: Vec<String> = pairs
                     .iter()
-                    .map(|(key, value)| format!("{}:{}", key.go_text(), value.go_text()))
+                    .map(|(key, value)| format!("{}:{}", key.inner(), value.inner()))
                     .collect();
                 pairs.sort_unstable();
                 format!("map[{}]", pairs.join(" "))
@@ -118,16 +125,31 @@ impl Any {
 /// Reads a block.
 ///
 /// # Errors
-/// What does not fit: a line each, as Go prints them, and the first one's line.
-pub(super) fn raw(node: &Node) -> Result<Raw, Vec<String>> {
-    let mut decoder = Decoder { errors: Vec::new() };
+/// [`Misfit`]
+pub(super) fn raw(node: &Node) -> Result<Raw, Misfit> {
+    let mut decoder = Decoder { errors: Vec::new(), end: None };
     let mut raw = Raw::default();
     decoder.block(node, &mut raw);
-    if decoder.errors.is_empty() { Ok(raw) } else { Err(decoder.errors) }
+    match decoder {
+        Decoder { end: Some(error), .. } => Err(Misfit::Key(error)),
+        Decoder { errors, .. } if errors.is_empty() => Ok(raw),
+        Decoder { errors, .. } => Err(Misfit::Types(errors)),
+    }
+}
+
+/// Why a block's values cannot be taken.
+#[derive(Debug)]
+pub(super) enum Misfit {
+    /// What does not fit its type: a line each, as Go prints them.
+    Types(Vec<String>),
+    /// A key that is a sequence or a mapping.
+    Key(String),
 }
 
 struct Decoder {
     errors: Vec<String>,
+    /// What ends reading at once.
+    end: Option<String>,
 }
 
 const STRING: &str = "string";
@@ -285,9 +307,13 @@ impl Decoder {
                 }
                 let mut members = Vec::new();
                 for (key, value) in &merged(pairs) {
-                    if let Some(key) = self.any(key)
-                        && let Some(value) = self.any(value)
-                    {
+                    let Some(key) = self.any(key) else { continue };
+                    if let Any::Sequence(_) | Any::Mapping(_) = key {
+                        let error = format!("invalid map key: {}", key.go_text());
+                        self.end.get_or_insert(error);
+                        continue;
+                    }
+                    if let Some(value) = self.any(value) {
                         members.push((key, value));
                     }
                 }

@@ -74,36 +74,53 @@ impl Node {
 pub(super) fn parse(text: &str) -> Result<Option<Node>, (String, Option<usize>)> {
     let document = || yaml_serde::Deserializer::from_str(text).next();
     let Some(first) = document() else { return Ok(None) };
-    let shape = Shape::deserialize(first).map_err(|error| go_error(&error.to_string()))?;
+    let shape = Shape::deserialize(first).map_err(|error| go_error(text, &error.to_string()))?;
     let Some(second) = document() else { return Ok(None) };
-    let mut reader = Reader { text, line: 1 };
+    let mut reader = Reader { text, line: 1, at: 0 };
     let node = NodeSeed { shape: &shape, reader: &mut reader }
         .deserialize(second)
-        .map_err(|error| go_error(&error.to_string()))?;
-    let is_empty = matches!(&node.kind, Kind::Scalar { text, plain: true } if text.is_empty());
-    Ok((!is_empty).then_some(node))
+        .map_err(|error| go_error(text, &error.to_string()))?;
+    Ok((node.resolve() != Resolved::Null).then_some(node))
 }
 
 /// A scanner's fault in Go's form: both are ports of `libyaml`, whose lines are counted from 0, and
 /// Go adds one only where the scanner has failed, not the parser.
-fn go_error(message: &str) -> (String, Option<usize>) {
+fn go_error(text: &str, message: &str) -> (String, Option<usize>) {
+    if let Some(place) = message.strip_prefix("unknown anchor") {
+        let place = place.strip_prefix(" at ").unwrap_or("line 1 column 1");
+        return (format!("yaml: unknown anchor '{}' referenced", alias(text, place)), None);
+    }
+    // A slip of Go's.
+    let message = &message.replace("expected hexadecimal number", "expected hexdecimal number");
     let (problem, context) = message.split_once(", while ").unwrap_or((message, ""));
     let (words, problem_line) = split_line(problem);
     let (about, context_line) = split_line(context);
     let is_parser = match context {
         "" => words.starts_with("did not find expected"),
-        _ => about.starts_with("parsing"),
+        _ => about.starts_with("parsing") && !about.contains("scalar") && !about.contains("tag"),
     };
-    let words = words.strip_prefix("unknown anchor").map_or(words, |_| "unknown anchor");
-    // The context's place is left out where it is the problem's.
-    let line =
-        if context.is_empty() || context_line.is_none() { problem_line } else { context_line };
+    // The context's place is left out where it is the problem's, and in the first line it is none.
+    let line = context_line.filter(|line| *line > 1).or(problem_line);
     let zero_based = line.unwrap_or(1).saturating_sub(1);
     if zero_based == 0 {
         return (format!("yaml: {words}"), None);
     }
     let line = if is_parser { zero_based } else { zero_based + 1 };
     (format!("yaml: line {line}: {words}"), Some(line))
+}
+
+/// The name of the alias at a place, `line 3 column 1`.
+fn alias<'t>(text: &'t str, place: &str) -> &'t str {
+    let mut numbers = place.split(' ').filter_map(|word| word.parse::<usize>().ok());
+    let found = numbers.next().zip(numbers.next()).and_then(|(line, column)| {
+        let line = text.lines().nth(line.checked_sub(1)?)?;
+        let (start, _) = line.char_indices().nth(column)?;
+        line.get(start..)
+    });
+    let name = found.unwrap_or_default();
+    let is_name =
+        |character: char| character.is_ascii_alphanumeric() || matches!(character, '_' | '-');
+    name.split(|character| !is_name(character)).next().unwrap_or_default()
 }
 
 /// `words at line 3 column 1` to words and line.
@@ -173,6 +190,7 @@ fn float(text: &str) -> Option<f64> {
 // --- the first pass
 
 enum Shape {
+    Null,
     Scalar,
     Tagged(Box<Shape>),
     Sequence(Vec<Shape>),
@@ -214,11 +232,11 @@ impl<'de> Visitor<'de> for ShapeVisitor {
     );
 
     fn visit_unit<E>(self) -> Result<Shape, E> {
-        Ok(Shape::Scalar)
+        Ok(Shape::Null)
     }
 
     fn visit_none<E>(self) -> Result<Shape, E> {
-        Ok(Shape::Scalar)
+        Ok(Shape::Null)
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Shape, A::Error> {
@@ -247,8 +265,9 @@ impl<'de> Visitor<'de> for ShapeVisitor {
 
 struct Reader<'t> {
     text: &'t str,
-    /// Of the last scalar whose place is known.
+    /// Of the last scalar whose place is known: its line, and its offset.
     line: usize,
+    at: usize,
 }
 
 impl Reader<'_> {
@@ -257,13 +276,33 @@ impl Reader<'_> {
         let start = (scalar.as_ptr() as usize).wrapping_sub(self.text.as_ptr() as usize);
         let before = self.text.get(..start);
         let after = self.text.get(start.saturating_add(scalar.len())..);
-        if let Some(before) = before {
-            self.line = before.matches('\n').count() + 1;
+        if before.is_some() {
+            self.go_to(start);
         }
         let quote = before.and_then(|before| before.chars().next_back());
         let closing = after.and_then(|after| after.chars().next());
         let is_quoted = matches!(quote, Some('"' | '\'')) && quote == closing;
         self.scalar(scalar, !is_quoted)
+    }
+
+    fn go_to(&mut self, at: usize) {
+        self.at = at;
+        self.line = self.text.get(..at).unwrap_or_default().matches('\n').count() + 1;
+    }
+
+    /// A scalar of several lines, or with escapes.
+    fn made(&mut self, scalar: &str) -> Node {
+        let word = scalar.split_whitespace().next().unwrap_or_default();
+        let rest = self.text.get(self.at..).unwrap_or_default();
+        if let Some(found) = rest.find(word).filter(|_| !word.is_empty()) {
+            let at = self.at + found;
+            // A block begins in the line of its sign.
+            let before = self.text.get(..at).unwrap_or_default().trim_end();
+            let is_block =
+                before.ends_with(['|', '>']) || before.ends_with("|-") || before.ends_with(">-");
+            self.go_to(if is_block { before.len() } else { at });
+        }
+        self.scalar(scalar, false)
     }
 
     fn scalar(&self, text: &str, plain: bool) -> Node {
@@ -282,7 +321,7 @@ impl<'de> DeserializeSeed<'de> for NodeSeed<'_, '_> {
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Node, D::Error> {
         match self.shape {
             Shape::Scalar => deserializer.deserialize_str(self),
-            Shape::Tagged(_) | Shape::Sequence(_) | Shape::Mapping(_) => {
+            Shape::Null | Shape::Tagged(_) | Shape::Sequence(_) | Shape::Mapping(_) => {
                 deserializer.deserialize_any(self)
             }
         }
@@ -301,8 +340,15 @@ impl<'de> Visitor<'de> for NodeSeed<'_, '_> {
     }
 
     fn visit_str<E>(self, text: &str) -> Result<Node, E> {
-        // Several lines, or escapes; and what is not written at all.
-        Ok(self.reader.scalar(text, text.is_empty()))
+        Ok(self.reader.made(text))
+    }
+
+    fn visit_unit<E>(self) -> Result<Node, E> {
+        Ok(self.reader.scalar("", true))
+    }
+
+    fn visit_none<E>(self) -> Result<Node, E> {
+        Ok(self.reader.scalar("", true))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Node, A::Error> {
