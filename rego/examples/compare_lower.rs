@@ -8,7 +8,7 @@
 //! OPA compiles the modules (`tests/opa`, as `opa-oracle` on the PATH); its trees are lowered and
 //! evaluated by [`enforcer_rego::core::evaluate`], and the value at `path` (or at each of
 //! `paths`) is compared with OPA's.
-//! `OPA_ORACLE` names another program.
+//! `OPA_ORACLE` names another program. With `--own`, this crate's parser and compiler are compared, too.
 #![allow(
     clippy::print_stdout,
     clippy::unwrap_used,
@@ -23,11 +23,14 @@ use std::time::{Duration, Instant};
 
 use enforcer_rego::ast::RegoVersion;
 use enforcer_rego::builtins::{Context, Failure, compare};
+use enforcer_rego::compile::{Compiled, Options, compile};
 use enforcer_rego::core::data::value_at;
 use enforcer_rego::core::evaluate::{Fault, evaluate};
 use enforcer_rego::core::{Found, Program};
+use enforcer_rego::diagnostic::Diagnostic;
 use enforcer_rego::lower::lower;
-use enforcer_rego::source::Sources;
+use enforcer_rego::parse::parse_module;
+use enforcer_rego::source::{FileId, Sources};
 use enforcer_rego::{json, opa_json};
 use regorus::Value;
 use serde_json::json;
@@ -152,9 +155,14 @@ fn compare_case(opa: &mut Opa, case: &serde_json::Value) -> Vec<Verdict> {
         Ok(Err(_)) => return vec![Verdict::Refused],
         Err(error) => return vec![Verdict::Different(format!("OPA's tree: {error}"))],
     };
-    let program = match lower(&sources, &opa_json::read::compiled(&sources, modules)) {
+    let compiled = if std::env::args().any(|arg| arg == "--own") {
+        own_front_end(&sources)
+    } else {
+        Ok(opa_json::read::compiled(&sources, modules))
+    };
+    let program = match compiled.and_then(|compiled| lower(&sources, &compiled)) {
         Ok(program) => program,
-        Err(faults) => return vec![Verdict::Different(format!("not lowered: {faults:?}"))],
+        Err(faults) => return vec![Verdict::Different(format!("refused here: {faults:?}"))],
     };
     let borrowed = borrowed(&program);
     let data = parse(case.get("data")).unwrap_or_else(Value::new_object);
@@ -174,6 +182,13 @@ fn compare_case(opa: &mut Opa, case: &serde_json::Value) -> Vec<Verdict> {
         verdict => verdict,
     };
     paths.iter().zip(results.into_iter().flatten()).map(compare).collect()
+}
+
+/// The modules as this crate's parser and compiler see them.
+fn own_front_end(sources: &Sources) -> Result<Compiled, Vec<Diagnostic>> {
+    let files = (0..).map(FileId).take_while(|file| sources.file(*file).is_some());
+    let modules = files.map(|file| parse_module(sources, file, RegoVersion::V1));
+    compile(sources, modules.collect::<Result<_, _>>()?, &Options::default())
 }
 
 fn compare_path(

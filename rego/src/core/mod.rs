@@ -49,8 +49,10 @@
 //! [`own`] lists them and has their functions.
 
 pub mod data;
+pub(crate) mod depth;
 pub mod evaluate;
 pub mod own;
+pub(crate) mod print;
 
 #[cfg(any(test, feature = "differential"))]
 pub mod random;

@@ -21,8 +21,18 @@ use super::nodes::{Nodes, Shape};
 pub(super) const HARMLESS: [&str; 7] =
     ["equal", "neq", "lt", "lte", "gt", "gte", "internal.member_2"];
 
+/// What is evaluated of a definition, in order.
+pub(super) enum Guard<'a> {
+    /// A statement.
+    Statement(&'a Expr),
+    /// Goes on where a reference is defined.
+    Defined(&'a Term),
+    /// Goes on where one of these holds.
+    Any(Vec<Vec<Guard<'a>>>),
+}
+
 /// What is known of variables while a body is gone through.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Known<'a> {
     /// Stand for a part of the input or of base data.
     parts: HashSet<&'a str>,
@@ -36,98 +46,120 @@ struct Known<'a> {
 
 impl Lowering<'_> {
     /// The statements of a definition in the order in which they are evaluated.
-    pub(super) fn guards_first<'a>(&self, rule: &Rule, body: &'a Body) -> Vec<&'a Expr> {
-        let in_place = || body.iter().collect();
+    pub(super) fn guards_first<'a>(&self, rule: &'a Rule, body: &'a Body) -> Vec<Guard<'a>> {
+        let in_place = || body.iter().map(Guard::Statement).collect();
         let Some(first) = body.iter().position(|statement| !self.is_calm(statement)) else {
             return in_place();
         };
         if body.iter().any(prints) {
             return in_place();
         }
-        let mut known = Known::default();
-        let names: Vec<String> = rule.head.args.iter().flatten().filter_map(variable).collect();
+        let parameters = rule.head.args.iter().flatten().filter_map(|term| match &term.value {
+            TermValue::Var(name) => Some(&**name),
+            _ => None,
+        });
+        let mut known = Known { asked: parameters.collect(), ..Known::default() };
+        known.others.clone_from(&known.asked);
         let (mut front, mut rest) = (Vec::new(), Vec::new());
         for (index, statement) in body.iter().enumerate() {
-            if self.is_question(statement, &mut known, &names) || index < first {
-                front.push(statement);
-            } else {
-                walk_terms(Node::Expr(statement), &mut |term| {
-                    if let TermValue::Var(name) = &term.value {
-                        known.others.insert(name);
-                    }
-                    Flow::Into
-                });
-                rest.push(statement);
+            let questions = self.questions(statement, &mut known);
+            if index < first || matches!(questions.as_slice(), [Guard::Statement(_)]) {
+                front.push(Guard::Statement(statement));
+                continue;
             }
+            front.extend(questions);
+            walk_terms(Node::Expr(statement), &mut |term| {
+                if let TermValue::Var(name) = &term.value {
+                    known.others.insert(name);
+                }
+                Flow::Into
+            });
+            rest.push(Guard::Statement(statement));
         }
         front.extend(rest);
         front
     }
 
-    /// Whether a statement asks something that OPA's index knows.
-    fn is_question<'a>(
-        &self,
-        statement: &'a Expr,
-        known: &mut Known<'a>,
-        parameters: &[String],
-    ) -> bool {
+    /// What OPA's index asks of a statement: the whole of it, or what it implies.
+    fn questions<'a>(&self, statement: &'a Expr, known: &mut Known<'a>) -> Vec<Guard<'a>> {
         if statement.negated || !statement.with.is_empty() {
-            return false;
+            return Vec::new();
         }
+        let whole = || vec![Guard::Statement(statement)];
         match &statement.kind {
-            ExprKind::Term(term) => self.is_part(term, known),
+            ExprKind::Term(term) if self.is_part(term, known) => whole(),
             ExprKind::Call(terms) => match terms.as_slice() {
                 [operator, a, b] if is_equality(operator) => {
-                    self.is_equation(a, b, known, parameters)
-                        || self.is_equation(b, a, known, parameters)
+                    match self.equation(a, b, known).or_else(|| self.equation(b, a, known)) {
+                        Some(Question::Whole) => whole(),
+                        Some(Question::Defined(part)) => vec![Guard::Defined(part)],
+                        None => Vec::new(),
+                    }
                 }
-                [operator, a, b] if is_membership(operator) => {
-                    let is_asked = matches!(&a.value, TermValue::Var(name)
-                        if known.asked.contains(&**name) || parameters.iter().any(|p| **p == **name));
-                    is_asked && has_scalars(b)
+                [operator, Term { value: TermValue::Var(name), .. }, members]
+                    if is_named(operator, "internal.member_2")
+                        && known.asked.contains(&**name)
+                        && has_scalars(members) =>
+                {
+                    whole()
                 }
-                _ => false,
+                _ => Vec::new(),
             },
-            ExprKind::Some(_)
-            | ExprKind::Every(_)
-            | ExprKind::Not(_)
-            | ExprKind::And(_)
-            | ExprKind::Or(_) => false,
+            // Sides are scopes of their own.
+            ExprKind::And(both) => {
+                let mut inner = known.clone();
+                let sides = both.left.iter().chain(&both.right);
+                let all: Vec<_> =
+                    sides.flat_map(|statement| self.questions(statement, &mut inner)).collect();
+                if all.is_empty() { Vec::new() } else { vec![Guard::Any(vec![all])] }
+            }
+            ExprKind::Or(both) => {
+                let side = |body: &'a Body| -> Vec<_> {
+                    let mut inner = known.clone();
+                    body.iter()
+                        .flat_map(|statement| self.questions(statement, &mut inner))
+                        .collect()
+                };
+                let (left, right) = (side(&both.left), side(&both.right));
+                if left.is_empty() || right.is_empty() {
+                    return Vec::new();
+                }
+                vec![Guard::Any(vec![left, right])]
+            }
+            ExprKind::Term(_) | ExprKind::Some(_) | ExprKind::Every(_) | ExprKind::Not(_) => {
+                Vec::new()
+            }
         }
     }
 
-    fn is_equation<'a>(
+    fn equation<'a>(
         &self,
         a: &'a Term,
         b: &'a Term,
         known: &mut Known<'a>,
-        parameters: &[String],
-    ) -> bool {
+    ) -> Option<Question<'a>> {
         match (&a.value, &b.value) {
             (TermValue::Ref(_), TermValue::Var(name)) if self.is_part(a, known) => {
                 if known.constants.contains(&**name) {
-                    return true;
+                    return Some(Question::Whole);
                 }
-                let is_new = !known.others.contains(&**name)
-                    && !known.asked.contains(&**name)
-                    && !parameters.iter().any(|parameter| **parameter == **name);
-                if is_new {
-                    known.parts.insert(name);
-                    known.asked.insert(name);
+                if known.others.contains(&**name) || !known.asked.insert(name) {
+                    return Some(Question::Defined(a));
                 }
-                is_new
+                known.parts.insert(name);
+                Some(Question::Whole)
             }
-            (TermValue::Ref(_), _) => is_scalar(b) && self.is_part(a, known),
+            (TermValue::Ref(_), _) if is_scalar(b) && self.is_part(a, known) => {
+                Some(Question::Whole)
+            }
             (TermValue::Var(name), _) if is_scalar(b) => {
-                let asked = known.asked.contains(&**name)
-                    || parameters.iter().any(|parameter| **parameter == **name);
-                if !asked && !known.others.contains(&**name) {
-                    known.constants.insert(name);
-                    return true;
+                if known.asked.contains(&**name) {
+                    return Some(Question::Whole);
                 }
-                asked
+                let is_new = !known.others.contains(&**name);
+                (is_new && known.constants.insert(name)).then_some(Question::Whole)
             }
-            _ => false,
+            _ => None,
         }
     }
 
@@ -208,6 +240,14 @@ impl Lowering<'_> {
     }
 }
 
+/// What OPA's index asks of a `=`.
+enum Question<'a> {
+    /// Whether it holds.
+    Whole,
+    /// Whether one side is defined.
+    Defined(&'a Term),
+}
+
 /// Whether a statement prints, or has a statement that does: OPA evaluates such definitions always.
 fn prints(statement: &Expr) -> bool {
     let mut found = false;
@@ -222,13 +262,6 @@ fn prints(statement: &Expr) -> bool {
     found
 }
 
-fn variable(term: &Term) -> Option<String> {
-    match &term.value {
-        TermValue::Var(name) => Some(name.to_string()),
-        _ => None,
-    }
-}
-
 fn is_scalar(term: &Term) -> bool {
     Key::of(&term.value).is_some()
 }
@@ -241,10 +274,6 @@ fn has_scalars(term: &Term) -> bool {
             .all(|(key, value)| is_scalar(value) && matches!(constant(key), Ok(Some(_)))),
         _ => false,
     }
-}
-
-fn is_membership(operator: &Term) -> bool {
-    is_named(operator, "internal.member_2")
 }
 
 /// Whether an operator is a built-in of this name.
