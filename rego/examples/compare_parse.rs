@@ -28,7 +28,7 @@ type Outcome<T> = Result<T, Box<dyn Error>>;
 /// The name that every module is given.
 const PATH: &str = "a.rego";
 /// Longer modules are not mutated: most of the time would go to text that is as it was.
-const MAX_MUTATED: usize = 6_000;
+const MAX_MUTATED: usize = 3_000;
 /// Requests that the oracle is ahead of us.
 const AHEAD: usize = 64;
 
@@ -330,7 +330,7 @@ impl Random {
 }
 
 /// What is inserted.
-const PIECES: [&str; 96] = [
+const PIECES: &[&str] = &[
     "{",
     "}",
     "[",
@@ -471,7 +471,7 @@ impl<'m> Mutations<'m> {
         let random = &mut self.random;
         let (start, end) = random.pick(&tokens).copied().unwrap_or((0, 0));
         let (other_start, other_end) = random.pick(&tokens).copied().unwrap_or((0, 0));
-        let piece = random.pick(&PIECES).copied().unwrap_or_default();
+        let piece = random.pick(PIECES).copied().unwrap_or_default();
         let part = |from: usize, to: usize| text.get(from..to).unwrap_or_default();
         let other = random.pick(&self.texts).copied().unwrap_or_default();
         match random.below(10) {

@@ -33,8 +33,8 @@ impl Span {
     }
 }
 
-/// Where something stands, as OPA counts: rows and columns from 1, columns in characters. At a file's
-/// end, the column is that of the last character, 0 behind a line's end.
+/// Where something stands, as OPA counts: rows and columns from 1, columns in characters. A line's end
+/// stands in column 0 of the next line, a file's end where its last character does.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Location {
     /// The file's path below the bundle's root.
@@ -141,6 +141,10 @@ impl Lines {
 
     fn place(&self, text: &str, at: usize) -> (u32, u32) {
         let at = at.min(text.len());
+        if text.as_bytes().get(at) == Some(&b'\n') {
+            let row = self.starts.partition_point(|start| *start <= number(at));
+            return (number(row + 1), 0);
+        }
         let row = self.starts.partition_point(|start| *start <= number(at));
         let start = row.checked_sub(1).and_then(|row| self.starts.get(row)).copied().unwrap_or(0);
         let line = usize::try_from(start).unwrap_or(0);
@@ -185,6 +189,12 @@ mod tests {
     fn columns_are_characters_and_tabs_are_one() {
         assert_eq!(place("é\tb\r\nc d", 3), (1, 3));
         assert_eq!(place("é\tb\r\nc d", 8), (2, 3));
+    }
+
+    #[test]
+    fn the_end_of_a_line_stands_before_the_next() {
+        assert_eq!(place("ab\nc", 2), (2, 0));
+        assert_eq!(place("ab\nc", 3), (2, 1));
     }
 
     #[test]

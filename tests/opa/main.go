@@ -3,7 +3,8 @@
 //
 //	{"op":"parse","files":{"a.rego":"package a"},"v0":false}
 //	    {"modules":{"a.rego":<AST as of opa parse --format json, with locations>}} or {"errors":[…]}
-//	    with "comparable":true, without comments and without the names of heads, which repeat the reference or are empty
+//	    with "comparable":true, without comments, without the names of heads, which repeat the reference or are empty,
+//	    and without places in the references of annotations, which are texts of their own
 //	{"op":"compile","files":{…},"after":"CheckTypes"}
 //	    the modules' AST after that stage of the compiler (all stages where left out); the index of a
 //	    statement that was rewritten from := is -1 minus the index
@@ -154,8 +155,26 @@ func parse(r request) (map[string]*ast.Module, error) {
 // What another parser's tree need not have.
 func comparable(m *ast.Module) {
 	m.Comments = nil
+	nowhere := func(annotations []*ast.Annotations) {
+		for _, a := range annotations {
+			var refs []ast.Ref
+			for _, s := range a.Schemas {
+				refs = append(refs, s.Schema)
+			}
+			if a.Compile != nil {
+				refs = append(append(refs, a.Compile.Unknowns...), a.Compile.MaskRule)
+			}
+			for _, ref := range refs {
+				for _, term := range ref {
+					term.Location = nil
+				}
+			}
+		}
+	}
+	nowhere(m.Annotations)
 	ast.WalkRules(m, func(rule *ast.Rule) bool {
 		rule.Head.Name = ""
+		nowhere(rule.Annotations)
 		return false
 	})
 }

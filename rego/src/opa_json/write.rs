@@ -9,9 +9,10 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 use crate::ast::{
-    Annotations, Body, Every, Expr, ExprKind, Head, Import, Logical, Module, Package, Rule,
+    Annotations, Body, Every, Expr, ExprKind, Head, Import, Logical, Module, Package, Rule, Scope,
     TemplatePart, Term, TermValue, With,
 };
+use crate::compile::visit::{self, Flow, NodeMut};
 use crate::compile::{order, text};
 use crate::source::{Sources, Span};
 
@@ -19,10 +20,46 @@ use crate::source::{Sources, Span};
 #[must_use]
 pub fn module(sources: &Sources, module: &Module) -> String {
     let mut module = module.clone();
-    order::sort_collections(&mut module);
+    sort_collections(&mut module);
     let mut writer = Writer { sources, annotations: &module.annotations, text: String::new() };
     writer.module(&module);
     writer.text
+}
+
+/// Sorts sets and objects. As in OPA's parser, an object keeps what has the same key.
+fn sort_collections(module: &mut Module) {
+    for rule in &mut module.rules {
+        let mut chain = Some(rule);
+        while let Some(rule) = chain {
+            rule.head.reference.iter_mut().for_each(|term| sort_in(NodeMut::Term(term)));
+            sort_in(NodeMut::Head(&mut rule.head));
+            sort_in(NodeMut::Body(&mut rule.body));
+            chain = rule.else_rule.as_deref_mut();
+        }
+    }
+}
+
+/// The same under a node, innermost first.
+fn sort_in(node: NodeMut<'_>) {
+    visit::walk_mut(node, &mut |node| {
+        let NodeMut::Term(term) = node else { return Flow::Into };
+        match &mut term.value {
+            TermValue::Set(members) => {
+                members.iter_mut().for_each(|member| sort_in(NodeMut::Term(member)));
+                order::sort_set(members);
+                Flow::Over
+            }
+            TermValue::Object(pairs) => {
+                for (key, value) in &mut *pairs {
+                    sort_in(NodeMut::Term(key));
+                    sort_in(NodeMut::Term(value));
+                }
+                pairs.sort_by(|(left, _), (right, _)| order::compare(left, right));
+                Flow::Over
+            }
+            _ => Flow::Into,
+        }
+    });
 }
 
 struct Writer<'a> {
@@ -101,9 +138,15 @@ impl Writer<'_> {
     }
 
     fn annotation(&mut self, annotation: &Annotations) {
+        let scope = Value::from(match annotation.scope {
+            Scope::Rule => "rule",
+            Scope::Document => "document",
+            Scope::Package => "package",
+            Scope::Subpackages => "subpackages",
+        });
         let mut fields: Vec<(&str, Option<&Value>)> =
             annotation.fields.iter().map(|(name, value)| (name.as_str(), Some(value))).collect();
-        fields.push(("location", None));
+        fields.extend([("scope", Some(&scope)), ("location", None)]);
         fields.sort_unstable_by_key(|(name, _)| *name);
         self.raw("{");
         for (index, (name, value)) in fields.into_iter().enumerate() {
@@ -112,9 +155,16 @@ impl Writer<'_> {
             }
             write_string(&mut self.text, name);
             self.raw(":");
-            match value {
-                Some(value) => write_value(&mut self.text, value),
-                None => self.location(annotation.span),
+            match (name, value) {
+                ("authors", Some(value)) => write_items(&mut self.text, value, &["name", "email"]),
+                ("schemas", Some(value)) => {
+                    write_items(&mut self.text, value, &["path", "schema", "definition"]);
+                }
+                ("compile", Some(value)) => {
+                    write_members(&mut self.text, value, &["unknowns", "mask_rule"]);
+                }
+                (_, Some(value)) => write_value(&mut self.text, value),
+                (_, None) => self.location(annotation.span),
             }
         }
         self.raw("}");
@@ -361,6 +411,33 @@ fn write_value(text: &mut String, value: &Value) {
             text.push('}');
         }
     }
+}
+
+/// Objects in an array, with their members in an order.
+fn write_items(text: &mut String, items: &Value, names: &[&str]) {
+    text.push('[');
+    for (index, item) in items.as_array().into_iter().flatten().enumerate() {
+        if index > 0 {
+            text.push(',');
+        }
+        write_members(text, item, names);
+    }
+    text.push(']');
+}
+
+/// An object with its members in an order: OPA has a struct for it.
+fn write_members(text: &mut String, object: &Value, names: &[&str]) {
+    text.push('{');
+    let members = names.iter().filter_map(|name| Some((name, object.get(name)?)));
+    for (index, (name, value)) in members.enumerate() {
+        if index > 0 {
+            text.push(',');
+        }
+        write_string(text, name);
+        text.push(':');
+        write_value(text, value);
+    }
+    text.push('}');
 }
 
 /// Go prints a double without an exponent from 1e-6 to 1e21.

@@ -159,10 +159,11 @@ impl Parser<'_> {
         self.scan();
         match self.body(end) {
             Some(body) => Tried::Body(body),
-            None => {
+            None if self.s.token == Token::Comma => {
                 self.memo.no_comprehension.insert(bar);
-                if self.s.token == Token::Comma { Tried::List } else { Tried::Wrong }
+                Tried::List
             }
+            None => Tried::Wrong,
         }
     }
 

@@ -6,6 +6,7 @@ use crate::compile::text;
 use crate::source::Span;
 
 use super::rules::true_body;
+use super::words;
 
 /// Reads a body as a rule, or says why it is none.
 pub(super) fn rule(body: Body) -> Result<Rule, String> {
@@ -48,7 +49,7 @@ fn no_name(value: &TermValue) -> String {
 fn begins_with_variable(reference: &[Term]) -> Result<(), String> {
     match reference.first().map(|root| &root.value) {
         Some(TermValue::Var(_)) => Ok(()),
-        _ => Err(format!("invalid rule head: {}", text::of_ref(reference))),
+        _ => Err(format!("invalid rule head: {}", words::reference(reference))),
     }
 }
 
@@ -94,7 +95,7 @@ fn from_call(terms: Vec<Term>, span: Span) -> Result<Rule, String> {
     let Some(Term { value: TermValue::Ref(reference), span: at }) = terms.next() else {
         return Err("expression cannot be used for rule head".to_owned());
     };
-    if table::declaration(&text::of_ref(&reference)).is_some() {
+    if table::declaration(&words::reference(&reference)).is_some() {
         return Err("rule name conflicts with built-in function".to_owned());
     }
     let args: Vec<Term> = terms.collect();

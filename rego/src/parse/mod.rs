@@ -23,6 +23,7 @@ mod string;
 mod template;
 mod terms;
 mod token;
+mod words;
 
 #[cfg(test)]
 mod tests;

@@ -114,7 +114,7 @@ pub(super) struct Parser<'a> {
 pub(super) struct Memo {
     /// Where no term could be read, in ascending order, and the state after it.
     no_term: Vec<(usize, State)>,
-    /// Bars behind which no comprehension's body could be read up to its end.
+    /// Bars behind which a list goes on, and no comprehension.
     pub(super) no_comprehension: HashSet<usize>,
     /// Braces that are no operand of `and` or `or`.
     pub(super) no_operand: HashSet<usize>,
@@ -405,10 +405,25 @@ impl<'a> Parser<'a> {
 
     /// The token as a variable.
     pub(super) fn variable(&mut self) -> Term {
-        let text = self.literal();
-        let name = if text == "_" && !self.is_glued() { self.wildcard() } else { self.name(text) };
+        let name = match self.word() {
+            word if &*word == "_" => self.wildcard(),
+            word => word,
+        };
         self.height = 1;
         Term { value: TermValue::Var(name), span: self.token_span() }
+    }
+
+    /// The token's text as a name. OPA counts all bytes but the last of a character beyond ASCII that
+    /// follows to the word, and prints each as U+FFFD; such a word is never a name that is taken.
+    pub(super) fn word(&mut self) -> Name {
+        let text = self.literal();
+        match self.text(self.s.end, self.lexer.text().len()).chars().next() {
+            Some(next) if !next.is_ascii() => {
+                let extra = char::REPLACEMENT_CHARACTER.to_string().repeat(next.len_utf8() - 1);
+                format!("{text}{extra}").into()
+            }
+            _ => self.name(text),
+        }
     }
 
     // --- what was tried

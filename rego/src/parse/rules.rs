@@ -8,6 +8,7 @@ use super::ground::is_ground;
 use super::parser::Parser;
 use super::relocate;
 use super::token::Token;
+use super::words;
 
 /// How many `else` may follow one rule: each is a level of the tree.
 const MAX_ELSE: usize = 1_000;
@@ -327,7 +328,7 @@ impl Parser<'_> {
                 match operator.value {
                     TermValue::Ref(reference) => {
                         if !matches!(reference.first()?.value, TermValue::Var(_)) {
-                            let name = text::of_ref(&reference);
+                            let name = words::reference(&reference);
                             self.illegal(&format!("rule head ref {name} invalid"));
                             return None;
                         }
@@ -352,13 +353,13 @@ impl Parser<'_> {
             Token::Contains => {
                 contains = true;
                 if head.args.is_some() {
-                    let name = text::of_ref(&head.reference);
+                    let name = words::reference(&head.reference);
                     self.illegal(&format!("the contains keyword can only be used with multi-value rule definitions (e.g., {name} contains <VALUE> {{ ... }})"));
                 }
                 self.scan();
                 head.key = self.infix_term();
                 if head.key.is_none() {
-                    let name = text::of_ref(&head.reference);
+                    let name = words::reference(&head.reference);
                     self.illegal(&format!(
                         "expected rule key term (e.g., {name} contains <VALUE> {{ ... }})"
                     ));
@@ -369,7 +370,7 @@ impl Parser<'_> {
                 head.value = self.infix_term();
                 if head.value.is_none() {
                     // OPA prints the key, which is never there yet.
-                    let name = text::of_ref(&head.reference);
+                    let name = words::reference(&head.reference);
                     self.illegal(&format!(
                         "expected rule value term (e.g., {name}[<nil>] = <VALUE> {{ ... }})"
                     ));
@@ -395,7 +396,7 @@ impl Parser<'_> {
     }
 
     fn expected_value(&mut self, head: &Head, is_default: bool) {
-        let name = text::of_ref(&head.reference);
+        let name = words::reference(&head.reference);
         let note = if head.args.as_ref().is_some_and(|args| !args.is_empty()) {
             format!("expected function value term (e.g., {name}(...) := <VALUE> {{ ... }})")
         } else if is_default {

@@ -8,6 +8,7 @@ use crate::source::Span;
 use super::parser::{Comment, Parser};
 use super::rules::ParsedRule;
 use super::token::{Future, Keywords, Token, is_keyword_of};
+use super::words;
 
 /// How many faults of a module are reported.
 const MAX_FAULTS: usize = 10;
@@ -239,7 +240,7 @@ impl<'a> Parser<'a> {
         };
         if !root(&path).is_some_and(|root| matches!(root, "data" | "input" | "future" | "rego")) {
             self.hint("if this is unexpected, try updating OPA");
-            let got = path.first().map(text::of_term).unwrap_or_default();
+            let got = path.first().map(words::term).unwrap_or_default();
             self.error(
                 path_span,
                 format!(
@@ -323,7 +324,7 @@ impl<'a> Parser<'a> {
             _ => "",
         };
         if !matches!(version, "v1" | "v2") {
-            let path = text::of_ref(path);
+            let path = words::reference(path);
             self.error(
                 import.path.span,
                 format!("invalid import `{path}`, must be one of: `rego.v1`, `rego.v2`"),

@@ -1,6 +1,6 @@
 //! Terms: infix operators, literals, references, calls.
 
-use crate::ast::{Term, TermValue};
+use crate::ast::{Name, Term, TermValue};
 use crate::compile::text;
 
 use super::number;
@@ -26,7 +26,7 @@ pub(super) struct Read {
     pub(super) height: usize,
 }
 
-impl<'a> Parser<'a> {
+impl Parser<'_> {
     /// Reads a term with infix operators, `k, v in xs` included.
     pub(super) fn infix_term(&mut self) -> Option<Term> {
         self.membership_term(None, true)
@@ -299,7 +299,7 @@ impl<'a> Parser<'a> {
         None
     }
 
-    fn string(&mut self) -> Option<crate::ast::Name> {
+    fn string(&mut self) -> Option<Name> {
         let literal = self.literal();
         let inner = literal.get(1..literal.len().saturating_sub(1))?;
         if literal.starts_with('`') || !inner.contains('\\') {
@@ -370,8 +370,7 @@ impl<'a> Parser<'a> {
                             parser.illegal("expected identifier");
                             return None;
                         }
-                        let key = parser.key();
-                        let value = TermValue::String(parser.name(key));
+                        let value = TermValue::String(parser.key());
                         terms.push(Term { value, span: parser.token_span() });
                         parser.scan_whitespace();
                     }
@@ -420,10 +419,10 @@ impl<'a> Parser<'a> {
     }
 
     /// The key behind a dot. `&` and `|` pass for the keywords `and` and `or` in OPA, without a text.
-    fn key(&self) -> &'a str {
+    fn key(&mut self) -> Name {
         match self.s.token {
-            Token::And | Token::Or => "",
-            _ => self.literal(),
+            Token::And | Token::Or => self.name(""),
+            _ => self.word(),
         }
     }
 }
