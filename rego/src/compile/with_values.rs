@@ -92,6 +92,7 @@ impl Rewriter<'_> {
                 && equal(&with.value, value)
             {
                 with.value = local.clone();
+                builtin_as_reference(&mut with.target);
                 continue;
             }
             let written = with.value.clone();
