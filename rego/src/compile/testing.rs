@@ -7,7 +7,8 @@ use crate::source::Sources;
 
 use super::{Options, compile, compile_until, text};
 
-fn parsed(files: &[&str]) -> (Sources, Vec<Module>) {
+/// Files `a.rego`, `b.rego`, … as modules.
+pub(crate) fn parsed(files: &[&str]) -> (Sources, Vec<Module>) {
     let mut sources = Sources::default();
     let ids: Vec<_> =
         ('a'..).zip(files).map(|(name, text)| sources.add(&format!("{name}.rego"), text)).collect();
@@ -31,11 +32,19 @@ pub(crate) fn faults_with(files: &[&str], options: &Options) -> (Sources, Vec<Di
 /// The same as lines: `a.rego:2:1 rego_type_error: …`.
 pub(crate) fn errors(files: &[&str]) -> Vec<String> {
     let (sources, found) = faults(files);
-    let line = |error: &Diagnostic| {
-        let place = error.span.map(|span| sources.location(span).to_string());
-        format!("{} {}: {}", place.unwrap_or_default(), error.code, error.message)
-    };
-    found.iter().map(line).collect()
+    found.iter().map(|error| line(&sources, error)).collect()
+}
+
+/// What is suspicious in files that are accepted, as lines.
+pub(crate) fn warnings(files: &[&str]) -> Vec<String> {
+    let (sources, modules) = parsed(files);
+    let compiled = compile(&sources, modules, &Options::default()).unwrap();
+    compiled.warnings.iter().map(|warning| line(&sources, warning)).collect()
+}
+
+fn line(sources: &Sources, fault: &Diagnostic) -> String {
+    let place = fault.span.map(|span| sources.location(span).to_string());
+    format!("{} {}: {}", place.unwrap_or_default(), fault.code, fault.message)
 }
 
 /// What is said to help with the first error.
