@@ -104,8 +104,10 @@ impl Generator {
         let special = pools::strings(self.declaration.name, position);
         let pool = if special.is_empty() || self.below(10) == 0 { pools::STRINGS } else { special };
         let mut text = self.pick(pool).copied().unwrap_or("").to_owned();
-        if special.is_empty() && self.below(6) == 0 {
-            text.push_str(self.pick(pools::STRINGS).copied().unwrap_or(""));
+        let patterns = ["regex", "glob"].iter().any(|f| self.declaration.name.starts_with(f));
+        let odds = if patterns { 2 } else { 6 };
+        if (special.is_empty() || patterns) && self.below(odds) == 0 {
+            text.push_str(self.pick(pool).copied().unwrap_or(""));
         }
         Value::from(text)
     }

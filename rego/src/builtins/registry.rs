@@ -1,8 +1,8 @@
 //! Which function evaluates which built-in.
 
 use super::{
-    Function, aggregates, arithmetic, bits, comparison, formats, numbers, replace, sets, strings,
-    types,
+    Function, aggregates, arithmetic, bits, comparison, formats, glob, numbers, regex, replace,
+    sets, strings, types,
 };
 
 /// All functions, sorted by name.
@@ -33,6 +33,8 @@ pub(super) const FUNCTIONS: &[(&str, Function)] = &[
     ("equal", comparison::equal),
     ("floor", arithmetic::floor),
     ("format_int", formats::format_int),
+    ("glob.match", glob::matches),
+    ("glob.quote_meta", glob::quote_meta),
     ("gt", comparison::gt),
     ("gte", comparison::gte),
     ("indexof", strings::indexof),
@@ -62,6 +64,15 @@ pub(super) const FUNCTIONS: &[(&str, Function)] = &[
     ("or", sets::or),
     ("plus", arithmetic::plus),
     ("product", aggregates::product),
+    ("re_match", regex::matches),
+    ("regex.find_all_string_submatch_n", regex::find_all_string_submatch_n),
+    ("regex.find_n", regex::find_n),
+    ("regex.globs_match", regex::globs_match),
+    ("regex.is_valid", regex::is_valid),
+    ("regex.match", regex::matches),
+    ("regex.replace", regex::replace),
+    ("regex.split", regex::split),
+    ("regex.template_match", regex::template_match),
     ("rem", arithmetic::rem),
     ("replace", replace::replace),
     ("round", arithmetic::round),

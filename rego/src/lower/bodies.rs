@@ -2,27 +2,63 @@
 
 use regorus::Value;
 
-use crate::ast::{Body, Every, Expr as Ast, ExprKind, Term, TermValue};
+use crate::ast::{Body, Every, Expr as Ast, ExprKind, Rule, Term, TermValue};
 use crate::core::{Block, Collection, Expr, Operand, StatementKind};
 use crate::diagnostic::{Code, Diagnostic};
 
 use super::Lowering;
 use super::constants::constant;
+use super::guards::{Guard, HARMLESS};
 use super::scope::{Closed, Scope};
 
 impl Lowering<'_> {
     /// Statements in order, which stand in the innermost block that is open.
     pub(super) fn body(&mut self, scope: &mut Scope, body: &Body) -> Result<(), Diagnostic> {
-        for statement in body {
-            scope.at(statement.span);
-            self.statements += 1;
-            if statement.with.is_empty() {
-                self.statement(scope, statement)?;
-            } else {
-                self.with(scope, statement)?;
+        body.iter().try_for_each(|statement| self.any_statement(scope, statement))
+    }
+
+    /// The statements of a definition.
+    pub(super) fn definition_body(
+        &mut self,
+        scope: &mut Scope,
+        rule: &Rule,
+    ) -> Result<(), Diagnostic> {
+        let guards = self.guards_first(rule, &rule.body);
+        self.guards(scope, &guards)
+    }
+
+    fn guards(&mut self, scope: &mut Scope, guards: &[Guard<'_>]) -> Result<(), Diagnostic> {
+        for guard in guards {
+            match guard {
+                Guard::Statement(statement) => self.any_statement(scope, statement)?,
+                Guard::Defined(part) => {
+                    scope.at(part.span);
+                    self.term(scope, part)?;
+                }
+                Guard::Any(alternatives) => {
+                    let neither = scope.open()?;
+                    for alternative in alternatives {
+                        let mark = scope.open()?;
+                        self.guards(scope, alternative)?;
+                        let block = scope.close(mark).block;
+                        scope.push(StatementKind::Not(block));
+                    }
+                    let block = scope.close(neither).block;
+                    scope.push(StatementKind::Not(block));
+                }
             }
         }
         Ok(())
+    }
+
+    fn any_statement(&mut self, scope: &mut Scope, statement: &Ast) -> Result<(), Diagnostic> {
+        scope.at(statement.span);
+        self.statements += 1;
+        if statement.with.is_empty() {
+            self.statement(scope, statement)
+        } else {
+            self.with(scope, statement)
+        }
     }
 
     /// A statement, whatever its `with`.
@@ -238,10 +274,7 @@ fn has_conflicts(block: &Block) -> bool {
             | Expr::Set(_)
             | Expr::Object(_)
             | Expr::Replaced(_) => false,
-            Expr::Builtin(name, _) => {
-                let harmless = ["equal", "neq", "lt", "lte", "gt", "gte", "internal.member_2"];
-                !harmless.contains(name) && !name.starts_with("$is_")
-            }
+            Expr::Builtin(name, _) => !HARMLESS.contains(name) && !name.starts_with("$is_"),
             Expr::Call(..) | Expr::Rule(_) | Expr::With { .. } => true,
         },
         StatementKind::Not(block)

@@ -183,13 +183,10 @@ impl Policy {
                 .iter()
                 .map(|(name, why)| ((*name).to_owned(), (*why).to_owned()))
                 .collect(),
+            check_types: Some(types::check),
         };
         let compiled = compile::compile(&sources, parsed, &options)
             .map_err(|faults| reports(faults, &sources))?;
-        let faults = types::check(&sources, &compiled);
-        if !faults.is_empty() {
-            return Err(reports(faults, &sources));
-        }
         let mut program =
             lower::lower(&sources, &compiled).map_err(|faults| reports(faults, &sources))?;
         let mut warnings = reports(compiled.warnings, &sources);

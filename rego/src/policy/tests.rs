@@ -203,7 +203,7 @@ fn what_opa_refuses_is_refused_with_its_code_and_place() {
     for (rules, expected) in [
         (
             "allow if not is_baned(input.u)\nis_banned(u) if u == 1",
-            "policy.rego:2:14: rego_type_error: undefined function is_baned",
+            "policy.rego:2:10: rego_type_error: undefined function is_baned",
         ),
         (
             "import future.keywords.nonsense\nallow := true",
