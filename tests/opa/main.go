@@ -12,6 +12,16 @@
 //
 // In "eval" and "call", "terms":true makes results Rego text in brackets ("[{1, 2}]") instead of JSON, so that sets
 // and numbers are told apart.
+//
+// "eval" takes several questions at once, and then answers {"results":[…]}, for every query every input:
+//
+//	"queries":["data.a.p",…]  or  "paths":[["a","p"],…]  below data;  "inputs":[…]
+//
+// and further "now":<ns since 1970>, the time that the policy reads; "bundle":true, which takes files as a bundle
+// (data.json, data.yaml and .manifest among them, by directory, conflicts of data and rules found); "typed":true,
+// which writes values so that nothing of them is lost, in data, inputs and results: null, booleans, strings, arrays
+// and integers of up to 15 digits as they are, {"n":"1e9"} another number, {"s":[…]} a set, {"o":[[key,value],…]} an
+// object, and in inputs {"u":true} where there is no input.
 package main
 
 import (
@@ -22,13 +32,17 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"regexp"
 	"sort"
 	"strings"
+	"testing/fstest"
 	"time"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 	astjson "github.com/open-policy-agent/opa/v1/ast/json"
+	"github.com/open-policy-agent/opa/v1/bundle"
 	"github.com/open-policy-agent/opa/v1/rego"
+	"github.com/open-policy-agent/opa/v1/storage"
 	"github.com/open-policy-agent/opa/v1/storage/inmem"
 	"github.com/open-policy-agent/opa/v1/topdown"
 	"github.com/open-policy-agent/opa/v1/util"
@@ -39,7 +53,7 @@ type request struct {
 	Files   map[string]string `json:"files"`
 	V0      bool              `json:"v0"`
 	After   string            `json:"after"`
-	Data    map[string]any    `json:"data"`
+	Data    any               `json:"data"`
 	Input   json.RawMessage   `json:"input"`
 	Inputs  []json.RawMessage `json:"inputs"`
 	NoInput bool              `json:"no_input"`
@@ -47,6 +61,10 @@ type request struct {
 	Queries []string          `json:"queries"`
 	Strict  bool              `json:"strict"`
 	Terms   bool              `json:"terms"`
+	Typed   bool              `json:"typed"`
+	Paths   [][]string        `json:"paths"`
+	Now     int64             `json:"now"`
+	Bundle  bool              `json:"bundle"`
 	Name    string            `json:"name"`
 	Args    []string          `json:"args"`
 }
@@ -133,10 +151,42 @@ func parse(r request) (map[string]*ast.Module, error) {
 	return modules, nil
 }
 
-func compiler(r request) (*ast.Compiler, error) {
-	modules, err := parse(r)
+// The modules and data of files that are a bundle.
+func bundled(r request) (map[string]*ast.Module, map[string]any, error) {
+	files := fstest.MapFS{}
+	for name, text := range r.Files {
+		files[name] = &fstest.MapFile{Data: []byte(text)}
+	}
+	loader, err := bundle.NewFSLoader(files)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
+	}
+	version := ast.RegoV1
+	if r.V0 {
+		version = ast.RegoV0
+	}
+	b, err := bundle.NewCustomReader(loader).WithRegoVersion(version).WithProcessAnnotations(true).WithSkipBundleVerification(true).Read()
+	if err != nil {
+		return nil, nil, err
+	}
+	modules := map[string]*ast.Module{}
+	for _, m := range b.Modules {
+		modules[strings.TrimPrefix(m.Path, "/")] = m.Parsed
+	}
+	return modules, b.Data, nil
+}
+
+func compiler(r request) (*ast.Compiler, map[string]any, error) {
+	var modules map[string]*ast.Module
+	var data map[string]any
+	var err error
+	if r.Bundle {
+		modules, data, err = bundled(r)
+	} else {
+		modules, err = parse(r)
+	}
+	if err != nil {
+		return nil, nil, err
 	}
 	c := ast.NewCompiler().WithEnablePrintStatements(true)
 	if r.V0 {
@@ -153,15 +203,95 @@ func compiler(r request) (*ast.Compiler, error) {
 			return &ast.Error{Code: "stop", Message: stop.Error()}
 		}})
 	}
+	if r.Bundle {
+		store := inmem.NewFromObject(data)
+		txn := storage.NewTransactionOrDie(context.Background(), store)
+		defer store.Abort(context.Background(), txn)
+		c = c.WithPathConflictsCheck(storage.NonEmpty(context.Background(), store, txn))
+	}
 	c.Compile(modules)
 	if taken != nil {
 		c.Modules = taken
-		return c, nil
+		return c, data, nil
 	}
 	if c.Failed() {
-		return nil, c.Errors
+		return nil, nil, c.Errors
 	}
-	return c, nil
+	return c, data, nil
+}
+
+var small = regexp.MustCompile(`^-?(0|[1-9][0-9]{0,14})$`)
+
+// A value as JSON that loses nothing.
+func typed(v ast.Value) any {
+	list := func(each func(func(*ast.Term))) []any {
+		all := []any{}
+		each(func(t *ast.Term) { all = append(all, typed(t.Value)) })
+		return all
+	}
+	switch v := v.(type) {
+	case ast.Null:
+		return nil
+	case ast.Boolean:
+		return bool(v)
+	case ast.String:
+		return string(v)
+	case ast.Number:
+		if small.MatchString(string(v)) {
+			return json.Number(v)
+		}
+		return map[string]any{"n": string(v)}
+	case *ast.Array:
+		return list(v.Foreach)
+	case ast.Set:
+		return map[string]any{"s": list(v.Foreach)}
+	case ast.Object:
+		pairs := [][2]any{}
+		v.Foreach(func(k, x *ast.Term) { pairs = append(pairs, [2]any{typed(k.Value), typed(x.Value)}) })
+		return map[string]any{"o": pairs}
+	}
+	return map[string]any{"unknown": fmt.Sprint(v)}
+}
+
+func untyped(x any) (ast.Value, error) {
+	terms := func(all []any) ([]*ast.Term, error) {
+		var out []*ast.Term
+		for _, one := range all {
+			v, err := untyped(one)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, ast.NewTerm(v))
+		}
+		return out, nil
+	}
+	switch x := x.(type) {
+	case []any:
+		all, err := terms(x)
+		return ast.NewArray(all...), err
+	case map[string]any:
+		if n, ok := x["n"].(string); ok {
+			return ast.Number(n), nil
+		}
+		if s, ok := x["s"].([]any); ok {
+			all, err := terms(s)
+			return ast.NewSet(all...), err
+		}
+		if o, ok := x["o"].([]any); ok {
+			object := ast.NewObject()
+			for _, pair := range o {
+				all, _ := pair.([]any)
+				kv, err := terms(all)
+				if err != nil || len(kv) != 2 {
+					return nil, fmt.Errorf("not a pair: %v", pair)
+				}
+				object.Insert(kv[0], kv[1])
+			}
+			return object, nil
+		}
+		return nil, fmt.Errorf("not a typed value: %v", x)
+	}
+	return ast.InterfaceToValue(x)
 }
 
 func answer(r request) (o outcome) {
@@ -182,7 +312,7 @@ func answer(r request) (o outcome) {
 		}
 		return o
 	case "compile":
-		c, err := compiler(r)
+		c, _, err := compiler(r)
 		if err != nil {
 			return outcome{Errors: faults(err)}
 		}
@@ -196,16 +326,35 @@ func answer(r request) (o outcome) {
 			r.Query = "data.call.x"
 			r.Files = map[string]string{"call.rego": "package call\nx := " + r.Name + "(" + strings.Join(r.Args, ", ") + ")"}
 		}
-		c, err := compiler(r)
+		c, data, err := compiler(r)
 		if err != nil {
 			return outcome{Errors: faults(err)}
 		}
-		data := r.Data
+		if !r.Bundle && r.Data != nil {
+			plain := r.Data
+			if r.Typed {
+				v, err := untyped(plain)
+				if err == nil {
+					plain, err = ast.JSON(v)
+				}
+				if err != nil {
+					return outcome{Error: &fault{Code: "request", Message: err.Error()}}
+				}
+			}
+			data, _ = plain.(map[string]any)
+		}
 		if data == nil {
 			data = map[string]any{}
 		}
 		store := inmem.NewFromObject(data)
 		queries, inputs := r.Queries, r.Inputs
+		for _, path := range r.Paths {
+			ref := ast.Ref{ast.DefaultRootDocument}
+			for _, key := range path {
+				ref = append(ref, ast.StringTerm(key))
+			}
+			queries = append(queries, ref.String())
+		}
 		single := len(queries) == 0 && len(inputs) == 0
 		if len(queries) == 0 {
 			queries = []string{r.Query}
@@ -218,8 +367,20 @@ func answer(r request) (o outcome) {
 				// JSON has no sets: the value's text, in brackets so that a string keeps its quotes.
 				query = "x := " + query + "; sprintf(\"%v\", [[x]])"
 			}
-			prepared, err := rego.New(rego.Query(query), rego.Compiler(c), rego.Store(store), rego.StrictBuiltinErrors(r.Strict)).PrepareForEval(context.Background())
+			options := []func(*rego.Rego){rego.Query(query), rego.Compiler(c), rego.Store(store), rego.StrictBuiltinErrors(r.Strict)}
+			if r.Typed {
+				options = append(options, rego.GenerateJSON(func(t *ast.Term, _ *rego.EvalContext) (any, error) { return typed(t.Value), nil }))
+			}
+			prepared, err := rego.New(options...).PrepareForEval(context.Background())
 			if err != nil {
+				// What is wrong with one query says nothing of the others.
+				if !single {
+					f := faults(err)[0]
+					for range inputs {
+						o.Results = append(o.Results, outcome{Error: &f})
+					}
+					continue
+				}
 				return outcome{Errors: faults(err)}
 			}
 			for _, in := range inputs {
@@ -243,11 +404,24 @@ func evaluate(p rego.PreparedEvalQuery, in json.RawMessage, r request) outcome {
 		if err := util.NewJSONDecoder(bytes.NewReader(in)).Decode(&x); err != nil {
 			return outcome{Error: &fault{Code: "input", Message: err.Error()}}
 		}
-		v, err := ast.InterfaceToValue(x)
+		var v ast.Value
+		var err error
+		if absent, _ := x.(map[string]any); r.Typed && absent["u"] == true {
+			v = nil
+		} else if r.Typed {
+			v, err = untyped(x)
+		} else {
+			v, err = ast.InterfaceToValue(x)
+		}
 		if err != nil {
 			return outcome{Error: &fault{Code: "input", Message: err.Error()}}
 		}
-		options = append(options, rego.EvalParsedInput(v))
+		if v != nil {
+			options = append(options, rego.EvalParsedInput(v))
+		}
+	}
+	if r.Now != 0 {
+		options = append(options, rego.EvalTime(time.Unix(0, r.Now)))
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
