@@ -199,7 +199,7 @@ mod tests {
     /// A [`ToWorker`] that owns what it lends, so that proptest can make one.
     #[derive(Clone, Debug)]
     enum Owned {
-        LoadBundle(String, u64, bool),
+        LoadBundle(String, u64, bool, bool),
         BundleFile(String, u64),
         BundleChunk(Vec<u8>),
         BundleEnd,
@@ -209,10 +209,11 @@ mod tests {
     impl Owned {
         fn lend(&self) -> ToWorker<'_> {
             match self {
-                Self::LoadBundle(tenant_id, timeout, bytecode) => ToWorker::LoadBundle {
+                Self::LoadBundle(tenant_id, timeout, bytecode, strict) => ToWorker::LoadBundle {
                     tenant_id,
                     evaluation_timeout_micros: *timeout,
                     bytecode: *bytecode,
+                    strict_builtin_errors: *strict,
                 },
                 Self::BundleFile(path, length) => ToWorker::BundleFile { path, length: *length },
                 Self::BundleChunk(bytes) => ToWorker::BundleChunk(bytes),
@@ -229,8 +230,9 @@ mod tests {
 
     fn to_worker() -> impl Strategy<Value = Owned> {
         prop_oneof![
-            (".*", any::<u64>(), any::<bool>())
-                .prop_map(|(id, timeout, bytecode)| Owned::LoadBundle(id, timeout, bytecode)),
+            (".*", any::<u64>(), any::<bool>(), any::<bool>()).prop_map(
+                |(id, timeout, bytecode, strict)| Owned::LoadBundle(id, timeout, bytecode, strict)
+            ),
             (".*", any::<u64>()).prop_map(|(path, length)| Owned::BundleFile(path, length)),
             vec(any::<u8>(), 0..2000).prop_map(Owned::BundleChunk),
             Just(Owned::BundleEnd),
@@ -243,6 +245,9 @@ mod tests {
         let code = prop_oneof![
             Just(DiagnosticCode::Parse),
             Just(DiagnosticCode::Compile),
+            Just(DiagnosticCode::StaticType),
+            Just(DiagnosticCode::UnsafeVariable),
+            Just(DiagnosticCode::Recursion),
             Just(DiagnosticCode::Bundle),
             Just(DiagnosticCode::Conflict),
             Just(DiagnosticCode::Builtin),
@@ -254,11 +259,15 @@ mod tests {
             row,
             col,
         });
-        (code, ".*", option::of(location)).prop_map(|(code, message, location)| Diagnostic {
-            code,
-            message,
-            location,
-        })
+        (code, ".*", option::of(location), option::of(".*"), option::of(".*")).prop_map(
+            |(code, message, location, line, help)| Diagnostic {
+                code,
+                message,
+                location,
+                line,
+                help,
+            },
+        )
     }
 
     fn outcome() -> impl Strategy<Value = Outcome> {
@@ -284,8 +293,13 @@ mod tests {
                 layers: SandboxLayer::ALL.to_vec(),
                 missing: vec![MissingLayer { layer: SandboxLayer::EmptyRoot, reason }],
             }),
-            (option::of(".*"), evaluator())
-                .prop_map(|(version, evaluator)| FromWorker::Loaded { version, evaluator }),
+            (option::of(".*"), evaluator(), vec(diagnostic(), 0..4)).prop_map(
+                |(version, evaluator, warnings)| FromWorker::Loaded {
+                    version,
+                    evaluator,
+                    warnings
+                }
+            ),
             vec(diagnostic(), 0..4).prop_map(|diagnostics| FromWorker::LoadFailed { diagnostics }),
             (any::<u64>(), outcome(), any::<u64>(), any::<bool>()).prop_map(
                 |(id, outcome, micros, differed)| FromWorker::Evaluated {

@@ -23,8 +23,11 @@ pub enum ToWorker<'a> {
         tenant_id: &'a str,
         /// How long the evaluation that warms up may take, in microseconds.
         evaluation_timeout_micros: u64,
-        /// Whether the bytecode may answer where it is known to answer as the interpreter does.
+        /// Whether the bytecode may answer; otherwise the interpreter does.
         bytecode: bool,
+        /// Whether a built-in that fails is the request's error. Otherwise its call is undefined, as
+        /// in OPA.
+        strict_builtin_errors: bool,
     },
     /// Begins a file of the bundle.
     BundleFile {
@@ -76,6 +79,9 @@ pub enum FromWorker {
         version: Option<String>,
         /// What will answer requests.
         evaluator: Evaluator,
+        /// What is suspicious in the bundle and no error, at most
+        /// [`MAX_DIAGNOSTICS`](crate::MAX_DIAGNOSTICS).
+        warnings: Vec<Diagnostic>,
     },
     /// The bundle cannot be used.
     LoadFailed {
@@ -90,7 +96,8 @@ pub enum FromWorker {
         outcome: Outcome,
         /// How long the worker took, from the request's body to the outcome, in microseconds.
         micros: u64,
-        /// Whether the bytecode had another answer than the interpreter, whose answer this is.
+        /// Whether the bytecode and the interpreter had different answers. Then this is neither's
+        /// but an error.
         differed: bool,
     },
 }
@@ -98,10 +105,9 @@ pub enum FromWorker {
 /// What evaluates a tenant's policy.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub enum Evaluator {
-    /// regorus' bytecode: everything in the bundle is of the kind that it is known to evaluate as
-    /// the interpreter does.
+    /// Bytecode for regorus' VM.
     Bytecode,
-    /// regorus' interpreter. Says why not the bytecode, and where in the bundle.
+    /// regorus' interpreter. Says why it is not the bytecode, and where in the bundle.
     Interpreter(String),
 }
 
@@ -135,10 +141,12 @@ impl FromWorker {
                 layers.len() + missing.len() <= MAX_SANDBOX_LAYERS
                     && missing.iter().all(|layer| layer.reason.len() <= MAX_DIAGNOSTIC_STRING)
             }
-            Self::Loaded { version, evaluator } => {
+            Self::Loaded { version, evaluator, warnings } => {
                 let mut texts =
                     version.as_deref().into_iter().chain(evaluator.interpreted_because());
                 texts.all(|text| text.len() <= MAX_DIAGNOSTIC_STRING)
+                    && warnings.len() <= MAX_DIAGNOSTICS
+                    && warnings.iter().all(Diagnostic::is_within_limits)
             }
             Self::LoadFailed { diagnostics } => {
                 (1..=MAX_DIAGNOSTICS).contains(&diagnostics.len())
@@ -197,12 +205,28 @@ pub struct Diagnostic {
     /// Where, if it has a place.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub location: Option<Location>,
+    /// The line at that place, as the tenant wrote it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line: Option<String>,
+    /// What to do about it, where the cause is common.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub help: Option<String>,
 }
 
 impl Diagnostic {
+    /// A fault without a place.
+    #[must_use]
+    pub fn new(code: DiagnosticCode, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), location: None, line: None, help: None }
+    }
+
     fn is_within_limits(&self) -> bool {
-        let file = self.location.as_ref().map(|location| &location.file);
-        file.into_iter().chain([&self.message]).all(|text| text.len() <= MAX_DIAGNOSTIC_STRING)
+        let Self { code: _, message, location, line, help } = self;
+        let file = location.as_ref().map(|location| &location.file);
+        [Some(message), file, line.as_ref(), help.as_ref()]
+            .into_iter()
+            .flatten()
+            .all(|text| text.len() <= MAX_DIAGNOSTIC_STRING)
     }
 }
 
@@ -211,7 +235,11 @@ impl fmt::Display for Diagnostic {
         if let Some(location) = &self.location {
             write!(formatter, "{location}: ")?;
         }
-        write!(formatter, "{}: {}", self.code.as_str(), self.message)
+        write!(formatter, "{}: {}", self.code.as_str(), self.message)?;
+        match &self.help {
+            Some(help) => write!(formatter, " ({help})"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -241,6 +269,12 @@ pub enum DiagnosticCode {
     Parse,
     /// The modules parse and do not compile together.
     Compile,
+    /// An expression has a type that cannot be right there, whatever the input.
+    StaticType,
+    /// A variable has no value that could be found.
+    UnsafeVariable,
+    /// A rule depends on itself.
+    Recursion,
     /// A package, data document or file is outside what a bundle may hold.
     Bundle,
     /// Rules gave more than one value where one is allowed.
@@ -260,6 +294,9 @@ impl DiagnosticCode {
         match self {
             Self::Parse => "rego_parse_error",
             Self::Compile => "rego_compile_error",
+            Self::StaticType => "rego_type_error",
+            Self::UnsafeVariable => "rego_unsafe_var_error",
+            Self::Recursion => "rego_recursion_error",
             Self::Bundle => "bundle_error",
             Self::Conflict => "eval_conflict_error",
             Self::Builtin => "eval_builtin_error",
@@ -285,7 +322,8 @@ mod tests {
 
     fn diagnostic(message: usize, file: usize) -> Diagnostic {
         let location = Some(Location { file: "x".repeat(file), row: 1, col: 1 });
-        Diagnostic { code: DiagnosticCode::Parse, message: "x".repeat(message), location }
+        let whole = Diagnostic::new(DiagnosticCode::Parse, "x".repeat(message));
+        Diagnostic { location, ..whole }
     }
 
     fn decision(redactions: usize, redaction: usize, reason: usize) -> FromWorker {
@@ -313,10 +351,21 @@ mod tests {
         let loaded = |length| FromWorker::Loaded {
             version: Some("x".repeat(length)),
             evaluator: Evaluator::Bytecode,
+            warnings: Vec::new(),
+        };
+        let warned = |count| FromWorker::Loaded {
+            version: None,
+            evaluator: Evaluator::Bytecode,
+            warnings: vec![diagnostic(1, 1); count],
+        };
+        let helped = |line: usize, help: usize| {
+            let (line, help) = (Some("x".repeat(line)), Some("x".repeat(help)));
+            evaluated(Outcome::Failed(Diagnostic { line, help, ..diagnostic(1, 1) }))
         };
         let interpreted = |length| FromWorker::Loaded {
             version: None,
             evaluator: Evaluator::Interpreter("x".repeat(length)),
+            warnings: Vec::new(),
         };
         let failed = |count| FromWorker::LoadFailed { diagnostics: vec![diagnostic(1, 1); count] };
         let broken = |message, file| evaluated(Outcome::Failed(diagnostic(message, file)));
@@ -329,6 +378,10 @@ mod tests {
             (interpreted(text), interpreted(text + 1)),
             (failed(MAX_DIAGNOSTICS), failed(MAX_DIAGNOSTICS + 1)),
             (failed(1), failed(0)),
+            (warned(0), warned(MAX_DIAGNOSTICS + 1)),
+            (warned(MAX_DIAGNOSTICS), warned(MAX_DIAGNOSTICS + 1)),
+            (helped(text, 1), helped(text + 1, 1)),
+            (helped(1, text), helped(1, text + 1)),
             (broken(text, 1), broken(text + 1, 1)),
             (broken(1, text), broken(1, text + 1)),
             (invalid(text), invalid(text + 1)),

@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 
 /// Version of this protocol, in the first frame. Supervisor and worker are one binary, so a
 /// mismatch means that something else is at the other end.
-pub const PROTOCOL_VERSION: u16 = 4;
+pub const PROTOCOL_VERSION: u16 = 5;
 
 /// Bytes of the length that precedes every frame, most significant byte first.
 pub const FRAME_HEADER_LENGTH: usize = 4;
@@ -30,11 +30,10 @@ pub const MAX_REDACTIONS: usize = 4096;
 /// Bytes of a decision's `reason`, and of one name in `redact`.
 pub const MAX_DECISION_STRING: usize = 16 * 1024;
 
-/// Diagnostics reported for one bundle; the first ones say what to repair.
+/// Faults reported for one bundle, and warnings; the first ones say what to repair.
 pub const MAX_DIAGNOSTICS: usize = 16;
 
-/// Bytes of a diagnostic's message or file name, of a bundle's version, and of why it is
-/// interpreted.
+/// Bytes of each text of a diagnostic, of a bundle's version, and of why it is interpreted.
 pub const MAX_DIAGNOSTIC_STRING: usize = 1024;
 
 /// Sandbox layers that one `Hello` may list.

@@ -10,6 +10,7 @@
 
 pub mod ast;
 pub mod builtins;
+mod bundle;
 pub mod compile;
 pub mod core;
 pub mod diagnostic;
@@ -20,5 +21,15 @@ pub mod number;
 #[cfg(any(test, feature = "opa-json"))]
 pub mod opa_json;
 pub mod parse;
+mod policy;
+mod report;
 pub mod source;
 pub mod types;
+mod yaml;
+
+pub use bundle::{File, MAX_IGNORED_FILES, Tests};
+pub use policy::{
+    Evaluation, EvaluationError, Evaluator, FailureKind, Moment, Namespace, Policy, Settings,
+};
+pub use regorus::Value;
+pub use report::Report;

@@ -31,6 +31,9 @@ pub(crate) const MAX_ENTRIES: usize = 16_384;
 /// Bytes of a file's path below the bundle's root.
 pub(crate) const MAX_PATH: usize = 512;
 
+/// Files of one bundle that are named as ignored.
+pub(crate) const MAX_IGNORED: usize = 16;
+
 /// Directories of one bundle that are watched; what changes in others is found by looking.
 const REMEMBERED_DIRECTORIES: usize = 64;
 
@@ -43,6 +46,8 @@ pub(crate) struct Bundle {
     pub(crate) revision: Revision,
     /// Sorted by path.
     pub(crate) files: Vec<BundleFile>,
+    /// Files that mean nothing to us, by path; at most [`MAX_IGNORED`].
+    pub(crate) ignored_files: Vec<String>,
 }
 
 /// A file of a bundle.
@@ -193,7 +198,9 @@ fn read_once(root: &Path, max_bytes: u64) -> Result<Option<Bundle>, BundleError>
     if Walk::of(&root)?.found != before.found {
         return Ok(None);
     }
-    Ok(Some(Bundle { revision: revision(&files), files }))
+    let mut ignored_files = before.ignored;
+    ignored_files.sort();
+    Ok(Some(Bundle { revision: revision(&files), files, ignored_files }))
 }
 
 /// What tells whether a bundle may have changed, without reading it.
@@ -327,18 +334,33 @@ impl Found {
     }
 }
 
+/// The manifest of an OPA bundle, in its root.
+const MANIFEST: &str = ".manifest";
+
+/// Whether a file of this name, so many directories deep, is part of the bundle: policies and data as
+/// OPA reads them from a directory, and what describes the bundle.
+fn is_wanted(name: &str, depth: usize) -> bool {
+    match name {
+        "data.json" | "data.yaml" | "data.yml" => true,
+        "metadata.json" | MANIFEST => depth == 0,
+        _ => name.ends_with(".rego"),
+    }
+}
+
 /// Finds the files of a bundle without reading them.
 struct Walk<'a> {
     root: &'a OwnedFd,
     entries: usize,
     found: Vec<Found>,
+    /// The first files that mean nothing to us.
+    ignored: Vec<String>,
     /// As many as are remembered.
     directories: Vec<Directory>,
 }
 
 impl<'a> Walk<'a> {
     const fn new(root: &'a OwnedFd) -> Self {
-        Self { root, entries: 0, found: Vec::new(), directories: Vec::new() }
+        Self { root, entries: 0, found: Vec::new(), ignored: Vec::new(), directories: Vec::new() }
     }
 
     fn of(root: &'a OwnedFd) -> Result<Self, BundleError> {
@@ -368,7 +390,8 @@ impl<'a> Walk<'a> {
         for entry in directory.iter() {
             let entry = entry.map_err(unreadable)?;
             let name = entry.file_name().to_bytes();
-            if name.starts_with(b".") {
+            let is_manifest = path.is_empty() && name == MANIFEST.as_bytes();
+            if name.starts_with(b".") && !is_manifest {
                 continue;
             }
             self.entries += 1;
@@ -389,8 +412,7 @@ impl<'a> Walk<'a> {
         if path.len() > MAX_PATH {
             return Err(BundleError::PathTooLong { path: path.to_owned() });
         }
-        let is_wanted = name.ends_with(".rego")
-            || (depth == 0 && (name == "data.json" || name == "metadata.json"));
+        let is_wanted = is_wanted(name, depth);
         // O_PATH: a file that is not wanted is not opened, only asked whether it is a directory.
         let opened = match open_beneath(self.root, path, OFlag::O_PATH) {
             Ok(opened) => opened,
@@ -404,6 +426,9 @@ impl<'a> Walk<'a> {
             return self.directory(path, depth + 1);
         }
         if !is_wanted {
+            if self.ignored.len() < MAX_IGNORED {
+                self.ignored.push(path.to_owned());
+            }
             return Ok(());
         }
         if !metadata.is_file() {
@@ -469,18 +494,31 @@ mod tests {
     }
 
     #[test]
-    fn a_bundle_is_its_policies_and_its_two_documents() {
+    fn a_bundle_is_its_policies_its_data_and_what_describes_it() {
         let root = directory(&[
             ("policy.rego", "a"),
             ("lib/deep/x.rego", "b"),
             ("data.json", "{}"),
             ("metadata.json", "{}"),
-            ("lib/data.json", "not read"),
+            ("lib/data.yaml", "c"),
+            (".manifest", "{}"),
+            ("lib/.manifest", "not read"),
+            ("lib/metadata.json", "not read"),
             ("README.md", "not read"),
             (".git/x.rego", "not read"),
             (".policy.rego.swp", "not read"),
         ]);
-        assert_eq!(paths(&root), ["data.json", "lib/deep/x.rego", "metadata.json", "policy.rego"]);
+        let read = [
+            ".manifest",
+            "data.json",
+            "lib/data.yaml",
+            "lib/deep/x.rego",
+            "metadata.json",
+            "policy.rego",
+        ];
+        assert_eq!(paths(&root), read);
+        let bundle = super::read(root.path(), MAX_BUNDLE_BYTES).unwrap();
+        assert_eq!(bundle.ignored_files, ["README.md", "lib/metadata.json"]);
     }
 
     #[test]

@@ -80,7 +80,9 @@ settings! {
     IDLE_TIMEOUT = "ENFORCER_IDLE_TIMEOUT", "idle-timeout", "5m",
         "How long a lazy tenant's worker is kept without a request, 100ms to 24h; a bare number is seconds";
     EVALUATOR = "ENFORCER_EVALUATOR", "evaluator", "auto",
-        "What evaluates policies: auto, which is the bytecode for bundles that it evaluates as the interpreter does, or interpreter, always";
+        "What evaluates policies: auto, which is bytecode where the bundle is small enough for it, or interpreter, always";
+    STRICT_BUILTIN_ERRORS = "ENFORCER_STRICT_BUILTIN_ERRORS", "strict-builtin-errors", "false",
+        "Whether a built-in that fails is the request's error; false makes its call undefined, as OPA does";
     CPU_WEIGHT = "ENFORCER_CPU_WEIGHT", "cpu-weight", "100",
         "Share of the processors that a tenant's worker gets where others want them too, 1 to 10000; needs control groups";
     CPU_PERCENT = "ENFORCER_CPU_PERCENT", "cpu-percent", "100",
@@ -191,12 +193,14 @@ pub(crate) struct TenantLimits {
     /// How long a lazy tenant's worker is kept without a request.
     pub(crate) idle_timeout: Duration,
     pub(crate) evaluator: EvaluatorChoice,
+    /// Whether a built-in that fails is the request's error.
+    pub(crate) strict_builtin_errors: bool,
 }
 
 /// What may evaluate a tenant's policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum EvaluatorChoice {
-    /// The bytecode, where a bundle is of the kind that it evaluates as the interpreter does.
+    /// Bytecode, where the bundle is small enough for it.
     Auto,
     /// The interpreter, always.
     Interpreter,
@@ -213,7 +217,7 @@ pub(crate) enum Activation {
 }
 
 /// The settings that a single tenant may have of its own.
-const OF_A_TENANT: [Setting; 10] = [
+const OF_A_TENANT: [Setting; 11] = [
     EVALUATION_TIMEOUT,
     LOAD_TIMEOUT,
     MAX_BODY,
@@ -224,6 +228,7 @@ const OF_A_TENANT: [Setting; 10] = [
     ACTIVATION,
     IDLE_TIMEOUT,
     EVALUATOR,
+    STRICT_BUILTIN_ERRORS,
 ];
 
 /// Origins that may be named. Each is compared with that of a page that opens the stream.
@@ -457,6 +462,7 @@ impl<F: Fn(&str) -> Option<String>> Reader<'_, F> {
         let activation = self.read_for(tenant_id, ACTIVATION, activation);
         let idle_timeout = self.read_for(tenant_id, IDLE_TIMEOUT, idle_timeout);
         let evaluator = self.read_for(tenant_id, EVALUATOR, evaluator);
+        let strict_builtin_errors = self.read_for(tenant_id, STRICT_BUILTIN_ERRORS, boolean);
         Some(TenantLimits {
             evaluation_timeout: evaluation_timeout?,
             load_timeout: load_timeout?,
@@ -468,6 +474,7 @@ impl<F: Fn(&str) -> Option<String>> Reader<'_, F> {
             activation: activation?,
             idle_timeout: idle_timeout?,
             evaluator: evaluator?,
+            strict_builtin_errors: strict_builtin_errors?,
         })
     }
 

@@ -108,6 +108,7 @@ pub(crate) struct Introduction {
     pub(crate) version: Option<String>,
     /// What evaluates its policy.
     pub(crate) evaluator: Evaluator,
+    pub(crate) warnings: Vec<Diagnostic>,
 }
 
 /// The bytes that came from a worker, and the frames among them.
@@ -213,8 +214,8 @@ impl Connection {
         }
         self.send_bundle(tenant_id, limits, bundle).await?;
         match self.next_frame().await? {
-            FromWorker::Loaded { version, evaluator } => {
-                Ok(Introduction { layers, version, evaluator })
+            FromWorker::Loaded { version, evaluator, warnings } => {
+                Ok(Introduction { layers, version, evaluator, warnings })
             }
             FromWorker::LoadFailed { diagnostics } => Err(HandshakeError::Rejected(diagnostics)),
             _ => Err(Breach::Unexpected("Loaded").into()),
@@ -232,7 +233,12 @@ impl Connection {
         let evaluation_timeout_micros = u64::try_from(timeout.as_micros()).unwrap_or(u64::MAX);
         let tenant_id = tenant_id.as_str();
         let bytecode = limits.evaluator == EvaluatorChoice::Auto;
-        self.append(&ToWorker::LoadBundle { tenant_id, evaluation_timeout_micros, bytecode })?;
+        self.append(&ToWorker::LoadBundle {
+            tenant_id,
+            evaluation_timeout_micros,
+            bytecode,
+            strict_builtin_errors: limits.strict_builtin_errors,
+        })?;
         for file in &bundle.files {
             self.append(&ToWorker::BundleFile { path: &file.path, length: file.length() })?;
             for piece in &file.content {
@@ -446,7 +452,7 @@ impl Exchange {
                 _ => self.pending.pop_front(),
             };
             if differed {
-                self.tenant.bytecode_differed();
+                self.tenant.evaluators_differed(pending.as_ref().map(|request| &request.body));
             }
             self.ends.pop_front();
             self.in_flight -= 1;
@@ -654,7 +660,11 @@ mod tests {
     }
 
     fn loaded(version: Option<&str>) -> FromWorker {
-        FromWorker::Loaded { version: version.map(str::to_owned), evaluator: Evaluator::Bytecode }
+        FromWorker::Loaded {
+            version: version.map(str::to_owned),
+            evaluator: Evaluator::Bytecode,
+            warnings: Vec::new(),
+        }
     }
 
     fn greeting(version: u16, layers: Vec<SandboxLayer>) -> FromWorker {
@@ -1011,8 +1021,7 @@ mod tests {
         let greeting = |layers| greeting(PROTOCOL_VERSION, layers);
         let (repeated, unfiltered) = (greeting(repeated), greeting(unfiltered));
         let greeting = greeting(sealed);
-        let fault =
-            Diagnostic { code: DiagnosticCode::Parse, message: String::new(), location: None };
+        let fault = Diagnostic::new(DiagnosticCode::Parse, "");
         let failed = |count| FromWorker::LoadFailed { diagnostics: vec![fault.clone(); count] };
         let loaded = loaded(Some("1"));
         for (name, said, expected) in [
@@ -1033,7 +1042,11 @@ mod tests {
                 worker.say(&frame).await;
             }
             worker.socket.shutdown().await.unwrap();
-            let bundle = Bundle { revision: Revision::from_digest([0; 32]), files: Vec::new() };
+            let bundle = Bundle {
+                revision: Revision::from_digest([0; 32]),
+                files: Vec::new(),
+                ignored_files: Vec::new(),
+            };
             let (tenant, _) = tenant();
             let mode = SandboxMode::Strict;
             let result = connection.handshake(&tenant.id, &tenant.limits, mode, &bundle).await;

@@ -570,6 +570,8 @@ impl Driver {
                 file = place.map(|place| place.file.as_str()),
                 row = place.map(|place| place.row),
                 col = place.map(|place| place.col),
+                line = diagnostic.line.as_deref().map(|line| printable(line).to_string()),
+                help = diagnostic.help.as_deref().map(|help| printable(help).to_string()),
                 "bundle rejected: {}",
                 printable(&diagnostic.message)
             );
@@ -610,7 +612,7 @@ impl Driver {
         let because = introduction.evaluator.interpreted_because();
         let interpreted_because = because.map(|reason| printable(reason).to_string());
         // Before its first answer, so that nobody has an answer of a revision that is not known yet.
-        let before = self.tenant.begin_serving(pid, revision, introduction);
+        let before = self.tenant.begin_serving(pid, revision, introduction, &bundle.ignored_files);
         // And the state only now: who reads that a tenant is ready finds its worker there.
         self.publish(reason, true);
         let is_another = before != Some(revision);
@@ -790,11 +792,7 @@ async fn read(
         Ok(Err(error)) if error.is_passing() => failed(error.to_string()),
         Ok(Err(error)) => {
             let message = error.to_string();
-            let diagnostic = Diagnostic {
-                code: DiagnosticCode::Bundle,
-                message: message.clone(),
-                location: None,
-            };
+            let diagnostic = Diagnostic::new(DiagnosticCode::Bundle, message.clone());
             Happening::Read(Err(ReadError::Refused(message, vec![diagnostic])))
         }
         Err(happening) => happening,
@@ -874,8 +872,7 @@ async fn start(
         // It would be as large the next time.
         let message =
             format!("the bundle needs more than the tenant's {} bytes of memory", limits.memory);
-        let diagnostic =
-            Diagnostic { code: DiagnosticCode::Bundle, message: message.clone(), location: None };
+        let diagnostic = Diagnostic::new(DiagnosticCode::Bundle, message.clone());
         return Err(StartError::Refused(message, vec![diagnostic]));
     }
     Err(StartError::Failed(ended.end, ended.cause))

@@ -61,7 +61,7 @@ pub(crate) struct Metrics {
     restarts: Family<RestartLabels, Counter>,
     reloads: Family<ReloadLabels, Counter>,
     quarantines: Family<TenantLabel, Counter>,
-    bytecode_differences: Family<TenantLabel, Counter>,
+    evaluator_differences: Family<TenantLabel, Counter>,
     states: Family<StateLabels, Gauge>,
     start_seconds: Histogram,
     memory: Family<TenantLabel, Gauge>,
@@ -111,7 +111,7 @@ pub(crate) struct TenantMetrics {
     /// How often the tenant was quarantined.
     pub(crate) quarantines: Counter,
     /// Decisions in which the bytecode differed from the interpreter.
-    pub(crate) bytecode_differences: Counter,
+    pub(crate) evaluator_differences: Counter,
     /// From starting a worker to its bundle being loaded, of all tenants together.
     pub(crate) start_seconds: Histogram,
     /// Memory of the worker, when the metrics were read last.
@@ -291,7 +291,7 @@ impl Metrics {
         let restarts = Family::default();
         let reloads = Family::default();
         let quarantines = Family::default();
-        let bytecode_differences = Family::default();
+        let evaluator_differences = Family::default();
         let states = Family::default();
         let memory = Family::default();
         let cpu = Family::<TenantLabel, Gauge<f64, AtomicU64>>::default();
@@ -366,9 +366,9 @@ impl Metrics {
             quarantines.clone(),
         );
         registry.register(
-            "bytecode_differences",
-            "Decisions checked by the interpreter in which the bytecode had another answer",
-            bytecode_differences.clone(),
+            "evaluator_differences",
+            "Requests that were checked, and answered with an error because the bytecode and the interpreter disagreed",
+            evaluator_differences.clone(),
         );
         registry.register("tenant_state", "1 for the state that a tenant is in", states.clone());
         registry.register(
@@ -398,7 +398,7 @@ impl Metrics {
             restarts,
             reloads,
             quarantines,
-            bytecode_differences,
+            evaluator_differences,
             states,
             start_seconds,
             memory,
@@ -421,7 +421,7 @@ impl Metrics {
             denied: decisions(DENY),
             evaluation_seconds: self.evaluation.get_or_create_owned(&label),
             quarantines: self.quarantines.get_or_create_owned(&label),
-            bytecode_differences: self.bytecode_differences.get_or_create_owned(&label),
+            evaluator_differences: self.evaluator_differences.get_or_create_owned(&label),
             start_seconds: self.start_seconds.clone(),
             memory_bytes: self.memory.get_or_create_owned(&label),
             cpu_seconds: self.cpu.get_or_create_owned(&label),
@@ -461,7 +461,7 @@ impl Metrics {
             self.errors.remove(&ErrorLabels { tenant: Arc::clone(&tenant), code });
         }
         self.quarantines.remove(&label);
-        self.bytecode_differences.remove(&label);
+        self.evaluator_differences.remove(&label);
         self.memory.remove(&label);
         self.cpu.remove(&label);
         self.ready.remove(&label);

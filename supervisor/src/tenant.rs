@@ -236,9 +236,13 @@ pub(crate) struct Status {
     /// Why that is the interpreter, and not the bytecode.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) interpreted_because: Option<String>,
-    /// Whether this worker's bytecode has had another answer, and the log says so.
-    #[serde(skip)]
-    was_told_of_difference: bool,
+    /// What is suspicious in the bundle that serves, and no error.
+    pub(crate) warnings: Vec<Diagnostic>,
+    /// Files of the bundle that serves that mean nothing to us, the first ones.
+    pub(crate) ignored_files: Vec<String>,
+    /// The last request about which this worker's evaluators disagreed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_difference: Option<Difference>,
     /// Workers that ended unasked, or did not come up.
     pub(crate) restarts: u64,
     /// The same, by what ended them.
@@ -255,13 +259,24 @@ impl Status {
         self.sandbox.clear();
         self.evaluator = None;
         self.interpreted_because = None;
-        self.was_told_of_difference = false;
+        self.warnings.clear();
+        self.ignored_files.clear();
+        self.last_difference = None;
     }
 
     fn evaluates(&mut self, evaluator: &Evaluator) {
         self.evaluator = Some(evaluator.name());
         self.interpreted_because = evaluator.interpreted_because().map(str::to_owned);
     }
+}
+
+/// A request about which the bytecode and the interpreter disagreed.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Difference {
+    /// When, RFC 3339 in UTC.
+    at: String,
+    /// SHA-256 of the request's body.
+    request_sha256: Option<String>,
 }
 
 /// What an error is about, and so what takes it back.
@@ -313,7 +328,9 @@ impl Tenant {
             sandbox: Vec::new(),
             evaluator: None,
             interpreted_because: None,
-            was_told_of_difference: false,
+            warnings: Vec::new(),
+            ignored_files: Vec::new(),
+            last_difference: None,
             restarts: 0,
             restarts_by_cause: BTreeMap::new(),
             reloads: 0,
@@ -451,6 +468,7 @@ impl Tenant {
         pid: u32,
         revision: Revision,
         introduction: Introduction,
+        ignored_files: &[String],
     ) -> Option<Revision> {
         let mut status = self.locked();
         status.pid = Some(pid);
@@ -458,7 +476,9 @@ impl Tenant {
         status.version = introduction.version;
         status.sandbox = introduction.layers;
         status.evaluates(&introduction.evaluator);
-        status.was_told_of_difference = false;
+        status.warnings = introduction.warnings;
+        status.ignored_files = ignored_files.to_vec();
+        status.last_difference = None;
         let before = status.revision.replace(revision);
         if before != Some(revision) {
             // Another revision may deal with them.
@@ -468,19 +488,24 @@ impl Tenant {
         before
     }
 
-    /// The bytecode had another answer than the interpreter, so the worker goes on without it.
-    pub(crate) fn bytecode_differed(&self) {
-        self.metrics.bytecode_differences.inc();
+    /// The bytecode and the interpreter had different answers to a request, so it got an error. Its
+    /// body is kept as a digest, by which the input can be found in the gateway's records; there is
+    /// none where nobody waits for the answer any more.
+    pub(crate) fn evaluators_differed(&self, body: Option<&Bytes>) {
+        self.metrics.evaluator_differences.inc();
+        let digest = body.map(|body| {
+            Sha256::digest(body).iter().map(|byte| format!("{byte:02x}")).collect::<String>()
+        });
         let mut status = self.locked();
-        let was_told = std::mem::replace(&mut status.was_told_of_difference, true);
-        let reason = "the bytecode had another answer than the interpreter";
-        status.evaluates(&Evaluator::Interpreter(reason.to_owned()));
-        drop(status);
         // A worker can say it as often as it likes.
+        let was_told = status.last_difference.is_some();
+        status.last_difference = Some(Difference { at: now(), request_sha256: digest.clone() });
+        drop(status);
         if !was_told {
             error!(
                 tenant_id = %self.id,
-                "{reason}, whose answer was given; the interpreter answers from now on: please report this policy"
+                request_sha256 = digest,
+                "the bytecode and the interpreter disagree about a request, which was answered with an error: please report this policy and the input whose body has this digest"
             );
         }
     }

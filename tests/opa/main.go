@@ -4,7 +4,8 @@
 //	{"op":"parse","files":{"a.rego":"package a"},"v0":false}
 //	    {"modules":{"a.rego":<AST as of opa parse --format json, with locations>}} or {"errors":[…]}
 //	{"op":"compile","files":{…},"after":"CheckTypes"}
-//	    the modules' AST after that stage of the compiler (all stages where left out)
+//	    the modules' AST after that stage of the compiler (all stages where left out); the index of a
+//	    statement that was rewritten from := is -1 minus the index
 //	{"op":"eval","files":{…},"data":{…},"input":…,"no_input":false,"query":"data.a.p","strict":false}
 //	    {"result":<value>} or {} (undefined), {"errors":[…]} (loading), {"error":{"code","message"}}
 //	{"op":"call","name":"plus","args":[1,2]}
@@ -32,6 +33,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"reflect"
 	"regexp"
 	"sort"
 	"strings"
@@ -294,6 +296,16 @@ func untyped(x any) (ast.Value, error) {
 	return ast.InterfaceToValue(x)
 }
 
+// OPA's JSON leaves out that a statement was rewritten from :=, and the check of safety depends on it.
+func markAssignments(m *ast.Module) {
+	ast.WalkExprs(m, func(e *ast.Expr) bool {
+		if e.Index >= 0 && reflect.ValueOf(e).Elem().FieldByName("fromAssignment").Bool() {
+			e.Index = -1 - e.Index
+		}
+		return false
+	})
+}
+
 func answer(r request) (o outcome) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -318,6 +330,7 @@ func answer(r request) (o outcome) {
 		}
 		o.Modules = map[string]any{}
 		for n, m := range c.Modules {
+			markAssignments(m)
 			o.Modules[n] = m
 		}
 		return o

@@ -4,7 +4,23 @@
 //! functions. A built-in is a plain function of its arguments and of what the evaluation has
 //! ([`Context`]): no file, no network, no clock of its own.
 
+mod aggregates;
+mod arithmetic;
+mod bits;
+mod comparison;
+mod go;
+mod limits;
+mod number;
+mod numbers;
+mod operands;
+pub(crate) mod order;
+mod registry;
+mod sets;
 pub mod table;
+mod types;
+
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 use std::time::Instant;
@@ -37,6 +53,9 @@ pub enum Failure {
     /// `eval_type_error`: the arguments' types do not fit, in OPA's words.
     #[error("{0}")]
     Type(String),
+    /// `eval_conflict_error`: two values for one key of a document: ends the evaluation always.
+    #[error("{0}")]
+    Conflict(String),
     /// The deadline has passed, or a limit of this crate is reached: ends the evaluation always.
     #[error("{0}")]
     Halt(String),
@@ -49,8 +68,26 @@ pub type Answer = Result<Value, Failure>;
 /// What evaluates a built-in. As many arguments come as the declaration says; none is undefined.
 pub type Function = fn(&mut Context, &[Value]) -> Answer;
 
-/// The function of a built-in by OPA's name (`plus`, `internal.member_2`, `json.patch`).
+/// The function of a built-in by OPA's name (`plus`, `internal.member_2`, `json.patch`). An error's
+/// text has no name of the built-in; OPA's messages begin with it and a colon.
 #[must_use]
-pub fn function(_name: &str) -> Option<Function> {
-    None
+pub fn function(name: &str) -> Option<Function> {
+    by_index(index_of(name)?)
 }
+
+/// The place of a built-in among all that have a function, below [`COUNT`].
+#[must_use]
+pub fn index_of(name: &str) -> Option<usize> {
+    registry::FUNCTIONS.binary_search_by_key(&name, |(name, _)| name).ok()
+}
+
+/// The function at a place.
+#[must_use]
+pub fn by_index(index: usize) -> Option<Function> {
+    registry::FUNCTIONS.get(index).map(|(_, function)| *function)
+}
+
+/// How many built-ins have a function.
+pub const COUNT: usize = registry::FUNCTIONS.len();
+
+pub use order::compare;

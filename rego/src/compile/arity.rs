@@ -1,6 +1,7 @@
 //! How many arguments a function takes.
 
-use crate::ast::{Module, Term, TermValue};
+use crate::ast::{Module, Rule, Term, TermValue};
+use crate::builtins::table::{Declaration, declaration};
 
 use super::text;
 use super::tree::RuleTree;
@@ -16,7 +17,7 @@ impl Parameters {
     /// Counts them.
     pub(crate) fn new(modules: &[Module]) -> Self {
         let counts = modules.iter().map(|module| {
-            let parameters = |rule: &crate::ast::Rule| rule.head.args.as_ref().map_or(0, Vec::len);
+            let parameters = |rule: &Rule| rule.head.args.as_ref().map_or(0, Vec::len);
             module.rules.iter().map(parameters).collect()
         });
         Self { counts: counts.collect() }
@@ -36,8 +37,8 @@ impl Functions<'_> {
     /// How many arguments a reference takes: 0 for a rule that is no function, nothing where there
     /// is no such rule or built-in.
     pub(crate) fn arity(&self, reference: &[Term]) -> Option<usize> {
-        if let Some(arity) = builtin_name(reference).and_then(|name| builtin_arity(&name)) {
-            return Some(arity);
+        if let Some(builtin) = builtin(reference) {
+            return Some(builtin.arity());
         }
         let first = self.tree.find(reference)?.rules.first()?;
         self.parameters.counts.get(first.module)?.get(first.rule).copied()
@@ -52,7 +53,7 @@ pub(crate) fn builtin_name(reference: &[Term]) -> Option<String> {
         .then(|| text::of_ref(reference))
 }
 
-/// How many arguments a built-in takes.
-pub(crate) fn builtin_arity(_name: &str) -> Option<usize> {
-    None
+/// The declaration of a built-in that a reference names.
+pub(crate) fn builtin(reference: &[Term]) -> Option<&'static Declaration> {
+    builtin_name(reference).and_then(|name| declaration(&name))
 }

@@ -8,15 +8,24 @@
 
 use std::collections::BTreeMap;
 
-use crate::ast::{Module, Name};
+use crate::ast::{Module, Name, TermValue};
 use crate::diagnostic::Diagnostic;
 use crate::source::Sources;
 
 pub(crate) mod arity;
+pub(crate) mod declare;
 pub(crate) mod errors;
+pub(crate) mod flatten;
+pub(crate) mod graph;
+pub(crate) mod heads;
 pub(crate) mod locals;
+pub(crate) mod metadata;
 pub(crate) mod order;
 pub(crate) mod outputs;
+pub(crate) mod prints;
+pub(crate) mod resolve;
+pub(crate) mod scope;
+pub(crate) mod templates;
 pub(crate) mod text;
 pub(crate) mod tree;
 pub(crate) mod unify;
@@ -43,6 +52,11 @@ pub struct Compiled {
     pub tree: RuleTree,
     /// All rules, those that are used before those that use them.
     pub order: Vec<RuleRef>,
+    /// The names that renamed variables have in the policy, for messages.
+    pub rewritten: BTreeMap<Name, Name>,
+    /// What generated variables stand for, for messages: the term that was taken out of a reference
+    /// or of an operand, as it was before what is in it was taken out too.
+    pub subjects: BTreeMap<Name, TermValue>,
     /// What is suspicious and no error.
     pub warnings: Vec<Diagnostic>,
 }
@@ -59,10 +73,18 @@ pub(crate) struct Compiler<'a> {
     pub(crate) locals: locals::LocalGenerator,
     /// The names that generated variables have in the policy.
     pub(crate) rewritten: BTreeMap<Name, Name>,
+    /// What generated variables stand for in messages.
+    pub(crate) subjects: BTreeMap<Name, TermValue>,
     /// The rules by path, once they are known.
     pub(crate) tree: RuleTree,
     /// How many parameters they have.
     pub(crate) parameters: arity::Parameters,
+    /// The `# METADATA` blocks by what they are about.
+    pub(crate) annotations: metadata::AnnotationSet,
+    /// Which rules use which.
+    pub(crate) graph: graph::Graph,
+    /// All rules, those that are used before those that use them; empty where rules are recursive.
+    pub(crate) order: Vec<RuleRef>,
     /// What has been found wrong.
     pub(crate) errors: errors::Errors,
     /// What is suspicious.
@@ -73,7 +95,23 @@ pub(crate) struct Compiler<'a> {
 type Stage = (&'static str, fn(&mut Compiler<'_>));
 
 /// All stages, in order. Stages of OPA that only index or measure are left out.
-const STAGES: &[Stage] = &[];
+const STAGES: &[Stage] = &[
+    ("ResolveRefs", resolve::resolve_refs),
+    ("InitLocalVarGen", heads::init_locals),
+    ("RewriteRuleHeadRefs", heads::rewrite_head_refs),
+    ("CheckKeywordOverrides", heads::check_keyword_overrides),
+    ("CheckDuplicateImports", heads::check_imports),
+    ("RemoveImports", heads::remove_imports),
+    ("SetRuleTree", heads::set_rule_tree),
+    ("RewriteLocalVars", declare::rewrite_local_vars),
+    ("RewriteTemplateStrings", templates::rewrite_template_strings),
+    ("CheckVoidCalls", prints::check_void_calls),
+    ("RewritePrintCalls", prints::rewrite_print_calls),
+    ("RewriteExprTerms", flatten::rewrite_expr_terms),
+    ("SetAnnotationSet", metadata::set_annotation_set),
+    ("RewriteRegoMetadataCalls", metadata::rewrite_metadata_calls),
+    ("SetGraph", graph::set_graph),
+];
 
 /// Checks and rewrites modules.
 ///
@@ -115,8 +153,12 @@ fn run(
         modules,
         locals: locals::LocalGenerator::default(),
         rewritten: BTreeMap::new(),
+        subjects: BTreeMap::new(),
         tree: RuleTree::default(),
         parameters: arity::Parameters::default(),
+        annotations: metadata::AnnotationSet::default(),
+        graph: graph::Graph::default(),
+        order: Vec::new(),
         errors: errors::Errors::default(),
         warnings: Vec::new(),
     };
@@ -133,7 +175,9 @@ fn run(
     Ok(Compiled {
         modules: compiler.modules,
         tree: compiler.tree,
-        order: Vec::new(),
+        order: compiler.order,
+        rewritten: compiler.rewritten,
+        subjects: compiler.subjects,
         warnings: compiler.warnings,
     })
 }

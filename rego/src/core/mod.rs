@@ -25,9 +25,32 @@
 //! values for one key. A conflict ends the evaluation with an error. Where no definition has a
 //! solution, the value is the default, else undefined; a set or object is then empty.
 //!
-//! Rules are evaluated once in an evaluation and an environment; functions at each call. What a
-//! built-in that fails means is not said here: its value is undefined (strict mode makes it the
-//! evaluation's error).
+//! Which solutions are looked for is visible, because any of them may raise a conflict. `Not`,
+//! `Every`, and complete rules and functions whose bodies all yield the same constant stop at the
+//! first solution. Everything else goes through all of them.
+//!
+//! Rules are evaluated once in an evaluation and an environment; functions once for the same
+//! arguments, or at each call: the difference is not visible. What a built-in that fails means is
+//! not said here: its value is undefined (strict mode makes it the evaluation's error), unless it
+//! fails with a conflict or a limit, which ends the evaluation.
+//!
+//! # Environments
+//! An environment has the input, the base data, and what `with` replaces. [`Expr::With`] makes one
+//! for the evaluation of a function. Data that is replaced at a path hides all rules at the path and
+//! below: the rules themselves look (with [`Expr::Replaced`]) and have the value that base data has
+//! at their path. Functions are replaced by name, so the evaluation of a [`Expr::Call`] looks.
+//!
+//! # Base data
+//! A path into base data is the path of a store, as in OPA: a number is a key of the same text, and
+//! a string of digits is an index. What `with` put somewhere is a value, whose keys have types.
+//! [`data`] has both. Other paths (`input`, operands) are always those of values.
+//!
+//! # Built-ins of this crate
+//! [`own`] lists them and has their functions.
+
+pub mod data;
+pub mod evaluate;
+pub mod own;
 
 use regorus::Value;
 
@@ -57,11 +80,11 @@ pub struct Var(pub u32);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SlotId(pub u32);
 
-/// What `with` replaces somewhere, other than the input or base data.
+/// What `with` replaces somewhere, other than the input.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Slot {
-    /// A rule, whose value is replaced.
-    Rule(RuleId),
+    /// What is at a path below `data`, and all below it.
+    Data(Vec<Value>),
     /// A function (of the policy, or one that stands for a built-in) that is replaced by a value, or
     /// by one of `candidates`, which are functions of as many parameters.
     Function {
@@ -95,7 +118,7 @@ pub struct Rule {
     pub definitions: Vec<Definition>,
     /// How many variables its bodies use: all are below it. Parameters are the first.
     pub variables: u32,
-    /// Its place in the environment, where `with` replaces it somewhere.
+    /// Of a function that `with` replaces somewhere: its slot.
     pub slot: Option<SlotId>,
     /// Where it is defined.
     pub span: Option<Span>,
@@ -108,6 +131,9 @@ pub enum RuleKind {
     Complete,
     /// One value for these many arguments.
     Function(u32),
+    /// What an object has at the key that is the one argument: a function whose conflict is that of
+    /// the object.
+    Entry,
     /// A set of all values.
     Set,
     /// An object of all keys and values.
@@ -219,6 +245,9 @@ pub enum Root {
     Input,
     /// The base data: nothing of rules.
     Data,
+    /// The base data, read at a path above one that `with` may replace. OPA merges an object that
+    /// replaces another with it where a document above is read as a whole ([`data::Data`]).
+    Extent,
     /// A value.
     Operand(Operand),
 }
@@ -241,11 +270,12 @@ pub enum Expr {
     Array(Vec<Operand>),
     /// A constructor.
     Set(Vec<Operand>),
-    /// A constructor. Two values for one key are an error of the policy, found when it is lowered
-    /// where keys are constants; otherwise the last counts, as in OPA.
+    /// A constructor. Of two values for one key the last counts, as in OPA.
     Object(Vec<(Operand, Operand)>),
+    /// Whether the environment replaces any of these ([`Slot::Data`]).
+    Replaced(Vec<SlotId>),
     /// A function's value in another environment, which is this one with replacements. Rules are
-    /// evaluated anew there.
+    /// evaluated again there.
     With {
         /// The function. It has the bound variables that it needs as parameters.
         function: RuleId,
@@ -271,10 +301,10 @@ pub enum Target {
     /// The input, or what is at a path in it. A path that is not there is made; what is no object on
     /// the way is replaced by one.
     Input(Vec<Value>),
-    /// The same for base data.
-    Data(Vec<Value>),
-    /// A rule or function.
-    Slot(SlotId),
+    /// The same for data, at the path of a [`Slot::Data`].
+    Data(SlotId),
+    /// The function of a [`Slot::Function`].
+    Function(SlotId),
 }
 
 /// By what a `with` replaces.

@@ -4,7 +4,7 @@
 //! It does not say which language a module is written in, and which values and bodies were generated;
 //! the former is the caller's to say, and the latter is taken as "no".
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use serde::Deserialize;
@@ -14,7 +14,7 @@ use crate::ast::{
     Annotations, Body, Every, Expr, ExprKind, Head, Import, Logical, Module, Name, NotBlock,
     Package, RegoVersion, Rule, Scope, TemplatePart, Term, TermValue, With,
 };
-use crate::compile::{Compiled, RuleRef, RuleTree};
+use crate::compile::{Compiled, Key, RuleRef, RuleTree};
 use crate::source::{FileId, Sources, Span};
 
 /// How deep a tree may be: far more than OPA's parser takes, and little enough for a test's stack of
@@ -83,42 +83,20 @@ pub fn answer(
 /// are used come before those that use them.
 #[must_use]
 pub fn compiled(modules: Vec<Module>) -> Compiled {
-    let mut tree = RuleTree::default();
-    let mut all = Vec::new();
-    for (module_index, module) in modules.iter().enumerate() {
-        for (rule_index, rule) in module.rules.iter().enumerate() {
-            let position = RuleRef { module: module_index, rule: rule_index };
-            all.push(position);
-            let mut node = &mut tree;
-            for key in ground_path(module, rule) {
-                node = node.children.entry(key).or_default();
-            }
-            node.rules.push(position);
-        }
-    }
+    let tree = RuleTree::new(&modules);
+    let all: Vec<_> = modules
+        .iter()
+        .enumerate()
+        .flat_map(|(module, one)| (0..one.rules.len()).map(move |rule| RuleRef { module, rule }))
+        .collect();
     let order = in_order(&modules, &tree, &all);
-    Compiled { modules, tree, order, warnings: Vec::new() }
-}
-
-/// The strings after `data` up to the first key that is none.
-fn ground_path(module: &Module, rule: &Rule) -> Vec<String> {
-    let (head, keys) = rule
-        .head
-        .reference
-        .split_first()
-        .map_or((None, &[][..]), |(head, keys)| (Some(head), keys));
-    let head = head.and_then(|term| match &term.value {
-        TermValue::Var(name) | TermValue::String(name) => Some(name.to_string()),
-        _ => None,
-    });
-    let package = module.package.path.iter().skip(1).map_while(string);
-    package.chain(head).chain(keys.iter().map_while(string)).collect()
-}
-
-fn string(term: &Term) -> Option<String> {
-    match &term.value {
-        TermValue::String(text) => Some(text.to_string()),
-        _ => None,
+    Compiled {
+        modules,
+        tree,
+        order,
+        rewritten: BTreeMap::new(),
+        subjects: BTreeMap::new(),
+        warnings: Vec::new(),
     }
 }
 
@@ -171,8 +149,8 @@ fn used_rules(tree: &RuleTree, reference: &[Term], used: &mut Vec<RuleRef>) {
         let mut next = Vec::new();
         for node in nodes {
             used.extend(&node.rules);
-            match string(key) {
-                Some(name) => next.extend(node.children.get(&name)),
+            match Key::of(&key.value) {
+                Some(key) => next.extend(node.children.get(&key)),
                 None => next.extend(node.children.values()),
             }
         }
@@ -351,6 +329,8 @@ struct ExprJson<'a> {
     generated: bool,
     #[serde(default)]
     negated: bool,
+    /// Negative where the statement was rewritten from `:=`.
+    index: i64,
     location: Option<PlaceJson>,
 }
 
@@ -600,7 +580,7 @@ impl ModuleReader<'_> {
             negated: json.negated,
             with,
             generated: json.generated,
-            from_assignment: false,
+            from_assignment: json.index < 0,
             span: around.span,
         })
     }
@@ -791,7 +771,7 @@ mod tests {
     #[test]
     fn a_rule_is_found_by_its_path() {
         let compiled = compiled(read(COMPILED));
-        let node = &compiled.tree.children["a"].children["p"];
+        let node = compiled.tree.child("a").unwrap().child("p").unwrap();
         assert_eq!(node.rules, [RuleRef { module: 0, rule: 0 }]);
         assert_eq!(compiled.order, node.rules);
     }

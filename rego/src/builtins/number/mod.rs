@@ -1,0 +1,96 @@
+//! Numbers, as OPA computes with them.
+//!
+//! A number of OPA's is a decimal text. Integers of any size are computed exactly, everything else
+//! as binary numbers of 64 bits of mantissa ([`float::Float`]), which are written as the shortest
+//! decimal that means them: so 0.1 + 0.2 is 0.3. A value here holds integers exactly too, and all
+//! else as the nearest 64-bit float, of which 15 decimal digits are exact.
+
+pub(crate) mod float;
+pub(crate) mod text;
+
+use num_bigint::BigInt;
+use num_traits::ToPrimitive as _;
+use regorus::Value;
+
+use self::float::Float;
+use super::{Failure, limits};
+
+/// A number of a [`Value`].
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Number {
+    /// An integer that a word holds, also one that was written with a fraction of zeros.
+    Small(i64),
+    /// Any other integer.
+    Big(BigInt),
+    /// What is no integer.
+    Fraction(f64),
+}
+
+impl Number {
+    /// The number that a value is.
+    pub(crate) fn of(value: &Value) -> Option<Self> {
+        let Value::Number(n) = value else { return None };
+        if let Some(small) = n.as_i64() {
+            return Some(Self::Small(small));
+        }
+        if let Some(big) = n.as_big() {
+            return Some(Self::Big((*big).clone()));
+        }
+        n.as_f64().map(Self::of_f64)
+    }
+
+    fn of_f64(f: f64) -> Self {
+        if f.fract() != 0.0 {
+            return Self::Fraction(f);
+        }
+        match f.to_i64() {
+            Some(small) => Self::Small(small),
+            None => Float::of_integral(f).to_integer().map_or(Self::Fraction(f), Self::Big),
+        }
+    }
+
+    /// The integer that it is.
+    pub(crate) fn to_integer(&self) -> Option<BigInt> {
+        match self {
+            Self::Small(i) => Some(BigInt::from(*i)),
+            Self::Big(i) => Some(i.clone()),
+            Self::Fraction(_) => None,
+        }
+    }
+
+    /// The integer that it is, where OPA's machine integers hold it.
+    pub(crate) fn to_i64(&self) -> Option<i64> {
+        match self {
+            Self::Small(i) => Some(*i),
+            Self::Big(_) | Self::Fraction(_) => None,
+        }
+    }
+
+    /// The nearest number of 64 bits of mantissa.
+    pub(crate) fn to_float(&self) -> Float {
+        match self {
+            Self::Small(i) => Float::of_integer(&BigInt::from(*i)),
+            Self::Big(i) => Float::of_integer(i),
+            Self::Fraction(f) => Float::of_f64(*f),
+        }
+    }
+}
+
+/// The value of an integer.
+pub(crate) fn integer(i: BigInt) -> Value {
+    match i.to_i64() {
+        Some(small) => Value::from(small),
+        None => Value::Number(i.into()),
+    }
+}
+
+/// The value of a product of two integers.
+///
+/// # Errors
+/// Where it would have more than [`limits::INTEGER_BITS`] bits.
+pub(crate) fn product(a: &BigInt, b: &BigInt) -> Result<BigInt, Failure> {
+    if a.bits() + b.bits() > limits::INTEGER_BITS {
+        return Err(limits::exceeded("an integer has too many digits"));
+    }
+    Ok(a * b)
+}

@@ -1,0 +1,35 @@
+use std::time::{Duration, Instant};
+
+use regorus::Value;
+
+use super::*;
+
+/// What one evaluation has.
+pub(super) fn context() -> Context {
+    Context {
+        now_ns: 0,
+        deadline: Instant::now() + Duration::from_secs(10),
+        stable: HashMap::new(),
+        prints: Vec::new(),
+        errors: Vec::new(),
+    }
+}
+
+/// Calls a built-in with arguments that are JSON.
+pub(super) fn call(name: &str, args: &[&str]) -> Answer {
+    let args: Vec<Value> = args.iter().map(|a| Value::from_json_str(a).unwrap()).collect();
+    function(name).unwrap()(&mut context(), &args)
+}
+
+#[test]
+fn every_function_is_found_by_its_name() {
+    for (i, (name, _)) in registry::FUNCTIONS.iter().enumerate() {
+        assert_eq!(index_of(name), Some(i), "{name}");
+    }
+}
+
+#[test]
+fn sums_of_decimals_are_decimal() {
+    let expected = Value::from_json_str("0.3").unwrap();
+    assert_eq!(call("plus", &["0.1", "0.2"]), Ok(expected));
+}

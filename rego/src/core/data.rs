@@ -1,0 +1,152 @@
+//! Documents as OPA reads them: paths in a store, paths in values, and data that `with` replaces.
+
+use regorus::Value;
+use regorus::value::Object;
+
+/// How deep objects are merged; a policy's documents are less deep by far, and below it the first
+/// of two objects counts.
+const MAX_MERGE_DEPTH: usize = 256;
+
+/// What is at a key of a value: keys have types, an array's is an index, and a set's is the element.
+#[must_use]
+pub fn value_at<'v>(collection: &'v Value, key: &Value) -> Option<&'v Value> {
+    match collection {
+        Value::Object(object) => object.get(key),
+        Value::Set(set) => set.get(key),
+        Value::Array(array) => match key {
+            Value::Number(number) => array.get(usize::try_from(number.as_u64()?).ok()?),
+            _ => None,
+        },
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Undefined => {
+            None
+        }
+    }
+}
+
+/// What is at a key of a store's document: keys are text, so a number is the key of the same text,
+/// and text of digits is an index.
+#[must_use]
+pub fn stored_at<'v>(document: &'v Value, key: &Value) -> Option<&'v Value> {
+    match (document, key) {
+        (Value::Object(object), Value::String(_)) => object.get(key),
+        (Value::Object(object), Value::Number(_)) => {
+            object.get(&Value::from(key.to_json_str().ok()?))
+        }
+        (Value::Array(array), Value::String(text)) => array.get(index(text)?),
+        (Value::Array(_), Value::Number(_)) => value_at(document, key),
+        _ => None,
+    }
+}
+
+/// Text as an index: decimal digits after at most one sign.
+fn index(text: &str) -> Option<usize> {
+    let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
+    let plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    let number = digits.parse().ok().filter(|_| plain)?;
+    (number == 0 || !text.starts_with('-')).then_some(number)
+}
+
+/// Two documents as one: where both have an object its keys are merged, elsewhere the first counts.
+#[must_use]
+pub fn merge(first: &Value, second: &Value) -> Value {
+    merge_below(first, second, MAX_MERGE_DEPTH)
+}
+
+fn merge_below(first: &Value, second: &Value, depth: usize) -> Value {
+    let (Value::Object(a), Value::Object(b)) = (first, second) else { return first.clone() };
+    if depth == 0 || b.is_empty() {
+        return first.clone();
+    }
+    let mut merged = Object::clone(a);
+    for (key, theirs) in b.iter() {
+        let value = match a.get(key) {
+            Some(ours @ Value::Object(_)) => merge_below(ours, theirs, depth - 1),
+            Some(_) => continue,
+            None => theirs.clone(),
+        };
+        merged.insert(key.clone(), value);
+    }
+    merged.into_value()
+}
+
+/// A document with another value at a path. What is no object on the way is replaced by one.
+#[must_use]
+pub fn put(document: Option<&Value>, path: &[Value], value: Value) -> Value {
+    let Some((key, rest)) = path.split_first() else { return value };
+    let mut object = match document {
+        Some(Value::Object(object)) => Object::clone(object),
+        _ => Object::new(),
+    };
+    let below = put(object.get(key), rest, value);
+    object.insert(key.clone(), below);
+    object.into_value()
+}
+
+/// Base data, with what `with` put in its place.
+#[derive(Debug, Clone)]
+pub struct Data {
+    /// As it is stored.
+    stored: Value,
+    /// With the replacements in it.
+    replaced: Value,
+    /// What is replaced; nothing in the outermost environment.
+    replacements: Option<Replacements>,
+}
+
+#[derive(Debug, Clone)]
+struct Replacements {
+    /// Where.
+    paths: Vec<Vec<Value>>,
+    /// One document of nothing but the new values.
+    values: Value,
+    /// It merged with what is stored.
+    merged: Value,
+}
+
+impl Data {
+    /// Data of which nothing is replaced.
+    #[must_use]
+    pub fn new(stored: Value) -> Self {
+        Self { replaced: stored.clone(), stored, replacements: None }
+    }
+
+    /// The same with another value at a path.
+    #[must_use]
+    pub fn with(&self, path: &[Value], value: Value) -> Self {
+        let earlier = self.replacements.as_ref();
+        let mut paths = earlier.map_or_else(Vec::new, |earlier| earlier.paths.clone());
+        paths.push(path.to_vec());
+        let values = put(earlier.map(|earlier| &earlier.values), path, value.clone());
+        let merged = merge(&values, &self.stored);
+        Self {
+            stored: self.stored.clone(),
+            replaced: put(Some(&self.replaced), path, value),
+            replacements: Some(Replacements { paths, values, merged }),
+        }
+    }
+
+    /// What is at a path, replacements included.
+    #[must_use]
+    pub fn find(&self, path: &[Value]) -> Option<&Value> {
+        let at = if self.is_replaced(path) { value_at } else { stored_at };
+        path.iter().try_fold(&self.replaced, |document, key| at(document, key))
+    }
+
+    /// What is at a path as a document that contains replacements. OPA merges the new object at a
+    /// path with the stored one then, while at the path itself there is only the new one.
+    #[must_use]
+    pub fn find_extent(&self, path: &[Value]) -> Option<&Value> {
+        match &self.replacements {
+            Some(replacements) if !self.is_replaced(path) => {
+                path.iter().try_fold(&replacements.merged, |document, key| stored_at(document, key))
+            }
+            _ => self.find(path),
+        }
+    }
+
+    /// Whether a path is one that is replaced, or below one.
+    fn is_replaced(&self, path: &[Value]) -> bool {
+        let below = |replaced: &Vec<Value>| path.starts_with(replaced);
+        self.replacements.as_ref().is_some_and(|replacements| replacements.paths.iter().any(below))
+    }
+}

@@ -1,0 +1,296 @@
+//! A loaded policy: what the worker, the commands and the comparisons use.
+
+mod entry;
+mod sampler;
+
+use std::fmt;
+use std::time::Instant;
+
+use regorus::Value;
+
+use crate::builtins::{Context, Failure};
+use crate::bundle::{self, Bundle, File, Tests};
+use crate::compile;
+use crate::core::{Program, RuleId, evaluate};
+use crate::diagnostic::Diagnostic;
+use crate::lower;
+use crate::parse;
+use crate::report::Report;
+use crate::source::{Location, Sources};
+
+/// Built-ins that need the network or tell of the host. A policy that calls one is refused, because
+/// a decision must not wait for another machine, and a worker has no network.
+const REFUSED_BUILTINS: [(&str, &str); 2] = [
+    ("http.send", "a worker has no network: send what the policy needs with the input"),
+    ("net.lookup_ip_addr", "a worker has no network: send the address with the input"),
+];
+
+/// Which packages a bundle may define.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Namespace {
+    /// `tenants.<id>` and packages below it. Data may not define anything under `tenants`.
+    Tenant(String),
+    /// Any.
+    #[default]
+    Open,
+}
+
+/// How a policy is loaded and evaluated.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    /// Which packages it may define.
+    pub namespace: Namespace,
+    /// Whether its tests are loaded.
+    pub tests: Tests,
+    /// Whether only the interpreter may evaluate it.
+    pub interpreter_only: bool,
+    /// Whether a built-in that fails is the evaluation's error.
+    pub strict_builtin_errors: bool,
+    /// The documents that a decision asks for, as keys below `data`.
+    pub decision: Vec<Vec<String>>,
+}
+
+/// What evaluates a policy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Evaluator {
+    /// Bytecode for regorus' VM.
+    Bytecode,
+    /// regorus' interpreter, and why.
+    Interpreter(String),
+}
+
+/// The time of an evaluation.
+#[derive(Debug, Clone, Copy)]
+pub struct Moment {
+    /// What `time.now_ns` says: nanoseconds since 1970.
+    pub now_ns: i64,
+    /// When it must have ended.
+    pub deadline: Instant,
+}
+
+/// What came of an evaluation.
+#[derive(Debug)]
+pub struct Evaluation<T> {
+    /// The value or values.
+    pub result: Result<T, EvaluationError>,
+    /// What the policy printed.
+    pub prints: Vec<String>,
+}
+
+/// Why an evaluation has no value.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EvaluationError {
+    /// The deadline passed.
+    #[error("the evaluation did not end in time")]
+    TimedOut,
+    /// The policy failed.
+    #[error("{}: {message}", kind.as_str())]
+    Failed {
+        /// The kind.
+        kind: FailureKind,
+        /// What is wrong, in OPA's words where OPA has words for it.
+        message: String,
+        /// Where, if it has a place.
+        location: Option<Location>,
+    },
+    /// The bytecode and the interpreter disagree, so neither is believed.
+    #[error("the bytecode and the interpreter disagree about this input, so there is no answer")]
+    Differed,
+}
+
+/// Kinds of failure, with OPA's codes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FailureKind {
+    /// `eval_conflict_error`
+    Conflict,
+    /// `eval_builtin_error`
+    Builtin,
+    /// `eval_type_error`
+    Type,
+    /// `eval_internal_error`
+    Internal,
+}
+
+impl FailureKind {
+    /// OPA's code.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Conflict => "eval_conflict_error",
+            Self::Builtin => "eval_builtin_error",
+            Self::Type => "eval_type_error",
+            Self::Internal => "eval_internal_error",
+        }
+    }
+}
+
+impl fmt::Display for FailureKind {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}
+
+/// A bundle's policies and data, compiled and ready to be asked.
+#[derive(Debug)]
+pub struct Policy {
+    program: Program,
+    data: Value,
+    sources: Sources,
+    decision: Option<RuleId>,
+    decision_length: usize,
+    version: Option<String>,
+    warnings: Vec<Report>,
+    ignored_files: Vec<String>,
+    strict_builtin_errors: bool,
+}
+
+impl Policy {
+    /// Loads a bundle's files.
+    ///
+    /// # Errors
+    /// The faults of the first stage that finds any, up to a bound.
+    pub fn load(files: Vec<File>, settings: &Settings) -> Result<Self, Vec<Report>> {
+        let Bundle { modules, data, version, rego_version, ignored_files } =
+            bundle::read(files, settings.tests)?;
+        let mut sources = Sources::default();
+        let mut parsed = Vec::with_capacity(modules.len());
+        let mut faults = Vec::new();
+        for (path, text) in modules {
+            let file = sources.add(&path, &text);
+            match parse::parse_module(&sources, file, rego_version) {
+                Ok(module) => parsed.push(module),
+                Err(found) => faults.extend(found),
+            }
+        }
+        if faults.is_empty() {
+            faults.extend(entry::outside(&settings.namespace, &parsed));
+        }
+        if !faults.is_empty() {
+            return Err(reports(faults, &sources));
+        }
+        entry::check_data(&settings.namespace, &data).map_err(|report| vec![report])?;
+        if parsed.is_empty() && settings.namespace != Namespace::Open {
+            return Err(vec![Report::of_bundle("the bundle holds no *.rego file")]);
+        }
+        let options = compile::Options {
+            refused_builtins: REFUSED_BUILTINS
+                .iter()
+                .map(|(name, why)| ((*name).to_owned(), (*why).to_owned()))
+                .collect(),
+        };
+        let compiled = compile::compile(&sources, parsed, &options)
+            .map_err(|faults| reports(faults, &sources))?;
+        let mut program =
+            lower::lower(&sources, &compiled).map_err(|faults| reports(faults, &sources))?;
+        let mut warnings = reports(compiled.warnings, &sources);
+        warnings.extend(entry::missing(&program, &settings.decision));
+        let decision = (!settings.decision.is_empty())
+            .then(|| entry::add_decision(&mut program, &settings.decision));
+        Ok(Self {
+            program,
+            data,
+            decision,
+            decision_length: settings.decision.len(),
+            version,
+            warnings,
+            ignored_files,
+            sources,
+            strict_builtin_errors: settings.strict_builtin_errors,
+        })
+    }
+
+    /// `version` of the bundle's `metadata.json`.
+    #[must_use]
+    pub fn version(&self) -> Option<&str> {
+        self.version.as_deref()
+    }
+
+    /// What is suspicious and no error.
+    #[must_use]
+    pub fn warnings(&self) -> &[Report] {
+        &self.warnings
+    }
+
+    /// Files of the bundle that mean nothing here, the first ones.
+    #[must_use]
+    pub fn ignored_files(&self) -> &[String] {
+        &self.ignored_files
+    }
+
+    /// What evaluates it.
+    #[must_use]
+    pub fn evaluator(&self) -> Evaluator {
+        Evaluator::Interpreter("the machine is not there yet".to_owned())
+    }
+
+    /// The values of the decision's documents, [`Value::Undefined`] where they have none. They are
+    /// evaluated together.
+    pub fn decide(&mut self, input: Value, moment: Moment) -> Evaluation<Vec<Value>> {
+        let Some(decision) = self.decision else {
+            return Evaluation { result: Ok(Vec::new()), prints: Vec::new() };
+        };
+        let Evaluation { result, prints } = self.ask(decision, Some(input), moment);
+        let result = result.map(|values| {
+            let optional = |index| entry::element(&entry::element(&values, index), 0);
+            (0..self.decision_length).map(optional).collect()
+        });
+        Evaluation { result, prints }
+    }
+
+    /// The value of `data` at a path, [`Value::Undefined`] where there is none.
+    pub fn evaluate(
+        &mut self,
+        path: &[Value],
+        input: Option<Value>,
+        moment: Moment,
+    ) -> Evaluation<Value> {
+        match entry::document(&self.program, path) {
+            Some((rule, rest)) => {
+                let Evaluation { result, prints } = self.ask(rule, input, moment);
+                let result = result.map(|value| entry::at(&value, rest));
+                Evaluation { result, prints }
+            }
+            None => {
+                let value = crate::core::data::Data::new(self.data.clone());
+                let value = value.find(path).cloned().unwrap_or(Value::Undefined);
+                Evaluation { result: Ok(value), prints: Vec::new() }
+            }
+        }
+    }
+
+    fn ask(&mut self, rule: RuleId, input: Option<Value>, moment: Moment) -> Evaluation<Value> {
+        let mut context = Context {
+            now_ns: moment.now_ns,
+            deadline: moment.deadline,
+            stable: std::collections::HashMap::new(),
+            prints: Vec::new(),
+            errors: Vec::new(),
+        };
+        let evaluated =
+            evaluate::evaluate(&self.program, rule, input, self.data.clone(), &mut context);
+        let failed =
+            |kind, message: String, location| EvaluationError::Failed { kind, message, location };
+        let result = match evaluated {
+            Ok(value) => match context.errors.first() {
+                Some(Failure::Builtin(message)) if self.strict_builtin_errors => {
+                    Err(failed(FailureKind::Builtin, message.clone(), None))
+                }
+                Some(Failure::Type(message)) if self.strict_builtin_errors => {
+                    Err(failed(FailureKind::Type, message.clone(), None))
+                }
+                _ => Ok(value.unwrap_or(Value::Undefined)),
+            },
+            Err(evaluate::Fault::Conflict { message, span }) => Err(failed(
+                FailureKind::Conflict,
+                message,
+                span.map(|span| self.sources.location(span)),
+            )),
+            Err(fault) => Err(failed(FailureKind::Internal, fault.to_string(), None)),
+        };
+        Evaluation { result, prints: context.prints }
+    }
+}
+
+fn reports(diagnostics: Vec<Diagnostic>, sources: &Sources) -> Vec<Report> {
+    diagnostics.into_iter().map(|diagnostic| Report::of(diagnostic, sources)).collect()
+}
