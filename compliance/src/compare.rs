@@ -180,7 +180,9 @@ fn outcome(comparison: &mut Comparison, index: usize, opa: &Outcome, ours: &Outc
         (Outcome::Error(opa), Outcome::Error(ours)) => {
             (Kind::ErrorCode, format!("{} {}", opa.code, ours.code))
         }
-        (Outcome::Error(opa), _) => (Kind::NoErrorHere, format!("{} {}", opa.code, gist(&opa.message))),
+        (Outcome::Error(opa), _) => {
+            (Kind::NoErrorHere, format!("{} {}", opa.code, gist(&opa.message)))
+        }
         (_, Outcome::Error(ours)) => {
             (Kind::ErrorHere, format!("{} {}", ours.code, gist(&ours.message)))
         }

@@ -8,9 +8,18 @@
 //! | `cases` | folders of a policy, an input and what must come |
 //! | `engine` | nothing: our engine as a process that the others ask |
 
+pub mod cases;
+pub mod compare;
+pub mod corpus;
+pub mod documented;
+pub mod files;
 pub mod generate;
 pub mod json;
+pub mod ours;
 pub mod process;
 pub mod protocol;
 pub mod random;
+pub mod shrink;
+pub mod suite;
+pub mod tool;
 pub mod value;

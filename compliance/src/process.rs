@@ -48,10 +48,8 @@ impl Process {
     }
 
     fn start(&self) -> std::io::Result<Running> {
-        let mut child = Command::new(&self.command)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()?;
+        let mut child =
+            Command::new(&self.command).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let (Some(requests), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
             return Err(std::io::Error::other("the process has no pipes"));
         };

@@ -105,7 +105,8 @@ impl Question {
     /// What is missing or of another form.
     pub fn from_json(request: &Json) -> Result<Self, String> {
         let flag = |name: &str| request.get(name).and_then(Json::as_bool).unwrap_or(false);
-        let value = |json: &Json| Value::from_typed(json).ok_or_else(|| format!("no value: {json}"));
+        let value =
+            |json: &Json| Value::from_typed(json).ok_or_else(|| format!("no value: {json}"));
         let list = |name: &str| request.get(name).and_then(Json::as_array).into_iter().flatten();
         let mut files = BTreeMap::new();
         for (path, text) in request.get("files").and_then(Json::as_object).into_iter().flatten() {
@@ -119,9 +120,9 @@ impl Question {
         }
         let mut paths = Vec::new();
         for path in list("paths") {
-            let keys: Option<Vec<String>> = path.as_array().and_then(|keys| {
-                keys.iter().map(|key| key.as_str().map(str::to_owned)).collect()
-            });
+            let keys: Option<Vec<String>> = path
+                .as_array()
+                .and_then(|keys| keys.iter().map(|key| key.as_str().map(str::to_owned)).collect());
             paths.push(keys.ok_or_else(|| format!("no path: {path}"))?);
         }
         Ok(Self {
@@ -148,7 +149,8 @@ impl Fault {
     }
 
     fn from_json(json: &Json) -> Self {
-        let text = |name: &str| json.get(name).and_then(Json::as_str).unwrap_or_default().to_owned();
+        let text =
+            |name: &str| json.get(name).and_then(Json::as_str).unwrap_or_default().to_owned();
         let number = |name: &str| json.get(name).and_then(Json::as_u64).unwrap_or_default();
         let mut place = text("place");
         if place.is_empty() && number("row") > 0 {

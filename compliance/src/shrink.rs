@@ -35,7 +35,8 @@ impl Shrinker<'_> {
     fn size(&self) -> usize {
         let texts: usize = self.best.files.values().map(String::len).sum();
         let data = self.best.data.as_ref().map_or(0, |data| data.to_string().len());
-        let inputs: usize = self.best.inputs.iter().flatten().map(|input| input.to_string().len()).sum();
+        let inputs: usize =
+            self.best.inputs.iter().flatten().map(|input| input.to_string().len()).sum();
         texts + data + inputs + self.best.files.len()
     }
 
@@ -100,14 +101,20 @@ impl Shrinker<'_> {
             loop {
                 let text = self.best.files.get(&path).cloned().unwrap_or_default();
                 let parts = tokens(&text);
-                let Some(open) = parts.iter().skip(at).position(|part| "([{".contains(*part)) else { break };
+                let Some(open) = parts.iter().skip(at).position(|part| "([{".contains(*part))
+                else {
+                    break;
+                };
                 let open = at + open;
                 at = open + 1;
-                let Some(length) = matching(parts.get(open..).unwrap_or_default()) else { continue };
+                let Some(length) = matching(parts.get(open..).unwrap_or_default()) else {
+                    continue;
+                };
                 if length < 3 {
                     continue;
                 }
-                let part = |range: std::ops::Range<usize>| parts.get(range).unwrap_or_default().concat();
+                let part =
+                    |range: std::ops::Range<usize>| parts.get(range).unwrap_or_default().concat();
                 let before = part(0..open);
                 let inside = part(open + 1..open + length - 1);
                 let after = part(open + length..parts.len());
@@ -151,7 +158,8 @@ impl Shrinker<'_> {
             for path in paths.iter().rev() {
                 for simple in [None, Some(Value::Null)] {
                     let smaller = replaced(&whole, path, simple.as_ref());
-                    if smaller != whole && self.attempt(|question| place(question, smaller.clone())) {
+                    if smaller != whole && self.attempt(|question| place(question, smaller.clone()))
+                    {
                         whole = smaller;
                         break;
                     }
@@ -170,7 +178,9 @@ fn paths(value: &Value, depth: usize) -> Vec<Vec<usize>> {
     let children: Vec<&Value> = match value {
         Value::Array(items) => items.iter().collect(),
         Value::Object(members) => members.values().collect(),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Set(_) => Vec::new(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Set(_) => {
+            Vec::new()
+        }
     };
     let mut all = Vec::new();
     for (index, child) in children.into_iter().enumerate() {
@@ -203,7 +213,9 @@ fn replaced(value: &Value, path: &[usize], part: Option<&Value>) -> Value {
             });
             Value::Object(kept.collect::<BTreeMap<_, _>>())
         }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Set(_) => value.clone(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Set(_) => {
+            value.clone()
+        }
     }
 }
 

@@ -17,7 +17,7 @@ pub fn command(name: &'static str, about: &'static str) -> Command {
             Arg::new("opa")
                 .long("opa")
                 .value_name("PROGRAM")
-                .env_or("ENFORCER_OPA_ORACLE", "opa-oracle")
+                .default_value("opa-oracle")
                 .help("The program of tests/opa"),
         )
         .arg(
@@ -26,16 +26,6 @@ pub fn command(name: &'static str, about: &'static str) -> Command {
                 .value_name("PROGRAM")
                 .help("What answers for us [default: the program `engine` beside this one]"),
         )
-}
-
-trait EnvironmentDefault {
-    fn env_or(self, variable: &str, otherwise: &str) -> Self;
-}
-
-impl EnvironmentDefault for Arg {
-    fn env_or(self, variable: &str, otherwise: &str) -> Self {
-        self.default_value(std::env::var(variable).unwrap_or_else(|_| otherwise.to_owned()))
-    }
 }
 
 /// OPA.

@@ -36,6 +36,9 @@ pub struct Number {
     exponent: i64,
 }
 
+/// Integers of up to so many digits are written with all of them.
+const LONGEST_INTEGER: i64 = 400;
+
 impl Number {
     /// Reads a number as JSON writes it.
     #[must_use]
@@ -80,10 +83,21 @@ impl Number {
 
 impl fmt::Display for Number {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(small) = self.small() {
-            return write!(formatter, "{small}");
-        }
         let sign = if self.negative { "-" } else { "" };
+        let digits = i64::try_from(self.digits.len()).unwrap_or(i64::MAX);
+        match usize::try_from(self.exponent) {
+            _ if self.digits.is_empty() => return formatter.write_str("0"),
+            Ok(width) if (digits..=LONGEST_INTEGER).contains(&self.exponent) => {
+                let zeros = width - self.digits.len();
+                return write!(formatter, "{sign}{}{}", self.digits, "0".repeat(zeros));
+            }
+            Ok(width) if self.exponent < digits => {
+                let (whole, fraction) = self.digits.split_at(width);
+                let whole = if whole.is_empty() { "0" } else { whole };
+                return write!(formatter, "{sign}{whole}.{fraction}");
+            }
+            _ => {}
+        }
         let first = self.digits.get(..1).unwrap_or("0");
         let rest = self.digits.get(1..).unwrap_or("");
         let point = if rest.is_empty() { "" } else { "." };
@@ -213,7 +227,27 @@ impl Value {
     fn key_text(&self) -> Self {
         match self {
             Self::String(_) => self.clone(),
-            _ => Self::String(self.plain().to_string()),
+            _ => Self::String(self.plain().compact()),
+        }
+    }
+
+    /// JSON text without white space, of a value without sets.
+    #[must_use]
+    pub fn compact(&self) -> String {
+        match self {
+            Self::Array(items) => {
+                let items: Vec<_> = items.iter().map(Self::compact).collect();
+                format!("[{}]", items.join(","))
+            }
+            Self::Set(items) => Self::Array(items.iter().cloned().collect()).compact(),
+            Self::Object(members) => {
+                let members: Vec<_> = members
+                    .iter()
+                    .map(|(key, value)| format!("{}:{}", key.compact(), value.compact()))
+                    .collect();
+                format!("{{{}}}", members.join(","))
+            }
+            Self::Null | Self::Bool(_) | Self::Number(_) | Self::String(_) => self.to_string(),
         }
     }
 }
@@ -304,6 +338,6 @@ mod tests {
             Value::Set(BTreeSet::from([Value::integer(2), Value::integer(1)])),
             Value::Set(BTreeSet::new()),
         )]));
-        assert_eq!(value.plain().to_string(), r#"{"[1, 2]": []}"#);
+        assert_eq!(value.plain().to_string(), r#"{"[1,2]": []}"#);
     }
 }

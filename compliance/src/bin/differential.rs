@@ -129,9 +129,15 @@ impl Run {
             say(format!("--- {path}\n{text}"));
         }
         for (index, input) in case.question.inputs.iter().enumerate() {
-            say(format!("--- input {index}: {}", input.as_ref().map_or("none".into(), ToString::to_string)));
+            say(format!(
+                "--- input {index}: {}",
+                input.as_ref().map_or("none".into(), ToString::to_string)
+            ));
         }
-        say(format!("--- data: {}", case.question.data.as_ref().map_or("none".into(), ToString::to_string)));
+        say(format!(
+            "--- data: {}",
+            case.question.data.as_ref().map_or("none".into(), ToString::to_string)
+        ));
         let theirs = self.opa.ask(&case.question);
         let ours = self.engine.ask(&case.question);
         for (name, answer) in [("OPA", theirs), ("ours", ours)] {
@@ -157,7 +163,8 @@ impl Run {
             Answer::Crashed(reason) => return Err(Failure::Oracle(reason.clone())),
             Answer::Late => return Ok(()),
             Answer::Refused(faults) if !case.broken => {
-                let first = faults.first().map(|fault| format!("{}: {}", fault.code, fault.message));
+                let first =
+                    faults.first().map(|fault| format!("{}: {}", fault.code, fault.message));
                 let plain = |mark: char| if mark.is_ascii_digit() { '#' } else { mark };
                 let first = first.unwrap_or_default().chars().map(plain).collect();
                 *self.tally.refusals.entry(first).or_default() += 1;
@@ -285,7 +292,12 @@ fn single(question: &Question, evaluation: Option<usize>) -> Question {
 }
 
 /// Whether a question shows a difference that looks like this one.
-fn differs(opa: &mut Process, engine: &mut Process, question: &Question, signature: &str) -> Option<Difference> {
+fn differs(
+    opa: &mut Process,
+    engine: &mut Process,
+    question: &Question,
+    signature: &str,
+) -> Option<Difference> {
     let theirs = opa.ask(question);
     if matches!(theirs, Answer::Refused(_)) && !signature.starts_with("load") {
         return None;

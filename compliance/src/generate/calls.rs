@@ -52,20 +52,34 @@ impl Generator {
                 let name = self.random.pick(&["abs", "ceil", "floor", "round"]);
                 format!("{name}({})", self.expression(&Type::Number, depth))
             }
-            13 => format!("to_number({})", self.random.pick(&["\"12\"", "\"-1.5\"", "\"x\"", "true"])),
+            13 => {
+                format!("to_number({})", self.random.pick(&["\"12\"", "\"-1.5\"", "\"x\"", "true"]))
+            }
             14 => {
                 let text = self.expression(&Type::String, depth);
                 format!("indexof({text}, {})", self.atom(&Type::String))
             }
             15 => {
                 let map = self.expression(&Type::map(Type::Number), depth);
-                format!("object.get({map}, {}, {})", self.atom(&Type::String), self.atom(&Type::Number))
+                format!(
+                    "object.get({map}, {}, {})",
+                    self.atom(&Type::String),
+                    self.atom(&Type::Number)
+                )
             }
             16 => {
                 let name = self.random.pick(&["and", "or", "xor"]);
                 format!("bits.{name}({}, {})", self.random.between(0, 9), self.random.between(0, 9))
             }
-            _ => self.random.pick(&["time.now_ns()", "numbers.range(1, 3)[1]", "semver.compare(\"1.2.0\", \"1.10.0\")", "units.parse(\"2K\")"]).into(),
+            _ => self
+                .random
+                .pick(&[
+                    "time.now_ns()",
+                    "numbers.range(1, 3)[1]",
+                    "semver.compare(\"1.2.0\", \"1.10.0\")",
+                    "units.parse(\"2K\")",
+                ])
+                .into(),
         }
     }
 
@@ -73,25 +87,56 @@ impl Generator {
         let text = self.expression(&Type::String, depth);
         let other = self.atom(&Type::String);
         match self.random.below(20) {
-            0..2 => format!("concat({other}, {})", self.expression(&Type::array(Type::String), depth)),
-            2..4 => format!("{}({text})", self.random.pick(&["lower", "upper", "trim_space", "strings.reverse"])),
+            0..2 => {
+                format!("concat({other}, {})", self.expression(&Type::array(Type::String), depth))
+            }
+            2..4 => format!(
+                "{}({text})",
+                self.random.pick(&["lower", "upper", "trim_space", "strings.reverse"])
+            ),
             4..6 => {
                 let verb = self.random.pick(&["%v", "%s", "%d", "<%v>", "%v%%"]);
                 let some = Type::any(&mut self.random, 1);
                 format!("sprintf(\"{verb} %v\", [{}, {text}])", self.expression(&some, depth))
             }
-            6 => format!("format_int({}, {})", self.expression(&Type::Number, depth), self.random.pick(&["10", "2", "16"])),
-            7 => format!("substring({text}, {}, {})", self.random.below(3), self.random.pick(&["1", "-1", "2"])),
+            6 => format!(
+                "format_int({}, {})",
+                self.expression(&Type::Number, depth),
+                self.random.pick(&["10", "2", "16"])
+            ),
+            7 => format!(
+                "substring({text}, {}, {})",
+                self.random.below(3),
+                self.random.pick(&["1", "-1", "2"])
+            ),
             8..10 => {
-                let name = self.random.pick(&["trim", "trim_left", "trim_prefix", "trim_suffix", "trim_right"]);
+                let name = self.random.pick(&[
+                    "trim",
+                    "trim_left",
+                    "trim_prefix",
+                    "trim_suffix",
+                    "trim_right",
+                ]);
                 format!("{name}({text}, {other})")
             }
             10 => format!("replace({text}, {other}, \"-\")"),
             11 => {
                 let some = Type::any(&mut self.random, 1);
-                format!("{}({})", self.random.pick(&["json.marshal", "type_name"]), self.expression(&some, depth))
+                format!(
+                    "{}({})",
+                    self.random.pick(&["json.marshal", "type_name"]),
+                    self.expression(&some, depth)
+                )
             }
-            12 => format!("{}({text})", self.random.pick(&["base64.encode", "hex.encode", "urlquery.encode", "crypto.sha256"])),
+            12 => format!(
+                "{}({text})",
+                self.random.pick(&[
+                    "base64.encode",
+                    "hex.encode",
+                    "urlquery.encode",
+                    "crypto.sha256"
+                ])
+            ),
             13 => format!("split({text}, \",\")[{}]", self.random.below(2)),
             14 => {
                 let map = self.expression(&Type::map(Type::String), depth);
@@ -141,7 +186,15 @@ impl Generator {
                 format!("regex.match(\"{pattern}\", {})", self.expression(&Type::String, depth))
             }
             8..10 => {
-                let name = self.random.pick(&["is_string", "is_number", "is_boolean", "is_array", "is_object", "is_set", "is_null"]);
+                let name = self.random.pick(&[
+                    "is_string",
+                    "is_number",
+                    "is_boolean",
+                    "is_array",
+                    "is_object",
+                    "is_set",
+                    "is_null",
+                ]);
                 let some = Type::any(&mut self.random, 1);
                 format!("{name}({})", self.expression(&some, depth))
             }
@@ -157,7 +210,11 @@ impl Generator {
                     _ => format!("({element} in {collection_text})"),
                 }
             }
-            15 => format!("glob.match(\"{}\", [\"/\"], {})", self.random.pick(&["*", "a*", "**", "{a,b}", "?"]), self.expression(&Type::String, depth)),
+            15 => format!(
+                "glob.match(\"{}\", [\"/\"], {})",
+                self.random.pick(&["*", "a*", "**", "{a,b}", "?"]),
+                self.expression(&Type::String, depth)
+            ),
             16 => {
                 let some = Type::set(Type::String);
                 let left = self.expression(&some, depth);
@@ -184,19 +241,31 @@ impl Generator {
         let inner = self.expression(wanted, depth);
         Some(match self.random.below(8) {
             0..2 => format!("array.concat({inner}, {})", self.expression(wanted, depth)),
-            2 => format!("array.slice({inner}, {}, {})", self.random.below(2), self.random.between(1, 3)),
+            2 => format!(
+                "array.slice({inner}, {}, {})",
+                self.random.below(2),
+                self.random.between(1, 3)
+            ),
             3 => format!("array.reverse({inner})"),
             4 => {
                 let set = Type::set(item.clone());
                 format!("sort({})", self.expression(&set, depth))
             }
             5 if *item == Type::String => {
-                format!("split({}, {})", self.expression(&Type::String, depth), self.atom(&Type::String))
+                format!(
+                    "split({}, {})",
+                    self.expression(&Type::String, depth),
+                    self.atom(&Type::String)
+                )
             }
             5 if *item == Type::Number => "numbers.range(1, 4)".into(),
             6 => {
                 let map = Type::map(wanted.clone());
-                format!("object.get({}, {}, {inner})", self.expression(&map, 0), self.atom(&Type::String))
+                format!(
+                    "object.get({}, {}, {inner})",
+                    self.expression(&map, 0),
+                    self.atom(&Type::String)
+                )
             }
             _ => return None,
         })
@@ -227,7 +296,9 @@ impl Generator {
             6 => format!("json.filter({inner}, [\"{key}\", \"a\"])"),
             _ => {
                 let value = self.expression(item, 0);
-                format!("json.patch({inner}, [{{\"op\": \"add\", \"path\": \"{key}\", \"value\": {value}}}])")
+                format!(
+                    "json.patch({inner}, [{{\"op\": \"add\", \"path\": \"{key}\", \"value\": {value}}}])"
+                )
             }
         }
     }

@@ -26,17 +26,25 @@ impl Generator {
             _ => self.comprehension(wanted, depth - 1),
         };
         found.unwrap_or_else(|| {
-            if self.random.chance(30) { self.constructor(wanted, depth - 1) } else { self.atom(wanted) }
+            if self.random.chance(30) {
+                self.constructor(wanted, depth - 1)
+            } else {
+                self.atom(wanted)
+            }
         })
     }
 
     /// A variable, a part of a document or a constant.
     pub(crate) fn atom(&mut self, wanted: &Type) -> String {
         let roll = self.random.below(100);
-        if roll < 50 && let Some(name) = self.local(wanted) {
+        if roll < 50
+            && let Some(name) = self.local(wanted)
+        {
             return name;
         }
-        if roll < 85 && let Some(reference) = self.from_documents(wanted) {
+        if roll < 85
+            && let Some(reference) = self.from_documents(wanted)
+        {
             return reference;
         }
         self.constructor(wanted, 0)
@@ -120,7 +128,9 @@ impl Generator {
         let mut text = root.to_owned();
         for step in &place.steps {
             match step {
-                Step::Field(name) if self.random.chance(10) => text.push_str(&format!("[\"{name}\"]")),
+                Step::Field(name) if self.random.chance(10) => {
+                    text.push_str(&format!("[\"{name}\"]"))
+                }
                 Step::Field(name) => text.push_str(&format!(".{name}")),
                 Step::Index => {
                     let index = self.index();
@@ -217,7 +227,10 @@ impl Generator {
         }
         for (alias, package) in &module.packages {
             if *package == name.package {
-                ways.extend([format!("{alias}.{}", name.name), format!("{alias}[\"{}\"]", name.name)]);
+                ways.extend([
+                    format!("{alias}.{}", name.name),
+                    format!("{alias}[\"{}\"]", name.name),
+                ]);
             }
         }
         self.random.choose(&ways).cloned().unwrap_or_default()
@@ -227,11 +240,13 @@ impl Generator {
         let closed = std::mem::take(&mut self.closed);
         let text = match wanted {
             Type::Array(item) => {
-                let (head, body) = self.collected(|generator| generator.expression(item, depth.min(1)), depth);
+                let (head, body) =
+                    self.collected(|generator| generator.expression(item, depth.min(1)), depth);
                 Some(format!("[{head} | {body}]"))
             }
             Type::Set(item) => {
-                let (head, body) = self.collected(|generator| generator.expression(item, depth.min(1)), depth);
+                let (head, body) =
+                    self.collected(|generator| generator.expression(item, depth.min(1)), depth);
                 Some(format!("{{{head} | {body}}}"))
             }
             Type::Map(item) => {
@@ -242,14 +257,20 @@ impl Generator {
                 let (head, body) = self.collected(member, depth);
                 Some(format!("{{{head} | {body}}}"))
             }
-            Type::Null | Type::Bool | Type::Number | Type::String | Type::Any | Type::Record(_) => None,
+            Type::Null | Type::Bool | Type::Number | Type::String | Type::Any | Type::Record(_) => {
+                None
+            }
         };
         self.closed = closed;
         text
     }
 
     /// A body, and a head that may use its variables.
-    fn collected(&mut self, head: impl FnOnce(&mut Self) -> String, depth: usize) -> (String, String) {
+    fn collected(
+        &mut self,
+        head: impl FnOnce(&mut Self) -> String,
+        depth: usize,
+    ) -> (String, String) {
         self.scopes.push(Vec::new());
         let count = self.random.between(1, 2);
         let mut body = self.body(count, depth.min(1));

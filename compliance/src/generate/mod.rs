@@ -116,7 +116,11 @@ impl Generator {
                 }
             }
         }
-        texts.into_iter().enumerate().map(|(index, text)| (format!("m{index}.rego"), text)).collect()
+        texts
+            .into_iter()
+            .enumerate()
+            .map(|(index, text)| (format!("m{index}.rego"), text))
+            .collect()
     }
 
     /// Base documents: those that policies read, and some beside packages and within them.

@@ -61,7 +61,11 @@ impl Generator {
     }
 
     /// A body and what stands in the head; the head is written where the body's variables are known.
-    fn bodied(&mut self, variables: Vec<(String, Type)>, head: impl FnOnce(&mut Self) -> String) -> (String, Vec<String>) {
+    fn bodied(
+        &mut self,
+        variables: Vec<(String, Type)>,
+        head: impl FnOnce(&mut Self) -> String,
+    ) -> (String, Vec<String>) {
         self.scopes = vec![variables, Vec::new()];
         self.fresh = 0;
         let count = match self.random.below(10) {
@@ -82,7 +86,12 @@ impl Generator {
         let word = if self.legacy() { "" } else { " if" };
         match body {
             [] => head.to_owned(),
-            [one] if !self.legacy() && self.random.chance(40) && !one.starts_with(['{', '[', '(']) && !one.contains(';') => {
+            [one]
+                if !self.legacy()
+                    && self.random.chance(40)
+                    && !one.starts_with(['{', '[', '('])
+                    && !one.contains(';') =>
+            {
                 format!("{head}{word} {one}")
             }
             _ => {
@@ -95,7 +104,11 @@ impl Generator {
     fn complete(&mut self, name: &str, content: &Type) -> String {
         let depth = DEPTH;
         let (value, body) = self.bodied(Vec::new(), |generator| {
-            if generator.random.chance(25) { generator.constant(content) } else { generator.expression(content, depth - 1) }
+            if generator.random.chance(25) {
+                generator.constant(content)
+            } else {
+                generator.expression(content, depth - 1)
+            }
         });
         let sign = self.random.pick(&[":=", ":=", "="]);
         let mut text = self.rule(&format!("{name} {sign} {value}"), &body);
@@ -109,7 +122,8 @@ impl Generator {
     fn otherwise(&mut self, content: &Type, variables: Vec<(String, Type)>) -> String {
         let mut text = String::new();
         while self.random.chance(25) {
-            let (value, body) = self.bodied(variables.clone(), |generator| generator.expression(content, 1));
+            let (value, body) =
+                self.bodied(variables.clone(), |generator| generator.expression(content, 1));
             text.push_str(&format!(" {}", self.rule(&format!("else := {value}"), &body)));
             if body.is_empty() {
                 break;
@@ -175,7 +189,8 @@ impl Generator {
 
     fn nested(&mut self, name: &str, item: &Type) -> String {
         let ((key, value), body) = self.keyed(item);
-        let parts = if self.random.chance(40) { format!("[{key}][input.user]") } else { self.parts(&key) };
+        let parts =
+            if self.random.chance(40) { format!("[{key}][input.user]") } else { self.parts(&key) };
         self.rule(&format!("{name}{parts} := {value}"), &body)
     }
 
@@ -185,7 +200,11 @@ impl Generator {
             // The Rego of old takes the last brackets for a member.
             return self.rule(&format!("{name}[{key}] = {{{value}}}"), &body);
         }
-        let part = if self.random.chance(50) { format!(".{}", self.random.pick(KEYS)) } else { format!("[{key}]") };
+        let part = if self.random.chance(50) {
+            format!(".{}", self.random.pick(KEYS))
+        } else {
+            format!("[{key}]")
+        };
         self.rule(&format!("{name}{part} contains {value}"), &body)
     }
 
@@ -195,7 +214,8 @@ impl Generator {
         for (index, parameter) in parameters.iter().enumerate() {
             texts.push(self.parameter(index, parameter, &mut variables));
         }
-        let (value, body) = self.bodied(variables.clone(), |generator| generator.expression(result, 1));
+        let (value, body) =
+            self.bodied(variables.clone(), |generator| generator.expression(result, 1));
         let head = format!("{name}({})", texts.join(", "));
         let holds = *result == Type::Bool && !body.is_empty() && self.random.chance(60);
         let mut text = if holds {
@@ -210,7 +230,12 @@ impl Generator {
     }
 
     /// A parameter: mostly a variable, else a constant, a wildcard or a pattern.
-    fn parameter(&mut self, index: usize, content: &Type, variables: &mut Vec<(String, Type)>) -> String {
+    fn parameter(
+        &mut self,
+        index: usize,
+        content: &Type,
+        variables: &mut Vec<(String, Type)>,
+    ) -> String {
         let mut variable = |text: String, content: &Type| {
             variables.push((text.clone(), content.clone()));
             text
@@ -224,7 +249,9 @@ impl Generator {
             (1..4, Type::Record(fields)) => {
                 let members: Vec<_> = fields
                     .iter()
-                    .map(|(name, field)| format!("\"{name}\": {}", variable(format!("{name}{index}"), field)))
+                    .map(|(name, field)| {
+                        format!("\"{name}\": {}", variable(format!("{name}{index}"), field))
+                    })
                     .collect();
                 format!("{{{}}}", members.join(", "))
             }

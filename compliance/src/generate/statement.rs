@@ -205,7 +205,9 @@ impl Generator {
             }
             2 => {
                 let (one, other) = (self.bind(first), self.bind(second));
-                format!("{{\"a\": {one}, \"b\": [{other}]}} {operator} {{\"a\": {left}, \"b\": [{right}]}}")
+                format!(
+                    "{{\"a\": {one}, \"b\": [{other}]}} {operator} {{\"a\": {left}, \"b\": [{right}]}}"
+                )
             }
             3 => {
                 // Variables on both sides.
@@ -274,7 +276,15 @@ impl Generator {
             let inner = |other: &usize| {
                 self.world.packages.get(*other).is_some_and(|other| other.starts_with(path))
             };
-            Some(self.world.names.iter().enumerate().filter(move |(_, name)| inner(&name.package)).map(|(rank, _)| rank).max())
+            Some(
+                self.world
+                    .names
+                    .iter()
+                    .enumerate()
+                    .filter(move |(_, name)| inner(&name.package))
+                    .map(|(rank, _)| rank)
+                    .max(),
+            )
         };
         let done: Vec<usize> = (0..self.world.packages.len())
             .filter(|package| {
@@ -328,7 +338,8 @@ impl Generator {
             82..88 if self.logical() => self.logic(inner),
             88..90 => {
                 self.closed += 1;
-                let text = format!("print({}, {})", self.atom(&Type::Any), self.atom(&Type::String));
+                let text =
+                    format!("print({}, {})", self.atom(&Type::Any), self.atom(&Type::String));
                 self.closed -= 1;
                 text
             }
@@ -377,7 +388,8 @@ impl Generator {
         let Some((key, item)) = collection.elements() else { return "true".into() };
         self.scopes.push(Vec::new());
         let value = self.bind(item);
-        let names = if self.random.chance(30) { format!("{}, {value}", self.bind(key)) } else { value };
+        let names =
+            if self.random.chance(30) { format!("{}, {value}", self.bind(key)) } else { value };
         let body = self.block(&names, depth);
         // An object's braces would be taken for the body.
         let text = if text.starts_with('{') { format!("[{text}]") } else { text };
@@ -444,7 +456,8 @@ impl Generator {
             }
             6 => Some(format!("input as {}", types::document(&mut self.random, &types::input()))),
             7..10 => {
-                let ranks: Vec<usize> = self.world.earlier(self.rank).map(|(rank, _)| rank).collect();
+                let ranks: Vec<usize> =
+                    self.world.earlier(self.rank).map(|(rank, _)| rank).collect();
                 let rank = *self.random.choose(&ranks)?;
                 let kind = self.world.names.get(rank)?.kind.clone();
                 let target = self.spell(rank);
@@ -481,7 +494,11 @@ impl Generator {
                         .map(|(rank, _)| rank)
                         .collect();
                     let rank = self.random.choose(&one).copied()?;
-                    format!("{} as {}", self.random.pick(&["lower", "count", "abs"]), self.spell(rank))
+                    format!(
+                        "{} as {}",
+                        self.random.pick(&["lower", "count", "abs"]),
+                        self.spell(rank)
+                    )
                 }
             }),
         }

@@ -76,7 +76,18 @@ impl Type {
 pub(crate) const WORDS: &[&str] = &["a", "b", "c", "admin", "x", "read", "", "a,b", "Ä😀", "d/e"];
 pub(crate) const KEYS: &[&str] = &["a", "b", "c", "x", "admin"];
 pub(crate) const NUMBERS: &[&str] = &[
-    "0", "1", "2", "3", "4", "10", "-1", "1.5", "0.1", "1e3", "2.50", "9007199254740993",
+    "0",
+    "1",
+    "2",
+    "3",
+    "4",
+    "10",
+    "-1",
+    "1.5",
+    "0.1",
+    "1e3",
+    "2.50",
+    "9007199254740993",
     "100000000000000000000",
 ];
 
@@ -150,9 +161,7 @@ fn exact(random: &mut Random, wanted: &Type) -> Value {
     match wanted {
         Type::Null => Value::Null,
         Type::Bool => Value::Bool(random.chance(70)),
-        Type::Number => {
-            Number::parse(random.pick(NUMBERS)).map_or(Value::Null, Value::Number)
-        }
+        Type::Number => Number::parse(random.pick(NUMBERS)).map_or(Value::Null, Value::Number),
         Type::String => Value::text(random.pick(WORDS)),
         Type::Any => {
             let some = Type::any(random, 2);

@@ -212,8 +212,6 @@ impl Module {
 /// Keys as a reference has them behind its first part.
 pub(crate) fn path_text(path: &[&str]) -> String {
     path.iter()
-        .map(|key| {
-            if key.contains('-') { format!("[\"{key}\"]") } else { format!(".{key}") }
-        })
+        .map(|key| if key.contains('-') { format!("[\"{key}\"]") } else { format!(".{key}") })
         .collect()
 }
