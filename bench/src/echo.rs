@@ -82,7 +82,11 @@ pub(crate) fn work(spec: &Spec) -> Result<(), EchoError> {
                 ToWorker::BundleEnd => {
                     append(
                         &mut answers,
-                        &FromWorker::Loaded { version: None, evaluator: Evaluator::Bytecode },
+                        &FromWorker::Loaded {
+                            version: None,
+                            evaluator: Evaluator::Bytecode,
+                            warnings: Vec::new(),
+                        },
                     )?;
                 }
                 ToWorker::Evaluate { id, .. } => {

@@ -107,11 +107,12 @@ fn misbehave(name: &str, spec: &Spec) {
         while let Some(payload) = frames.next_frame().unwrap() {
             match decode(payload).unwrap() {
                 ToWorker::BundleEnd => {
-                    let evaluator = match manner {
-                        "differed" => Evaluator::Interpreter("another answer".to_owned()),
-                        _ => Evaluator::Bytecode,
+                    let loaded = FromWorker::Loaded {
+                        version: None,
+                        evaluator: Evaluator::Bytecode,
+                        warnings: Vec::new(),
                     };
-                    say(&mut socket, &FromWorker::Loaded { version: None, evaluator });
+                    say(&mut socket, &loaded);
                     if manner == "unasked" {
                         answer_with(&mut socket, 0, decision("unasked"));
                     }
@@ -137,7 +138,7 @@ fn answer(socket: &mut File, manner: &str, id: u64, supervisor: u32) {
     }
     match manner {
         "honest" | "unasked" => answer_with(socket, id, decision(manner)),
-        "differs" | "differed" => {
+        "differs" => {
             let outcome = decision(manner);
             say(socket, &FromWorker::Evaluated { id, outcome, micros: 1, differed: true });
         }

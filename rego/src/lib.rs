@@ -15,8 +15,10 @@ pub mod compile;
 pub mod core;
 pub mod diagnostic;
 pub mod emit;
+pub mod interpreter;
 pub mod json;
 pub mod lower;
+pub mod machine;
 pub mod number;
 #[cfg(any(test, feature = "opa-json"))]
 pub mod opa_json;

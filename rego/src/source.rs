@@ -7,7 +7,8 @@ use std::sync::Arc;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FileId(pub u32);
 
-/// A range of bytes in a file. Generated syntax has the span of the text it was generated from.
+/// A range of bytes in a file. Generated syntax has the span of the text it was generated from, or an
+/// empty one where that text begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Span {
     /// The file.
@@ -18,7 +19,22 @@ pub struct Span {
     pub end: u32,
 }
 
-/// Where something stands, as OPA counts: rows and columns from 1.
+impl Span {
+    /// The same without its text: what was generated and stands for no text.
+    #[must_use]
+    pub const fn emptied(self) -> Self {
+        Self { end: self.start, ..self }
+    }
+
+    /// Whether it has no text.
+    #[must_use]
+    pub const fn is_empty(self) -> bool {
+        self.end <= self.start
+    }
+}
+
+/// Where something stands, as OPA counts: rows and columns from 1, columns in characters. At a file's
+/// end, the column is that of the last character, 0 behind a line's end.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Location {
     /// The file's path below the bundle's root.
@@ -42,6 +58,7 @@ pub struct SourceFile {
     pub path: Arc<str>,
     /// The text.
     pub text: Arc<str>,
+    lines: Lines,
 }
 
 /// All modules' texts.
@@ -53,8 +70,9 @@ pub struct Sources {
 impl Sources {
     /// Adds a file and returns its number.
     pub fn add(&mut self, path: &str, text: &str) -> FileId {
-        let id = FileId(u32::try_from(self.files.len()).unwrap_or(u32::MAX));
-        self.files.push(SourceFile { path: path.into(), text: text.into() });
+        let id = FileId(number(self.files.len()));
+        let lines = Lines::of(text);
+        self.files.push(SourceFile { path: path.into(), text: text.into(), lines });
         id
     }
 
@@ -74,20 +92,120 @@ impl Sources {
             .unwrap_or_default()
     }
 
-    /// Where a span begins, as OPA counts rows and columns.
+    /// Where a span begins.
     #[must_use]
     pub fn location(&self, span: Span) -> Location {
-        let Some(file) = self.file(span.file) else {
-            return Location { file: "".into(), row: 1, col: 1 };
-        };
-        let start = usize::try_from(span.start).unwrap_or(usize::MAX);
-        let before = file.text.get(..start).unwrap_or(&file.text);
-        let line = before.rfind('\n').map_or(0, |newline| newline + 1);
-        let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
-        Location {
-            file: Arc::clone(&file.path),
-            row: number(before.matches('\n').count() + 1),
-            col: number(before.get(line..).unwrap_or_default().chars().count() + 1),
+        match self.file(span.file) {
+            Some(file) => {
+                let start = usize::try_from(span.start).unwrap_or(usize::MAX);
+                let (row, col) = file.lines.place(&file.text, start);
+                Location { file: Arc::clone(&file.path), row, col }
+            }
+            None => Location { file: "".into(), row: 1, col: 1 },
         }
+    }
+}
+
+/// Where a text's lines begin, and how many characters stand before each block of bytes: a place is
+/// found in time that does not grow with the text's or the line's length.
+#[derive(Debug, Clone)]
+struct Lines {
+    /// In bytes, the first one 0.
+    starts: Arc<[u32]>,
+    /// The characters before each block; empty where each character is a byte.
+    characters: Arc<[u32]>,
+}
+
+/// Bytes whose characters are counted anew for each place.
+const BLOCK: usize = 1024;
+
+impl Lines {
+    fn of(text: &str) -> Self {
+        let newlines = text.match_indices('\n').map(|(at, _)| number(at + 1));
+        let starts = std::iter::once(0).chain(newlines).collect();
+        let mut before = 0;
+        let characters = if text.is_ascii() {
+            Arc::default()
+        } else {
+            text.as_bytes()
+                .chunks(BLOCK)
+                .map(|block| {
+                    let count = before;
+                    before += number(begun(block));
+                    count
+                })
+                .collect()
+        };
+        Self { starts, characters }
+    }
+
+    fn place(&self, text: &str, at: usize) -> (u32, u32) {
+        let at = at.min(text.len());
+        let row = self.starts.partition_point(|start| *start <= number(at));
+        let start = row.checked_sub(1).and_then(|row| self.starts.get(row)).copied().unwrap_or(0);
+        let line = usize::try_from(start).unwrap_or(0);
+        let before = self.characters_before(text, at) - self.characters_before(text, line);
+        // OPA's scanner does not go on behind the last character.
+        let is_end = at == text.len();
+        (number(row), number(before) + u32::from(!is_end))
+    }
+
+    fn characters_before(&self, text: &str, at: usize) -> usize {
+        if self.characters.is_empty() {
+            return at;
+        }
+        let block = at / BLOCK;
+        let counted = self.characters.get(block).copied().unwrap_or(0);
+        let rest = text.as_bytes().get(block * BLOCK..at).unwrap_or_default();
+        usize::try_from(counted).unwrap_or(0) + begun(rest)
+    }
+}
+
+/// How many characters begin in these bytes.
+fn begun(bytes: &[u8]) -> usize {
+    bytes.iter().filter(|byte| **byte & 0b1100_0000 != 0b1000_0000).count()
+}
+
+fn number(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{FileId, Sources, Span};
+
+    fn place(text: &str, at: u32) -> (u32, u32) {
+        let mut sources = Sources::default();
+        let file = sources.add("a.rego", text);
+        let location = sources.location(Span { file, start: at, end: at });
+        (location.row, location.col)
+    }
+
+    #[test]
+    fn columns_are_characters_and_tabs_are_one() {
+        assert_eq!(place("é\tb\r\nc d", 3), (1, 3));
+        assert_eq!(place("é\tb\r\nc d", 8), (2, 3));
+    }
+
+    #[test]
+    fn the_end_of_a_text_stands_at_its_last_character() {
+        assert_eq!(place("ab", 2), (1, 2));
+        assert_eq!(place("ab\n", 3), (2, 0));
+        assert_eq!(place("", 0), (1, 0));
+    }
+
+    #[test]
+    fn a_place_in_a_long_line_of_any_script_is_the_one_that_counting_finds() {
+        let text = "aé€𝕊\t".repeat(2_000);
+        for (count, (at, _)) in text.char_indices().enumerate().step_by(97) {
+            let at = u32::try_from(at).unwrap();
+            assert_eq!(place(&text, at), (1, u32::try_from(count).unwrap() + 1));
+        }
+    }
+
+    #[test]
+    fn a_file_that_does_not_exist_has_no_text() {
+        let sources = Sources::default();
+        assert_eq!(sources.text(Span { file: FileId(3), start: 0, end: 1 }), "");
     }
 }

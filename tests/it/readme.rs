@@ -154,7 +154,9 @@ fn every_promise_of_the_threat_model_names_a_test_that_is_there() {
         "tests/it",
         "worker/src",
         "worker/src/sandbox",
-        "worker/src/bytecode/differential",
+        "worker/src/engine",
+        "rego/src",
+        "rego/src/policy",
         "supervisor/src",
         "supervisor/src/stream",
     ] {

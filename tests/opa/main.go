@@ -3,13 +3,19 @@
 //
 //	{"op":"parse","files":{"a.rego":"package a"},"v0":false}
 //	    {"modules":{"a.rego":<AST as of opa parse --format json, with locations>}} or {"errors":[…]}
+//	    with "comparable":true, without comments and without the names of heads, which repeat the reference or are empty
 //	{"op":"compile","files":{…},"after":"CheckTypes"}
 //	    the modules' AST after that stage of the compiler (all stages where left out); the index of a
 //	    statement that was rewritten from := is -1 minus the index
+//	    "names":true adds "rewritten" (the names that renamed variables have in the policy) and "subjects", a module
+//	    whose one body says by equations what generated variables stand for in messages;
+//	    "all_errors":true reports all errors, not only the first ten
 //	{"op":"eval","files":{…},"data":{…},"input":…,"no_input":false,"query":"data.a.p","strict":false}
 //	    {"result":<value>} or {} (undefined), {"errors":[…]} (loading), {"error":{"code","message"}}
 //	{"op":"call","name":"plus","args":[1,2]}
 //	    a built-in on constants: {"result":…} or {} or {"error":{…}}; arguments are Rego text: "args":["1","{1,2}"]
+//	{"op":"builtin","name":"plus","values":[{"n":"1"},{"n":"2"}],"time":0}
+//	    a built-in on values, without a policy: {"results":[{"n":"3"}]} or {} or {"error":{…}}; see builtin.go
 //
 // In "eval" and "call", "terms":true makes results Rego text in brackets ("[{1, 2}]") instead of JSON, so that sets
 // and numbers are told apart.
@@ -39,6 +45,7 @@ import (
 	"strings"
 	"testing/fstest"
 	"time"
+	"unsafe"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 	astjson "github.com/open-policy-agent/opa/v1/ast/json"
@@ -69,6 +76,12 @@ type request struct {
 	Bundle  bool              `json:"bundle"`
 	Name    string            `json:"name"`
 	Args    []string          `json:"args"`
+	Values  []any             `json:"values"`
+	Time    int64             `json:"time"`
+
+	Names      bool `json:"names"`
+	AllErrors  bool `json:"all_errors"`
+	Comparable bool `json:"comparable"`
 }
 
 type fault struct {
@@ -85,6 +98,9 @@ type outcome struct {
 	Error   *fault         `json:"error,omitempty"`
 	Result  any            `json:"result,omitempty"`
 	Results []any          `json:"results,omitempty"`
+
+	Rewritten map[ast.Var]ast.Var `json:"rewritten,omitempty"`
+	Subjects  *ast.Module         `json:"subjects,omitempty"`
 }
 
 func faults(err error) []fault {
@@ -153,6 +169,15 @@ func parse(r request) (map[string]*ast.Module, error) {
 	return modules, nil
 }
 
+// What another parser's tree need not have.
+func comparable(m *ast.Module) {
+	m.Comments = nil
+	ast.WalkRules(m, func(rule *ast.Rule) bool {
+		rule.Head.Name = ""
+		return false
+	})
+}
+
 // The modules and data of files that are a bundle.
 func bundled(r request) (map[string]*ast.Module, map[string]any, error) {
 	files := fstest.MapFS{}
@@ -191,6 +216,9 @@ func compiler(r request) (*ast.Compiler, map[string]any, error) {
 		return nil, nil, err
 	}
 	c := ast.NewCompiler().WithEnablePrintStatements(true)
+	if r.AllErrors {
+		c.SetErrorLimit(0)
+	}
 	if r.V0 {
 		c = c.WithDefaultRegoVersion(ast.RegoV0)
 	}
@@ -306,6 +334,21 @@ func markAssignments(m *ast.Module) {
 	})
 }
 
+// subjects tells what generated variables stand for in messages. The compiler keeps it in a field that is not exported.
+func subjects(c *ast.Compiler) *ast.Module {
+	m := ast.MustParseModule("package subjects\n\nsubjects := true")
+	generator := reflect.ValueOf(c).Elem().FieldByName("localvargen")
+	if generator.IsNil() {
+		return m
+	}
+	field := generator.Elem().FieldByName("subjects")
+	all := reflect.NewAt(field.Type(), unsafe.Pointer(field.UnsafeAddr())).Elem().Interface().(map[ast.Var]ast.Value)
+	for v, value := range all {
+		m.Rules[0].Body.Append(ast.Equality.Expr(ast.NewTerm(v), ast.NewTerm(value)))
+	}
+	return m
+}
+
 func answer(r request) (o outcome) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -320,6 +363,9 @@ func answer(r request) (o outcome) {
 		}
 		o.Modules = map[string]any{}
 		for n, m := range modules {
+			if r.Comparable {
+				comparable(m)
+			}
 			o.Modules[n] = m
 		}
 		return o
@@ -332,6 +378,10 @@ func answer(r request) (o outcome) {
 		for n, m := range c.Modules {
 			markAssignments(m)
 			o.Modules[n] = m
+		}
+		if r.Names {
+			o.Rewritten = c.RewrittenVars
+			o.Subjects = subjects(c)
 		}
 		return o
 	case "eval", "call":
@@ -405,6 +455,8 @@ func answer(r request) (o outcome) {
 			}
 		}
 		return o
+	case "builtin":
+		return builtin(r)
 	default:
 		return outcome{Error: &fault{Code: "request", Message: "no such op: " + r.Op}}
 	}

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use enforcer_protocol::{TenantId, ToWorker};
+use enforcer_rego::File;
 
 /// Everything that one worker will ever know of its tenant.
 #[derive(Debug)]
@@ -11,15 +12,9 @@ pub(crate) struct Bundle {
     pub(crate) evaluation_timeout: Duration,
     /// Whether the bytecode may evaluate it.
     pub(crate) bytecode: bool,
+    /// Whether a built-in that fails is the request's error.
+    pub(crate) strict_builtin_errors: bool,
     pub(crate) files: Vec<File>,
-}
-
-/// A file of the bundle.
-#[derive(Debug)]
-pub(crate) struct File {
-    /// Its path below the bundle's root.
-    pub(crate) path: String,
-    pub(crate) content: Vec<u8>,
 }
 
 /// A bundle on its way. Which frames are allowed next is its state.
@@ -49,12 +44,22 @@ impl Assembly {
         match (std::mem::take(self), frame) {
             (
                 Self::Empty,
-                ToWorker::LoadBundle { tenant_id, evaluation_timeout_micros, bytecode },
+                ToWorker::LoadBundle {
+                    tenant_id,
+                    evaluation_timeout_micros,
+                    bytecode,
+                    strict_builtin_errors,
+                },
             ) => {
                 let tenant_id = tenant_id.parse().map_err(|_| "a bundle of no tenant")?;
                 let evaluation_timeout = Duration::from_micros(*evaluation_timeout_micros);
-                let bytecode = *bytecode;
-                let bundle = Bundle { tenant_id, evaluation_timeout, bytecode, files: Vec::new() };
+                let bundle = Bundle {
+                    tenant_id,
+                    evaluation_timeout,
+                    bytecode: *bytecode,
+                    strict_builtin_errors: *strict_builtin_errors,
+                    files: Vec::new(),
+                };
                 *self = Self::Open(OpenAssembly { bundle, missing: 0 });
                 Ok(None)
             }
@@ -105,8 +110,12 @@ impl OpenAssembly {
 mod tests {
     use super::*;
 
-    const BEGIN: ToWorker<'_> =
-        ToWorker::LoadBundle { tenant_id: "a", evaluation_timeout_micros: 100, bytecode: true };
+    const BEGIN: ToWorker<'_> = ToWorker::LoadBundle {
+        tenant_id: "a",
+        evaluation_timeout_micros: 100,
+        bytecode: true,
+        strict_builtin_errors: false,
+    };
 
     #[test]
     fn a_bundle_comes_together_from_its_chunks() {

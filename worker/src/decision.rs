@@ -3,7 +3,7 @@
 use enforcer_protocol::{
     Decision, Diagnostic, DiagnosticCode, MAX_DECISION_STRING, MAX_REDACTIONS,
 };
-use regorus::Value;
+use enforcer_rego::Value;
 
 use crate::value::member;
 
@@ -92,7 +92,7 @@ fn too_long(what: String, limit: usize) -> Diagnostic {
 }
 
 const fn type_error(message: String) -> Diagnostic {
-    Diagnostic { code: DiagnosticCode::Type, message, location: None }
+    Diagnostic { code: DiagnosticCode::Type, message, location: None, line: None, help: None }
 }
 
 #[cfg(test)]

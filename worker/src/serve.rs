@@ -6,14 +6,14 @@ use std::mem::ManuallyDrop;
 use std::time::{Duration, Instant};
 
 use enforcer_protocol::{
-    Diagnostic, DiagnosticCode, EncodeError, FrameBuffer, FromWorker, MAX_FRAME_FROM_WORKER,
-    MAX_FRAME_TO_WORKER, Outcome, PROTOCOL_VERSION, QueryKind, ToWorker, append_frame, decode,
+    EncodeError, FrameBuffer, FromWorker, MAX_FRAME_FROM_WORKER, MAX_FRAME_TO_WORKER, Outcome,
+    PROTOCOL_VERSION, QueryKind, ToWorker, append_frame, decode,
 };
 
 use crate::WorkerError;
 use crate::bundle::Assembly;
 use crate::clock::monotonic_micros;
-use crate::diagnostics::shortened;
+use crate::diagnostics::{evaluation_failed, shortened};
 use crate::engine::Policy;
 use crate::sandbox::{Report, Sealed};
 
@@ -80,9 +80,9 @@ fn take(state: State, frame: &ToWorker<'_>, answers: &mut Answers) -> Result<Sta
             };
             match Policy::load(bundle) {
                 Ok(policy) => {
-                    let version = policy.version().map(str::to_owned);
-                    let evaluator = policy.evaluator();
-                    answers.append(&FromWorker::Loaded { version, evaluator })?;
+                    let version = policy.version();
+                    let (evaluator, warnings) = (policy.evaluator(), policy.warnings());
+                    answers.append(&FromWorker::Loaded { version, evaluator, warnings })?;
                     Ok(State::Serving(Box::new(policy)))
                 }
                 Err(diagnostics) => {
@@ -163,11 +163,8 @@ impl Answers {
     ) -> Result<(), EncodeError> {
         match self.append(&FromWorker::Evaluated { id, outcome, micros, differed }) {
             Err(EncodeError::TooLong(too_long)) => {
-                let outcome = Outcome::Failed(Diagnostic {
-                    code: DiagnosticCode::Internal,
-                    message: format!("the decision is too long: {too_long}"),
-                    location: None,
-                });
+                let message = format!("the decision is too long: {too_long}");
+                let outcome = Outcome::Failed(evaluation_failed(&message));
                 self.append(&FromWorker::Evaluated { id, outcome, micros, differed })
             }
             result => result,
@@ -261,6 +258,7 @@ allow if input.allow";
                     tenant_id: "a",
                     evaluation_timeout_micros: 1_000_000,
                     bytecode: true,
+                    strict_builtin_errors: false,
                 },
                 ToWorker::BundleFile { path: "policy.rego", length },
                 ToWorker::BundleChunk(MODULE),
@@ -270,7 +268,8 @@ allow if input.allow";
         let frames = FrameBuffer::new(MAX_FRAME_FROM_WORKER);
         let mut received = Received { socket: socket.try_clone().unwrap(), frames };
         assert!(matches!(received.next(), FromWorker::Hello { .. }));
-        let loaded = FromWorker::Loaded { version: None, evaluator: Evaluator::Bytecode };
+        let (evaluator, warnings) = (Evaluator::Bytecode, Vec::new());
+        let loaded = FromWorker::Loaded { version: None, evaluator, warnings };
         assert_eq!(received.next(), loaded);
         (socket, received, serving)
     }

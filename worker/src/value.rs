@@ -1,6 +1,6 @@
 //! Looking into the engine's values without the possibility of a panic.
 
-use regorus::Value;
+use enforcer_rego::Value;
 
 /// What `value` has under `key`; undefined where it is no object, or has no such key.
 pub(crate) fn member<'a>(value: &'a Value, key: &str) -> &'a Value {

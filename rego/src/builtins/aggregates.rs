@@ -23,11 +23,11 @@ pub(super) fn count(_: &mut Context, args: &[Value]) -> Answer {
 }
 
 pub(super) fn sum(context: &mut Context, args: &[Value]) -> Answer {
-    fold(context, args, 0, |a, b| Ok(a + b), Float::plus)
+    fold(context, args, 0, |a, b| Ok(a + b), &Float::of_integer(&BigInt::ZERO), Float::plus)
 }
 
 pub(super) fn product(context: &mut Context, args: &[Value]) -> Answer {
-    fold(context, args, 1, |a, b| exact_product(&a, b), Float::times)
+    fold(context, args, 1, |a, b| exact_product(&a, b), &Float::one_of_53_bits(), Float::times)
 }
 
 /// Integers are computed exactly; one fraction among them makes all of them floats.
@@ -36,6 +36,7 @@ fn fold(
     args: &[Value],
     start: i32,
     exact: fn(BigInt, &BigInt) -> Result<BigInt, Failure>,
+    float_start: &Float,
     float: fn(&Float, &Float) -> Float,
 ) -> Answer {
     let mut clock = Clock::new(context);
@@ -55,7 +56,7 @@ fn fold(
         }
         return Ok(integer(total));
     }
-    let mut total = Float::of_integer(&BigInt::from(start));
+    let mut total = float_start.clone();
     for number in numbers {
         clock.step()?;
         total = float(&total, &number.to_float());

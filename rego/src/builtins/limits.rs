@@ -5,8 +5,9 @@ use std::time::Instant;
 
 use super::{Context, Failure};
 
-/// Bits of an integer (some 80,000 decimal digits): writing it takes a millisecond or two.
-pub(crate) const INTEGER_BITS: u64 = 1 << 18;
+/// Bits of an integer (some 20,000 decimal digits): writing one takes time that grows with the square
+/// of it.
+pub(crate) const INTEGER_BITS: u64 = 1 << 16;
 
 /// Bytes of a string.
 pub(crate) const STRING_BYTES: usize = 16 << 20;

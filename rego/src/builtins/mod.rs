@@ -8,15 +8,21 @@ mod aggregates;
 mod arithmetic;
 mod bits;
 mod comparison;
+mod formats;
+mod glob;
 mod go;
 mod limits;
 mod number;
 mod numbers;
 mod operands;
 pub(crate) mod order;
+mod regex;
 mod registry;
+mod replace;
 mod sets;
+mod strings;
 pub mod table;
+mod text;
 mod types;
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use crate::ast::{Module, Rule, Term, TermValue};
 use crate::builtins::table::{Declaration, declaration};
 
 use super::text;
-use super::tree::RuleTree;
+use super::tree::{RuleRef, RuleTree};
 
 /// The numbers of parameters of all rules, by module and position. No stage changes them, so they can
 /// be asked while rules are being rewritten.
@@ -21,6 +21,11 @@ impl Parameters {
             module.rules.iter().map(parameters).collect()
         });
         Self { counts: counts.collect() }
+    }
+
+    /// A rule's number of parameters.
+    pub(crate) fn of(&self, rule: RuleRef) -> Option<usize> {
+        self.counts.get(rule.module)?.get(rule.rule).copied()
     }
 }
 
@@ -41,7 +46,12 @@ impl Functions<'_> {
             return Some(builtin.arity());
         }
         let first = self.tree.find(reference)?.rules.first()?;
-        self.parameters.counts.get(first.module)?.get(first.rule).copied()
+        self.parameters.of(*first)
+    }
+
+    /// Whether one of the rules at a node of the tree takes arguments.
+    pub(crate) fn has_function(&self, node: &RuleTree) -> bool {
+        node.rules.iter().any(|rule| self.parameters.of(*rule).is_some_and(|count| count > 0))
     }
 }
 

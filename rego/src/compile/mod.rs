@@ -13,24 +13,35 @@ use crate::diagnostic::Diagnostic;
 use crate::source::Sources;
 
 pub(crate) mod arity;
+pub(crate) mod builtins;
+pub(crate) mod captures;
+pub(crate) mod conflicts;
 pub(crate) mod declare;
+pub(crate) mod dynamic_terms;
+pub(crate) mod equals;
 pub(crate) mod errors;
 pub(crate) mod flatten;
+pub(crate) mod functions;
 pub(crate) mod graph;
 pub(crate) mod heads;
 pub(crate) mod locals;
 pub(crate) mod metadata;
+pub(crate) mod names;
 pub(crate) mod order;
 pub(crate) mod outputs;
 pub(crate) mod prints;
+pub(crate) mod recursion;
 pub(crate) mod resolve;
+pub(crate) mod safety;
 pub(crate) mod scope;
+pub(crate) mod suggest;
 pub(crate) mod templates;
 pub(crate) mod text;
 pub(crate) mod tree;
 pub(crate) mod unify;
 pub(crate) mod vars;
 pub(crate) mod visit;
+pub(crate) mod with_values;
 
 pub use tree::{Key, RuleRef, RuleTree};
 
@@ -39,7 +50,13 @@ pub use tree::{Key, RuleRef, RuleTree};
 pub struct Options {
     /// Built-ins that are refused, with the reason: they need the network or the host.
     pub refused_builtins: BTreeMap<String, String>,
+    /// The check of types, which stands between other checks: faults of all of them are reported
+    /// together.
+    pub check_types: Option<CheckTypes>,
 }
+
+/// A check of types: all faults of modules that have passed the stages before.
+pub type CheckTypes = fn(&Sources, &Compiled) -> Vec<Diagnostic>;
 
 /// Modules after all stages: references are fully qualified (`data.a.b`, `input.x`), locals have
 /// unique names, no import, `some`, `:=`, `==` sugar or nested call is left, and every body stands in
@@ -57,6 +74,8 @@ pub struct Compiled {
     /// What generated variables stand for, for messages: the term that was taken out of a reference
     /// or of an operand, as it was before what is in it was taken out too.
     pub subjects: BTreeMap<Name, TermValue>,
+    /// Which rules use which.
+    pub(crate) graph: graph::Graph,
     /// What is suspicious and no error.
     pub warnings: Vec<Diagnostic>,
 }
@@ -111,6 +130,19 @@ const STAGES: &[Stage] = &[
     ("SetAnnotationSet", metadata::set_annotation_set),
     ("RewriteRegoMetadataCalls", metadata::rewrite_metadata_calls),
     ("SetGraph", graph::set_graph),
+    ("RewriteComprehensionTerms", captures::rewrite_comprehension_terms),
+    ("RewriteRefsInHead", captures::rewrite_refs_in_head),
+    ("RewriteWithValues", with_values::rewrite_with_values),
+    ("CheckRuleConflicts", conflicts::check_rule_conflicts),
+    ("CheckUndefinedFuncs", functions::check_undefined_funcs),
+    ("CheckSafetyRuleHeads", safety::check_safety_rule_heads),
+    ("CheckSafetyRuleBodies", safety::check_safety_rule_bodies),
+    ("RewriteEquals", equals::rewrite_equals),
+    ("RewriteDynamicTerms", dynamic_terms::rewrite_dynamic_terms),
+    ("CheckRecursion", recursion::check_recursion),
+    ("CheckTypes", check_types),
+    ("CheckUnsafeBuiltins", builtins::check_unsafe_builtins),
+    ("CheckDeprecatedBuiltins", builtins::check_deprecated_builtins),
 ];
 
 /// Checks and rewrites modules.
@@ -122,62 +154,104 @@ pub fn compile(
     modules: Vec<Module>,
     options: &Options,
 ) -> Result<Compiled, Vec<Diagnostic>> {
-    run(sources, modules, options, None)
+    let mut compiler = run(sources, modules, options, None);
+    let compiled = compiler.take();
+    let errors = compiler.errors.into_sorted(sources);
+    if errors.is_empty() { Ok(compiled) } else { Err(errors) }
 }
 
-/// The same up to and including the stage of this name: for comparisons with OPA.
+/// The types of what the stages before have made. OPA's `CheckTypes`.
+fn check_types(compiler: &mut Compiler<'_>) {
+    if let Some(check) = compiler.options.check_types {
+        let compiled = compiler.take();
+        let found = check(compiler.sources, &compiled);
+        compiler.put(compiled);
+        compiler.errors.report_recoverable(found);
+    }
+}
+
+/// The modules as they are after the stage of this name, in order of their paths: for comparisons
+/// with OPA.
 ///
 /// # Errors
-/// The faults of the stages that have run.
+/// The faults of the stages that have run, where one of them does not let others follow.
 pub fn compile_until(
     sources: &Sources,
     modules: Vec<Module>,
     options: &Options,
     last: &str,
 ) -> Result<Vec<Module>, Vec<Diagnostic>> {
-    run(sources, modules, options, Some(last)).map(|compiled| compiled.modules)
+    let compiler = run(sources, modules, options, Some(last));
+    if compiler.errors.must_stop() {
+        return Err(compiler.errors.into_sorted(sources));
+    }
+    Ok(compiler.modules)
 }
 
-fn run(
-    sources: &Sources,
+/// The names of the stages, in order.
+pub fn stages() -> impl Iterator<Item = &'static str> {
+    STAGES.iter().map(|(name, _)| *name)
+}
+
+fn run<'a>(
+    sources: &'a Sources,
     mut modules: Vec<Module>,
-    options: &Options,
+    options: &'a Options,
     last: Option<&str>,
-) -> Result<Compiled, Vec<Diagnostic>> {
+) -> Compiler<'a> {
     let path = |module: &Module| sources.file(module.file).map(|file| file.path.clone());
     modules.sort_by_key(path);
     modules.iter_mut().for_each(order::sort_collections);
-    let mut compiler = Compiler {
-        sources,
-        options,
-        modules,
-        locals: locals::LocalGenerator::default(),
-        rewritten: BTreeMap::new(),
-        subjects: BTreeMap::new(),
-        tree: RuleTree::default(),
-        parameters: arity::Parameters::default(),
-        annotations: metadata::AnnotationSet::default(),
-        graph: graph::Graph::default(),
-        order: Vec::new(),
-        errors: errors::Errors::default(),
-        warnings: Vec::new(),
-    };
+    let mut compiler = Compiler::new(sources, modules, options);
     for (name, stage) in STAGES {
         stage(&mut compiler);
         if compiler.errors.must_stop() || last == Some(name) {
             break;
         }
     }
-    let errors = compiler.errors.into_sorted(sources);
-    if !errors.is_empty() {
-        return Err(errors);
+    compiler
+}
+
+impl<'a> Compiler<'a> {
+    /// Before the first stage.
+    pub(crate) fn new(sources: &'a Sources, modules: Vec<Module>, options: &'a Options) -> Self {
+        Self {
+            sources,
+            options,
+            modules,
+            locals: locals::LocalGenerator::default(),
+            rewritten: BTreeMap::new(),
+            subjects: BTreeMap::new(),
+            tree: RuleTree::default(),
+            parameters: arity::Parameters::default(),
+            annotations: metadata::AnnotationSet::default(),
+            graph: graph::Graph::default(),
+            order: Vec::new(),
+            errors: errors::Errors::default(),
+            warnings: Vec::new(),
+        }
     }
-    Ok(Compiled {
-        modules: compiler.modules,
-        tree: compiler.tree,
-        order: compiler.order,
-        rewritten: compiler.rewritten,
-        subjects: compiler.subjects,
-        warnings: compiler.warnings,
-    })
+    /// What the stages have made so far.
+    fn take(&mut self) -> Compiled {
+        Compiled {
+            modules: std::mem::take(&mut self.modules),
+            tree: std::mem::take(&mut self.tree),
+            order: std::mem::take(&mut self.order),
+            rewritten: std::mem::take(&mut self.rewritten),
+            subjects: std::mem::take(&mut self.subjects),
+            graph: std::mem::take(&mut self.graph),
+            warnings: std::mem::take(&mut self.warnings),
+        }
+    }
+
+    fn put(&mut self, compiled: Compiled) {
+        let Compiled { modules, tree, order, rewritten, subjects, graph, warnings } = compiled;
+        self.modules = modules;
+        self.tree = tree;
+        self.order = order;
+        self.rewritten = rewritten;
+        self.subjects = subjects;
+        self.graph = graph;
+        self.warnings = warnings;
+    }
 }

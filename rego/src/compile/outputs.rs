@@ -5,22 +5,22 @@ use crate::ast::{Expr, ExprKind, Term, TermValue};
 use super::arity::Functions;
 use super::text::is_operator;
 use super::unify::{is_safe, unify};
-use super::vars::{Collector, Skip, VarSet, all_vars, vars_of_terms};
+use super::vars::{Bound, Changed, Collector, Skip, VarSet, all_vars, vars_of_terms};
 use super::visit::{Flow, Node, is_comprehension, is_ground, walk_terms};
 
 /// The variables that a body binds beyond those of `safe`.
 pub(crate) fn outputs_of_body<'a>(
     body: impl IntoIterator<Item = &'a Expr>,
     functions: Functions<'_>,
-    safe: &VarSet,
+    safe: &dyn Bound,
 ) -> VarSet {
-    let mut bound = safe.clone();
+    let mut bound = Changed::new(safe);
     let mut scratch = VarSet::default();
     for expr in body {
         let outputs = outputs_of_expr(expr, functions, &bound, &mut scratch);
-        bound.update(&outputs);
+        bound.add(&outputs);
     }
-    bound.diff(safe)
+    bound.added()
 }
 
 /// The variables that a statement binds where those of `safe` are bound.
@@ -31,7 +31,7 @@ pub(crate) fn outputs_of_body<'a>(
 pub(crate) fn outputs_of_expr(
     expr: &Expr,
     functions: Functions<'_>,
-    safe: &VarSet,
+    safe: &dyn Bound,
     scratch: &mut VarSet,
 ) -> VarSet {
     if expr.negated || matches!(expr.kind, ExprKind::Not(_)) {
@@ -40,7 +40,7 @@ pub(crate) fn outputs_of_expr(
     for with in &expr.with {
         let mut collector = Collector::new(Skip::SAFETY);
         collector.with(with);
-        if !collector.vars.is_subset(safe) {
+        if !safe.has_all(&collector.vars) {
             return VarSet::default();
         }
     }
@@ -52,7 +52,9 @@ pub(crate) fn outputs_of_expr(
         }
         ExprKind::Call(terms) => {
             if is_equality(expr) {
-                scratch.clear();
+                if terms.len() == 3 {
+                    scratch.clear();
+                }
                 return outputs_of_equality(expr, safe);
             }
             let Some((operator, _)) = terms.split_first() else { return VarSet::default() };
@@ -77,12 +79,14 @@ pub(crate) fn is_equality(expr: &Expr) -> bool {
 }
 
 /// The variables that an equality binds, `with` not looked at.
-pub(crate) fn outputs_of_equality(expr: &Expr, safe: &VarSet) -> VarSet {
+pub(crate) fn outputs_of_equality(expr: &Expr, safe: &dyn Bound) -> VarSet {
     let ExprKind::Call(terms) = &expr.kind else { return VarSet::default() };
-    let [_, left, right] = terms.as_slice() else { return safe.clone() };
-    let mut bound = VarSet::default();
-    outputs_of_refs(Node::Expr(expr), safe, &mut bound);
-    bound.update(safe);
+    // With another number of operands OPA answers all that was bound before, which is nothing new.
+    let [_, left, right] = terms.as_slice() else { return VarSet::default() };
+    let mut bound = Changed::new(safe);
+    let mut found = VarSet::default();
+    outputs_of_refs(Node::Expr(expr), safe, &mut found);
+    bound.add(&found);
     if expr.from_assignment {
         // Its left side is only bound by it: nothing on the right is found by the left.
         for var in all_vars(left).iter() {
@@ -90,15 +94,15 @@ pub(crate) fn outputs_of_equality(expr: &Expr, safe: &VarSet) -> VarSet {
         }
     }
     let unified = unify(&bound, left, right);
-    bound.update(&unified);
-    bound.diff(safe)
+    bound.add(&unified);
+    bound.added()
 }
 
 fn outputs_of_call(
     expr: &Expr,
     terms: &[Term],
     arity: usize,
-    safe: &VarSet,
+    safe: &dyn Bound,
     outputs: &mut VarSet,
 ) -> VarSet {
     outputs_of_refs(Node::Expr(expr), safe, outputs);
@@ -107,7 +111,7 @@ fn outputs_of_call(
         return outputs.clone();
     }
     let skip = Skip { sets: true, ..Skip::PATTERN };
-    if !vars_of_terms(inputs, skip).diff(outputs).is_subset(safe) {
+    if !safe.has_all(&vars_of_terms(inputs, skip).diff(outputs)) {
         return VarSet::default();
     }
     outputs.update(&vars_of_terms(output, skip));
@@ -115,7 +119,7 @@ fn outputs_of_call(
 }
 
 /// Variables in keys of references that can be evaluated: each is bound by going through them.
-fn outputs_of_refs(node: Node<'_>, safe: &VarSet, outputs: &mut VarSet) {
+fn outputs_of_refs(node: Node<'_>, safe: &dyn Bound, outputs: &mut VarSet) {
     walk_terms(node, &mut |term| match &term.value {
         TermValue::TemplateString { .. } => Flow::Over,
         value if is_comprehension(value) => Flow::Over,

@@ -90,6 +90,64 @@ impl VarSet {
     }
 }
 
+/// Which variables are bound, as [`VarSet`] and what is made of it can say.
+pub(crate) trait Bound {
+    /// Whether a variable is bound.
+    fn is_bound(&self, var: &str) -> bool;
+
+    /// Whether all variables of a set are bound.
+    fn has_all(&self, vars: &VarSet) -> bool {
+        vars.iter().all(|var| self.is_bound(var))
+    }
+
+    /// The variables of a set that are not bound.
+    fn unbound(&self, vars: &VarSet) -> VarSet {
+        vars.iter().filter(|var| !self.is_bound(var)).map(Name::clone).collect()
+    }
+}
+
+impl Bound for VarSet {
+    fn is_bound(&self, var: &str) -> bool {
+        self.contains(var)
+    }
+}
+
+/// A set with a few variables more and a few less, without a copy of it.
+pub(crate) struct Changed<'a> {
+    base: &'a dyn Bound,
+    more: VarSet,
+    less: VarSet,
+}
+
+impl<'a> Changed<'a> {
+    /// The set as it is.
+    pub(crate) fn new(base: &'a dyn Bound) -> Self {
+        Self { base, more: VarSet::default(), less: VarSet::default() }
+    }
+
+    /// Adds variables.
+    pub(crate) fn add(&mut self, vars: &VarSet) {
+        self.more.update(vars);
+    }
+
+    /// Takes a variable out.
+    pub(crate) fn remove(&mut self, var: &Name) {
+        self.more.remove(var);
+        self.less.add(var);
+    }
+
+    /// The variables that have been added to those of the set.
+    pub(crate) fn added(&self) -> VarSet {
+        self.base.unbound(&self.more)
+    }
+}
+
+impl Bound for Changed<'_> {
+    fn is_bound(&self, var: &str) -> bool {
+        self.more.contains(var) || self.base.is_bound(var) && !self.less.contains(var)
+    }
+}
+
 impl FromIterator<Name> for VarSet {
     fn from_iter<Names: IntoIterator<Item = Name>>(names: Names) -> Self {
         Self { vars: names.into_iter().map(|name| (name, None)).collect() }

@@ -1,14 +1,246 @@
 //! Compiled modules to core.
+//!
+//! Every rule, function and document becomes a rule of core; so does whatever has to be evaluated by
+//! itself: a statement with `with`, a package's document, what a document has at one key. Each is
+//! asked for ([`Request`]) where it is used, made once, and shared.
+//!
+//! - [`nodes`]: the rule tree, and what each node is
+//! - [`rules`]: rules and functions; [`documents`]: packages, and paths that are known at run time
+//! - [`bodies`]: statements; [`guards`]: which are first; [`calls`]; [`unify`]: `=` and patterns; [`references`]; [`with`]
+//! - [`scope`]: variables and open blocks of the rule that is being made; [`constants`]
+//!
+//! Recursion is over the syntax tree, whose depth the parser bounds.
+//!
+//! Values are those of OPA's evaluator, and so are the solutions that are looked for, since each may
+//! raise a conflict: a document is evaluated at one key where the key is bound.
+
+mod bodies;
+mod calls;
+mod constants;
+mod documents;
+mod guards;
+mod nodes;
+mod references;
+mod rules;
+mod scope;
+mod targets;
+mod tidy;
+mod unify;
+mod with;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
 
 use crate::compile::Compiled;
-use crate::core::Program;
-use crate::diagnostic::Diagnostic;
+use crate::core::{Document, Program, Rule, RuleId, RuleKind};
+use crate::diagnostic::{Code, Diagnostic};
 use crate::source::Sources;
+
+use nodes::{NodeId, Nodes, Shape};
+use targets::Targets;
+
+/// How deep loops and closures of a rule may nest, those of its statements with `with` included.
+/// Later stages go through blocks by recursion.
+const MAX_BLOCK_DEPTH: usize = 200;
+
+/// How many statements a policy may become. Every part of a policy becomes a few, so this is far
+/// above what a bundle's size allows, but for references that go through a large rule tree in many
+/// different ways.
+const MAX_STATEMENTS: usize = 2_000_000;
+
+/// The most parameters of a function that lowering makes: the engine passes eight. Those with more
+/// get one array.
+const MAX_PARAMETERS: usize = 6;
 
 /// Lowers compiled modules.
 ///
 /// # Errors
 /// What core cannot say, with its place.
-pub fn lower(_sources: &Sources, _compiled: &Compiled) -> Result<Program, Vec<Diagnostic>> {
-    Ok(Program::default())
+pub fn lower(_sources: &Sources, compiled: &Compiled) -> Result<Program, Vec<Diagnostic>> {
+    let nodes = Nodes::new(compiled).map_err(|fault| vec![fault])?;
+    let mut lowering = Lowering {
+        compiled,
+        nodes,
+        targets: Targets::default(),
+        rules: Vec::new(),
+        ids: HashMap::new(),
+        pending: Vec::new(),
+        diagnostics: Vec::new(),
+        statements: 0,
+    };
+    lowering.run();
+    lowering.finish()
+}
+
+/// What is to become a rule of core.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Request {
+    /// A rule's value, or a function.
+    Rule(NodeId),
+    /// The same where no data is replaced.
+    Own(NodeId),
+    /// The same without its default.
+    Found(NodeId),
+    /// What a document has at a key.
+    Entry(NodeId),
+    /// The same where no data is replaced.
+    OwnEntry(NodeId),
+    /// Entries of a document by some of its definitions; at one key, or all.
+    Entries { node: NodeId, keyed: bool, first: usize, count: usize },
+    /// The document at a node of the tree, base data included.
+    Extent(NodeId),
+    /// Without base data, and of some children only.
+    Virtual { node: NodeId, first: usize, count: usize },
+    /// What is below a node at keys of which some are given (`true`) and others are found.
+    Lookup(NodeId, Vec<bool>),
+    /// A built-in that `with` replaces somewhere.
+    Builtin(&'static str),
+}
+
+/// The lowering of one policy.
+struct Lowering<'a> {
+    compiled: &'a Compiled,
+    nodes: Nodes,
+    targets: Targets,
+    /// By number; `None` until they are made.
+    rules: Vec<Option<Rule>>,
+    ids: HashMap<Request, RuleId>,
+    pending: Vec<(RuleId, Request)>,
+    diagnostics: Vec<Diagnostic>,
+    statements: usize,
+}
+
+impl Lowering<'_> {
+    fn run(&mut self) {
+        if let Err(fault) = self.collect_targets() {
+            self.diagnostics.push(fault);
+            return;
+        }
+        for node in self.nodes.all() {
+            self.request(match self.nodes.get(node).shape {
+                Shape::Package => Request::Extent(node),
+                Shape::Function(_)
+                | Shape::Complete
+                | Shape::Set
+                | Shape::Object
+                | Shape::General => Request::Rule(node),
+            });
+        }
+        while let Some((id, request)) = self.pending.pop() {
+            match self.make(&request) {
+                Ok(rule) => self.set(id, rule),
+                Err(fault) => self.diagnostics.push(fault),
+            }
+            if self.statements > MAX_STATEMENTS {
+                self.diagnostics.push(Diagnostic {
+                    code: Code::Bundle,
+                    message: format!("the policy becomes more than {MAX_STATEMENTS} statements"),
+                    span: None,
+                    help: Some(
+                        "references that begin with variables below `data` are expensive"
+                            .to_owned(),
+                    ),
+                });
+                break;
+            }
+        }
+    }
+
+    fn finish(mut self) -> Result<Program, Vec<Diagnostic>> {
+        if !self.diagnostics.is_empty() {
+            self.diagnostics.sort_by_key(|fault| fault.span);
+            self.diagnostics.dedup();
+            return Err(self.diagnostics);
+        }
+        let documents = self.documents();
+        let slots = self.targets.into_slots();
+        let rules = self.rules.into_iter().flatten().collect();
+        Ok(Program { rules, slots, documents })
+    }
+
+    /// The rule for a request, which is made later where it is new.
+    fn request(&mut self, request: Request) -> RuleId {
+        if let Some(id) = self.ids.get(&request) {
+            return *id;
+        }
+        let id = self.reserve();
+        self.ids.insert(request.clone(), id);
+        self.pending.push((id, request));
+        id
+    }
+
+    /// A number for a rule that is about to be made.
+    fn reserve(&mut self) -> RuleId {
+        let id = RuleId(u32::try_from(self.rules.len()).unwrap_or(u32::MAX));
+        self.rules.push(None);
+        id
+    }
+
+    /// Puts a rule in its place.
+    fn set(&mut self, id: RuleId, mut rule: Rule) {
+        tidy::tidy(&mut rule);
+        let place = usize::try_from(id.0).ok().and_then(|index| self.rules.get_mut(index));
+        if let Some(place) = place {
+            *place = Some(rule);
+        }
+    }
+
+    fn make(&mut self, request: &Request) -> Result<Rule, Diagnostic> {
+        match request {
+            Request::Rule(node) => self.rule(*node),
+            Request::Own(node) => self.own_rule(*node),
+            Request::Found(node) => self.found_rule(*node),
+            Request::Entry(node) => self.entry(*node),
+            Request::OwnEntry(node) => self.own_entry(*node),
+            Request::Entries { node, keyed, first, count } => {
+                self.entries(*node, *keyed, *first, *count)
+            }
+            Request::Extent(node) => self.extent(*node),
+            Request::Virtual { node, first, count } => self.virtual_part(*node, *first, *count),
+            Request::Lookup(node, given) => self.lookup(*node, given),
+            Request::Builtin(name) => self.builtin(name),
+        }
+    }
+
+    /// The tree of documents, with the rule of each.
+    fn documents(&self) -> Document {
+        let mut documents: HashMap<NodeId, Document> = HashMap::new();
+        // Parents have smaller numbers than their children.
+        let all: Vec<NodeId> = self.nodes.all().collect();
+        for node in all.into_iter().rev() {
+            let request = match self.nodes.get(node).shape {
+                Shape::Package => Some(Request::Extent(node)),
+                Shape::Function(_) => None,
+                Shape::Complete | Shape::Set | Shape::Object | Shape::General => {
+                    Some(Request::Rule(node))
+                }
+            };
+            let rule = request.and_then(|request| self.ids.get(&request)).copied();
+            let of_rules = self.nodes.get(node).shape != Shape::Package;
+            let mut document = Document { rule, of_rules, ..Document::default() };
+            for (key, child) in &self.nodes.get(node).children {
+                let below = documents.remove(child).unwrap_or_default();
+                if let Ok(name) = key.as_string() {
+                    document.children.insert(name.to_string(), below);
+                }
+            }
+            documents.insert(node, document);
+        }
+        documents.remove(&Nodes::ROOT).unwrap_or_default()
+    }
+}
+
+/// A rule of lowering's own: one definition, or several that exclude each other.
+fn helper(name: String, kind: RuleKind) -> Rule {
+    Rule {
+        name,
+        kind,
+        default: None,
+        definitions: Vec::new(),
+        variables: 0,
+        slot: None,
+        span: None,
+    }
 }

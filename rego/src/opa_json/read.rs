@@ -14,7 +14,8 @@ use crate::ast::{
     Annotations, Body, Every, Expr, ExprKind, Head, Import, Logical, Module, Name, NotBlock,
     Package, RegoVersion, Rule, Scope, TemplatePart, Term, TermValue, With,
 };
-use crate::compile::{Compiled, Key, RuleRef, RuleTree};
+use crate::compile::graph::set_graph;
+use crate::compile::{Compiled, Compiler, Options, RuleTree};
 use crate::source::{FileId, Sources, Span};
 
 /// How deep a tree may be: far more than OPA's parser takes, and little enough for a test's stack of
@@ -79,175 +80,29 @@ pub fn answer(
         .map(Ok)
 }
 
-/// Modules after all of OPA's stages, with their rules by path and in an order in which rules that
-/// are used come before those that use them.
+/// Modules after all of OPA's stages, in order of their files' paths, with what our stages know of
+/// the rules.
 #[must_use]
-pub fn compiled(modules: Vec<Module>) -> Compiled {
-    let tree = RuleTree::new(&modules);
-    let all: Vec<_> = modules
-        .iter()
-        .enumerate()
-        .flat_map(|(module, one)| (0..one.rules.len()).map(move |rule| RuleRef { module, rule }))
-        .collect();
-    let order = in_order(&modules, &tree, &all);
+pub fn compiled(sources: &Sources, modules: Vec<Module>) -> Compiled {
+    let options = Options::default();
+    let mut compiler = Compiler::new(sources, modules, &options);
+    compiler.tree = RuleTree::new(&compiler.modules);
+    set_graph(&mut compiler);
     Compiled {
-        modules,
-        tree,
-        order,
-        rewritten: BTreeMap::new(),
-        subjects: BTreeMap::new(),
-        warnings: Vec::new(),
-    }
-}
-
-/// Depth-first by uses; where OPA's stages accepted the modules there is no cycle.
-fn in_order(modules: &[Module], tree: &RuleTree, all: &[RuleRef]) -> Vec<RuleRef> {
-    let mut uses: HashMap<RuleRef, Vec<RuleRef>> = HashMap::new();
-    for (module_index, module) in modules.iter().enumerate() {
-        for (rule_index, rule) in module.rules.iter().enumerate() {
-            let mut used = Vec::new();
-            let mut refs = Vec::new();
-            refs_of_rule(rule, &mut refs);
-            for reference in refs {
-                used_rules(tree, reference, &mut used);
-            }
-            uses.insert(RuleRef { module: module_index, rule: rule_index }, used);
-        }
-    }
-    let mut order = Vec::with_capacity(all.len());
-    let mut seen = std::collections::HashSet::new();
-    for &root in all {
-        let mut stack = vec![(root, 0)];
-        if !seen.insert(root) {
-            continue;
-        }
-        while let Some((rule, next)) = stack.pop() {
-            match uses.get(&rule).and_then(|used| used.get(next)) {
-                Some(&used) => {
-                    stack.push((rule, next + 1));
-                    if seen.insert(used) {
-                        stack.push((used, 0));
-                    }
-                }
-                None => order.push(rule),
-            }
-        }
-    }
-    order
-}
-
-/// All rules on the reference's way and below its end: a superset of what it can need.
-fn used_rules(tree: &RuleTree, reference: &[Term], used: &mut Vec<RuleRef>) {
-    let Some((Term { value: TermValue::Var(root), .. }, keys)) = reference.split_first() else {
-        return;
-    };
-    if &**root != "data" {
-        return;
-    }
-    let mut nodes = vec![tree];
-    for key in keys {
-        let mut next = Vec::new();
-        for node in nodes {
-            used.extend(&node.rules);
-            match Key::of(&key.value) {
-                Some(key) => next.extend(node.children.get(&key)),
-                None => next.extend(node.children.values()),
-            }
-        }
-        nodes = next;
-    }
-    while let Some(node) = nodes.pop() {
-        used.extend(&node.rules);
-        nodes.extend(node.children.values());
-    }
-}
-
-fn refs_of_rule<'a>(rule: &'a Rule, refs: &mut Vec<&'a [Term]>) {
-    let mut next = Some(rule);
-    while let Some(rule) = next {
-        let head = &rule.head;
-        let terms = head.reference.iter().skip(1).chain(head.args.iter().flatten());
-        for term in terms.chain(&head.key).chain(&head.value) {
-            refs_of_term(term, refs);
-        }
-        refs_of_body(&rule.body, refs);
-        next = rule.else_rule.as_deref();
-    }
-}
-
-fn refs_of_body<'a>(body: &'a Body, refs: &mut Vec<&'a [Term]>) {
-    for expr in body {
-        refs_of_expr(expr, refs);
-    }
-}
-
-fn refs_of_expr<'a>(expr: &'a Expr, refs: &mut Vec<&'a [Term]>) {
-    match &expr.kind {
-        ExprKind::Term(term) => refs_of_term(term, refs),
-        ExprKind::Call(terms) | ExprKind::Some(terms) => {
-            terms.iter().for_each(|term| refs_of_term(term, refs));
-        }
-        ExprKind::Every(every) => {
-            refs_of_term(&every.domain, refs);
-            refs_of_body(&every.body, refs);
-        }
-        ExprKind::Not(not) => refs_of_body(&not.body, refs),
-        ExprKind::And(both) | ExprKind::Or(both) => {
-            refs_of_body(&both.left, refs);
-            refs_of_body(&both.right, refs);
-        }
-    }
-    for with in &expr.with {
-        refs_of_term(&with.target, refs);
-        refs_of_term(&with.value, refs);
-    }
-}
-
-fn refs_of_term<'a>(term: &'a Term, refs: &mut Vec<&'a [Term]>) {
-    match &term.value {
-        TermValue::Null
-        | TermValue::Bool(_)
-        | TermValue::Number(_)
-        | TermValue::String(_)
-        | TermValue::Var(_) => {}
-        TermValue::Ref(keys) => {
-            refs.push(keys);
-            keys.iter().for_each(|key| refs_of_term(key, refs));
-        }
-        TermValue::Array(terms) | TermValue::Set(terms) | TermValue::Call(terms) => {
-            terms.iter().for_each(|term| refs_of_term(term, refs));
-        }
-        TermValue::Object(items) => {
-            for (key, value) in items {
-                refs_of_term(key, refs);
-                refs_of_term(value, refs);
-            }
-        }
-        TermValue::ArrayComprehension { term, body }
-        | TermValue::SetComprehension { term, body } => {
-            refs_of_term(term, refs);
-            refs_of_body(body, refs);
-        }
-        TermValue::ObjectComprehension { key, value, body } => {
-            refs_of_term(key, refs);
-            refs_of_term(value, refs);
-            refs_of_body(body, refs);
-        }
-        TermValue::TemplateString { parts, .. } => {
-            for part in parts {
-                match part {
-                    TemplatePart::Text(term) => refs_of_term(term, refs),
-                    TemplatePart::Expr(expr) => refs_of_expr(expr, refs),
-                }
-            }
-        }
+        modules: compiler.modules,
+        tree: compiler.tree,
+        order: compiler.order,
+        rewritten: compiler.rewritten,
+        subjects: compiler.subjects,
+        graph: compiler.graph,
+        warnings: compiler.warnings,
     }
 }
 
 #[derive(Deserialize)]
 struct AnswerJson<'a> {
     #[serde(default, borrow)]
-    modules: std::collections::BTreeMap<String, ModuleJson<'a>>,
+    modules: BTreeMap<String, ModuleJson<'a>>,
     #[serde(default)]
     errors: Vec<Fault>,
     error: Option<Fault>,
@@ -652,15 +507,11 @@ impl ModuleReader<'_> {
         };
         let name = || Ok::<_, ReadError>(Name::from(serde_json::from_str::<String>(text)?));
         let comprehension =
-            || -> Result<(Option<Term>, Option<Term>, Option<Term>, Body), ReadError> {
-                let json: ComprehensionJson<'_> = serde_json::from_str(text)?;
-                Ok((
-                    self.optional(json.term.as_ref(), around)?,
-                    self.optional(json.key.as_ref(), around)?,
-                    self.optional(json.value.as_ref(), around)?,
-                    self.body(&json.body, around)?,
-                ))
-            };
+            || -> Result<ComprehensionJson<'_>, ReadError> { Ok(serde_json::from_str(text)?) };
+        let boxed = |part: Option<TermJson<'_>>| -> Result<Box<Term>, ReadError> {
+            let part = part.ok_or_else(|| ReadError::Kind(json.kind.clone()))?;
+            Ok(Box::new(self.term(&part, around)?))
+        };
         let unknown = || ReadError::Kind(json.kind.clone());
         Ok(match json.kind.as_str() {
             "null" => TermValue::Null,
@@ -679,18 +530,21 @@ impl ModuleReader<'_> {
                     .collect::<Result<_, ReadError>>()?,
             ),
             "arraycomprehension" => {
-                let (term, _, _, body) = comprehension()?;
-                TermValue::ArrayComprehension { term: Box::new(term.ok_or_else(unknown)?), body }
+                let json = comprehension()?;
+                let body = self.body(&json.body, around)?;
+                TermValue::ArrayComprehension { term: boxed(json.term)?, body }
             }
             "setcomprehension" => {
-                let (term, _, _, body) = comprehension()?;
-                TermValue::SetComprehension { term: Box::new(term.ok_or_else(unknown)?), body }
+                let json = comprehension()?;
+                let body = self.body(&json.body, around)?;
+                TermValue::SetComprehension { term: boxed(json.term)?, body }
             }
             "objectcomprehension" => {
-                let (_, key, value, body) = comprehension()?;
+                let json = comprehension()?;
+                let body = self.body(&json.body, around)?;
                 TermValue::ObjectComprehension {
-                    key: Box::new(key.ok_or_else(unknown)?),
-                    value: Box::new(value.ok_or_else(unknown)?),
+                    key: boxed(json.key)?,
+                    value: boxed(json.value)?,
                     body,
                 }
             }
@@ -744,15 +598,21 @@ impl ModuleReader<'_> {
 
 #[cfg(test)]
 mod tests {
+    use crate::compile::RuleRef;
+
     use super::*;
 
     /// What `opa-oracle` prints for `package a\n\np := 0.10 if input.x` after all stages.
     const COMPILED: &str = r#"{"modules":{"a.rego":{"package":{"location":{"file":"a.rego","row":1,"col":1},"path":[{"location":{"file":"a.rego","row":1,"col":9},"type":"var","value":"data"},{"location":{"file":"a.rego","row":1,"col":9},"type":"string","value":"a"}]},"rules":[{"body":[{"index":0,"location":{"file":"a.rego","row":3,"col":14},"terms":{"location":{"file":"a.rego","row":3,"col":14},"type":"ref","value":[{"location":{"file":"a.rego","row":3,"col":14},"type":"var","value":"input"},{"location":{"file":"a.rego","row":3,"col":20},"type":"string","value":"x"}]}}],"head":{"name":"p","value":{"location":{"file":"a.rego","row":3,"col":6},"type":"number","value":0.10},"assign":true,"ref":[{"location":{"file":"a.rego","row":3,"col":1},"type":"var","value":"p"}],"location":{"file":"a.rego","row":3,"col":1}},"location":{"file":"a.rego","row":3,"col":1}}]}}}"#;
 
-    fn read(text: &str) -> Vec<Module> {
+    fn sources() -> Sources {
         let mut sources = Sources::default();
         sources.add("a.rego", "package a\n\np := 0.10 if input.x\n");
-        answer(&sources, text, RegoVersion::V1).unwrap().unwrap()
+        sources
+    }
+
+    fn read(text: &str) -> Vec<Module> {
+        answer(&sources(), text, RegoVersion::V1).unwrap().unwrap()
     }
 
     #[test]
@@ -770,7 +630,7 @@ mod tests {
 
     #[test]
     fn a_rule_is_found_by_its_path() {
-        let compiled = compiled(read(COMPILED));
+        let compiled = compiled(&sources(), read(COMPILED));
         let node = compiled.tree.child("a").unwrap().child("p").unwrap();
         assert_eq!(node.rules, [RuleRef { module: 0, rule: 0 }]);
         assert_eq!(compiled.order, node.rules);

@@ -59,8 +59,11 @@ pub(super) fn check_data(namespace: &Namespace, data: &Value) -> Result<(), Repo
 }
 
 /// The deepest virtual document on a path, and the keys that are left.
-pub(super) fn document<'p>(program: &Program, path: &'p [Value]) -> Option<(RuleId, &'p [Value])> {
-    let mut node = &program.documents;
+pub(super) fn document<'p>(
+    documents: &Document,
+    path: &'p [Value],
+) -> Option<(RuleId, &'p [Value])> {
+    let mut node = documents;
     let mut found = node.rule.map(|rule| (rule, path));
     let mut rest = path;
     while let [Value::String(key), below @ ..] = rest {
@@ -114,7 +117,7 @@ pub(super) fn add_decision(program: &mut Program, paths: &[Vec<String>]) -> Rule
         let path: Vec<Value> = path.iter().map(|key| Value::from(key.as_str())).collect();
         let value = variables.next();
         let mut inner = Vec::new();
-        match document(program, &path) {
+        match document(&program.documents, &path) {
             Some((rule, [])) => {
                 inner.push(statement(StatementKind::Let(value, Expr::Rule(rule))));
             }

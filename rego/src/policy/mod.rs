@@ -1,6 +1,7 @@
 //! A loaded policy: what the worker, the commands and the comparisons use.
 
 mod entry;
+mod evaluators;
 mod sampler;
 
 use std::fmt;
@@ -8,15 +9,17 @@ use std::time::Instant;
 
 use regorus::Value;
 
-use crate::builtins::{Context, Failure};
 use crate::bundle::{self, Bundle, File, Tests};
 use crate::compile;
-use crate::core::{Program, RuleId, evaluate};
+use crate::core::{Document, RuleId};
 use crate::diagnostic::Diagnostic;
 use crate::lower;
+use crate::machine::{self, ErrorKind, Strictness};
 use crate::parse;
 use crate::report::Report;
 use crate::source::{Location, Sources};
+use crate::types;
+use evaluators::{Choice, Evaluators, Fault};
 
 /// Built-ins that need the network or tell of the host. A policy that calls one is refused, because
 /// a decision must not wait for another machine, and a worker has no network.
@@ -133,7 +136,10 @@ impl fmt::Display for FailureKind {
 /// A bundle's policies and data, compiled and ready to be asked.
 #[derive(Debug)]
 pub struct Policy {
-    program: Program,
+    evaluators: Evaluators,
+    /// The virtual documents, by path.
+    documents: Document,
+    /// What base data is asked for.
     data: Value,
     sources: Sources,
     decision: Option<RuleId>,
@@ -141,7 +147,7 @@ pub struct Policy {
     version: Option<String>,
     warnings: Vec<Report>,
     ignored_files: Vec<String>,
-    strict_builtin_errors: bool,
+    strictness: Strictness,
 }
 
 impl Policy {
@@ -177,6 +183,7 @@ impl Policy {
                 .iter()
                 .map(|(name, why)| ((*name).to_owned(), (*why).to_owned()))
                 .collect(),
+            check_types: Some(types::check),
         };
         let compiled = compile::compile(&sources, parsed, &options)
             .map_err(|faults| reports(faults, &sources))?;
@@ -186,8 +193,13 @@ impl Policy {
         warnings.extend(entry::missing(&program, &settings.decision));
         let decision = (!settings.decision.is_empty())
             .then(|| entry::add_decision(&mut program, &settings.decision));
+        let documents = std::mem::take(&mut program.documents);
+        let choice = if settings.interpreter_only { Choice::Interpreter } else { Choice::Auto };
+        let evaluators = Evaluators::new(program, &data, choice, &sources)
+            .map_err(|message| vec![Report::of_bundle(message)])?;
         Ok(Self {
-            program,
+            evaluators,
+            documents,
             data,
             decision,
             decision_length: settings.decision.len(),
@@ -195,7 +207,11 @@ impl Policy {
             warnings,
             ignored_files,
             sources,
-            strict_builtin_errors: settings.strict_builtin_errors,
+            strictness: if settings.strict_builtin_errors {
+                Strictness::Strict
+            } else {
+                Strictness::Lenient
+            },
         })
     }
 
@@ -220,7 +236,7 @@ impl Policy {
     /// What evaluates it.
     #[must_use]
     pub fn evaluator(&self) -> Evaluator {
-        Evaluator::Interpreter("the machine is not there yet".to_owned())
+        self.evaluators.serving()
     }
 
     /// The values of the decision's documents, [`Value::Undefined`] where they have none. They are
@@ -244,7 +260,7 @@ impl Policy {
         input: Option<Value>,
         moment: Moment,
     ) -> Evaluation<Value> {
-        match entry::document(&self.program, path) {
+        match entry::document(&self.documents, path) {
             Some((rule, rest)) => {
                 let Evaluation { result, prints } = self.ask(rule, input, moment);
                 let result = result.map(|value| entry::at(&value, rest));
@@ -259,38 +275,31 @@ impl Policy {
     }
 
     fn ask(&mut self, rule: RuleId, input: Option<Value>, moment: Moment) -> Evaluation<Value> {
-        let mut context = Context {
-            now_ns: moment.now_ns,
-            deadline: moment.deadline,
-            stable: std::collections::HashMap::new(),
-            prints: Vec::new(),
-            errors: Vec::new(),
+        let evaluation = self.evaluators.evaluate(rule, input, moment, self.strictness);
+        let result = evaluation.result.map_err(|fault| match fault {
+            Fault::Evaluation(error) => self.error(error),
+            Fault::Differed => EvaluationError::Differed,
+        });
+        Evaluation { result, prints: evaluation.prints }
+    }
+
+    fn error(&self, error: machine::EvaluationError) -> EvaluationError {
+        let kind = match error.kind {
+            ErrorKind::Deadline => return EvaluationError::TimedOut,
+            ErrorKind::Conflict => FailureKind::Conflict,
+            ErrorKind::Builtin => FailureKind::Builtin,
+            ErrorKind::Type => FailureKind::Type,
+            ErrorKind::Limit | ErrorKind::Internal => FailureKind::Internal,
         };
-        let evaluated =
-            evaluate::evaluate(&self.program, rule, input, self.data.clone(), &mut context);
-        let failed =
-            |kind, message: String, location| EvaluationError::Failed { kind, message, location };
-        let result = match evaluated {
-            Ok(value) => match context.errors.first() {
-                Some(Failure::Builtin(message)) if self.strict_builtin_errors => {
-                    Err(failed(FailureKind::Builtin, message.clone(), None))
-                }
-                Some(Failure::Type(message)) if self.strict_builtin_errors => {
-                    Err(failed(FailureKind::Type, message.clone(), None))
-                }
-                _ => Ok(value.unwrap_or(Value::Undefined)),
-            },
-            Err(evaluate::Fault::Conflict { message, span }) => Err(failed(
-                FailureKind::Conflict,
-                message,
-                span.map(|span| self.sources.location(span)),
-            )),
-            Err(fault) => Err(failed(FailureKind::Internal, fault.to_string(), None)),
-        };
-        Evaluation { result, prints: context.prints }
+        let span = error.place.and_then(|place| place.span);
+        let location = span.map(|span| self.sources.location(span));
+        EvaluationError::Failed { kind, message: error.message, location }
     }
 }
 
 fn reports(diagnostics: Vec<Diagnostic>, sources: &Sources) -> Vec<Report> {
     diagnostics.into_iter().map(|diagnostic| Report::of(diagnostic, sources)).collect()
 }
+
+#[cfg(test)]
+mod tests;

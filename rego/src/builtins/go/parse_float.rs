@@ -33,7 +33,7 @@ pub(crate) fn parse(source: &str) -> Result<Value, Failure> {
             if size == 0.0 && is_too_small(&text) {
                 return Err(Failure::Builtin("invalid number: number too big".to_owned()));
             }
-            text::parse(&text).ok_or_else(|| invalid("value out of range"))
+            text::parse(&text)
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use super::unicode::is_printable;
+
 /// A text in double quotes, with Go's escapes.
 pub(crate) fn quote(text: &str) -> String {
     quoted(text, '"', false)
@@ -50,20 +52,12 @@ fn escape(out: &mut String, c: char, mark: char, ascii: bool) {
     }
 }
 
-/// Whether Go's `strconv.IsPrint` holds: letters, marks, numbers, punctuation, symbols and the ASCII
-/// space.
-pub(crate) fn is_printable(c: char) -> bool {
-    match c {
-        ' '..='~' => true,
-        '\0'..='\x7f' => false,
-        // What Rust escapes in a debug form is what Unicode calls no graphic character, and
-        // combining marks, which Go prints.
-        c => c == '\u{fffd}' || !c.escape_debug().to_string().starts_with("\\u") || is_mark(c),
-    }
-}
-
-/// Combining marks: Rust's debug form escapes them at a text's beginning alone.
-fn is_mark(c: char) -> bool {
-    let after_a_letter = format!("{:?}", format!("a{c}"));
-    !after_a_letter.contains("\\u")
+/// Whether a text can stand between backquotes: no control characters but the tabulator, no backquote
+/// and no byte order mark.
+pub(crate) fn can_be_backquoted(text: &str) -> bool {
+    text.chars().all(|c| match c {
+        '\t' => true,
+        '`' | '\u{feff}' | '\u{7f}' => false,
+        c => c >= ' ',
+    })
 }

@@ -45,27 +45,10 @@ impl Float {
         }
     }
 
-    /// A float that is an integer, by its bits.
-    pub(crate) fn of_integral(f: f64) -> Self {
-        let bits = f.abs().to_bits();
-        let exponent = i64::try_from(bits >> 52).unwrap_or(0);
-        let fraction = bits & ((1 << 52) - 1);
-        let (mantissa, exponent) =
-            if exponent == 0 { (fraction, -1074) } else { (fraction | 1 << 52, exponent - 1075) };
-        Self::rounded(f.is_sign_negative(), BigUint::from(mantissa), exponent, false, PRECISION)
-    }
-
     /// The nearest to the shortest decimal that means `f`, which is what the policy's text or the
     /// request had.
     pub(crate) fn of_f64(f: f64) -> Self {
-        let text = format!("{:e}", f.abs());
-        let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
-        let fraction = digits.split_once('.').map_or(0, |(_, fraction)| fraction.len());
-        let mantissa: u64 = digits
-            .bytes()
-            .filter(u8::is_ascii_digit)
-            .fold(0, |m, digit| m * 10 + u64::from(digit - b'0'));
-        let exponent = exponent.parse().unwrap_or(0) - i64::try_from(fraction).unwrap_or(0);
+        let (mantissa, exponent) = shortest_decimal(f);
         Self::of_decimal(f.is_sign_negative(), BigUint::from(mantissa), exponent)
     }
 
@@ -126,9 +109,14 @@ impl Float {
         self.plus(&Self { negative: !other.negative, ..other.clone() })
     }
 
-    /// A product.
+    /// One, of the precision that OPA multiplies many numbers with.
+    pub(crate) fn one_of_53_bits() -> Self {
+        Self { negative: false, mantissa: BigUint::from(1u32), exponent: 0, precision: 53 }
+    }
+
+    /// A product of the precision of the first factor.
     pub(crate) fn times(&self, other: &Self) -> Self {
-        self.product_of(other, PRECISION)
+        self.product_of(other, self.precision)
     }
 
     fn product_of(&self, other: &Self, precision: u64) -> Self {
@@ -296,6 +284,18 @@ impl Float {
         }
         exact
     }
+}
+
+/// The shortest decimal that means a float, without its sign: `mantissa * 10^exponent`.
+pub(crate) fn shortest_decimal(f: f64) -> (u64, i64) {
+    let text = format!("{:e}", f.abs());
+    let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+    let fraction = digits.split_once('.').map_or(0, |(_, fraction)| fraction.len());
+    let mantissa = digits
+        .bytes()
+        .filter(u8::is_ascii_digit)
+        .fold(0, |mantissa, digit| mantissa * 10 + u64::from(digit - b'0'));
+    (mantissa, exponent.parse().unwrap_or(0) - i64::try_from(fraction).unwrap_or(0))
 }
 
 /// The nearest 64-bit float to `mantissa * 2^exponent`: infinite above all, zero below all.

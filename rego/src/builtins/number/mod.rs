@@ -40,13 +40,11 @@ impl Number {
     }
 
     fn of_f64(f: f64) -> Self {
-        if f.fract() != 0.0 {
-            return Self::Fraction(f);
-        }
-        match f.to_i64() {
-            Some(small) => Self::Small(small),
-            None => Float::of_integral(f).to_integer().map_or(Self::Fraction(f), Self::Big),
-        }
+        let (mantissa, exponent) = float::shortest_decimal(f);
+        let Ok(power) = u32::try_from(exponent) else { return Self::Fraction(f) };
+        // The integer that its text is, not the one that its bits are.
+        let size = BigInt::from(mantissa) * BigInt::from(10u32).pow(power);
+        Self::Big(if f < 0.0 { -size } else { size })
     }
 
     /// The integer that it is.

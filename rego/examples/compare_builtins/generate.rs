@@ -1,0 +1,152 @@
+//! Arguments: mostly of the declared types and from pools of texts that mean something to the
+//! built-in, sometimes of any type.
+
+mod pools;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use enforcer_rego::builtins::table::{Declaration, StaticType};
+use enforcer_rego::number;
+use regorus::Value;
+
+/// How deep a generated value nests.
+const DEPTH: usize = 3;
+
+/// Generates the arguments of one built-in's calls.
+pub(crate) struct Generator {
+    declaration: &'static Declaration,
+    state: u64,
+}
+
+impl Generator {
+    /// The same seed gives the same calls.
+    pub(crate) fn new(seed: u64, declaration: &'static Declaration) -> Self {
+        let state =
+            declaration.name.bytes().fold(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15), |h, b| {
+                (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3)
+            });
+        Self { declaration, state }
+    }
+
+    /// The next call's.
+    pub(crate) fn arguments(&mut self) -> Vec<Value> {
+        let declaration = self.declaration;
+        let mut given = Vec::new();
+        for (i, parameter) in declaration.parameters.iter().enumerate() {
+            let value = match pools::whole(declaration.name, i) {
+                Some(pool) if self.below(8) > 0 => self.json(pool),
+                _ if self.below(12) == 0 => self.any(DEPTH),
+                _ => self.of(&parameter.of, i, DEPTH),
+            };
+            given.push(value);
+        }
+        given
+    }
+
+    fn next(&mut self) -> u64 {
+        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.state;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    fn below(&mut self, n: usize) -> usize {
+        let n = u64::try_from(n.max(1)).unwrap_or(1);
+        usize::try_from(self.next() % n).unwrap_or(0)
+    }
+
+    fn pick<'a, T>(&mut self, all: &'a [T]) -> Option<&'a T> {
+        all.get(self.below(all.len()))
+    }
+
+    fn json(&mut self, pool: &[&str]) -> Value {
+        let text = self.pick(pool).copied().unwrap_or("null");
+        enforcer_rego::json::parse(text.as_bytes()).unwrap_or_else(|_| Value::from(text))
+    }
+
+    fn any(&mut self, depth: usize) -> Value {
+        let kinds = if depth == 0 { 4 } else { 7 };
+        match self.below(kinds) {
+            0 => Value::Null,
+            1 => Value::Bool(self.below(2) == 0),
+            2 => self.number(),
+            3 => self.string(usize::MAX),
+            4 => Value::from(self.some(|g| g.any(depth - 1))),
+            5 => Value::from(self.some(|g| g.any(depth - 1)).into_iter().collect::<BTreeSet<_>>()),
+            _ => {
+                let pairs = self.some(|g| {
+                    let key = if g.below(4) == 0 { g.any(depth - 1) } else { g.string(usize::MAX) };
+                    (key, g.any(depth - 1))
+                });
+                Value::from(pairs.into_iter().collect::<BTreeMap<_, _>>())
+            }
+        }
+    }
+
+    fn some<T>(&mut self, mut f: impl FnMut(&mut Self) -> T) -> Vec<T> {
+        (0..self.below(5)).map(|_| f(self)).collect()
+    }
+
+    fn number(&mut self) -> Value {
+        if self.below(3) == 0 {
+            let small = i64::try_from(self.below(40)).unwrap_or(0) - 10;
+            return Value::from(small);
+        }
+        let few = ["numbers.range", "numbers.range_step", "bits.lsh"];
+        let pool = if few.contains(&self.declaration.name) { pools::FEW } else { pools::NUMBERS };
+        let text = self.pick(pool).copied().unwrap_or("0");
+        number::parse(text).unwrap_or(Value::Null)
+    }
+
+    /// A text for an argument, or for anything.
+    fn string(&mut self, position: usize) -> Value {
+        let special = pools::strings(self.declaration.name, position);
+        let pool = if special.is_empty() || self.below(10) == 0 { pools::STRINGS } else { special };
+        let mut text = self.pick(pool).copied().unwrap_or("").to_owned();
+        let patterns = ["regex", "glob"].iter().any(|f| self.declaration.name.starts_with(f));
+        let odds = if patterns { 2 } else { 6 };
+        if (special.is_empty() || patterns) && self.below(odds) == 0 {
+            text.push_str(self.pick(pool).copied().unwrap_or(""));
+        }
+        Value::from(text)
+    }
+
+    fn of(&mut self, of: &StaticType, position: usize, depth: usize) -> Value {
+        let below = depth.saturating_sub(1);
+        match of {
+            StaticType::Null => Value::Null,
+            StaticType::Boolean => Value::Bool(self.below(2) == 0),
+            StaticType::Number => self.number(),
+            StaticType::String => self.string(position),
+            StaticType::Any => self.any(depth),
+            StaticType::OneOf(types) => {
+                let of = *self.pick(types).unwrap_or(&StaticType::Null);
+                self.of(&of, position, depth)
+            }
+            StaticType::Array(element) => {
+                Value::from(self.some(|g| g.of(element, position, below)))
+            }
+            StaticType::Tuple(elements) => Value::from(
+                elements.iter().map(|e| self.of(e, position, below)).collect::<Vec<_>>(),
+            ),
+            StaticType::Set(element) => Value::from(
+                self.some(|g| g.of(element, position, below)).into_iter().collect::<BTreeSet<_>>(),
+            ),
+            StaticType::Object(fields, rest) => {
+                let mut object = BTreeMap::new();
+                for (name, of) in *fields {
+                    object.insert(Value::from(*name), self.of(of, position, below));
+                }
+                if let Some((key, value)) = rest {
+                    for (key, value) in
+                        self.some(|g| (g.of(key, position, below), g.of(value, position, below)))
+                    {
+                        object.insert(key, value);
+                    }
+                }
+                Value::from(object)
+            }
+        }
+    }
+}

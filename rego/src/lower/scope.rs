@@ -1,0 +1,207 @@
+//! The body that is being lowered: its variables, and the blocks that are open.
+
+use std::collections::HashMap;
+
+use crate::ast::Name;
+use crate::core::{Block, Expr, Operand, Statement, StatementKind, Var};
+use crate::diagnostic::{Code, Diagnostic};
+use crate::source::Span;
+
+use super::MAX_BLOCK_DEPTH;
+
+/// The variables of a rule, and where statements go.
+///
+/// A loop takes all that follows it into its block, so a body is a stack of open blocks: those of
+/// closures, and in each those of loops.
+#[derive(Debug)]
+pub(super) struct Scope {
+    variables: u32,
+    bound: HashMap<Name, Operand>,
+    /// What has been bound since the rule began, in order.
+    trail: Vec<Name>,
+    frames: Vec<Frame>,
+    /// Closures around this scope, in rules of their own.
+    depth: usize,
+    span: Option<Span>,
+}
+
+#[derive(Debug, Default)]
+struct Frame {
+    /// The loop that the block belongs to; a closure has none.
+    header: Option<Header>,
+    block: Block,
+}
+
+#[derive(Debug)]
+struct Header {
+    key: Var,
+    value: Var,
+    collection: Operand,
+    span: Option<Span>,
+}
+
+/// Where a closure began.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Mark {
+    frames: usize,
+    trail: usize,
+}
+
+/// A closure's block.
+#[derive(Debug)]
+pub(super) struct Closed {
+    /// Its statements.
+    pub(super) block: Block,
+    /// Whether it can have more than one solution.
+    pub(super) loops: bool,
+}
+
+impl Scope {
+    /// A rule's scope; its parameters are the first variables.
+    pub(super) fn new(parameters: u32, depth: usize) -> Self {
+        Self {
+            variables: parameters,
+            bound: HashMap::new(),
+            trail: Vec::new(),
+            frames: vec![Frame::default()],
+            depth,
+            span: None,
+        }
+    }
+
+    /// How many variables the rule has.
+    pub(super) const fn variables(&self) -> u32 {
+        self.variables
+    }
+
+    /// The next body of the same rule: nothing is bound.
+    pub(super) fn restart(&mut self) {
+        self.bound.clear();
+        self.trail.clear();
+        self.frames = vec![Frame::default()];
+    }
+
+    /// How deep blocks are here, those of other rules around included.
+    pub(super) const fn depth(&self) -> usize {
+        self.depth + self.frames.len()
+    }
+
+    /// What the next statements stand for.
+    pub(super) const fn at(&mut self, span: Span) {
+        self.span = Some(span);
+    }
+
+    /// What the last statement stood for.
+    pub(super) const fn span(&self) -> Option<Span> {
+        self.span
+    }
+
+    pub(super) const fn fresh(&mut self) -> Var {
+        let var = Var(self.variables);
+        self.variables = self.variables.saturating_add(1);
+        var
+    }
+
+    pub(super) fn lookup(&self, name: &str) -> Option<&Operand> {
+        self.bound.get(name)
+    }
+
+    pub(super) fn bind(&mut self, name: &Name, operand: Operand) {
+        self.bound.insert(Name::clone(name), operand);
+        self.trail.push(Name::clone(name));
+    }
+
+    pub(super) fn push(&mut self, kind: StatementKind) {
+        let span = self.span;
+        if let Some(frame) = self.frames.last_mut() {
+            frame.block.push(Statement { kind, span });
+        }
+    }
+
+    pub(super) fn test(&mut self, expr: Expr) {
+        self.push(StatementKind::Test(expr));
+    }
+
+    /// Ends the block here.
+    pub(super) fn fail(&mut self) {
+        self.test(Expr::Operand(Operand::Const(regorus::Value::Bool(false))));
+    }
+
+    /// An expression's value as an operand; the block ends where it is undefined.
+    pub(super) fn operand(&mut self, expr: Expr) -> Operand {
+        match expr {
+            Expr::Operand(operand) => operand,
+            expr => {
+                let var = self.fresh();
+                self.push(StatementKind::Let(var, expr));
+                Operand::Var(var)
+            }
+        }
+    }
+
+    /// Goes through a collection with all that follows: its key and element.
+    pub(super) fn each(&mut self, collection: Operand) -> Result<(Var, Var), Diagnostic> {
+        self.check_depth()?;
+        let (key, value) = (self.fresh(), self.fresh());
+        let header = Some(Header { key, value, collection, span: self.span });
+        self.frames.push(Frame { header, block: Vec::new() });
+        Ok((key, value))
+    }
+
+    /// Begins a closure: what it binds is not seen outside.
+    pub(super) fn open(&mut self) -> Result<Mark, Diagnostic> {
+        self.check_depth()?;
+        let mark = Mark { frames: self.frames.len(), trail: self.trail.len() };
+        self.frames.push(Frame::default());
+        Ok(mark)
+    }
+
+    /// Ends a closure.
+    pub(super) fn close(&mut self, mark: Mark) -> Closed {
+        for name in self.trail.drain(mark.trail..) {
+            self.bound.remove(&name);
+        }
+        let loops = self.frames.len() > mark.frames + 1;
+        Closed { block: self.fold(mark.frames), loops }
+    }
+
+    /// What has been bound since a closure began, in order.
+    pub(super) fn bound_since(&self, mark: Mark) -> Vec<Name> {
+        self.trail.get(mark.trail..).unwrap_or_default().to_vec()
+    }
+
+    /// Whether there is a loop since a closure began.
+    pub(super) const fn loops_since(&self, mark: Mark) -> bool {
+        self.frames.len() > mark.frames + 1
+    }
+
+    /// The whole body's block.
+    pub(super) fn finish(&mut self) -> Block {
+        self.fold(0)
+    }
+
+    /// Puts the blocks above a depth into each other.
+    fn fold(&mut self, depth: usize) -> Block {
+        let mut inner: Option<Statement> = None;
+        while self.frames.len() > depth {
+            let Some(Frame { header, mut block }) = self.frames.pop() else { break };
+            block.extend(inner.take());
+            match header {
+                None => return block,
+                Some(Header { key, value, collection, span }) => {
+                    let kind = StatementKind::Each { key: Some(key), value, collection, block };
+                    inner = Some(Statement { kind, span });
+                }
+            }
+        }
+        inner.into_iter().collect()
+    }
+
+    fn check_depth(&self) -> Result<(), Diagnostic> {
+        if self.depth() < MAX_BLOCK_DEPTH {
+            return Ok(());
+        }
+        let message = format!("loops and closures nest to {MAX_BLOCK_DEPTH} levels at most");
+        Err(Diagnostic { code: Code::Bundle, message, span: self.span, help: None })
+    }
+}

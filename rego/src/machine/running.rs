@@ -1,0 +1,154 @@
+//! The evaluation that runs on this thread.
+
+use std::cell::RefCell;
+
+use regorus::rvm::vm::VmError;
+use regorus::{LimitError, Value};
+
+use super::{ErrorKind, EvaluationError, Loaded, Strictness};
+use crate::builtins::{Context, Failure, Function};
+use crate::emit::Conflict;
+
+/// How many errors of built-ins an evaluation keeps.
+pub(crate) const ERRORS: usize = 16;
+
+thread_local! {
+    static RUNNING: RefCell<Option<Running>> = const { RefCell::new(None) };
+}
+
+/// What an evaluation has.
+#[derive(Debug)]
+pub(crate) struct Running {
+    pub(crate) context: Context,
+    pub(crate) strictness: Strictness,
+    /// Why it ends before it has a value.
+    pub(crate) ended: Option<EvaluationError>,
+    /// The conflict that it ends with, until it is known where.
+    conflict: Option<Conflict>,
+    /// The machine's, where it is a machine that evaluates.
+    pub(crate) program: Option<Box<Loaded>>,
+}
+
+/// Puts back what ran before, also where a panic comes through.
+struct Restore(Option<Running>);
+
+impl Drop for Restore {
+    fn drop(&mut self) {
+        let before = self.0.take();
+        RUNNING.with(|running| {
+            if let Ok(mut running) = running.try_borrow_mut() {
+                *running = before;
+            }
+        });
+    }
+}
+
+impl Running {
+    pub(crate) const fn new(
+        context: Context,
+        strictness: Strictness,
+        program: Option<Box<Loaded>>,
+    ) -> Self {
+        Self { context, strictness, ended: None, conflict: None, program }
+    }
+
+    /// Evaluates with this as what [`with`] gives, and returns it: it is there again unless `evaluate`
+    /// has taken it out, which nothing does.
+    pub(crate) fn during<T>(self, evaluate: impl FnOnce() -> T) -> (T, Option<Self>) {
+        let _restore = Restore(RUNNING.replace(Some(self)));
+        let result = evaluate();
+        (result, RUNNING.take())
+    }
+
+    /// Says where a VM ended, and why where it was not by one of our functions.
+    pub(crate) fn note(&mut self, error: &VmError, pc: usize) -> EvaluationError {
+        let place = self.program.as_ref().and_then(|program| program.tables.places.of(pc));
+        let ended = self.ended.get_or_insert_with(|| match super::kind_of(error) {
+            ErrorKind::Deadline => super::deadline(),
+            kind => EvaluationError { kind, message: error.to_string(), place: None },
+        });
+        if let (Some(conflict), Some(place)) = (self.conflict.take(), place) {
+            let name =
+                self.program.as_ref().and_then(|program| program.tables.names.get(&place.rule));
+            ended.message = conflict.message(name.map_or("", |name| name));
+        }
+        ended.place = ended.place.or(place);
+        ended.clone()
+    }
+
+    /// Calls a built-in: a value, undefined, or the end of the evaluation.
+    pub(crate) fn call(
+        &mut self,
+        name: &str,
+        function: Function,
+        args: &[Value],
+    ) -> anyhow::Result<Value> {
+        match function(&mut self.context, args) {
+            Ok(value) => Ok(value),
+            Err(failure) => self.failed(name, failure),
+        }
+    }
+
+    /// What a built-in that fails does.
+    #[cold]
+    fn failed(&mut self, name: &str, failure: Failure) -> anyhow::Result<Value> {
+        match failure {
+            Failure::Conflict(message) => Err(self.end(ErrorKind::Conflict, message)),
+            Failure::Halt(message) => {
+                let is_late = std::time::Instant::now() >= self.context.deadline;
+                let kind = if is_late { ErrorKind::Deadline } else { ErrorKind::Limit };
+                Err(self.end(kind, message))
+            }
+            Failure::Builtin(message) => {
+                let message = format!("{name}: {message}");
+                self.fail(ErrorKind::Builtin, Failure::Builtin(message))
+            }
+            Failure::Type(message) => {
+                let message = format!("{name}: {message}");
+                self.fail(ErrorKind::Type, Failure::Type(message))
+            }
+        }
+    }
+
+    fn fail(&mut self, kind: ErrorKind, failure: Failure) -> anyhow::Result<Value> {
+        if self.strictness == Strictness::Strict {
+            return Err(self.end(kind, failure.to_string()));
+        }
+        if self.context.errors.len() < ERRORS {
+            self.context.errors.push(failure);
+        }
+        Ok(Value::Undefined)
+    }
+
+    /// Ends the evaluation with a conflict. The rule is that of the place where the VM ends.
+    pub(crate) fn conflict(&mut self, conflict: Conflict) -> anyhow::Error {
+        self.conflict = self.conflict.or(Some(conflict));
+        self.end(ErrorKind::Conflict, String::new())
+    }
+
+    /// Ends the evaluation: the error that is returned is one that the VM does not take for an
+    /// undefined value.
+    pub(crate) fn end(&mut self, kind: ErrorKind, message: String) -> anyhow::Error {
+        self.end_with(EvaluationError { kind, message, place: None })
+    }
+
+    /// The same with a place.
+    pub(crate) fn end_with(&mut self, error: EvaluationError) -> anyhow::Error {
+        self.ended.get_or_insert(error);
+        fatal()
+    }
+}
+
+/// Calls back with the evaluation that runs on this thread.
+pub(crate) fn with<T>(found: impl FnOnce(&mut Running) -> anyhow::Result<T>) -> anyhow::Result<T> {
+    RUNNING.with_borrow_mut(|running| match running {
+        Some(running) => found(running),
+        // Functions of the bytecode are called by nothing else.
+        None => Err(fatal()),
+    })
+}
+
+/// An error that the VM passes on: others make a call undefined. What it says is not used.
+pub(crate) fn fatal() -> anyhow::Error {
+    LimitError::RegexSizeLimitExceeded { limit: 0 }.into()
+}

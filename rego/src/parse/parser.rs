@@ -1,0 +1,450 @@
+//! The parser's state: tokens, faults, and going back.
+//!
+//! The grammar needs to look ahead without bound (`{x | …}` may be a comprehension or a set of
+//! unions), so the parser tries and goes back, as OPA's does. All of its state that a step back must
+//! undo is a small value that is copied ([`State`]). Faults, hints and comments are lists whose
+//! entries know the one before, so that a copy is an index.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use crate::ast::{Name, RegoVersion, Term, TermValue};
+use crate::diagnostic::{Code, Diagnostic};
+use crate::source::{FileId, Span};
+
+use super::lexer::{Lexer, Mode};
+use super::token::{Future, Keywords, Token, is_keyword_of};
+
+/// How deep terms, statements and bodies may be within each other; also the height of any tree that
+/// the parser makes, long chains of operators included.
+///
+/// OPA's parser takes 100,000 steps of recursion. A worker parses, compiles and drops the tree on its
+/// main thread's stack of 8 MiB, where each level costs some KiB in a debug build.
+pub(super) const MAX_DEPTH: usize = 400;
+
+/// An index into a list of entries that know the one before; 0 is the empty list.
+pub(super) type Entry = usize;
+
+/// What going back restores.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct State {
+    pub(super) token: Token,
+    /// Where the token begins.
+    pub(super) start: usize,
+    /// Where it ends.
+    pub(super) end: usize,
+    /// Where the last token before it ends that is not whitespace.
+    pub(super) last_end: usize,
+    /// Whether a line ended between the two.
+    pub(super) skipped_newline: bool,
+    /// The number of the next wildcard.
+    wildcard: u32,
+    pub(super) keywords: Keywords,
+    faults: Entry,
+    hints: Entry,
+    pub(super) comments: Entry,
+}
+
+/// A `#` comment.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Comment {
+    pub(super) start: usize,
+    pub(super) end: usize,
+}
+
+#[derive(Debug)]
+struct Linked<T> {
+    entries: Vec<(T, Entry)>,
+}
+
+impl<T> Default for Linked<T> {
+    fn default() -> Self {
+        Self { entries: Vec::new() }
+    }
+}
+
+impl<T> Linked<T> {
+    fn push(&mut self, list: &mut Entry, value: T) {
+        self.entries.push((value, *list));
+        *list = self.entries.len();
+    }
+
+    /// From the last to the first.
+    fn iter(&self, list: Entry) -> impl Iterator<Item = &T> {
+        let mut next = list;
+        std::iter::from_fn(move || {
+            let (value, before) = self.entries.get(next.checked_sub(1)?)?;
+            next = *before;
+            Some(value)
+        })
+    }
+
+    /// From the first to the last.
+    fn collect(&self, list: Entry) -> Vec<T>
+    where
+        T: Clone,
+    {
+        let mut all: Vec<T> = self.iter(list).cloned().collect();
+        all.reverse();
+        all
+    }
+}
+
+/// Reads a module's tokens.
+pub(super) struct Parser<'a> {
+    pub(super) lexer: Lexer<'a>,
+    pub(super) file: FileId,
+    pub(super) version: RegoVersion,
+    /// `not {…}` is on.
+    pub(super) not_bodies: bool,
+    pub(super) s: State,
+    /// How deep the parser is.
+    depth: usize,
+    /// The height of the term, statement or body that was read last.
+    pub(super) height: usize,
+    pub(super) memo: Memo,
+    faults: Linked<Diagnostic>,
+    hints: Linked<String>,
+    comments: Linked<Comment>,
+    names: HashMap<&'a str, Name>,
+}
+
+/// What was tried in vain in this statement, so that it is not tried again.
+#[derive(Debug, Default)]
+pub(super) struct Memo {
+    /// Where no term could be read, in ascending order, and the state after it.
+    no_term: Vec<(usize, State)>,
+    /// Bars behind which no comprehension's body could be read up to its end.
+    pub(super) no_comprehension: HashSet<usize>,
+    /// Braces that are no operand of `and` or `or`.
+    pub(super) no_operand: HashSet<usize>,
+    /// Parentheses that are no group of operands, and whether they stood where an operand stands.
+    pub(super) no_group: HashSet<(usize, bool)>,
+}
+
+impl<'a> Parser<'a> {
+    pub(super) fn new(text: &'a str, file: FileId, version: RegoVersion) -> Self {
+        let lexer = Lexer::new(text);
+        let start = lexer.start();
+        let mut parser = Self {
+            lexer,
+            file,
+            version,
+            not_bodies: false,
+            s: State {
+                token: Token::Illegal,
+                start,
+                end: start,
+                last_end: start,
+                skipped_newline: false,
+                wildcard: 0,
+                keywords: Keywords::of_version(version),
+                faults: 0,
+                hints: 0,
+                comments: 0,
+            },
+            depth: 0,
+            height: 0,
+            memo: Memo::default(),
+            faults: Linked::default(),
+            hints: Linked::default(),
+            comments: Linked::default(),
+            names: HashMap::new(),
+        };
+        parser.scan();
+        parser
+    }
+
+    // --- tokens
+
+    /// Goes to the next token that is no whitespace.
+    pub(super) fn scan(&mut self) {
+        self.advance(true, Mode::Plain);
+    }
+
+    /// Goes to the next token, which may be whitespace.
+    pub(super) fn scan_whitespace(&mut self) {
+        self.advance(false, Mode::Plain);
+    }
+
+    /// Goes on in a template string, behind an expression's brace.
+    pub(super) fn scan_template(&mut self, raw: bool) {
+        self.advance(false, if raw { Mode::RawTemplate } else { Mode::Template });
+    }
+
+    fn advance(&mut self, skip_whitespace: bool, mode: Mode) {
+        if self.s.token != Token::Whitespace {
+            self.s.last_end = self.s.end;
+            self.s.skipped_newline = false;
+        }
+        loop {
+            if skip_whitespace && self.lexer.is_clean() {
+                let (end, newline) = self.lexer.skip_whitespace(self.s.end);
+                self.s.end = end;
+                self.s.skipped_newline |= newline;
+            }
+            let start = self.s.end;
+            let lexeme = self.lexer.token(start, self.s.keywords, mode);
+            self.s.start = start;
+            self.s.end = lexeme.end;
+            self.s.token = lexeme.token;
+            if lexeme.fault.is_some() || !self.lexer.is_clean() {
+                let faults = self.lexer.faults(start, lexeme, mode);
+                if !faults.is_empty() {
+                    self.s.token = Token::Illegal;
+                    let span = self.token_span();
+                    faults.into_iter().for_each(|message| self.error(span, message));
+                }
+            }
+            match self.s.token {
+                Token::Whitespace => {
+                    self.s.skipped_newline |= self.literal() == "\n";
+                    if !skip_whitespace {
+                        return;
+                    }
+                }
+                Token::Comment => {
+                    let comment = Comment { start, end: self.s.end };
+                    self.comments.push(&mut self.s.comments, comment);
+                }
+                _ => return,
+            }
+        }
+    }
+
+    /// Goes on at a place, without what was found wrong before.
+    pub(super) fn go_to(&mut self, at: usize) {
+        self.s.faults = 0;
+        self.s.hints = 0;
+        self.s.end = at;
+        self.depth = 0;
+        self.scan();
+    }
+
+    /// The token's text.
+    pub(super) fn literal(&self) -> &'a str {
+        self.text(self.s.start, self.s.end)
+    }
+
+    pub(super) fn text(&self, start: usize, end: usize) -> &'a str {
+        self.lexer.text().get(start..end).unwrap_or_default()
+    }
+
+    /// Whether a character beyond ASCII follows the token at once.
+    pub(super) fn is_glued(&self) -> bool {
+        self.lexer.text().as_bytes().get(self.s.end).is_some_and(|byte| !byte.is_ascii())
+    }
+
+    /// The token after this one, whitespace included or not; nothing changes.
+    pub(super) fn peek(&mut self, skip_whitespace: bool) -> Token {
+        let before = self.s;
+        self.advance(skip_whitespace, Mode::Plain);
+        let token = self.s.token;
+        self.s = before;
+        token
+    }
+
+    pub(super) fn comments(&self) -> Vec<Comment> {
+        self.comments.collect(self.s.comments)
+    }
+
+    // --- places
+
+    pub(super) fn span(&self, start: usize, end: usize) -> Span {
+        let number = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
+        Span { file: self.file, start: number(start), end: number(end.max(start)) }
+    }
+
+    /// The token's.
+    pub(super) fn token_span(&self) -> Span {
+        self.span(self.s.start, self.s.end)
+    }
+
+    /// From a place to the end of the token before this one.
+    pub(super) fn span_from(&self, start: usize) -> Span {
+        self.span(start, self.s.last_end)
+    }
+
+    /// The same, from where a span begins.
+    pub(super) fn extend(&self, span: Span) -> Span {
+        let end = u32::try_from(self.s.last_end).unwrap_or(u32::MAX);
+        Span { end: end.max(span.start), ..span }
+    }
+
+    // --- faults
+
+    pub(super) fn has_faults(&self) -> bool {
+        self.s.faults != 0
+    }
+
+    pub(super) fn faults(&self) -> Vec<Diagnostic> {
+        self.faults.collect(self.s.faults)
+    }
+
+    /// Says what is wrong, with the hints that were given before.
+    pub(super) fn error(&mut self, span: Span, message: impl Into<String>) {
+        let mut message = message.into();
+        let hints = self.hints.collect(self.s.hints);
+        match hints.as_slice() {
+            [] => {}
+            [hint] => message.push_str(&format!(" (hint: {hint})")),
+            several => message.push_str(&format!(" (hints: {})", several.join(", "))),
+        }
+        self.s.hints = 0;
+        let fault = Diagnostic::new(Code::Parse, message, span);
+        self.faults.push(&mut self.s.faults, fault);
+    }
+
+    pub(super) fn error_here(&mut self, message: impl Into<String>) {
+        self.error(self.token_span(), message);
+    }
+
+    pub(super) fn hint(&mut self, hint: impl Into<String>) {
+        self.hints.push(&mut self.s.hints, hint.into());
+    }
+
+    pub(super) const fn has_hints(&self) -> bool {
+        self.s.hints != 0
+    }
+
+    /// The token may not stand here; `note` says what may.
+    pub(super) fn illegal(&mut self, note: &str) {
+        if self.s.token == Token::Illegal {
+            self.error_here("illegal token");
+            return;
+        }
+        let name = self.s.token.name();
+        let kind = if self.s.token.is_keyword() { "keyword" } else { "token" };
+        let message = if note.is_empty() {
+            format!("unexpected {name} {kind}")
+        } else {
+            format!("unexpected {name} {kind}: {note}")
+        };
+        self.error_here(message);
+    }
+
+    pub(super) fn illegal_token(&mut self) {
+        self.illegal("");
+    }
+
+    // --- bounds
+
+    /// Reads something one level deeper.
+    pub(super) fn nested<T>(&mut self, read: impl FnOnce(&mut Self) -> Option<T>) -> Option<T> {
+        if self.depth >= MAX_DEPTH {
+            self.too_deep();
+            return None;
+        }
+        self.depth += 1;
+        let result = read(self);
+        self.depth -= 1;
+        result
+    }
+
+    /// Notes that a node of a height was made; none higher than the bound is.
+    pub(super) fn made(&mut self, height: usize) -> Option<()> {
+        self.height = height;
+        if height > MAX_DEPTH {
+            self.too_deep();
+            return None;
+        }
+        Some(())
+    }
+
+    fn too_deep(&mut self) {
+        self.error_here("max parsing recursion depth exceeded");
+    }
+
+    // --- keywords
+
+    pub(super) fn is_allowed_ref_keyword(&self, token: Token) -> bool {
+        let word = token.name();
+        is_keyword_of(word, self.version) || self.s.keywords.is_keyword(word)
+    }
+
+    /// Takes a keyword for a name if a reference goes on behind it.
+    pub(super) fn keyword_as_ref(&mut self) -> bool {
+        let is_ref = self.is_allowed_ref_keyword(self.s.token)
+            && matches!(self.peek(false), Token::Dot | Token::LBrack);
+        if is_ref {
+            self.s.token = Token::Ident;
+        }
+        is_ref
+    }
+
+    /// Whether a keyword has to be imported in this version.
+    pub(super) fn is_future_keyword(&self, keyword: Future) -> bool {
+        match self.version {
+            RegoVersion::V0 | RegoVersion::V0CompatV1 => keyword.is_in_v1(),
+            RegoVersion::V1 => !keyword.is_in_v1(),
+        }
+    }
+
+    /// Reads with all keywords on, to find out whether an import is missing; nothing changes.
+    pub(super) fn try_with_all_keywords<T>(&mut self, read: impl FnOnce(&mut Self) -> T) -> T {
+        let state = self.s;
+        let memo = std::mem::take(&mut self.memo);
+        self.s.keywords = Keywords::all();
+        let result = read(self);
+        self.s = state;
+        self.memo = memo;
+        result
+    }
+
+    // --- names and variables
+
+    pub(super) fn name(&mut self, text: &'a str) -> Name {
+        Arc::clone(self.names.entry(text).or_insert_with(|| text.into()))
+    }
+
+    pub(super) fn wildcard(&mut self) -> Name {
+        let name = format!("${}", self.s.wildcard).into();
+        self.s.wildcard = self.s.wildcard.saturating_add(1);
+        name
+    }
+
+    /// The token as a variable.
+    pub(super) fn variable(&mut self) -> Term {
+        let text = self.literal();
+        let name = if text == "_" && !self.is_glued() { self.wildcard() } else { self.name(text) };
+        self.height = 1;
+        Term { value: TermValue::Var(name), span: self.token_span() }
+    }
+
+    // --- what was tried
+
+    /// Whether it is known that no term can be read here; goes behind the attempt if so.
+    pub(super) fn is_known_not_to_be_a_term(&mut self) -> bool {
+        let start = self.s.start;
+        let known = self
+            .memo
+            .no_term
+            .iter()
+            .rev()
+            .take_while(|(at, _)| *at >= start)
+            .find(|(at, _)| *at == start)
+            .map(|(_, after)| *after);
+        if let Some(after) = known {
+            self.s = after;
+        }
+        known.is_some()
+    }
+
+    /// Notes how reading a term ended.
+    pub(super) fn note_term(&mut self, start: usize, found: bool) {
+        while self.memo.no_term.last().is_some_and(|(at, _)| *at >= start) {
+            self.memo.no_term.pop();
+        }
+        if !found {
+            self.memo.no_term.push((start, self.s));
+        }
+    }
+
+    pub(super) fn failed_terms(&self) -> Vec<(usize, State)> {
+        self.memo.no_term.clone()
+    }
+
+    pub(super) fn restore_failed_terms(&mut self, failed: Vec<(usize, State)>) {
+        self.memo.no_term = failed;
+    }
+}

@@ -1,0 +1,449 @@
+//! Types, as OPA's (`v1/types`).
+//!
+//! A type shares its parts: a clone is cheap. What is not known is `None`, also within a type: while
+//! `x` is not known, the type of `[x, 1]` is known but for its first element.
+
+use std::cell::OnceCell;
+use std::cmp::Ordering;
+use std::rc::Rc;
+
+use crate::builtins::table::{Declaration, Parameter, StaticType};
+
+use super::constant::Constant;
+use super::union;
+
+/// How deep a type may be nested. Rules that use each other can nest types deeper than any text;
+/// of what is deeper than this nothing is known, so that walks over types need bounded stack.
+const MAX_DEPTH: u16 = 256;
+
+/// How many parts a type may have, shared ones counted each time they occur. Of what is larger
+/// nothing is known. The type of a constant of some megabytes is smaller.
+const MAX_SIZE: u32 = 1 << 20;
+
+/// A type, or `None` where it is not known.
+pub(super) type Known = Option<Type>;
+
+/// A type.
+#[derive(Debug, Clone)]
+pub(super) enum Type {
+    Null,
+    Boolean,
+    Number,
+    String,
+    Array(Rc<Array>),
+    Object(Rc<Object>),
+    Set(Rc<Set>),
+    /// Whatever there is.
+    Any,
+    /// One of several types.
+    OneOf(Rc<OneOf>),
+    Function(Rc<Function>),
+}
+
+/// An array: elements at fixed positions, and the type of any number of further ones.
+#[derive(Debug)]
+pub(super) struct Array {
+    pub(super) items: Vec<Known>,
+    pub(super) rest: Known,
+    shape: Shape,
+    values: OnceCell<Known>,
+}
+
+/// An object: properties with constant keys, in order of keys, and the type of further ones.
+#[derive(Debug)]
+pub(super) struct Object {
+    pub(super) fields: Vec<(Constant, Known)>,
+    pub(super) rest: Option<(Known, Known)>,
+    shape: Shape,
+    keys: OnceCell<Known>,
+    values: OnceCell<Known>,
+}
+
+/// A set. The members' type is not known of the empty set, which is a member of every set type.
+#[derive(Debug)]
+pub(super) struct Set {
+    pub(super) of: Known,
+    shape: Shape,
+}
+
+/// One of several types, sorted, each once.
+#[derive(Debug)]
+pub(super) struct OneOf {
+    pub(super) types: Vec<Type>,
+    shape: Shape,
+    keys: OnceCell<Known>,
+    values: OnceCell<Known>,
+}
+
+/// A function.
+#[derive(Debug)]
+pub(super) struct Function {
+    pub(super) parameters: Vec<Known>,
+    /// The type of any number of further arguments.
+    pub(super) variadic: Known,
+    /// Not known where the function returns nothing.
+    pub(super) result: Known,
+    /// What the table of built-ins says, of a built-in.
+    pub(super) declaration: Option<&'static Declaration>,
+    shape: Shape,
+}
+
+/// What is known of a type's whole tree when it is made.
+#[derive(Debug, Clone, Copy)]
+struct Shape {
+    depth: u16,
+    size: u32,
+    /// Whether a part is not known.
+    has_hole: bool,
+    /// The same, where the parts of a [`Type::OneOf`] do not count, as in OPA.
+    is_incomplete: bool,
+}
+
+impl Shape {
+    const LEAF: Self = Self { depth: 0, size: 1, has_hole: false, is_incomplete: false };
+    const HOLE: Self = Self { depth: 0, size: 1, has_hole: true, is_incomplete: true };
+
+    fn of<'a>(parts: impl IntoIterator<Item = Option<&'a Type>>) -> Self {
+        let mut shape = Self::LEAF;
+        for part in parts {
+            let part = part.map_or(Self::HOLE, Type::shape);
+            shape.depth = shape.depth.max(part.depth.saturating_add(1));
+            shape.size = shape.size.saturating_add(part.size);
+            shape.has_hole |= part.has_hole;
+            shape.is_incomplete |= part.is_incomplete;
+        }
+        shape
+    }
+
+    const fn is_too_large(self) -> bool {
+        self.depth > MAX_DEPTH || self.size > MAX_SIZE
+    }
+}
+
+impl Type {
+    /// The type of arrays of these elements, and of any number of further ones.
+    pub(super) fn array(items: Vec<Known>, rest: Known) -> Self {
+        let shape = Shape::of(items.iter().map(Option::as_ref).chain(rest.iter().map(Some)));
+        if shape.is_too_large() {
+            return Self::Any;
+        }
+        Self::Array(Rc::new(Array { items, rest, shape, values: OnceCell::new() }))
+    }
+
+    /// The type of objects with these properties, and of further ones.
+    pub(super) fn object(mut fields: Vec<(Constant, Known)>, rest: Option<(Known, Known)>) -> Self {
+        let dynamic = rest.iter().flat_map(|(key, value)| [key.as_ref(), value.as_ref()]);
+        let shape = Shape::of(fields.iter().map(|(_, value)| value.as_ref()).chain(dynamic));
+        if shape.is_too_large() {
+            return Self::Any;
+        }
+        if !fields.is_sorted_by(|(left, _), (right, _)| left <= right) {
+            fields.sort_by(|(left, _), (right, _)| left.cmp(right));
+        }
+        let keys = OnceCell::new();
+        Self::Object(Rc::new(Object { fields, rest, shape, keys, values: OnceCell::new() }))
+    }
+
+    /// The type of sets of such members.
+    pub(super) fn set(of: Known) -> Self {
+        let shape = Shape::of([of.as_ref()]);
+        if shape.is_too_large() {
+            return Self::Any;
+        }
+        Self::Set(Rc::new(Set { of, shape }))
+    }
+
+    /// One of these types, which are sorted, each once; neither any nor one of several.
+    pub(super) fn one_of(types: Vec<Self>) -> Self {
+        let shape = Shape { is_incomplete: false, ..Shape::of(types.iter().map(Some)) };
+        if shape.is_too_large() {
+            return Self::Any;
+        }
+        let (keys, values) = (OnceCell::new(), OnceCell::new());
+        Self::OneOf(Rc::new(OneOf { types, shape, keys, values }))
+    }
+
+    /// The type of a function of the policy.
+    pub(super) fn function(parameters: Vec<Known>, result: Known) -> Self {
+        Self::declared_function(parameters, None, result, None)
+    }
+
+    fn declared_function(
+        parameters: Vec<Known>,
+        variadic: Known,
+        result: Known,
+        declaration: Option<&'static Declaration>,
+    ) -> Self {
+        let parts = parameters.iter().map(Option::as_ref).chain([result.as_ref()]);
+        let shape = Shape::of(parts);
+        Self::Function(Rc::new(Function { parameters, variadic, result, declaration, shape }))
+    }
+
+    /// The type of a built-in.
+    pub(super) fn of_builtin(declaration: &'static Declaration) -> Self {
+        let of = |parameter: &Parameter| Some(Self::from(&parameter.of));
+        Self::declared_function(
+            declaration.parameters.iter().map(of).collect(),
+            declaration.variadic.as_ref().map(Self::from),
+            declaration.result.as_ref().and_then(of),
+            Some(declaration),
+        )
+    }
+
+    fn shape(&self) -> Shape {
+        match self {
+            Self::Null | Self::Boolean | Self::Number | Self::String | Self::Any => Shape::LEAF,
+            Self::Array(array) => array.shape,
+            Self::Object(object) => object.shape,
+            Self::Set(set) => set.shape,
+            Self::OneOf(one_of) => one_of.shape,
+            Self::Function(function) => function.shape,
+        }
+    }
+
+    /// Whether all parts are known, but for those of a [`Type::OneOf`].
+    pub(super) fn is_complete(&self) -> bool {
+        !self.shape().is_incomplete
+    }
+
+    /// Whether any part is not known.
+    pub(super) fn has_hole(&self) -> bool {
+        self.shape().has_hole
+    }
+
+    /// Whether it is of a collection that has nothing in it: `[]`, `{}`, `set()`.
+    pub(super) fn is_empty_collection(&self) -> bool {
+        match self {
+            Self::Array(array) => array.items.is_empty() && array.rest.is_none(),
+            Self::Object(object) => object.fields.is_empty() && object.rest.is_none(),
+            Self::Set(set) => set.of.is_none(),
+            Self::Null
+            | Self::Boolean
+            | Self::Number
+            | Self::String
+            | Self::Any
+            | Self::OneOf(_)
+            | Self::Function(_) => false,
+        }
+    }
+
+    /// The type of an element or property with this key.
+    pub(super) fn select(&self, key: &Constant) -> Known {
+        match self {
+            Self::Array(array) => array.select(key.position()?),
+            Self::Object(object) => object.select(key),
+            Self::Set(set) => {
+                let of = set.of.as_ref()?;
+                let member = key.type_of();
+                match of {
+                    Self::Any => Some(member),
+                    Self::OneOf(one_of) => one_of.contains(&member).then_some(member),
+                    of => (*of == member).then(|| of.clone()),
+                }
+            }
+            Self::Any => Some(Self::Any),
+            Self::OneOf(one_of) => union::of_all(one_of.types.iter().map(|one| one.select(key))),
+            Self::Null | Self::Boolean | Self::Number | Self::String | Self::Function(_) => None,
+        }
+    }
+
+    /// The type of the keys that there are to go through; `None` where there is nothing to go
+    /// through.
+    pub(super) fn keys(&self) -> Known {
+        match self {
+            Self::Array(_) => Some(Self::Number),
+            Self::Object(object) => object.keys(),
+            Self::Set(set) => set.of.clone(),
+            Self::Any => Some(Self::Any),
+            Self::OneOf(one_of) => one_of
+                .keys
+                .get_or_init(|| union::of_all(one_of.types.iter().map(Self::keys)))
+                .clone(),
+            Self::Null | Self::Boolean | Self::Number | Self::String | Self::Function(_) => None,
+        }
+    }
+
+    /// The type of the values that there are to go through.
+    pub(super) fn values(&self) -> Known {
+        match self {
+            Self::Array(array) => array
+                .values
+                .get_or_init(|| union::of_all(array.items.iter().chain([&array.rest]).cloned()))
+                .clone(),
+            Self::Object(object) => object.values(),
+            Self::Set(set) => set.of.clone(),
+            Self::Any => Some(Self::Any),
+            Self::OneOf(one_of) => one_of
+                .values
+                .get_or_init(|| union::of_all(one_of.types.iter().map(Self::values)))
+                .clone(),
+            Self::Null | Self::Boolean | Self::Number | Self::String | Self::Function(_) => None,
+        }
+    }
+
+    const fn rank(&self) -> u8 {
+        match self {
+            Self::Null => 0,
+            Self::Boolean => 1,
+            Self::Number => 2,
+            Self::String => 3,
+            Self::Array(_) => 4,
+            Self::Object(_) => 5,
+            Self::Set(_) => 6,
+            Self::Any => 7,
+            Self::OneOf(_) => 8,
+            Self::Function(_) => 9,
+        }
+    }
+}
+
+impl Array {
+    /// The type of the element at a position.
+    pub(super) fn select(&self, position: usize) -> Known {
+        self.items.get(position).unwrap_or(&self.rest).clone()
+    }
+}
+
+impl Object {
+    /// The type of the property with this key.
+    pub(super) fn select(&self, key: &Constant) -> Known {
+        let at = self.fields.partition_point(|(field, _)| field < key);
+        if let Some((_, value)) = self.fields.get(at).filter(|(field, _)| field == key) {
+            return value.clone();
+        }
+        let (keys, value) = self.rest.as_ref()?;
+        let holds = match keys {
+            Some(keys) => union::contains(keys, &key.type_of()),
+            None => false,
+        };
+        if holds { value.clone() } else { None }
+    }
+
+    /// The type of values under keys that are no constants.
+    pub(super) fn rest_value(&self) -> Option<&Type> {
+        self.rest.as_ref().and_then(|(_, value)| value.as_ref())
+    }
+
+    fn keys(&self) -> Known {
+        let all = || {
+            let fields = self.fields.iter().map(|(key, _)| Some(key.type_of()));
+            let rest = self.rest.iter().map(|(key, _)| key.clone());
+            union::of_all(fields.chain(rest))
+        };
+        self.keys.get_or_init(all).clone()
+    }
+
+    fn values(&self) -> Known {
+        let all = || {
+            let fields = self.fields.iter().map(|(_, value)| value.clone());
+            let rest = self.rest.iter().map(|(_, value)| value.clone());
+            union::of_all(fields.chain(rest))
+        };
+        self.values.get_or_init(all).clone()
+    }
+}
+
+impl OneOf {
+    /// Whether one of the types is this one.
+    pub(super) fn contains(&self, one: &Type) -> bool {
+        self.types.binary_search(one).is_ok()
+    }
+}
+
+impl Function {
+    /// The type of an argument, where the result counts as the last one.
+    pub(super) fn operand(&self, position: usize) -> Option<&Type> {
+        match self.parameters.get(position) {
+            Some(parameter) => parameter.as_ref(),
+            None if position == self.parameters.len() && self.result.is_some() => {
+                self.result.as_ref()
+            }
+            None => self.variadic.as_ref(),
+        }
+    }
+
+    /// How many arguments there may be, where the result counts as one; without a bound where the
+    /// function is variadic.
+    pub(super) fn max_operands(&self) -> Option<usize> {
+        match self.variadic {
+            Some(_) => None,
+            None => Some(self.parameters.len() + usize::from(self.result.is_some())),
+        }
+    }
+}
+
+impl From<&StaticType> for Type {
+    fn from(of: &StaticType) -> Self {
+        let all = |types: &[StaticType]| types.iter().map(Self::from).collect::<Vec<_>>();
+        match of {
+            StaticType::Null => Self::Null,
+            StaticType::Boolean => Self::Boolean,
+            StaticType::Number => Self::Number,
+            StaticType::String => Self::String,
+            StaticType::Any => Self::Any,
+            // The table has them sorted.
+            StaticType::OneOf(types) => Self::one_of(all(types)),
+            StaticType::Array(element) => Self::array(Vec::new(), Some(Self::from(*element))),
+            StaticType::Tuple(elements) => {
+                Self::array(all(elements).into_iter().map(Some).collect(), None)
+            }
+            StaticType::Set(element) => Self::set(Some(Self::from(*element))),
+            StaticType::Object(properties, dynamic) => Self::object(
+                properties
+                    .iter()
+                    .map(|(key, value)| (Constant::String((*key).into()), Some(value.into())))
+                    .collect(),
+                dynamic.map(|(key, value)| (Some(key.into()), Some(value.into()))),
+            ),
+        }
+    }
+}
+
+/// OPA's order of types, by which those of a [`Type::OneOf`] are sorted.
+impl Ord for Type {
+    fn cmp(&self, other: &Self) -> Ordering {
+        match (self, other) {
+            (Self::Array(left), Self::Array(right)) => {
+                if Rc::ptr_eq(left, right) {
+                    return Ordering::Equal;
+                }
+                left.rest.cmp(&right.rest).then_with(|| left.items.cmp(&right.items))
+            }
+            (Self::Object(left), Self::Object(right)) => {
+                if Rc::ptr_eq(left, right) {
+                    return Ordering::Equal;
+                }
+                left.rest.cmp(&right.rest).then_with(|| left.fields.cmp(&right.fields))
+            }
+            (Self::Set(left), Self::Set(right)) => left.of.cmp(&right.of),
+            (Self::OneOf(left), Self::OneOf(right)) => {
+                if Rc::ptr_eq(left, right) {
+                    return Ordering::Equal;
+                }
+                left.types.cmp(&right.types)
+            }
+            (Self::Function(left), Self::Function(right)) => left
+                .parameters
+                .len()
+                .cmp(&right.parameters.len())
+                .then_with(|| left.parameters.cmp(&right.parameters))
+                .then_with(|| left.result.cmp(&right.result))
+                .then_with(|| left.variadic.cmp(&right.variadic)),
+            _ => self.rank().cmp(&other.rank()),
+        }
+    }
+}
+
+impl PartialOrd for Type {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Type {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Type {}

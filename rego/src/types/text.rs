@@ -1,0 +1,139 @@
+//! Types as text, in OPA's form: `array<number>[string]`, `object<a: number>[string: any]`.
+
+use std::fmt::{self, Write};
+
+use super::model::{Function, Known, Type};
+
+/// How long the text of one type may be in a message. Types of rules that use each other can be
+/// larger than any text.
+const MAX_LENGTH: usize = 200;
+
+/// A type as text, cut where it is longer than a message can use.
+pub(super) fn of(known: Option<&Type>) -> String {
+    let mut out = Bounded { text: String::new() };
+    if write_known(&mut out, known).is_err() {
+        out.text.push('…');
+    }
+    out.text
+}
+
+/// The types of arguments as text: `(number, string)`.
+pub(super) fn arguments(types: &[Known]) -> String {
+    let types: Vec<String> = types.iter().map(|known| of(known.as_ref())).collect();
+    format!("({})", types.join(", "))
+}
+
+/// What a function takes as text, with the names of built-ins' arguments: `(x: number, y: number)`.
+/// The result counts as an argument, as it can stand in a call.
+pub(super) fn parameters(function: &Function) -> String {
+    let names = function.declaration.iter().flat_map(|declaration| {
+        declaration.parameters.iter().chain(&declaration.result).map(|parameter| parameter.name)
+    });
+    let mut names = names.chain(std::iter::repeat(None));
+    let result = function.result.as_ref().map(Some);
+    let parts = function.parameters.iter().map(Option::as_ref).chain(result);
+    let mut parts: Vec<String> = parts
+        .map(|part| match names.next().flatten() {
+            Some(name) => format!("{name}: {}", of(part)),
+            None => of(part),
+        })
+        .collect();
+    if let Some(variadic) = &function.variadic {
+        parts.push(format!("{}...", of(Some(variadic))));
+    }
+    format!("({})", parts.join(", "))
+}
+
+/// Text that ends at [`MAX_LENGTH`].
+struct Bounded {
+    text: String,
+}
+
+impl Write for Bounded {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        if self.text.len() + text.len() > MAX_LENGTH {
+            return Err(fmt::Error);
+        }
+        self.text.push_str(text);
+        Ok(())
+    }
+}
+
+fn write_known(out: &mut Bounded, known: Option<&Type>) -> fmt::Result {
+    match known {
+        None => out.write_str("???"),
+        Some(of) => write_type(out, of),
+    }
+}
+
+fn write_type(out: &mut Bounded, of: &Type) -> fmt::Result {
+    match of {
+        Type::Null => out.write_str("null"),
+        Type::Boolean => out.write_str("boolean"),
+        Type::Number => out.write_str("number"),
+        Type::String => out.write_str("string"),
+        Type::Any => out.write_str("any"),
+        Type::Array(array) => {
+            out.write_str("array")?;
+            write_list(out, &array.items, |out, item| write_known(out, item.as_ref()))?;
+            match &array.rest {
+                Some(rest) => {
+                    out.write_char('[')?;
+                    write_type(out, rest)?;
+                    out.write_char(']')
+                }
+                None => Ok(()),
+            }
+        }
+        Type::Object(object) => {
+            out.write_str("object")?;
+            write_list(out, &object.fields, |out, (key, value)| {
+                write!(out, "{key}: ")?;
+                write_known(out, value.as_ref())
+            })?;
+            match &object.rest {
+                Some((key, value)) => {
+                    out.write_char('[')?;
+                    write_known(out, key.as_ref())?;
+                    out.write_str(": ")?;
+                    write_known(out, value.as_ref())?;
+                    out.write_char(']')
+                }
+                None => Ok(()),
+            }
+        }
+        Type::Set(set) => {
+            out.write_str("set")?;
+            match &set.of {
+                Some(of) => {
+                    out.write_char('[')?;
+                    write_type(out, of)?;
+                    out.write_char(']')
+                }
+                None => Ok(()),
+            }
+        }
+        Type::OneOf(one_of) => {
+            out.write_str("any")?;
+            write_list(out, &one_of.types, write_type)
+        }
+        Type::Function(function) => {
+            let parameters = function.parameters.iter().map(|known| self::of(known.as_ref()));
+            let parameters: Vec<String> = parameters.collect();
+            write!(out, "({}) => ", parameters.join(", "))?;
+            write_known(out, function.result.as_ref())
+        }
+    }
+}
+
+fn write_list<Item>(
+    out: &mut Bounded,
+    items: &[Item],
+    write: impl Fn(&mut Bounded, &Item) -> fmt::Result,
+) -> fmt::Result {
+    for (index, item) in items.iter().enumerate() {
+        out.write_str(if index == 0 { "<" } else { ", " })?;
+        write(out, item)?;
+    }
+    if items.is_empty() { Ok(()) } else { out.write_char('>') }
+}

@@ -1,0 +1,88 @@
+//! Unions of types.
+
+use std::rc::Rc;
+
+use super::model::{Known, Type};
+
+/// The type of what is of one type or the other. Where one is not known, it is the other. Functions
+/// of the same number of parameters have a union; a function and anything else have none.
+pub(super) fn of(left: Known, right: Known) -> Known {
+    let (left, right) = match (left, right) {
+        (None, other) | (other, None) => return other,
+        (Some(left), Some(right)) => (left, right),
+    };
+    match (left, right) {
+        (Type::Function(left), Type::Function(right)) => {
+            if left.parameters.len() != right.parameters.len()
+                || left.variadic.is_some()
+                || right.variadic.is_some()
+            {
+                return None;
+            }
+            let pairs = left.parameters.iter().cloned().zip(right.parameters.iter().cloned());
+            let parameters = pairs.map(|(left, right)| of(left, right)).collect();
+            Some(Type::function(parameters, of(left.result.clone(), right.result.clone())))
+        }
+        (Type::Function(_), _) | (_, Type::Function(_)) => None,
+        (Type::Any, _) | (_, Type::Any) => Some(Type::Any),
+        (Type::OneOf(left), Type::OneOf(right)) => {
+            let mut types = left.types.clone();
+            types.extend(right.types.iter().cloned());
+            Some(from_parts(types))
+        }
+        (Type::OneOf(one_of), other) | (other, Type::OneOf(one_of)) => {
+            Some(match one_of.types.binary_search(&other) {
+                Ok(_) => Type::OneOf(one_of),
+                Err(at) => {
+                    let mut types = Rc::try_unwrap(one_of)
+                        .map_or_else(|shared| shared.types.clone(), |owned| owned.types);
+                    types.insert(at, other);
+                    Type::one_of(types)
+                }
+            })
+        }
+        (left, right) => Some(from_parts(vec![left, right])),
+    }
+}
+
+/// The type of what is of one of these types, in time that grows little faster than their number.
+pub(super) fn of_all(types: impl IntoIterator<Item = Known>) -> Known {
+    let types: Vec<Type> = types.into_iter().flatten().collect();
+    if types.iter().any(|one| matches!(one, Type::Function(_))) {
+        // The outcome depends on the order.
+        return types.into_iter().fold(None, |union, one| of(union, Some(one)));
+    }
+    if types.is_empty() { None } else { Some(from_parts(types)) }
+}
+
+/// Whether a type holds whatever another does, as far as that is plain: by being any, by having it
+/// as one of several, or by being the same.
+pub(super) fn contains(whole: &Type, part: &Type) -> bool {
+    match whole {
+        Type::Any => !matches!(part, Type::Function(_)),
+        Type::OneOf(one_of) => one_of.contains(part),
+        whole => whole == part,
+    }
+}
+
+/// The union of at least one type, none of which is a function.
+fn from_parts(parts: Vec<Type>) -> Type {
+    let mut flat = Vec::with_capacity(parts.len());
+    for part in parts {
+        match part {
+            Type::Any => return Type::Any,
+            Type::OneOf(one_of) => flat.extend(one_of.types.iter().cloned()),
+            other => flat.push(other),
+        }
+    }
+    flat.sort();
+    flat.dedup();
+    match flat.pop() {
+        Some(only) if flat.is_empty() => only,
+        Some(last) => {
+            flat.push(last);
+            Type::one_of(flat)
+        }
+        None => Type::Any,
+    }
+}
