@@ -89,7 +89,7 @@ impl Question {
             "bundle": self.bundle,
             "v0": self.v0,
             "strict": self.strict,
-            "now": self.now,
+            "time": self.now,
             "paths": self.paths,
             "inputs": self.inputs.iter().map(input).collect::<Vec<_>>(),
         });
@@ -131,7 +131,7 @@ impl Question {
             v0: flag("v0"),
             strict: flag("strict"),
             data: request.get("data").map(value).transpose()?,
-            now: request.get("now").and_then(Json::as_i64).unwrap_or_default(),
+            now: request.get("time").and_then(Json::as_i64).unwrap_or_default(),
             paths,
             inputs,
         })

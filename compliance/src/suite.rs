@@ -268,7 +268,7 @@ impl Case {
 
 fn refusal(faults: &[Fault]) -> Cause {
     let builtin = faults.iter().any(|fault| {
-        fault.message.contains("undefined function") || fault.message.contains("not available")
+        fault.message.contains("undefined function") || fault.message.contains("no function for")
     });
     if builtin { Cause::UnsupportedBuiltin } else { Cause::Refused }
 }

@@ -65,20 +65,6 @@ impl Number {
         let exponent = i64::try_from(whole.len()).ok()?.checked_add(power)?.checked_sub(leading)?;
         Some(Self { negative, digits, exponent })
     }
-
-    /// As JSON writes integers where it is one of up to 15 digits: the typed form leaves these bare.
-    fn small(&self) -> Option<i64> {
-        if self.digits.is_empty() {
-            return Some(0);
-        }
-        let width = usize::try_from(self.exponent).ok()?;
-        if width > 15 || width < self.digits.len() {
-            return None;
-        }
-        let zeros = "0".repeat(width - self.digits.len());
-        let magnitude: i64 = format!("{}{zeros}", self.digits).parse().ok()?;
-        Some(if self.negative { -magnitude } else { magnitude })
-    }
 }
 
 impl fmt::Display for Number {
@@ -166,9 +152,7 @@ impl Value {
         match self {
             Self::Null => Json::Null,
             Self::Bool(bool) => Json::Bool(*bool),
-            Self::Number(number) => number
-                .small()
-                .map_or_else(|| json!({ "n": number.to_string() }), |small| json!(small)),
+            Self::Number(number) => json!({ "n": number.to_string() }),
             Self::String(text) => Json::String(text.clone()),
             Self::Array(items) => Json::Array(items.iter().map(Self::to_typed).collect()),
             Self::Set(items) => {

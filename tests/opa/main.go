@@ -24,11 +24,9 @@
 //
 //	"queries":["data.a.p",…]  or  "paths":[["a","p"],…]  below data;  "inputs":[…]
 //
-// and further "now":<ns since 1970>, the time that the policy reads; "bundle":true, which takes files as a bundle
-// (data.json, data.yaml and .manifest among them, by directory, conflicts of data and rules found); "typed":true,
-// which writes values so that nothing of them is lost, in data, inputs and results: null, booleans, strings, arrays
-// and integers of up to 15 digits as they are, {"n":"1e9"} another number, {"s":[…]} a set, {"o":[[key,value],…]} an
-// object, and in inputs {"u":true} where there is no input.
+// and further "time":<ns since 1970>, which the policy reads; "bundle":true, which takes files as a bundle (data.json,
+// data.yaml and .manifest among them, by directory, conflicts of data and rules found); "typed":true, which writes
+// values of data, inputs and results as "builtin" does, and {"u":true} where there is no input.
 package main
 
 import (
@@ -40,7 +38,6 @@ import (
 	"fmt"
 	"os"
 	"reflect"
-	"regexp"
 	"sort"
 	"strings"
 	"testing/fstest"
@@ -72,7 +69,6 @@ type request struct {
 	Terms   bool              `json:"terms"`
 	Typed   bool              `json:"typed"`
 	Paths   [][]string        `json:"paths"`
-	Now     int64             `json:"now"`
 	Bundle  bool              `json:"bundle"`
 	Name    string            `json:"name"`
 	Args    []string          `json:"args"`
@@ -250,80 +246,6 @@ func compiler(r request) (*ast.Compiler, map[string]any, error) {
 	return c, data, nil
 }
 
-var small = regexp.MustCompile(`^-?(0|[1-9][0-9]{0,14})$`)
-
-// A value as JSON that loses nothing.
-func typed(v ast.Value) any {
-	list := func(each func(func(*ast.Term))) []any {
-		all := []any{}
-		each(func(t *ast.Term) { all = append(all, typed(t.Value)) })
-		return all
-	}
-	switch v := v.(type) {
-	case ast.Null:
-		return nil
-	case ast.Boolean:
-		return bool(v)
-	case ast.String:
-		return string(v)
-	case ast.Number:
-		if small.MatchString(string(v)) {
-			return json.Number(v)
-		}
-		return map[string]any{"n": string(v)}
-	case *ast.Array:
-		return list(v.Foreach)
-	case ast.Set:
-		return map[string]any{"s": list(v.Foreach)}
-	case ast.Object:
-		pairs := [][2]any{}
-		v.Foreach(func(k, x *ast.Term) { pairs = append(pairs, [2]any{typed(k.Value), typed(x.Value)}) })
-		return map[string]any{"o": pairs}
-	}
-	return map[string]any{"unknown": fmt.Sprint(v)}
-}
-
-func untyped(x any) (ast.Value, error) {
-	terms := func(all []any) ([]*ast.Term, error) {
-		var out []*ast.Term
-		for _, one := range all {
-			v, err := untyped(one)
-			if err != nil {
-				return nil, err
-			}
-			out = append(out, ast.NewTerm(v))
-		}
-		return out, nil
-	}
-	switch x := x.(type) {
-	case []any:
-		all, err := terms(x)
-		return ast.NewArray(all...), err
-	case map[string]any:
-		if n, ok := x["n"].(string); ok {
-			return ast.Number(n), nil
-		}
-		if s, ok := x["s"].([]any); ok {
-			all, err := terms(s)
-			return ast.NewSet(all...), err
-		}
-		if o, ok := x["o"].([]any); ok {
-			object := ast.NewObject()
-			for _, pair := range o {
-				all, _ := pair.([]any)
-				kv, err := terms(all)
-				if err != nil || len(kv) != 2 {
-					return nil, fmt.Errorf("not a pair: %v", pair)
-				}
-				object.Insert(kv[0], kv[1])
-			}
-			return object, nil
-		}
-		return nil, fmt.Errorf("not a typed value: %v", x)
-	}
-	return ast.InterfaceToValue(x)
-}
-
 // OPA's JSON leaves out that a statement was rewritten from :=, and the check of safety depends on it.
 func markAssignments(m *ast.Module) {
 	ast.WalkExprs(m, func(e *ast.Expr) bool {
@@ -396,7 +318,7 @@ func answer(r request) (o outcome) {
 		if !r.Bundle && r.Data != nil {
 			plain := r.Data
 			if r.Typed {
-				v, err := untyped(plain)
+				v, err := decode(plain)
 				if err == nil {
 					plain, err = ast.JSON(v)
 				}
@@ -432,7 +354,7 @@ func answer(r request) (o outcome) {
 			}
 			options := []func(*rego.Rego){rego.Query(query), rego.Compiler(c), rego.Store(store), rego.StrictBuiltinErrors(r.Strict)}
 			if r.Typed {
-				options = append(options, rego.GenerateJSON(func(t *ast.Term, _ *rego.EvalContext) (any, error) { return typed(t.Value), nil }))
+				options = append(options, rego.GenerateJSON(func(t *ast.Term, _ *rego.EvalContext) (any, error) { return encode(t.Value), nil }))
 			}
 			prepared, err := rego.New(options...).PrepareForEval(context.Background())
 			if err != nil {
@@ -474,7 +396,7 @@ func evaluate(p rego.PreparedEvalQuery, in json.RawMessage, r request) outcome {
 		if absent, _ := x.(map[string]any); r.Typed && absent["u"] == true {
 			v = nil
 		} else if r.Typed {
-			v, err = untyped(x)
+			v, err = decode(x)
 		} else {
 			v, err = ast.InterfaceToValue(x)
 		}
@@ -485,8 +407,8 @@ func evaluate(p rego.PreparedEvalQuery, in json.RawMessage, r request) outcome {
 			options = append(options, rego.EvalParsedInput(v))
 		}
 	}
-	if r.Now != 0 {
-		options = append(options, rego.EvalTime(time.Unix(0, r.Now)))
+	if r.Time != 0 {
+		options = append(options, rego.EvalTime(time.Unix(0, r.Time)))
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()

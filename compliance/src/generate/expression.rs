@@ -21,7 +21,7 @@ impl Generator {
         }
         let found = match self.random.below(100) {
             0..30 => None,
-            30..50 => self.from_rules(wanted, depth - 1),
+            30..50 => self.rule_value(wanted, depth - 1),
             50..88 => self.call(wanted, depth - 1),
             _ => self.comprehension(wanted, depth - 1),
         };
@@ -43,7 +43,7 @@ impl Generator {
             return name;
         }
         if roll < 85
-            && let Some(reference) = self.from_documents(wanted)
+            && let Some(reference) = self.document_part(wanted)
         {
             return reference;
         }
@@ -110,7 +110,7 @@ impl Generator {
     }
 
     /// A part of the input or of base data.
-    pub(crate) fn from_documents(&mut self, wanted: &Type) -> Option<String> {
+    pub(crate) fn document_part(&mut self, wanted: &Type) -> Option<String> {
         let input = self.random.chance(60);
         let places = if input { &self.input } else { &self.base };
         let fitting: Vec<Place> = places
@@ -169,7 +169,7 @@ impl Generator {
     }
 
     /// The value of an earlier rule, a part of it, or a function's value.
-    pub(crate) fn from_rules(&mut self, wanted: &Type, depth: usize) -> Option<String> {
+    pub(crate) fn rule_value(&mut self, wanted: &Type, depth: usize) -> Option<String> {
         let mut fitting = Vec::new();
         for (number, name) in self.world.earlier(self.rank) {
             let part = name.kind.content().and_then(|content| content.elements());

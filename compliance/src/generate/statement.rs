@@ -320,13 +320,13 @@ impl Generator {
             }
             40..52 => self.negation(inner),
             52..60 if !self.legacy() => self.every(inner),
-            60..72 => match self.from_rules(&Type::Bool, inner) {
+            60..72 => match self.rule_value(&Type::Bool, inner) {
                 Some(test) => format!("{test}{}", self.modifiers(35, inner)),
                 None => "true".into(),
             },
             72..82 => {
                 let content = Type::any(&mut self.random, 1);
-                match self.from_rules(&content, inner) {
+                match self.rule_value(&content, inner) {
                     Some(value) => {
                         let other = self.expression(&content, inner);
                         let operator = self.random.pick(&["==", "!=", "="]);
@@ -357,7 +357,7 @@ impl Generator {
         let logical = self.logical();
         let text = match self.random.below(6) {
             0..3 => bare(self.test(depth)),
-            3..5 => match self.from_rules(&Type::Bool, depth) {
+            3..5 => match self.rule_value(&Type::Bool, depth) {
                 Some(test) => format!("{test}{}", self.modifiers(30, depth)),
                 None => bare(self.test(depth)),
             },
