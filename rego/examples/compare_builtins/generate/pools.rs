@@ -733,7 +733,6 @@ pub(super) fn strings(name: &str, position: usize) -> &'static [&'static str] {
             "1.2.3K",
             "1e1000000K",
             "1e9999999K",
-            
             "1e-5M",
             ".5K",
             "5.K",
@@ -754,7 +753,6 @@ pub(super) fn strings(name: &str, position: usize) -> &'static [&'static str] {
             "1_000",
             "0x1F",
             "१",
-            "1µ",
             "1b",
             "1B",
             "1e5e5",
