@@ -1,7 +1,8 @@
 //! Random core programs: the machine against the evaluator that is easy to check.
 //!
 //! ```sh
-//! cargo run -p enforcer-rego --features differential --example compare_core -- [seconds] [first seed]
+//! cargo run -p enforcer-rego --features differential --example compare_core -- [seconds] [first seed] [one of so many
+//!     programs is evaluated by the interpreter too]
 //! ```
 
 use std::collections::{BTreeMap, HashMap};
@@ -15,7 +16,8 @@ use enforcer_rego::core::evaluate::{self, Fault};
 use enforcer_rego::core::random::{self, Case};
 use enforcer_rego::core::shrink::shrink;
 use enforcer_rego::emit::{self, Refusal};
-use enforcer_rego::machine::{ErrorKind, Machine, Strictness};
+use enforcer_rego::interpreter::Interpreter;
+use enforcer_rego::machine::{Evaluation, Machine, Strictness};
 
 /// What one of them says.
 #[derive(Debug, Clone, PartialEq)]
@@ -53,18 +55,13 @@ fn oracle(case: &Case, rule: RuleId, input: Option<Value>) -> (Answer, Option<Fa
     (answer, context.errors.into_iter().next())
 }
 
-fn machine(machine: &mut Machine, rule: RuleId, input: Option<Value>) -> (Answer, Option<Failure>) {
-    let evaluation = machine.evaluate(rule, input, context(), Strictness::Lenient);
+fn answer(evaluation: Evaluation) -> (Answer, Option<Failure>) {
     let answer = match evaluation.result {
         Ok(Value::Undefined) => Answer::Value("undefined".to_owned()),
         Ok(value) => Answer::Value(text(&value)),
         Err(error) => {
-            let message = &error.message;
-            // A built-in's conflict has no place in the oracle.
-            let is_rule = error.kind == ErrorKind::Conflict;
             let place = error.place.and_then(|place| place.span).map(|span| span.start);
-            let _ = is_rule;
-            Answer::Error(format!("{message} at {place:?}"))
+            Answer::Error(format!("{} at {place:?}", error.message))
         }
     };
     (answer, evaluation.errors.into_iter().next())
@@ -75,26 +72,48 @@ fn text(value: &Value) -> String {
     format!("{value:?}")
 }
 
+/// What is compared with the oracle.
+#[derive(Clone, Copy, PartialEq)]
+enum Against {
+    Machine,
+    Interpreter,
+}
+
 /// What differs.
-fn difference(case: &Case) -> Option<String> {
-    let emitted = match emit::emit(&case.program) {
-        Ok(emitted) => emitted,
-        Err(Refusal::Malformed { .. }) => return None,
-        Err(refusal) => return Some(format!("refused: {refusal}")),
-    };
-    let mut vm = Machine::new(emitted, case.data.clone());
+fn difference(case: &Case, against: Against) -> Option<String> {
+    let mut machine = None;
+    let mut interpreter = None;
+    match against {
+        Against::Machine => match emit::emit(&case.program) {
+            Ok(emitted) => machine = Some(Machine::new(emitted, case.data.clone())),
+            Err(Refusal::Malformed { .. }) => return None,
+            Err(refusal) => return Some(format!("refused: {refusal}")),
+        },
+        Against::Interpreter => match Interpreter::new(&case.program, case.data.clone()) {
+            Ok(made) => interpreter = Some(made),
+            Err(refusal) => return Some(format!("refused: {refusal}")),
+        },
+    }
     // The second round finds what one evaluation leaves to the next.
     for input in case.inputs.iter().chain(&case.inputs) {
         for rule in case.rules() {
             let (expected, expected_error) = oracle(case, rule, input.clone());
-            let (found, found_error) = machine(&mut vm, rule, input.clone());
             if let Answer::Malformed(_) = expected {
                 return None;
             }
+            let evaluate = |input: Option<Value>| match (&mut machine, &mut interpreter) {
+                (Some(machine), _) => machine.evaluate(rule, input, context(), Strictness::Lenient),
+                (_, Some(other)) => other.evaluate(rule, input, context(), Strictness::Lenient),
+                _ => unreachable!("one of them is there"),
+            };
+            let (found, found_error) = answer({ evaluate }(input.clone()));
             let is_same = match (&expected, &found) {
                 (Answer::Error(expected), Answer::Error(found)) => {
+                    // A built-in's error has no place in the oracle.
                     found == expected
                         || (!expected.contains(" at ") && found.starts_with(expected.as_str()))
+                        // The interpreter evaluates in another order.
+                        || against == Against::Interpreter
                 }
                 (expected, found) => expected == found,
             };
@@ -108,7 +127,7 @@ fn difference(case: &Case) -> Option<String> {
                 (None, None) => true,
                 _ => false,
             };
-            if !is_same {
+            if !is_same && against == Against::Machine {
                 return Some(format!(
                     "{rule:?} of {input:?}: expected the error {expected_error:?}, found {found_error:?}"
                 ));
@@ -122,6 +141,7 @@ fn main() -> ExitCode {
     let mut args = std::env::args().skip(1);
     let seconds = args.next().and_then(|text| text.parse().ok()).unwrap_or(10);
     let first: u64 = args.next().and_then(|text| text.parse().ok()).unwrap_or(0);
+    let interpreted: u64 = args.next().and_then(|text| text.parse().ok()).unwrap_or(16);
     let end = Instant::now() + Duration::from_secs(seconds);
     let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
     let mut differences = 0;
@@ -142,10 +162,18 @@ fn main() -> ExitCode {
                 *counts.entry(kind).or_default() += 1;
             }
         }
-        if difference(&case).is_some() {
-            differences += 1;
-            let small = shrink(case, |case| difference(case).is_some());
-            report(seed, &small);
+        for against in [Against::Machine, Against::Interpreter] {
+            if against == Against::Interpreter && !seed.is_multiple_of(interpreted) {
+                continue;
+            }
+            if against == Against::Interpreter {
+                *counts.entry("programs in the interpreter").or_default() += 1;
+            }
+            if difference(&case, against).is_some() {
+                differences += 1;
+                let small = shrink(case.clone(), |case| difference(case, against).is_some());
+                report(seed, &small, against);
+            }
         }
     }
     *counts.entry("differences").or_default() += differences;
@@ -155,8 +183,8 @@ fn main() -> ExitCode {
     if differences == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn report(seed: u64, case: &Case) {
-    say(&format!("seed {seed}: {}", difference(case).unwrap_or_default()));
+fn report(seed: u64, case: &Case, against: Against) {
+    say(&format!("seed {seed}: {}", difference(case, against).unwrap_or_default()));
     for (number, rule) in case.program.rules.iter().enumerate() {
         if rule.definitions.is_empty() && rule.default.is_none() {
             continue;

@@ -6,8 +6,9 @@
 //!
 //! A line of `cases.jsonl` is `{"note", "files": {path: text}, "data", "input", "path": [key], "strict"}`.
 //! OPA compiles the modules (`tests/opa`, as `opa-oracle` on the PATH); its trees are lowered and
-//! evaluated by [`enforcer_rego::core::evaluate`], and the value at `path` is compared with OPA's.
-//! `OPA_ORACLE` names another program.
+//! evaluated by [`enforcer_rego::core::evaluate`], and the value at `path` (or at each of
+//! `paths`) is compared with OPA's.
+//! `OPA_ORACLE` names another program. With `--own`, this crate's parser and compiler are compared, too.
 #![allow(
     clippy::print_stdout,
     clippy::unwrap_used,
@@ -15,18 +16,21 @@
     reason = "a tool for developers: it prints what it found, and ends where its input is no case"
 )]
 
-use std::collections::BTreeMap;
-use std::fmt::Write as _;
+use std::collections::{BTreeMap, HashMap};
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use enforcer_rego::ast::RegoVersion;
-use enforcer_rego::builtins::{Context, compare};
-use enforcer_rego::core::Document;
+use enforcer_rego::builtins::{Context, Failure, compare};
+use enforcer_rego::compile::{Compiled, Options, compile};
+use enforcer_rego::core::data::value_at;
 use enforcer_rego::core::evaluate::{Fault, evaluate};
+use enforcer_rego::core::{Found, Program};
+use enforcer_rego::diagnostic::Diagnostic;
 use enforcer_rego::lower::lower;
-use enforcer_rego::source::Sources;
+use enforcer_rego::parse::parse_module;
+use enforcer_rego::source::{FileId, Sources};
 use enforcer_rego::{json, opa_json};
 use regorus::Value;
 use serde_json::json;
@@ -88,29 +92,32 @@ fn compare_all(text: &str) -> usize {
     for line in text.lines() {
         let case: serde_json::Value = serde_json::from_str(line).expect("a case");
         let note = case.get("note").and_then(|note| note.as_str()).unwrap_or_default();
-        let verdict =
-            std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| compare(&mut opa, &case)));
-        let kind = match verdict.unwrap_or_else(|_| Verdict::Borrowed("panicked".to_owned())) {
-            Verdict::Same => "same value",
-            Verdict::SameUndefined => "both undefined",
-            Verdict::SameError => "both an error",
-            Verdict::Refused => "refused by OPA",
-            Verdict::NoBuiltin(name) => {
-                *missing.entry(name).or_default() += 1;
-                "without the built-in"
-            }
-            Verdict::Borrowed(how) => {
-                if std::env::var("BORROWED").is_ok() {
-                    println!("BORROWED {note}: {how}");
+        let verdicts = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            compare_case(&mut opa, &case)
+        }));
+        for verdict in verdicts.unwrap_or_else(|_| vec![Verdict::Borrowed("panicked".to_owned())]) {
+            let kind = match verdict {
+                Verdict::Same => "same value",
+                Verdict::SameUndefined => "both undefined",
+                Verdict::SameError => "both an error",
+                Verdict::Refused => "refused by OPA",
+                Verdict::NoBuiltin(name) => {
+                    *missing.entry(name).or_default() += 1;
+                    "without the built-in"
                 }
-                "different, with built-ins of regorus"
-            }
-            Verdict::Different(how) => {
-                println!("DIFFERENT {note}: {how}");
-                "different"
-            }
-        };
-        *counts.entry(kind).or_default() += 1;
+                Verdict::Borrowed(how) => {
+                    if std::env::var("BORROWED").is_ok() {
+                        println!("BORROWED {note}: {how}");
+                    }
+                    "different, with built-ins of regorus"
+                }
+                Verdict::Different(how) => {
+                    println!("DIFFERENT {note}: {how}");
+                    "different"
+                }
+            };
+            *counts.entry(kind).or_default() += 1;
+        }
     }
     println!("{counts:?}");
     if !missing.is_empty() {
@@ -119,15 +126,20 @@ fn compare_all(text: &str) -> usize {
     counts.get("different").copied().unwrap_or_default()
 }
 
-fn compare_case(opa: &mut Opa, case: &serde_json::Value) -> Verdict {
+fn compare_case(opa: &mut Opa, case: &serde_json::Value) -> Vec<Verdict> {
     let get = |key: &str| case.get(key).cloned().unwrap_or(serde_json::Value::Null);
-    let keys: Vec<String> = serde_json::from_value(get("path")).expect("a path");
+    let paths: Vec<Vec<String>> = match case.get("paths") {
+        Some(paths) => serde_json::from_value(paths.clone()).expect("paths"),
+        None => vec![serde_json::from_value(get("path")).expect("a path")],
+    };
+    let query = |keys: &Vec<String>| {
+        keys.iter().fold("data".to_owned(), |query, key| format!("{query}[{}]", json!(key)))
+    };
     let strict = get("strict").as_bool().unwrap_or_default();
     let compiled = opa.ask(&json!({"op": "compile", "files": get("files")}));
-    let mut query = "data".to_owned();
-    keys.iter().for_each(|key| write!(query, "[{}]", json!(key)).expect("a string"));
     let mut request = json!({"op": "eval", "files": get("files"), "data": get("data"),
-        "query": query, "strict": strict, "terms": true, "no_input": case.get("input").is_none()});
+        "queries": paths.iter().map(query).collect::<Vec<_>>(), "strict": strict, "terms": true,
+        "no_input": case.get("input").is_none()});
     if let (Some(request), Some(input)) = (request.as_object_mut(), case.get("input")) {
         request.insert("input".to_owned(), input.clone());
     }
@@ -140,34 +152,74 @@ fn compare_case(opa: &mut Opa, case: &serde_json::Value) -> Verdict {
     }
     let modules = match opa_json::read::answer(&sources, &compiled, RegoVersion::V1) {
         Ok(Ok(modules)) => modules,
-        Ok(Err(_)) => return Verdict::Refused,
-        Err(error) => return Verdict::Different(format!("OPA's tree: {error}")),
+        Ok(Err(_)) => return vec![Verdict::Refused],
+        Err(error) => return vec![Verdict::Different(format!("OPA's tree: {error}"))],
     };
-    let program = match lower(&sources, &opa_json::read::compiled(&sources, modules)) {
+    let compiled = if std::env::args().any(|arg| arg == "--own") {
+        own_front_end(&sources)
+    } else {
+        Ok(opa_json::read::compiled(&sources, modules))
+    };
+    let program = match compiled.and_then(|compiled| lower(&sources, &compiled)) {
         Ok(program) => program,
-        Err(faults) => return Verdict::Different(format!("not lowered: {faults:?}")),
+        Err(faults) => return vec![Verdict::Different(format!("refused here: {faults:?}"))],
     };
+    let borrowed = borrowed(&program);
+    let data = parse(case.get("data")).unwrap_or_else(Value::new_object);
+    let input = parse(case.get("input"));
+    let results = expected.get("results").and_then(|results| results.as_array());
+    let compare = |(keys, expected): (&Vec<String>, &serde_json::Value)| match compare_path(
+        &program,
+        (keys, strict),
+        input.clone(),
+        data.clone(),
+        expected,
+    ) {
+        Verdict::Different(how) if !borrowed.is_empty() => {
+            Verdict::Borrowed(format!("{how}\n  {borrowed:?}"))
+        }
+        Verdict::Different(how) => Verdict::Different(format!("{} {how}", query(keys))),
+        verdict => verdict,
+    };
+    paths.iter().zip(results.into_iter().flatten()).map(compare).collect()
+}
+
+/// The modules as this crate's parser and compiler see them.
+fn own_front_end(sources: &Sources) -> Result<Compiled, Vec<Diagnostic>> {
+    let files = (0..).map(FileId).take_while(|file| sources.file(*file).is_some());
+    let modules = files.map(|file| parse_module(sources, file, RegoVersion::V1));
+    compile(sources, modules.collect::<Result<_, _>>()?, &Options::default())
+}
+
+fn compare_path(
+    program: &Program,
+    (keys, strict): (&[String], bool),
+    input: Option<Value>,
+    data: Value,
+    expected: &serde_json::Value,
+) -> Verdict {
     let mut context = Context {
         now_ns: 0,
         deadline: Instant::now() + Duration::from_secs(60),
-        stable: Default::default(),
+        stable: HashMap::default(),
         prints: Vec::new(),
         errors: Vec::new(),
     };
-    let data = parse(case.get("data")).unwrap_or_else(Value::new_object);
-    let found = find(&program.documents, &keys).map_or(Ok(None), |rule| {
-        evaluate(&program, rule, parse(case.get("input")), data, &mut context)
-    });
+    let path: Vec<Value> = keys.iter().map(|key| Value::from(&**key)).collect();
+    let at = |value: Value, rest: &[Value]| {
+        rest.iter().try_fold(value, |value, key| value_at(&value, key).cloned())
+    };
+    let found = match program.documents.find(&path) {
+        Found::Rule(rule, rest) => evaluate(program, rule, input, data, &mut context)
+            .map(|value| value.and_then(|value| at(value, rest))),
+        Found::Base => Ok(at(data, &path)),
+        Found::Nothing => Ok(None),
+    };
     let found = match (found, context.errors.first()) {
         (Ok(_), Some(error)) if strict => Err(Fault::Builtin(error.clone())),
         (found, _) => found,
     };
-    let borrowed = borrowed(&program);
-    let different = |how: String| match &*borrowed {
-        [] => Verdict::Different(how),
-        names => Verdict::Borrowed(format!("{how}\n  {names:?}")),
-    };
-    let error = expected.get("error").map(|error| error.to_string());
+    let error = expected.get("error").map(ToString::to_string);
     let text = expected.get("result").and_then(|result| result.as_str());
     match (found, text, error) {
         (Err(Fault::Program(message)), ..) if message.starts_with("no built-in ") => {
@@ -178,16 +230,18 @@ fn compare_case(opa: &mut Opa, case: &serde_json::Value) -> Verdict {
             if ours == text {
                 Verdict::Same
             } else {
-                different(format!("\n  OPA  {text}\n  ours {ours}"))
+                Verdict::Different(format!("\n  OPA  {text}\n  ours {ours}"))
             }
         }
         (Ok(None), None, None) => Verdict::SameUndefined,
+        (_, _, Some(error)) if error.contains("eval_internal_error") => Verdict::Refused,
         (Err(fault), _, Some(error)) => {
-            let conflict = matches!(fault, Fault::Conflict { .. });
-            if conflict && !error.contains("eval_conflict_error") {
-                different(format!("\n  OPA  {error}\n  ours {fault}"))
-            } else {
+            let is_conflict =
+                matches!(fault, Fault::Conflict { .. } | Fault::Builtin(Failure::Conflict(_)));
+            if is_conflict == error.contains("eval_conflict_error") {
                 Verdict::SameError
+            } else {
+                Verdict::Different(format!("\n  OPA  {error}\n  ours {fault}"))
             }
         }
         (found, text, error) => {
@@ -197,7 +251,7 @@ fn compare_case(opa: &mut Opa, case: &serde_json::Value) -> Verdict {
                 Err(fault) => format!("error: {fault}"),
             };
             let theirs = text.map(str::to_owned).or(error).unwrap_or("undefined".to_owned());
-            different(format!("\n  OPA  {theirs}\n  ours {ours}"))
+            Verdict::Different(format!("\n  OPA  {theirs}\n  ours {ours}"))
         }
     }
 }
@@ -206,13 +260,8 @@ fn parse(value: Option<&serde_json::Value>) -> Option<Value> {
     Some(json::parse(value?.to_string().as_bytes()).expect("JSON"))
 }
 
-fn find(documents: &Document, keys: &[String]) -> Option<enforcer_rego::core::RuleId> {
-    let node = keys.iter().try_fold(documents, |node, key| node.children.get(key));
-    node.and_then(|node| node.rule)
-}
-
 /// The built-ins that this crate has not got.
-fn borrowed(program: &enforcer_rego::core::Program) -> Vec<String> {
+fn borrowed(program: &Program) -> Vec<String> {
     let text = format!("{:?}", program.rules);
     let names = text.split("Builtin(\"").skip(1).filter_map(|rest| rest.split('"').next());
     let mut missing: Vec<String> = names

@@ -15,6 +15,7 @@ pub mod compile;
 pub mod core;
 pub mod diagnostic;
 pub mod emit;
+pub mod interpreter;
 pub mod json;
 pub mod lower;
 pub mod machine;

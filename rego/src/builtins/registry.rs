@@ -2,8 +2,8 @@
 
 use super::{
     Function, aggregates, arithmetic, arrays, bits, comparison, encoding, formats, glob, graph,
-    json, net, numbers, objects, opa, regex, replace, semver, sets, strings, subset, types, units,
-    uri, uuid,
+    json, net, numbers, objects, opa, regex, replace, semver, sets, strings, subset, time, types,
+    units, uri, uuid,
 };
 
 /// All functions, sorted by name.
@@ -131,6 +131,16 @@ pub(super) const FUNCTIONS: &[(&str, Function)] = &[
     ("strings.split_n", strings::split_n),
     ("substring", strings::substring),
     ("sum", aggregates::sum),
+    ("time.add_date", time::add_date),
+    ("time.clock", time::clock),
+    ("time.date", time::date),
+    ("time.diff", time::diff),
+    ("time.format", time::format),
+    ("time.now_ns", time::now_ns),
+    ("time.parse_duration_ns", time::parse_duration_ns),
+    ("time.parse_ns", time::parse_ns),
+    ("time.parse_rfc3339_ns", time::parse_rfc3339_ns),
+    ("time.weekday", time::weekday),
     ("to_number", types::to_number),
     ("trace", formats::trace),
     ("trim", strings::trim),

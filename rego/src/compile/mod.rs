@@ -30,6 +30,7 @@ pub(crate) mod names;
 pub(crate) mod order;
 pub(crate) mod outputs;
 pub(crate) mod prints;
+pub(crate) mod recursion;
 pub(crate) mod resolve;
 pub(crate) mod safety;
 pub(crate) mod scope;
@@ -49,7 +50,13 @@ pub use tree::{Key, RuleRef, RuleTree};
 pub struct Options {
     /// Built-ins that are refused, with the reason: they need the network or the host.
     pub refused_builtins: BTreeMap<String, String>,
+    /// The check of types, which stands between other checks: faults of all of them are reported
+    /// together.
+    pub check_types: Option<CheckTypes>,
 }
+
+/// A check of types: all faults of modules that have passed the stages before.
+pub type CheckTypes = fn(&Sources, &Compiled) -> Vec<Diagnostic>;
 
 /// Modules after all stages: references are fully qualified (`data.a.b`, `input.x`), locals have
 /// unique names, no import, `some`, `:=`, `==` sugar or nested call is left, and every body stands in
@@ -132,6 +139,8 @@ const STAGES: &[Stage] = &[
     ("CheckSafetyRuleBodies", safety::check_safety_rule_bodies),
     ("RewriteEquals", equals::rewrite_equals),
     ("RewriteDynamicTerms", dynamic_terms::rewrite_dynamic_terms),
+    ("CheckRecursion", recursion::check_recursion),
+    ("CheckTypes", check_types),
     ("CheckUnsafeBuiltins", builtins::check_unsafe_builtins),
     ("CheckDeprecatedBuiltins", builtins::check_deprecated_builtins),
 ];
@@ -145,20 +154,20 @@ pub fn compile(
     modules: Vec<Module>,
     options: &Options,
 ) -> Result<Compiled, Vec<Diagnostic>> {
-    let compiler = run(sources, modules, options, None);
+    let mut compiler = run(sources, modules, options, None);
+    let compiled = compiler.take();
     let errors = compiler.errors.into_sorted(sources);
-    if !errors.is_empty() {
-        return Err(errors);
+    if errors.is_empty() { Ok(compiled) } else { Err(errors) }
+}
+
+/// The types of what the stages before have made. OPA's `CheckTypes`.
+fn check_types(compiler: &mut Compiler<'_>) {
+    if let Some(check) = compiler.options.check_types {
+        let compiled = compiler.take();
+        let found = check(compiler.sources, &compiled);
+        compiler.put(compiled);
+        compiler.errors.report_recoverable(found);
     }
-    Ok(Compiled {
-        modules: compiler.modules,
-        tree: compiler.tree,
-        order: compiler.order,
-        rewritten: compiler.rewritten,
-        subjects: compiler.subjects,
-        graph: compiler.graph,
-        warnings: compiler.warnings,
-    })
 }
 
 /// The modules as they are after the stage of this name, in order of their paths: for comparisons
@@ -221,5 +230,28 @@ impl<'a> Compiler<'a> {
             errors: errors::Errors::default(),
             warnings: Vec::new(),
         }
+    }
+    /// What the stages have made so far.
+    fn take(&mut self) -> Compiled {
+        Compiled {
+            modules: std::mem::take(&mut self.modules),
+            tree: std::mem::take(&mut self.tree),
+            order: std::mem::take(&mut self.order),
+            rewritten: std::mem::take(&mut self.rewritten),
+            subjects: std::mem::take(&mut self.subjects),
+            graph: std::mem::take(&mut self.graph),
+            warnings: std::mem::take(&mut self.warnings),
+        }
+    }
+
+    fn put(&mut self, compiled: Compiled) {
+        let Compiled { modules, tree, order, rewritten, subjects, graph, warnings } = compiled;
+        self.modules = modules;
+        self.tree = tree;
+        self.order = order;
+        self.rewritten = rewritten;
+        self.subjects = subjects;
+        self.graph = graph;
+        self.warnings = warnings;
     }
 }

@@ -9,19 +9,24 @@ use super::text;
 use super::visit::{Flow, NodeMut, walk_mut};
 
 /// A reference as text, generated variables under their names in the policy.
-pub(crate) fn written(rewritten: &BTreeMap<Name, Name>, reference: &[Term]) -> String {
+pub(crate) fn written(names: &BTreeMap<Name, Name>, reference: &[Term]) -> String {
+    text::of_ref(&rewritten(names, reference))
+}
+
+/// A reference with generated variables under their names in the policy.
+pub(crate) fn rewritten(names: &BTreeMap<Name, Name>, reference: &[Term]) -> Vec<Term> {
     let mut reference = reference.to_vec();
     for term in &mut reference {
         walk_mut(NodeMut::Term(term), &mut |node| {
             if let NodeMut::Term(Term { value: TermValue::Var(name), .. }) = node
-                && let Some(original) = rewritten.get(name)
+                && let Some(original) = names.get(name)
             {
                 *name = Name::clone(original);
             }
             Flow::Into
         });
     }
-    text::of_ref(&reference)
+    reference
 }
 
 /// A place as OPA writes it within messages: `policy.rego:3`.

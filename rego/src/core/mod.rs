@@ -49,8 +49,10 @@
 //! [`own`] lists them and has their functions.
 
 pub mod data;
+pub(crate) mod depth;
 pub mod evaluate;
 pub mod own;
+pub(crate) mod print;
 
 #[cfg(any(test, feature = "differential"))]
 pub mod random;
@@ -107,8 +109,38 @@ pub struct Document {
     /// Without parameters: the rule whose value is this document, base data included. A function
     /// has none.
     pub rule: Option<RuleId>,
+    /// Whether rules make it; a package is made of what is below it, and of base data.
+    pub of_rules: bool,
     /// Below it, by name.
     pub children: std::collections::BTreeMap<String, Document>,
+}
+
+/// Where the value at a path is to be found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Found<'p> {
+    /// In a rule's value, at the keys that are left.
+    Rule(RuleId, &'p [Value]),
+    /// In base data, at the whole path: no rule is evaluated.
+    Base,
+    /// Nowhere: the path leads to a function, or below one.
+    Nothing,
+}
+
+impl Document {
+    /// Where the value at a path below this document (the root, most often) is to be found.
+    #[must_use]
+    pub fn find<'p>(&self, path: &'p [Value]) -> Found<'p> {
+        let (mut node, mut rest) = (self, path);
+        while let Some((key, below)) = rest.split_first() {
+            if node.of_rules {
+                break;
+            }
+            let child = key.as_string().ok().and_then(|key| node.children.get(&**key));
+            let Some(child) = child else { return Found::Base };
+            (node, rest) = (child, below);
+        }
+        node.rule.map_or(Found::Nothing, |rule| Found::Rule(rule, rest))
+    }
 }
 
 /// A rule, function or document.

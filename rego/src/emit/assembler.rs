@@ -109,7 +109,7 @@ impl Assembler {
 
     pub(super) fn literal(&mut self, value: &Value) -> Result<u16, Refusal> {
         let Some(number) = self.literals.number(value) else {
-            return Err(self.ceiling(What::Height, super::depth::HEIGHT));
+            return Err(self.ceiling(What::Height, crate::core::depth::HEIGHT));
         };
         u16::try_from(number).map_err(|_| self.ceiling(What::Literals, NUMBERS))
     }

@@ -20,7 +20,6 @@
 
 mod assembler;
 mod block;
-mod depth;
 mod expression;
 mod frame;
 mod literals;
@@ -41,7 +40,9 @@ use regorus::rvm::Program as Bytecode;
 pub use places::{Place, Places};
 
 use crate::builtins;
+use crate::core::depth::{self, Costs};
 use crate::core::own::UNIQUE_KEYS;
+use crate::core::walk;
 use crate::core::{Program, RuleId, Slot, Target};
 use crate::source::Span;
 use assembler::Assembler;
@@ -231,13 +232,32 @@ pub enum Refusal {
     },
 }
 
+/// What the VM takes of the stack, in levels of a rule's call: 2.7 KiB in a debug build (where the
+/// VM is optimised as well), of which half of a worker's stack holds these. An environment is
+/// a built-in that runs another VM.
+const COSTS: Costs = Costs { rule: 1, block: 0, each: 0, slot: 1, environment: 4, limit: 1_500 };
+
+impl From<depth::Fault> for Refusal {
+    fn from(fault: depth::Fault) -> Self {
+        let ceiling = |what, limit, place| Self::Ceiling { what, limit, place };
+        match fault {
+            depth::Fault::Recursion(place) => {
+                Self::Malformed { reason: "a rule uses itself", place }
+            }
+            depth::Fault::Nesting(place) => ceiling(What::Nesting, walk::NESTING, place),
+            depth::Fault::Levels(place) => ceiling(What::Depth, COSTS.limit, place),
+            depth::Fault::Height(place) => ceiling(What::Height, depth::HEIGHT, place),
+        }
+    }
+}
+
 /// Emits a program.
 ///
 /// # Errors
 /// What has no room, or is no proper core, with its place.
 pub fn emit(program: &Program) -> Result<Emitted, Refusal> {
     let survey = survey::survey(program)?;
-    depth::check(program)?;
+    depth::check(program, &COSTS).map_err(Refusal::from)?;
     let mut out = Assembler::new();
     rule::emit_all(program, &survey, &mut out)?;
     for &function in &survey.evaluated_alone {

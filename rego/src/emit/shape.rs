@@ -9,8 +9,9 @@ use std::collections::HashMap;
 
 use regorus::Value;
 
-use super::{Refusal, depth};
+use super::Refusal;
 use crate::builtins::table::{self, StaticType};
+use crate::core::depth;
 use crate::core::{
     Block, Collection, Expr, Operand, Program, Root, Rule, RuleId, RuleKind, Slot, StatementKind,
     Substitute, Target, Var,

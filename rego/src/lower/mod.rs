@@ -6,7 +6,7 @@
 //!
 //! - [`nodes`]: the rule tree, and what each node is
 //! - [`rules`]: rules and functions; [`documents`]: packages, and paths that are known at run time
-//! - [`bodies`]: statements; [`calls`]; [`unify`]: `=` and patterns; [`references`]; [`with`]
+//! - [`bodies`]: statements; [`guards`]: which are first; [`calls`]; [`unify`]: `=` and patterns; [`references`]; [`with`]
 //! - [`scope`]: variables and open blocks of the rule that is being made; [`constants`]
 //!
 //! Recursion is over the syntax tree, whose depth the parser bounds.
@@ -18,6 +18,7 @@ mod bodies;
 mod calls;
 mod constants;
 mod documents;
+mod guards;
 mod nodes;
 mod references;
 mod rules;
@@ -217,7 +218,8 @@ impl Lowering<'_> {
                 }
             };
             let rule = request.and_then(|request| self.ids.get(&request)).copied();
-            let mut document = Document { rule, ..Document::default() };
+            let of_rules = self.nodes.get(node).shape != Shape::Package;
+            let mut document = Document { rule, of_rules, ..Document::default() };
             for (key, child) in &self.nodes.get(node).children {
                 let below = documents.remove(child).unwrap_or_default();
                 if let Ok(name) = key.as_string() {

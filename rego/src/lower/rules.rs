@@ -156,7 +156,7 @@ impl<'a> Lowering<'a> {
         for (parameter, arg) in (0..).zip(args) {
             self.unify_with(scope, arg, Operand::Var(Var(parameter)))?;
         }
-        self.body(scope, &rule.body)?;
+        self.definition_body(scope, rule)?;
         scope.at(rule.span);
         let (key, value) = match head {
             Head::Value => (None, self.head_term(scope, rule.head.value.as_ref())?),
@@ -220,7 +220,7 @@ impl<'a> Lowering<'a> {
                     self.unify_with(&mut scope, pattern, key.clone())?;
                 }
                 let body = if shape == Shape::Set {
-                    self.body(&mut scope, &definition.body)?;
+                    self.definition_body(&mut scope, definition)?;
                     let (block, span) = (scope.finish(), Some(definition.span));
                     Body { block, key: None, value: key.clone(), span }
                 } else {
@@ -304,7 +304,7 @@ impl<'a> Lowering<'a> {
         if let (Some(key), Some(pattern)) = (key, nodes::keys(module, rule).nth(depth)) {
             self.unify_with(scope, pattern, key.clone())?;
         }
-        self.body(scope, &rule.body)?;
+        self.definition_body(scope, rule)?;
         scope.at(rule.span);
         let mut path = Vec::new();
         for term in nodes::keys(module, rule).skip(depth) {
@@ -317,7 +317,7 @@ impl<'a> Lowering<'a> {
         };
         let member = Operand::Const(Value::Bool(member));
         let value = scope.operand(Expr::Array(vec![path, leaf, member]));
-        let block = scope.close(mark).block;
+        let block = scope.close(mark);
         let kind = Collection::Array;
         scope.push(StatementKind::Collect { var, kind, block, key: None, value });
         Ok(Operand::Var(var))

@@ -40,6 +40,8 @@ enum Seen<'t> {
     Array(&'t [Term]),
     /// An object pattern.
     Object(&'t [(Term, Term)]),
+    /// A set with variables that are not bound. OPA's unifier knows no value that is equal to it.
+    Unequal,
 }
 
 impl Lowering<'_> {
@@ -154,7 +156,10 @@ impl Lowering<'_> {
                 }
             }
             (Seen::Object(a), Seen::Object(b)) => self.unify_objects(scope, pairs, a, b)?,
-            (Seen::Array(_), Seen::Object(_)) | (Seen::Object(_), Seen::Array(_)) => scope.fail(),
+            (Seen::Array(_), Seen::Object(_))
+            | (Seen::Object(_), Seen::Array(_))
+            | (Seen::Unequal, _)
+            | (_, Seen::Unequal) => scope.fail(),
         }
         Ok(None)
     }
@@ -177,6 +182,7 @@ impl Lowering<'_> {
             },
             TermValue::Array(elements) => Seen::Array(elements),
             TermValue::Object(items) => Seen::Object(items),
+            TermValue::Set(_) if !is_known(scope, term) => Seen::Unequal,
             TermValue::Null
             | TermValue::Bool(_)
             | TermValue::Number(_)
@@ -203,6 +209,11 @@ impl Lowering<'_> {
         scope.test(Expr::Builtin("$is_object", vec![value.clone(), size]));
         let mut parts = Vec::with_capacity(items.len());
         for (key, element) in items {
+            if !is_known(scope, key) {
+                // OPA's unifier finds no value at a key that is not bound.
+                scope.fail();
+                return Ok(());
+            }
             let key = self.term(scope, key)?;
             let expr = Expr::Path(Root::Operand(value.clone()), vec![key]);
             let found = scope.operand(expr);
@@ -234,7 +245,7 @@ impl Lowering<'_> {
         let mut parts = Vec::with_capacity(a.len());
         for (key, value) in &a_keys {
             let alike = b_keys.iter().filter(|(other, _)| same(key, other));
-            parts.extend(alike.map(|(_, other)| (Side::Term(*value), Side::Term(*other))));
+            parts.extend(alike.map(|(_, other)| (Side::Term(value), Side::Term(other))));
         }
         let all = parts.len() == a.len();
         prepend(pairs, parts);
@@ -283,7 +294,7 @@ fn prepend<'t>(pairs: &mut VecDeque<Pair<'t>>, parts: Vec<(Side<'t>, Side<'t>)>)
 fn again<'t>(scope: &Scope, seen: Seen<'t>) -> Seen<'t> {
     match seen {
         Seen::Free(name) => scope.lookup(name).cloned().map_or(seen, Seen::Value),
-        seen @ (Seen::Value(_) | Seen::Array(_) | Seen::Object(_)) => seen,
+        seen @ (Seen::Value(_) | Seen::Array(_) | Seen::Object(_) | Seen::Unequal) => seen,
     }
 }
 

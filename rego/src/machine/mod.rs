@@ -227,19 +227,19 @@ fn new_vm(bytecode: &Arc<Bytecode>, data: &Value) -> Result<RegoVM, EvaluationEr
     Ok(vm)
 }
 
-fn remaining(context: &Context) -> Option<Duration> {
+pub(crate) fn remaining(context: &Context) -> Option<Duration> {
     context.deadline.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())
 }
 
-const fn timer(limit: Duration) -> ExecutionTimerConfig {
+pub(crate) const fn timer(limit: Duration) -> ExecutionTimerConfig {
     ExecutionTimerConfig { limit, check_interval: INSTRUCTIONS_PER_CHECK }
 }
 
-fn internal(message: &str) -> EvaluationError {
+pub(crate) fn internal(message: &str) -> EvaluationError {
     EvaluationError { kind: ErrorKind::Internal, message: message.to_owned(), place: None }
 }
 
-fn deadline() -> EvaluationError {
+pub(crate) fn deadline() -> EvaluationError {
     let message = "the evaluation did not end before its deadline".to_owned();
     EvaluationError { kind: ErrorKind::Deadline, message, place: None }
 }

@@ -129,9 +129,12 @@ impl Running {
     /// Ends the evaluation: the error that is returned is one that the VM does not take for an
     /// undefined value.
     pub(crate) fn end(&mut self, kind: ErrorKind, message: String) -> anyhow::Error {
-        if self.ended.is_none() {
-            self.ended = Some(EvaluationError { kind, message, place: None });
-        }
+        self.end_with(EvaluationError { kind, message, place: None })
+    }
+
+    /// The same with a place.
+    pub(crate) fn end_with(&mut self, error: EvaluationError) -> anyhow::Error {
+        self.ended.get_or_insert(error);
         fatal()
     }
 }
@@ -146,6 +149,6 @@ pub(crate) fn with<T>(found: impl FnOnce(&mut Running) -> anyhow::Result<T>) -> 
 }
 
 /// An error that the VM passes on: others make a call undefined. What it says is not used.
-fn fatal() -> anyhow::Error {
+pub(crate) fn fatal() -> anyhow::Error {
     LimitError::RegexSizeLimitExceeded { limit: 0 }.into()
 }

@@ -54,7 +54,7 @@ impl Writer {
 
     fn head(&mut self, head: &Head) {
         self.terms("head", &head.reference);
-        if let Some(args) = &head.args {
+        if let Some(args) = head.args.as_ref().filter(|args| !args.is_empty()) {
             self.terms("args", args);
         }
         for (name, term) in [(" key ", &head.key), (" value ", &head.value)] {

@@ -4,7 +4,7 @@
 //! It does not say which language a module is written in, and which values and bodies were generated;
 //! the former is the caller's to say, and the latter is taken as "no".
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use serde::Deserialize;

@@ -183,13 +183,10 @@ impl Policy {
                 .iter()
                 .map(|(name, why)| ((*name).to_owned(), (*why).to_owned()))
                 .collect(),
+            check_types: Some(types::check),
         };
         let compiled = compile::compile(&sources, parsed, &options)
             .map_err(|faults| reports(faults, &sources))?;
-        let faults = types::check(&sources, &compiled);
-        if !faults.is_empty() {
-            return Err(reports(faults, &sources));
-        }
         let mut program =
             lower::lower(&sources, &compiled).map_err(|faults| reports(faults, &sources))?;
         let mut warnings = reports(compiled.warnings, &sources);
@@ -278,7 +275,7 @@ impl Policy {
     }
 
     fn ask(&mut self, rule: RuleId, input: Option<Value>, moment: Moment) -> Evaluation<Value> {
-        let evaluation = self.evaluators.evaluate(rule, input, moment, self.strictness);
+        let evaluation = self.evaluators.evaluate(rule, input, moment, &self.data, self.strictness);
         let result = evaluation.result.map_err(|fault| match fault {
             Fault::Evaluation(error) => self.error(error),
             Fault::Differed => EvaluationError::Differed,

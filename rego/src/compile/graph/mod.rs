@@ -3,6 +3,7 @@
 //! A reference with variables may use many rules. Where a variable can only have a few known values
 //! ([`known`]), it is taken for each of them; otherwise the reference uses whatever it may reach.
 
+mod cycles;
 mod known;
 mod origins;
 
@@ -36,7 +37,9 @@ pub(crate) struct Graph {
     pub(crate) definitions: Vec<Definition>,
     /// The definitions that each uses, by their positions in `definitions`, sorted.
     pub(crate) uses: Vec<Vec<usize>>,
-    /// Of each definition, the uses that a variable decides on. Empty unless the graph has a cycle.
+    /// The definitions that use themselves by way of whatever others. Empty where there are none.
+    pub(crate) recursive: Vec<bool>,
+    /// Of each recursive definition, the uses that a variable decides on.
     pub(crate) undecided: Vec<Vec<UndecidedUse>>,
 }
 
@@ -87,8 +90,15 @@ pub(crate) fn set_graph(compiler: &mut Compiler<'_>) {
     match graph.sorted() {
         Some(order) => compiler.order = whole_rules(&graph, &rules, &order),
         None => {
-            graph.undecided =
-                graph.definitions.iter().map(|definition| rules.undecided(*definition)).collect();
+            graph.recursive = cycles::recursive(&graph.uses);
+            let definitions = graph.definitions.iter().zip(&graph.recursive);
+            graph.undecided = definitions
+                .map(
+                    |(definition, recursive)| {
+                        if *recursive { rules.undecided(*definition) } else { Vec::new() }
+                    },
+                )
+                .collect();
         }
     }
     compiler.graph = graph;
@@ -279,11 +289,17 @@ impl<'a> Rules<'a> {
         let Some(rule) = self.definition(definition) else { return Vec::new() };
         let mut decided = BTreeSet::new();
         let mut all: Vec<(*const Ref, UndecidedUse)> = Vec::new();
+        // References in one statement share what is bound before it.
+        let mut bound = (usize::MAX, VarSet::default());
         self.each_use(definition, &mut |one| {
-            let bound = vars_before(rule, one.at);
-            if !has_variable_key(one.reference)
-                || selects(one.narrowed, self.path(one.rule), &bound, None)
-            {
+            if !has_variable_key(one.reference) {
+                decided.insert(one.rule);
+                return;
+            }
+            if bound.0 != one.at {
+                bound = (one.at, vars_before(rule, one.at));
+            }
+            if selects(one.narrowed, self.path(one.rule), &bound.1, None) {
                 decided.insert(one.rule);
             }
             let identity = std::ptr::from_ref(one.reference);
@@ -293,7 +309,7 @@ impl<'a> Rules<'a> {
                     let entry = UndecidedUse {
                         reference: one.reference.clone(),
                         narrowed: one.narrowed.to_vec(),
-                        bound,
+                        bound: bound.1.clone(),
                         origins: origins::of(rule, one.at, one.narrowed),
                         rules: vec![one.rule],
                     };

@@ -10,6 +10,7 @@
 //! - `--bundles`: all `.rego` files of each path together are one case
 //! - `--opa-parse`: take the syntax tree of OPA's parser instead of ours
 //! - `--stage NAME`: compare only up to this stage
+//! - `--generate N`: that many random modules of small statements, instead of the cases
 //! - `--mutate N`, `--seed S`: that many changed copies of the cases, instead of the cases
 //! - `--show N`: how many differences are printed (20)
 
@@ -26,6 +27,12 @@ use enforcer_rego::opa_json::canonical;
 use enforcer_rego::opa_json::read::{self, Fault};
 use enforcer_rego::parse::parse_module;
 use enforcer_rego::source::Sources;
+use enforcer_rego::types;
+
+mod generate;
+mod mutate;
+
+use mutate::{Random, mutated};
 
 /// Files by path.
 type Files = BTreeMap<String, String>;
@@ -42,6 +49,7 @@ struct Settings {
     v0: bool,
     stage: Option<String>,
     mutate: usize,
+    generate: usize,
     seed: u64,
     show: usize,
 }
@@ -54,6 +62,7 @@ fn settings() -> Result<Settings> {
         v0: false,
         stage: None,
         mutate: 0,
+        generate: 0,
         seed: 1,
         show: 20,
     };
@@ -66,12 +75,13 @@ fn settings() -> Result<Settings> {
             "--v0" => settings.v0 = true,
             "--stage" => settings.stage = Some(value()?),
             "--mutate" => settings.mutate = value()?.parse()?,
+            "--generate" => settings.generate = value()?.parse()?,
             "--seed" => settings.seed = value()?.parse()?,
             "--show" => settings.show = value()?.parse()?,
             path => settings.paths.push(path.into()),
         }
     }
-    if settings.paths.is_empty() {
+    if settings.paths.is_empty() && settings.generate == 0 {
         bail!("give folders or files with policies");
     }
     Ok(settings)
@@ -175,7 +185,7 @@ fn ours(
     modules: Vec<Module>,
     stage: Option<&str>,
 ) -> Result<Vec<Module>, Vec<Diagnostic>> {
-    let options = Options::default();
+    let options = Options { check_types: Some(types::check), ..Options::default() };
     match stage {
         Some(stage) => compile::compile_until(sources, modules, &options, stage),
         None => compile::compile(sources, modules, &options).map(|compiled| compiled.modules),
@@ -203,6 +213,13 @@ fn opa_fault_texts(faults: &[Fault]) -> Vec<String> {
 }
 
 fn same_faults(ours: &[String], theirs: &[String]) -> bool {
+    // Which ten of many errors OPA reports is left to chance where they stand at one place.
+    let is_full = |faults: &[String]| {
+        faults.last().is_some_and(|fault| fault.ends_with(": error limit reached"))
+    };
+    if is_full(ours) && is_full(theirs) {
+        return true;
+    }
     let without_place = |text: &str| text.split_once(": ").map(|(_, rest)| rest.to_owned());
     let mut left: Vec<&String> = ours.iter().collect();
     ours.len() == theirs.len()
@@ -299,6 +316,13 @@ impl Comparison {
         }
         self.counts.rejected += usize::from(theirs.is_err());
         let our = ours(&sources, modules.clone(), last.as_deref());
+        if difference(&sources, our, theirs).is_none() {
+            return Ok(None);
+        }
+        // Some policies change terms that OPA shares among all policies of its process.
+        self.oracle = Oracle::start()?;
+        let theirs = self.oracle.ask("compile", &sources, files, v0, last.as_deref())?;
+        let our = ours(&sources, modules.clone(), last.as_deref());
         let Some(found) = difference(&sources, our, theirs) else { return Ok(None) };
         self.counts.different += 1;
         for stage in compile::stages() {
@@ -324,13 +348,24 @@ fn main() -> Result<()> {
     let mut report = |comparison: &Comparison, name: &str, files: &Files, found: &str| {
         if comparison.counts.different <= comparison.settings.show {
             writeln!(out, "{name}: {found}")?;
-            if comparison.settings.mutate > 0 {
-                writeln!(out, "{}", files.values().cloned().collect::<Vec<_>>().join("\n----\n"))?;
+            if comparison.settings.mutate + comparison.settings.generate > 0 {
+                let text = files.values().cloned().collect::<Vec<_>>().join("\n----\n");
+                if text.len() < 1_500 {
+                    writeln!(out, "{text}")?;
+                }
             }
         }
         anyhow::Ok(())
     };
-    if comparison.settings.mutate == 0 {
+    if comparison.settings.generate > 0 {
+        let mut random = Random(comparison.settings.seed);
+        for number in 0..comparison.settings.generate {
+            let files = generate::modules(&mut random);
+            if let Some(found) = comparison.case(&files)? {
+                report(&comparison, &format!("generated {number}"), &files, &found)?;
+            }
+        }
+    } else if comparison.settings.mutate == 0 {
         for case in &cases {
             if let Some(found) = comparison.case(&case.files)? {
                 report(&comparison, &case.name, &case.files, &found)?;
@@ -354,121 +389,4 @@ fn main() -> Result<()> {
         counts.cases, counts.rejected, counts.not_parsed, counts.different
     )?;
     Ok(())
-}
-
-/// SplitMix64: the same seed makes the same cases.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn below(&mut self, limit: usize) -> usize {
-        let limit = u64::try_from(limit.max(1)).unwrap_or(1);
-        usize::try_from(self.next() % limit).unwrap_or(0)
-    }
-}
-
-/// Words, numbers, strings, signs and space, each as it is written.
-fn tokens(text: &str) -> Vec<&str> {
-    let mut tokens = Vec::new();
-    let mut rest = text;
-    while let Some(first) = rest.chars().next() {
-        let is_word = |char: char| char.is_alphanumeric() || char == '_';
-        let length = if first == '"' {
-            let mut escaped = false;
-            let end = rest.char_indices().skip(1).find(|(_, char)| {
-                let ends = (*char == '"' && !escaped) || *char == '\n';
-                escaped = *char == '\\' && !escaped;
-                ends
-            });
-            end.map_or(rest.len(), |(index, char)| index + char.len_utf8())
-        } else if is_word(first) {
-            rest.find(|char| !is_word(char)).unwrap_or(rest.len())
-        } else if first.is_whitespace() {
-            rest.find(|char: char| !char.is_whitespace()).unwrap_or(rest.len())
-        } else if let Some(sign) =
-            [":=", "==", "!=", "<=", ">="].iter().find(|sign| rest.starts_with(**sign))
-        {
-            sign.len()
-        } else {
-            first.len_utf8()
-        };
-        let (token, after) = rest.split_at(length);
-        tokens.push(token);
-        rest = after;
-    }
-    tokens
-}
-
-/// What is put in places at random, besides tokens of the same and of another file.
-const INSERTS: [&str; 34] = [
-    ":=",
-    "=",
-    "==",
-    "not ",
-    "some x ",
-    "some k, v in ",
-    "every y in ",
-    "x",
-    "input",
-    "data",
-    "_",
-    "[x | x := input.y[_]]",
-    "{v: k | some k, v in input}",
-    "{f(x), count(x)}",
-    "count",
-    "print(x)",
-    " with input as {}",
-    " with data.a as x",
-    "true",
-    "\n",
-    "x := 1\n",
-    "x = y\n",
-    "{x}",
-    "[x, _]",
-    "$\"a{x}b\"",
-    "{\"a\": x}",
-    "x[y].z",
-    "sum([x])",
-    "rego.metadata.rule()",
-    "walk(x, [y, z])",
-    "some x\n",
-    "not x == 1",
-    "every k, v in x { k == v }\n",
-    "f(x)",
-];
-
-/// Copies with some tokens left out, doubled, swapped or replaced.
-fn mutated(random: &mut Random, files: &Files, others: &Files) -> Files {
-    let donors: Vec<&str> = others.values().flat_map(|text| tokens(text)).collect();
-    let mut files = files.clone();
-    let chosen = random.below(files.len());
-    if let Some(text) = files.values_mut().nth(chosen) {
-        let mut changed: Vec<String> = tokens(text).into_iter().map(str::to_owned).collect();
-        for _ in 0..=random.below(3) {
-            let at = random.below(changed.len());
-            let from = random.below(changed.len());
-            let word = changed.get(from).cloned().unwrap_or_default();
-            let donor = donors.get(random.below(donors.len())).copied().unwrap_or_default();
-            let insert = INSERTS.get(random.below(INSERTS.len())).copied().unwrap_or_default();
-            let Some(place) = changed.get_mut(at) else { continue };
-            match random.below(7) {
-                0 => place.clear(),
-                1 => *place = word,
-                2 => donor.clone_into(place),
-                3 => insert.clone_into(place),
-                4 => place.push_str(insert),
-                5 => *place = format!("{word}{place}"),
-                _ => changed.swap(at, from),
-            }
-        }
-        *text = changed.concat();
-    }
-    files
 }

@@ -1,34 +1,56 @@
 //! How much stack an evaluation can take, known before it begins.
 //!
-//! The VM calls itself for each rule that a rule uses, and values are compared and dropped level by
-//! level. Rules are not recursive, so both depths have a bound that is computed here, and a program
-//! whose bound is too high has no bytecode. A worker evaluates on its main thread, which has a stack
-//! of 8 MiB.
+//! Evaluators call themselves for each rule that a rule uses, and values are compared and dropped
+//! level by level. Rules are not recursive, so both depths have a bound that is computed here, and a
+//! program whose bound is too high is not evaluated. A worker evaluates on its main thread, which has
+//! a stack of 8 MiB.
 
 use std::collections::HashMap;
 
-use super::{Refusal, What};
-use crate::core::walk::{self, TooDeep};
-use crate::core::{
+use super::walk::{self, TooDeep};
+use super::{
     Block, Expr, Operand, Program, Rule, RuleId, RuleKind, Slot, SlotId, Statement, StatementKind,
     Target, Var,
 };
-
-/// Levels of calls that an evaluation may have: half of the stack. A level takes up to
-/// 2.6 KiB (`machine::tests` measures it; a debug build has the VM optimised as well).
-pub(crate) const LEVELS: usize = 1_500;
-
-/// What an evaluation in an environment of its own takes, in levels: a call from the VM through a
-/// built-in to another VM.
-const ENVIRONMENT: usize = 4;
+use crate::source::Span;
 
 /// Levels of a value that constructors may add to what comes from outside (inputs, data and what
 /// built-ins make of texts are bounded themselves). To drop or compare a value takes less than
-/// 512 bytes a level.
+/// 300 bytes a level, also in a debug build.
 pub(crate) const HEIGHT: usize = 2_000;
 
 /// Levels that a built-in may add to its arguments (`walk` makes an array of arrays).
 const BUILTIN: usize = 2;
+
+/// What an evaluator takes, in levels of its own.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Costs {
+    /// For a rule or function.
+    pub(crate) rule: usize,
+    /// For a block in another.
+    pub(crate) block: usize,
+    /// For the rest of a block in `Each`.
+    pub(crate) each: usize,
+    /// For what looks whether a function is replaced.
+    pub(crate) slot: usize,
+    /// For an environment, beside its function.
+    pub(crate) environment: usize,
+    /// How many there may be.
+    pub(crate) limit: usize,
+}
+
+/// Why a program is not evaluated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// A rule uses itself: no core.
+    Recursion(Option<Span>),
+    /// More than [`walk::NESTING`] blocks in each other.
+    Nesting(Option<Span>),
+    /// More levels than the limit.
+    Levels(Option<Span>),
+    /// A value could be higher than [`HEIGHT`].
+    Height(Option<Span>),
+}
 
 /// What a rule takes at most.
 #[derive(Debug, Clone, Copy, Default)]
@@ -42,11 +64,11 @@ struct Need {
 }
 
 /// Refuses programs that could overflow the stack.
-pub(super) fn check(program: &Program) -> Result<(), Refusal> {
+pub(crate) fn check(program: &Program, costs: &Costs) -> Result<(), Fault> {
     let order = order(program)?;
     let mut heights: HashMap<RuleId, usize> = HashMap::new();
     loop {
-        let needs = needs(program, &order, &heights)?;
+        let needs = needs(program, costs, &order, &heights)?;
         // What replaces a function adds what it adds, wherever the function is called.
         let mut is_stable = true;
         for slot in &program.slots {
@@ -67,20 +89,20 @@ pub(super) fn check(program: &Program) -> Result<(), Refusal> {
 
 fn needs(
     program: &Program,
+    costs: &Costs,
     order: &[RuleId],
     heights: &HashMap<RuleId, usize>,
-) -> Result<Vec<Need>, Refusal> {
+) -> Result<Vec<Need>, Fault> {
     let mut needs = vec![Need::default(); program.rules.len()];
     for &id in order {
         let Some(rule) = program.rules.get(index(id)) else { continue };
-        let mut need = need_of(program, rule, &needs)?;
+        let mut need = need_of(program, costs, rule, &needs)?;
         need.height = need.height.max(heights.get(&id).copied().unwrap_or(0));
-        let ceiling = |what, limit| Refusal::Ceiling { what, limit, place: rule.span };
-        if need.levels.saturating_add(need.replacing) > LEVELS {
-            return Err(ceiling(What::Depth, LEVELS));
+        if need.levels.saturating_add(need.replacing) > costs.limit {
+            return Err(Fault::Levels(rule.span));
         }
         if need.height > HEIGHT {
-            return Err(ceiling(What::Height, HEIGHT));
+            return Err(Fault::Height(rule.span));
         }
         if let Some(known) = needs.get_mut(index(id)) {
             *known = need;
@@ -90,7 +112,7 @@ fn needs(
 }
 
 /// All rules, each after those that it uses.
-pub(super) fn order(program: &Program) -> Result<Vec<RuleId>, Refusal> {
+pub(crate) fn order(program: &Program) -> Result<Vec<RuleId>, Fault> {
     #[derive(Clone, Copy, PartialEq, Eq)]
     enum State {
         Unseen,
@@ -113,10 +135,7 @@ pub(super) fn order(program: &Program) -> Result<Vec<RuleId>, Refusal> {
                             open.push((id, uses(rule)?));
                         }
                         State::Open => {
-                            return Err(Refusal::Malformed {
-                                reason: "a rule uses itself",
-                                place: rule.span,
-                            });
+                            return Err(Fault::Recursion(rule.span));
                         }
                         State::Done => {}
                     }
@@ -136,7 +155,7 @@ pub(super) fn order(program: &Program) -> Result<Vec<RuleId>, Refusal> {
     Ok(order)
 }
 
-fn uses(rule: &Rule) -> Result<Vec<RuleId>, Refusal> {
+fn uses(rule: &Rule) -> Result<Vec<RuleId>, Fault> {
     let mut used = Vec::new();
     each_statement(rule, &mut |statement| {
         if let Some(expr) = walk::expression(statement) {
@@ -146,25 +165,18 @@ fn uses(rule: &Rule) -> Result<Vec<RuleId>, Refusal> {
     Ok(used)
 }
 
-fn each_statement<'a>(
-    rule: &'a Rule,
-    found: &mut impl FnMut(&'a Statement),
-) -> Result<(), Refusal> {
+fn each_statement<'a>(rule: &'a Rule, found: &mut impl FnMut(&'a Statement)) -> Result<(), Fault> {
     for body in walk::bodies(&rule.definitions) {
-        walk::statements(&body.block, found).map_err(|TooDeep| Refusal::Ceiling {
-            what: What::Nesting,
-            limit: walk::NESTING,
-            place: body.span,
-        })?;
+        walk::statements(&body.block, found).map_err(|TooDeep| Fault::Nesting(body.span))?;
     }
     Ok(())
 }
 
-fn need_of(program: &Program, rule: &Rule, needs: &[Need]) -> Result<Need, Refusal> {
+fn need_of(program: &Program, costs: &Costs, rule: &Rule, needs: &[Need]) -> Result<Need, Fault> {
     let mut below = Need::default();
     each_statement(rule, &mut |statement| {
         let Some(expr) = walk::expression(statement) else { return };
-        let around = if matches!(expr, Expr::With { .. }) { ENVIRONMENT } else { 0 };
+        let around = if matches!(expr, Expr::With { .. }) { costs.environment } else { 0 };
         let used = walk::used_rules(expr);
         let mut used = used.iter().map(|rule| need(needs, *rule));
         if let Some(called) = used.next() {
@@ -176,20 +188,47 @@ fn need_of(program: &Program, rule: &Rule, needs: &[Need]) -> Result<Need, Refus
             below.replacing = below.replacing.max(all.saturating_add(around));
         }
     })?;
-    // What `with` may replace is a rule that calls the rule itself.
-    let own = if rule.slot.is_some() { 2 } else { 1 };
+    let mut own = costs.rule + if rule.slot.is_some() { costs.slot } else { 0 };
     let mut height = 0;
+    let mut nesting = 0;
     for body in walk::bodies(&rule.definitions) {
+        nesting = nesting.max(nesting_of(&body.block, costs));
         let mut heights = Heights { program, needs, variables: HashMap::new() };
         heights.block(&body.block);
         height = height.max(heights.highest(body.key.iter().chain([&body.value])));
     }
+    own += nesting;
     let is_collection = matches!(rule.kind, RuleKind::Set | RuleKind::Object);
     Ok(Need {
         levels: below.levels.saturating_add(own),
         replacing: below.replacing,
         height: height.saturating_add(usize::from(is_collection)),
     })
+}
+
+/// What the blocks in this one take. That there are not too many in each other has been checked.
+fn nesting_of(mut block: &[Statement], costs: &Costs) -> usize {
+    let mut deepest = 0;
+    let mut loops = 0;
+    loop {
+        let mut rest = None;
+        for statement in block {
+            match &statement.kind {
+                StatementKind::Let(..) | StatementKind::Test(_) => {}
+                StatementKind::Each { block, .. } => rest = Some(block),
+                StatementKind::Not(inner)
+                | StatementKind::Every { block: inner, .. }
+                | StatementKind::Collect { block: inner, .. } => {
+                    deepest = deepest.max(loops + costs.block + nesting_of(inner, costs));
+                }
+            }
+        }
+        match rest {
+            Some(inner) => block = inner,
+            None => return deepest.max(loops),
+        }
+        loops += costs.each;
+    }
 }
 
 fn index(id: RuleId) -> usize {

@@ -1,0 +1,145 @@
+//! Definitions that use themselves by way of others, and how.
+
+use std::collections::VecDeque;
+
+use super::Graph;
+
+/// Marks the definitions from which a way leads back to them.
+pub(super) fn recursive(uses: &[Vec<usize>]) -> Vec<bool> {
+    let mut search = Search {
+        uses,
+        next: 0,
+        numbers: vec![None; uses.len()],
+        lowest: vec![0; uses.len()],
+        waiting: Vec::new(),
+        is_waiting: vec![false; uses.len()],
+        recursive: vec![false; uses.len()],
+    };
+    for start in 0..uses.len() {
+        search.from(start);
+    }
+    search.recursive
+}
+
+/// Tarjan's search for strongly connected components, with a stack of its own: a chain of uses may
+/// be as long as the policy.
+struct Search<'a> {
+    uses: &'a [Vec<usize>],
+    next: usize,
+    /// In which order definitions were reached.
+    numbers: Vec<Option<usize>>,
+    /// The least number that a definition leads back to.
+    lowest: Vec<usize>,
+    /// Definitions whose component is not complete.
+    waiting: Vec<usize>,
+    is_waiting: Vec<bool>,
+    recursive: Vec<bool>,
+}
+
+impl Search<'_> {
+    fn from(&mut self, start: usize) {
+        if self.number(start).is_some() {
+            return;
+        }
+        self.enter(start);
+        let mut path = vec![(start, 0)];
+        while let Some((at, next)) = path.pop() {
+            match self.uses.get(at).and_then(|uses| uses.get(next)).copied() {
+                Some(used) => {
+                    path.push((at, next + 1));
+                    match self.number(used) {
+                        None => {
+                            self.enter(used);
+                            path.push((used, 0));
+                        }
+                        Some(number) if self.is_waiting.get(used) == Some(&true) => {
+                            self.lower(at, number);
+                        }
+                        Some(_) => {}
+                    }
+                }
+                None => {
+                    let lowest = self.lowest.get(at).copied().unwrap_or_default();
+                    if self.number(at) == Some(lowest) {
+                        self.complete(at);
+                    }
+                    if let Some((parent, _)) = path.last() {
+                        self.lower(*parent, lowest);
+                    }
+                }
+            }
+        }
+    }
+
+    fn number(&self, at: usize) -> Option<usize> {
+        self.numbers.get(at).copied().flatten()
+    }
+
+    fn enter(&mut self, at: usize) {
+        if let Some(number) = self.numbers.get_mut(at) {
+            *number = Some(self.next);
+        }
+        if let Some(lowest) = self.lowest.get_mut(at) {
+            *lowest = self.next;
+        }
+        if let Some(waiting) = self.is_waiting.get_mut(at) {
+            *waiting = true;
+        }
+        self.waiting.push(at);
+        self.next += 1;
+    }
+
+    fn lower(&mut self, at: usize, number: usize) {
+        if let Some(lowest) = self.lowest.get_mut(at) {
+            *lowest = number.min(*lowest);
+        }
+    }
+
+    fn complete(&mut self, root: usize) {
+        let uses_itself = self.uses.get(root).is_some_and(|uses| uses.contains(&root));
+        let is_single = self.waiting.last() == Some(&root);
+        while let Some(member) = self.waiting.pop() {
+            if let Some(waiting) = self.is_waiting.get_mut(member) {
+                *waiting = false;
+            }
+            if let Some(recursive) = self.recursive.get_mut(member) {
+                *recursive = !is_single || uses_itself;
+            }
+            if member == root {
+                break;
+            }
+        }
+    }
+}
+
+impl Graph {
+    /// A shortest way from a definition back to it, beginning and ending with it, over the uses that
+    /// `is_open` lets through.
+    pub(crate) fn way_back(
+        &self,
+        start: usize,
+        is_open: &mut dyn FnMut(usize, usize) -> bool,
+    ) -> Option<Vec<usize>> {
+        let mut reached_from: Vec<Option<usize>> = vec![None; self.uses.len()];
+        let mut queue = VecDeque::from([start]);
+        while let Some(at) = queue.pop_front() {
+            for &used in self.uses.get(at).into_iter().flatten() {
+                if !is_open(at, used) {
+                    continue;
+                }
+                if used == start {
+                    let before = |at: &usize| reached_from.get(*at).copied().flatten();
+                    let back = std::iter::successors(Some(at), before);
+                    let mut way: Vec<_> = std::iter::once(start).chain(back).collect();
+                    way.reverse();
+                    return Some(way);
+                }
+                if let Some(from @ None) = reached_from.get_mut(used) {
+                    *from = Some(at);
+                    queue.push_back(used);
+                }
+            }
+        }
+        None
+    }
+}
