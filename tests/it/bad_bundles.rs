@@ -88,7 +88,7 @@ fn a_broken_bundle_is_rejected_with_its_place_and_the_others_serve() {
         ("foreign", "must be tenants.foreign or below it", at("policy.rego", 2, 1)),
         ("outside", "must be tenants.outside or below it", at("policy.rego", 1, 1)),
         ("v0", "`if` keyword is required", at("policy.rego", 2, 1)),
-        ("empty", "empty module", at("policy.rego", 1, 1)),
+        ("empty", "empty module", at("policy.rego", 1, 0)),
         ("no-policy", "no *.rego file", None),
         ("data-array", "must hold an object", at("data.json", 1, 1)),
         ("data-tenants", "must not define \"tenants\"", None),

@@ -167,7 +167,7 @@ fn an_evaluation_over_the_memory_limit_is_an_error_and_one_process() {
     let enforcer = bundles.start_with(&[("ENFORCER_MEMORY_LIMIT_MIB", "64")]);
     enforcer.wait_for_state("innocent", "ready");
     // By far too much, and somewhat too much: some 120 MiB.
-    for size in [10_000_000, 5000] {
+    for size in [200_000, 5000] {
         let response = enforcer.decide("grows", format!(r#"{{"input":{{"size":{size}}}}}"#));
         response.assert_error(500, "memory_limit_exceeded");
     }

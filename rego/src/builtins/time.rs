@@ -4,9 +4,8 @@
 //! a file of the host.
 
 use regorus::Value;
-use regorus::unstable::{BUILTINS, Expr, Ref, Source, Span};
 
-use super::{Answer, Context, Failure};
+use super::{Answer, Context, Failure, delegated};
 
 /// The time at which the evaluation began.
 pub(super) fn now_ns(context: &mut Context, _: &[Value]) -> Answer {
@@ -41,22 +40,7 @@ fn evaluate(name: &str, args: &[Value]) -> Answer {
     if args.iter().any(names_local) {
         return Err(Failure::Builtin("the zone Local is not known here".to_owned()));
     }
-    let failed = |error: anyhow::Error| {
-        let message = error.to_string();
-        let line = message.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default();
-        Failure::Builtin(line.trim_start_matches("error: ").to_owned())
-    };
-    let (function, _) = BUILTINS
-        .get(name)
-        .ok_or_else(|| Failure::Builtin("it is not part of the engine".to_owned()))?;
-    // regorus wants a place for its messages, of which only the words are kept.
-    let source = Source::from_contents("built-in".to_owned(), "_".to_owned()).map_err(failed)?;
-    let span = Span { source, line: 1, col: 1, start: 0, end: 1 };
-    let places: Vec<_> = args
-        .iter()
-        .map(|_| Ref::new(Expr::Null { span: span.clone(), value: Value::Null, eidx: 0 }))
-        .collect();
-    function(&span, &places, args, true).map_err(failed)
+    delegated::evaluate(name, args)
 }
 
 fn names_local(value: &Value) -> bool {

@@ -189,6 +189,10 @@ impl Policy {
             .map_err(|faults| reports(faults, &sources))?;
         let mut program =
             lower::lower(&sources, &compiled).map_err(|faults| reports(faults, &sources))?;
+        let faults = entry::missing_builtins(&program);
+        if !faults.is_empty() {
+            return Err(reports(faults, &sources));
+        }
         let mut warnings = reports(compiled.warnings, &sources);
         warnings.extend(entry::missing(&program, &settings.decision));
         let decision = (!settings.decision.is_empty())
