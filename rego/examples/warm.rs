@@ -5,6 +5,13 @@
 //! ```sh
 //! cargo run --release -p enforcer-rego --example warm
 //! ```
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::type_complexity,
+    reason = "a measurement for the terminal: what fails is to be seen"
+)]
 
 use std::collections::HashMap;
 use std::hint::black_box;
