@@ -9,9 +9,6 @@
 mod calls;
 mod environment;
 
-#[cfg(test)]
-mod tests;
-
 use std::sync::Arc;
 
 use regorus::utils::limits::PolicyLengthConfig;
