@@ -94,7 +94,7 @@ fn a_broken_bundle_is_rejected_with_its_place_and_the_others_serve() {
         ("data-tenants", "must not define \"tenants\"", None),
         ("data-syntax", "trailing comma", at("data.json", 3, 1)),
         ("data-deep", "recursion limit exceeded", at("data.json", 1, 128)),
-        ("nul", "illegal null character", at("policy.rego", 2, 14)),
+        ("nul", "illegal null character", at("policy.rego", 3, 0)),
         ("defaults", "multiple default rules data.tenants.defaults.allow", at("policy.rego", 1, 1)),
         ("overlap", "conflicts with rule", at("policy.rego", 1, 1)),
         ("kinds", "conflicting rules data.tenants.kinds.allow found", at("policy.rego", 2, 1)),
