@@ -32,6 +32,9 @@ static ALLOCATOR: BoundedAllocator = BoundedAllocator;
 /// Names a system call that the kernel is not to know.
 const WITHOUT: &str = "HOST_WITHOUT";
 
+/// In the bundle of a worker that does what its inputs tell it, this makes it end and hang too.
+const OBEY: &[u8] = b"crash";
+
 /// Begins the names of tenants whose workers are honest: the real ones.
 const INNOCENT: &str = "innocent";
 
@@ -103,9 +106,14 @@ fn misbehave(name: &str, spec: &Spec) {
     }
     say(&mut socket, &FromWorker::Hello { version: PROTOCOL_VERSION, layers, missing });
     let mut frames = FrameBuffer::new(MAX_FRAME_TO_WORKER);
+    let mut obeys = false;
     loop {
         while let Some(payload) = frames.next_frame().unwrap() {
             match decode(payload).unwrap() {
+                ToWorker::BundleChunk(bytes) => {
+                    obeys |= bytes.windows(OBEY.len()).any(|window| window == OBEY);
+                }
+                ToWorker::BundleEnd if manner == "never-loads" => {}
                 ToWorker::BundleEnd => {
                     let loaded = FromWorker::Loaded {
                         version: None,
@@ -117,6 +125,9 @@ fn misbehave(name: &str, spec: &Spec) {
                         answer_with(&mut socket, 0, decision("unasked"));
                     }
                 }
+                ToWorker::Evaluate { id, body, .. } if manner == "told" => {
+                    do_as_told(&mut socket, id, body, obeys);
+                }
                 ToWorker::Evaluate { id, .. } => answer(&mut socket, manner, id, supervisor),
                 _ => {}
             }
@@ -125,6 +136,25 @@ fn misbehave(name: &str, spec: &Spec) {
             std::process::exit(0);
         }
     }
+}
+
+/// Allows what the input says is to be allowed, with its id as the reason. Where the bundle says so,
+/// it ends or hangs when the input tells it to.
+fn do_as_told(socket: &mut File, id: u64, body: &[u8], obeys: bool) {
+    let body: serde_json::Value = serde_json::from_slice(body).unwrap();
+    let input = &body["input"];
+    if obeys && input["crash"] == true {
+        std::process::abort();
+    }
+    while obeys && input["hang"] == true {
+        std::hint::spin_loop();
+    }
+    let outcome = Outcome::Decision(Decision {
+        allow: input["allow"] == true,
+        redact: Vec::new(),
+        reason: input["id"].as_str().map(str::to_owned),
+    });
+    answer_with(socket, id, outcome);
 }
 
 fn answer(socket: &mut File, manner: &str, id: u64, supervisor: u32) {

@@ -8,8 +8,3 @@ pub(crate) fn member<'a>(value: &'a Value, key: &str) -> &'a Value {
     found.unwrap_or(&Value::Undefined)
 }
 
-/// The element of `value` at `index`; undefined where it is no array, or ends before.
-pub(crate) fn element(value: &Value, index: usize) -> &Value {
-    let found = value.as_array().ok().and_then(|array| array.get(index));
-    found.unwrap_or(&Value::Undefined)
-}

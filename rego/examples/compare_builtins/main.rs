@@ -214,7 +214,7 @@ fn compare(
             Some(ours) == value::decode_all(results).map(Value::from).as_ref()
         }
         (Some(Ok(ours)), Some(results), None) => {
-            results.first().and_then(value::decode).as_ref() == Some(ours)
+            results.first().and_then(value::decode) == Some(value::as_json(ours))
         }
         (Some(Err(failure)), None, Some(error)) => {
             let text = |key| error.get(key).and_then(serde_json::Value::as_str).unwrap_or("");

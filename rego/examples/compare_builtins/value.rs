@@ -75,6 +75,26 @@ pub(crate) fn decode(json: &serde_json::Value) -> Option<Value> {
     })
 }
 
+/// A result as the oracle can write it: JSON has no bytes that belong to no character, and Go writes
+/// U+FFFD for each.
+pub(crate) fn as_json(value: &Value) -> Value {
+    match value {
+        Value::String(s) => {
+            Value::from(s.replace(|c| ('\u{10ff00}'..='\u{10ffff}').contains(&c), "\u{fffd}"))
+        }
+        Value::Array(a) => Value::from(a.iter().map(as_json).collect::<Vec<_>>()),
+        Value::Set(s) => {
+            Value::from(s.iter().map(as_json).collect::<std::collections::BTreeSet<_>>())
+        }
+        Value::Object(o) => Value::from(
+            o.iter()
+                .map(|(k, v)| (as_json(k), as_json(v)))
+                .collect::<std::collections::BTreeMap<_, _>>(),
+        ),
+        other => other.clone(),
+    }
+}
+
 /// Several.
 pub(crate) fn decode_all(elements: &[serde_json::Value]) -> Option<Vec<Value>> {
     elements.iter().map(decode).collect()

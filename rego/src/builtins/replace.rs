@@ -5,7 +5,7 @@ use regorus::Value;
 
 use super::limits::{self, Clock};
 use super::operands::{object, string, wrong};
-use super::{Answer, Context, order};
+use super::{Answer, Context, bytes, order};
 
 pub(super) fn replace(context: &mut Context, args: &[Value]) -> Answer {
     let (text, old, new) = (string(args, 1)?, string(args, 2)?, string(args, 3)?);
@@ -27,11 +27,11 @@ pub(super) fn replace_n(context: &mut Context, args: &[Value]) -> Answer {
     replaced(context, text, &pairs)
 }
 
-/// Go looks at bytes. So an empty pattern is found within a character of several bytes too, which
-/// then is none: in the text that comes out, its bytes are replaced by U+FFFD.
+/// Go looks at bytes. So an empty pattern is found within a character of several bytes too, which then
+/// falls apart.
 fn replaced(context: &Context, text: &str, pairs: &[(&str, &str)]) -> Answer {
     let mut clock = Clock::new(context);
-    let bytes = text.as_bytes();
+    let bytes = bytes::of(text);
     let mut out: Vec<u8> = Vec::with_capacity(bytes.len());
     let mut at = 0;
     let mut after_an_empty_match = false;
@@ -55,5 +55,5 @@ fn replaced(context: &Context, text: &str, pairs: &[(&str, &str)]) -> Answer {
             return Err(limits::exceeded("a text is too long"));
         }
     }
-    Ok(Value::from(String::from_utf8_lossy(&out).into_owned()))
+    Ok(Value::from(bytes::to_text(&out)))
 }

@@ -3,6 +3,8 @@
 use regorus::Value;
 use regorus::value::Object;
 
+use crate::builtins::number;
+
 /// How deep objects are merged; a policy's documents are less deep by far, and below it the first
 /// of two objects counts.
 const MAX_MERGE_DEPTH: usize = 256;
@@ -30,7 +32,7 @@ pub fn stored_at<'v>(document: &'v Value, key: &Value) -> Option<&'v Value> {
     match (document, key) {
         (Value::Object(object), Value::String(_)) => object.get(key),
         (Value::Object(object), Value::Number(_)) => {
-            object.get(&Value::from(key.to_json_str().ok()?))
+            object.get(&Value::from(number::text::of(key)))
         }
         (Value::Array(array), Value::String(text)) => array.get(index(text)?),
         (Value::Array(_), Value::Number(_)) => value_at(document, key),

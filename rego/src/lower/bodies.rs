@@ -9,7 +9,7 @@ use crate::diagnostic::{Code, Diagnostic};
 use super::Lowering;
 use super::constants::constant;
 use super::guards::{Guard, HARMLESS};
-use super::scope::{Closed, Scope};
+use super::scope::Scope;
 
 impl Lowering<'_> {
     /// Statements in order, which stand in the innermost block that is open.
@@ -40,10 +40,10 @@ impl Lowering<'_> {
                     for alternative in alternatives {
                         let mark = scope.open()?;
                         self.guards(scope, alternative)?;
-                        let block = scope.close(mark).block;
+                        let block = scope.close(mark);
                         scope.push(StatementKind::Not(block));
                     }
-                    let block = scope.close(neither).block;
+                    let block = scope.close(neither);
                     scope.push(StatementKind::Not(block));
                 }
             }
@@ -72,8 +72,8 @@ impl Lowering<'_> {
         }
         let mark = scope.open()?;
         self.positive(scope, statement)?;
-        let closed = scope.close(mark);
-        negate(scope, closed);
+        let block = scope.close(mark);
+        negate(scope, block);
         Ok(())
     }
 
@@ -91,8 +91,8 @@ impl Lowering<'_> {
             ExprKind::Some(_) => {}
             ExprKind::Every(every) => self.every(scope, every)?,
             ExprKind::Not(not) => {
-                let closed = self.closure(scope, &not.body)?;
-                negate(scope, closed);
+                let block = self.closure(scope, &not.body)?;
+                negate(scope, block);
             }
             ExprKind::And(both) => {
                 for side in [&both.left, &both.right] {
@@ -103,17 +103,17 @@ impl Lowering<'_> {
             ExprKind::Or(both) => {
                 let mark = scope.open()?;
                 for side in [&both.left, &both.right] {
-                    let closed = self.closure(scope, side)?;
-                    scope.push(StatementKind::Not(closed.block));
+                    let block = self.closure(scope, side)?;
+                    scope.push(StatementKind::Not(block));
                 }
-                let neither = scope.close(mark).block;
+                let neither = scope.close(mark);
                 scope.push(StatementKind::Not(neither));
             }
         }
         Ok(())
     }
 
-    fn closure(&mut self, scope: &mut Scope, body: &Body) -> Result<Closed, Diagnostic> {
+    fn closure(&mut self, scope: &mut Scope, body: &Body) -> Result<Block, Diagnostic> {
         let mark = scope.open()?;
         self.body(scope, body)?;
         Ok(scope.close(mark))
@@ -122,9 +122,9 @@ impl Lowering<'_> {
     /// A block that has a solution where a body has none.
     fn none(&mut self, scope: &mut Scope, body: &Body) -> Result<Block, Diagnostic> {
         let mark = scope.open()?;
-        let closed = self.closure(scope, body)?;
-        scope.push(StatementKind::Not(closed.block));
-        Ok(scope.close(mark).block)
+        let block = self.closure(scope, body)?;
+        scope.push(StatementKind::Not(block));
+        Ok(scope.close(mark))
     }
 
     fn every(&mut self, scope: &mut Scope, every: &Every) -> Result<(), Diagnostic> {
@@ -139,7 +139,7 @@ impl Lowering<'_> {
             scope.bind(name, Operand::Var(var));
         }
         self.body(scope, &every.body)?;
-        let block = scope.close(mark).block;
+        let block = scope.close(mark);
         scope.push(StatementKind::Every { key: Some(key), value, collection, block });
         Ok(())
     }
@@ -228,7 +228,7 @@ impl Lowering<'_> {
         self.body(scope, body)?;
         let key = key.map(|key| self.term(scope, key)).transpose()?;
         let value = self.term(scope, value)?;
-        let block = scope.close(mark).block;
+        let block = scope.close(mark);
         if let Some(span) = span {
             scope.at(span);
         }
@@ -239,8 +239,8 @@ impl Lowering<'_> {
 
 /// `not`: OPA looks for all solutions, which is visible where a later one raises a conflict. So the
 /// block is gone through to its end where it has loops with such statements in them.
-fn negate(scope: &mut Scope, closed: Closed) {
-    let in_loops = closed.block.iter().any(|statement| match &statement.kind {
+fn negate(scope: &mut Scope, block: Block) {
+    let in_loops = block.iter().any(|statement| match &statement.kind {
         StatementKind::Each { block, .. } => has_conflicts(block),
         StatementKind::Let(..)
         | StatementKind::Test(_)
@@ -249,14 +249,14 @@ fn negate(scope: &mut Scope, closed: Closed) {
         | StatementKind::Collect { .. } => false,
     });
     if !in_loops {
-        scope.push(StatementKind::Not(closed.block));
+        scope.push(StatementKind::Not(block));
         return;
     }
     let var = scope.fresh();
     scope.push(StatementKind::Collect {
         var,
         kind: Collection::Set,
-        block: closed.block,
+        block,
         key: None,
         value: Operand::Const(Value::Bool(true)),
     });

@@ -55,7 +55,7 @@ impl Lowering<'_> {
         if node == Nodes::ROOT {
             value = scope.operand(Expr::Builtin("$without_system", vec![value]));
         }
-        let block = scope.close(mark).block;
+        let block = scope.close(mark);
         scope.push(StatementKind::Collect {
             var,
             kind: Collection::Array,
@@ -121,7 +121,7 @@ impl Lowering<'_> {
         let var = scope.fresh();
         let mark = scope.open()?;
         let value = scope.operand(Expr::Rule(self.request(request)));
-        let block = scope.close(mark).block;
+        let block = scope.close(mark);
         scope.push(StatementKind::Collect {
             var,
             kind: Collection::Array,
@@ -170,7 +170,7 @@ impl Lowering<'_> {
                 let keys = Operand::Const(Value::from(keys));
                 let mark = scope.open()?;
                 scope.test(Expr::Builtin("internal.member_2", vec![key.clone(), keys]));
-                let block = scope.close(mark).block;
+                let block = scope.close(mark);
                 scope.push(StatementKind::Not(block));
             }
             let body = self.solutions(&mut scope, &steps, |lowering, scope, made| {
@@ -212,7 +212,7 @@ impl Lowering<'_> {
         let value = scope.operand(value);
         made.outputs.push(value);
         let solution = scope.operand(Expr::Array(made.outputs));
-        let block = scope.close(mark).block;
+        let block = scope.close(mark);
         scope.push(StatementKind::Collect {
             var,
             kind: Collection::Array,
@@ -302,7 +302,7 @@ pub(super) fn unless_replaced(scope: &mut Scope, slots: &[SlotId]) -> Result<(),
     }
     let mark = scope.open()?;
     scope.test(Expr::Replaced(slots.to_vec()));
-    let block = scope.close(mark).block;
+    let block = scope.close(mark);
     scope.push(StatementKind::Not(block));
     Ok(())
 }

@@ -317,7 +317,7 @@ impl<'a> Lowering<'a> {
         };
         let member = Operand::Const(Value::Bool(member));
         let value = scope.operand(Expr::Array(vec![path, leaf, member]));
-        let block = scope.close(mark).block;
+        let block = scope.close(mark);
         let kind = Collection::Array;
         scope.push(StatementKind::Collect { var, kind, block, key: None, value });
         Ok(Operand::Var(var))

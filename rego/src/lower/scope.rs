@@ -47,15 +47,6 @@ pub(super) struct Mark {
     trail: usize,
 }
 
-/// A closure's block.
-#[derive(Debug)]
-pub(super) struct Closed {
-    /// Its statements.
-    pub(super) block: Block,
-    /// Whether it can have more than one solution.
-    pub(super) loops: bool,
-}
-
 impl Scope {
     /// A rule's scope; its parameters are the first variables.
     pub(super) fn new(parameters: u32, depth: usize) -> Self {
@@ -156,13 +147,12 @@ impl Scope {
         Ok(mark)
     }
 
-    /// Ends a closure.
-    pub(super) fn close(&mut self, mark: Mark) -> Closed {
+    /// Ends a closure: its block.
+    pub(super) fn close(&mut self, mark: Mark) -> Block {
         for name in self.trail.drain(mark.trail..) {
             self.bound.remove(&name);
         }
-        let loops = self.frames.len() > mark.frames + 1;
-        Closed { block: self.fold(mark.frames), loops }
+        self.fold(mark.frames)
     }
 
     /// What has been bound since a closure began, in order.

@@ -245,7 +245,7 @@ impl Lowering<'_> {
         let mut parts = Vec::with_capacity(a.len());
         for (key, value) in &a_keys {
             let alike = b_keys.iter().filter(|(other, _)| same(key, other));
-            parts.extend(alike.map(|(_, other)| (Side::Term(*value), Side::Term(*other))));
+            parts.extend(alike.map(|(_, other)| (Side::Term(value), Side::Term(other))));
         }
         let all = parts.len() == a.len();
         prepend(pairs, parts);

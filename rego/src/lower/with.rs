@@ -105,7 +105,7 @@ impl Lowering<'_> {
         let span = Some(statement.span);
         if inner.loops_since(mark) {
             let value = inner.operand(Expr::Array(outputs));
-            let block = inner.close(mark).block;
+            let block = inner.close(mark);
             let kind = Collection::Array;
             inner.push(StatementKind::Collect { var, kind, block, key: None, value });
             let body = Body { block: inner.finish(), key: None, value: Operand::Var(var), span };
@@ -120,7 +120,7 @@ impl Lowering<'_> {
             }
             (None, _) | (_, None) => (Operand::Const(Value::Bool(true)), Results::Nothing),
         };
-        let statements = inner.close(mark).block;
+        let statements = inner.close(mark);
         let mut block = inner.finish();
         block.extend(statements);
         Ok((Body { block, key: None, value, span }, results))

@@ -1,17 +1,24 @@
-//! What evaluates a policy: the machine, the interpreter, or both against each other.
+//! What evaluates a policy: the machine, compared with the interpreter now and then; or the
+//! interpreter alone.
 
 use regorus::Value;
 
 use super::sampler::CrossCheckSampler;
 use super::{Evaluator, Moment};
 use crate::builtins::Context;
-use crate::core::{Program, RuleId};
+use crate::core::walk::{self, TooDeep};
+use crate::core::{Expr, Program, RuleId, StatementKind};
 use crate::emit::{self, Refusal};
-use crate::machine::{self, Machine, Strictness};
+use crate::interpreter::Interpreter;
+use crate::machine::{self, ErrorKind, EvaluationError, Machine, Strictness};
 use crate::source::Sources;
 
 /// Why the interpreter evaluates where the operator wants that.
 const SWITCHED_OFF: &str = "ENFORCER_EVALUATOR is interpreter";
+
+/// Built-ins whose values are random: two evaluations may differ by them.
+const RANDOM: [&str; 4] =
+    ["io.jwt.encode_sign", "io.jwt.encode_sign_raw", "rand.intn", "uuid.rfc4122"];
 
 /// What may evaluate a policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,7 +33,7 @@ pub(super) enum Choice {
 #[derive(Debug)]
 pub(super) enum Fault {
     /// The evaluation failed.
-    Evaluation(machine::EvaluationError),
+    Evaluation(EvaluationError),
     /// Both evaluated, and they disagree.
     Differed,
 }
@@ -40,33 +47,67 @@ pub(super) struct Evaluation {
 
 /// A policy's evaluators.
 #[derive(Debug)]
-pub(super) struct Evaluators {
-    machine: Machine,
-    sampler: CrossCheckSampler,
+pub(super) enum Evaluators {
+    /// Bytecode answers.
+    Machine { machine: Box<Machine>, sampler: CrossCheckSampler, check: CrossCheck },
+    /// The interpreter answers, and why.
+    Interpreter { interpreter: Box<Interpreter>, because: String },
+}
+
+/// What the machine's answers are compared with.
+#[derive(Debug)]
+pub(super) enum CrossCheck {
+    /// The interpreter, which is made for the first comparison.
+    Pending(Box<Program>),
+    /// The interpreter.
+    Ready(Box<Interpreter>),
+    /// Two evaluations of the policy may differ by chance, or the interpreter cannot evaluate it.
+    Unavailable,
 }
 
 impl Evaluators {
     /// Makes what the choice asks for.
     ///
     /// # Errors
-    /// Says why the policy cannot be evaluated at all.
+    /// Says why nothing can evaluate the policy.
     pub(super) fn new(
         program: Program,
         data: &Value,
         choice: Choice,
         sources: &Sources,
     ) -> Result<Self, String> {
-        let emitted = emit::emit(&program).map_err(|refusal| told(&refusal, sources))?;
-        let _ = choice;
-        Ok(Self {
-            machine: Machine::new(emitted, data.clone()),
-            sampler: CrossCheckSampler::default(),
-        })
+        let because = match choice {
+            Choice::Interpreter => SWITCHED_OFF.to_owned(),
+            Choice::Auto => match emit::emit(&program) {
+                Ok(emitted) => {
+                    let check = if is_random(&program) {
+                        CrossCheck::Unavailable
+                    } else {
+                        CrossCheck::Pending(Box::new(program))
+                    };
+                    return Ok(Self::Machine {
+                        machine: Box::new(Machine::new(emitted, data.clone())),
+                        sampler: CrossCheckSampler::default(),
+                        check,
+                    });
+                }
+                Err(refusal) => told(&refusal, sources),
+            },
+        };
+        match Interpreter::new(&program, data.clone()) {
+            Ok(interpreter) => {
+                Ok(Self::Interpreter { interpreter: Box::new(interpreter), because })
+            }
+            Err(error) => Err(format!("{error} ({because})")),
+        }
     }
 
     /// What evaluates requests.
     pub(super) fn serving(&self) -> Evaluator {
-        Evaluator::Bytecode
+        match self {
+            Self::Machine { .. } => Evaluator::Bytecode,
+            Self::Interpreter { because, .. } => Evaluator::Interpreter(because.clone()),
+        }
     }
 
     /// Evaluates a rule that is no function.
@@ -75,13 +116,84 @@ impl Evaluators {
         rule: RuleId,
         input: Option<Value>,
         moment: Moment,
+        data: &Value,
         strictness: Strictness,
     ) -> Evaluation {
-        let machine::Evaluation { result, prints, errors: _ } =
-            self.machine.evaluate(rule, input, context(moment), strictness);
-        let _ = self.sampler.is_due();
-        Evaluation { result: result.map_err(Fault::Evaluation), prints }
+        match self {
+            Self::Interpreter { interpreter, .. } => {
+                let machine::Evaluation { result, prints, errors: _ } =
+                    interpreter.evaluate(rule, input, context(moment), strictness);
+                Evaluation { result: result.map_err(Fault::Evaluation), prints }
+            }
+            Self::Machine { machine, sampler, check } => {
+                let is_due = sampler.is_due();
+                let compared = if is_due { input.clone() } else { None };
+                let machine::Evaluation { result, prints, errors: _ } =
+                    machine.evaluate(rule, input, context(moment), strictness);
+                let agrees = !is_due
+                    || check.interpreter(data).is_none_or(|interpreter| {
+                        let other =
+                            interpreter.evaluate(rule, compared, context(moment), strictness);
+                        agree(&result, &other.result)
+                    });
+                let result =
+                    if agrees { result.map_err(Fault::Evaluation) } else { Err(Fault::Differed) };
+                Evaluation { result, prints }
+            }
+        }
     }
+}
+
+impl CrossCheck {
+    /// The interpreter, where there can be one.
+    fn interpreter(&mut self, data: &Value) -> Option<&mut Interpreter> {
+        if let Self::Pending(program) = self {
+            *self = Interpreter::new(program, data.clone())
+                .map_or(Self::Unavailable, |interpreter| Self::Ready(Box::new(interpreter)));
+        }
+        match self {
+            Self::Ready(interpreter) => Some(interpreter),
+            Self::Pending(_) | Self::Unavailable => None,
+        }
+    }
+}
+
+/// Whether two evaluations came to the same. One that had too little time, or came to a limit that
+/// the other does not have, says nothing.
+fn agree(
+    machine: &Result<Value, EvaluationError>,
+    interpreter: &Result<Value, EvaluationError>,
+) -> bool {
+    let is_limited = |result: &Result<Value, EvaluationError>| {
+        result
+            .as_ref()
+            .is_err_and(|error| matches!(error.kind, ErrorKind::Deadline | ErrorKind::Limit))
+    };
+    if is_limited(machine) || is_limited(interpreter) {
+        return true;
+    }
+    match (machine, interpreter) {
+        (Ok(one), Ok(other)) => one == other,
+        (Err(one), Err(other)) => one.kind == other.kind,
+        (Ok(_), Err(_)) | (Err(_), Ok(_)) => false,
+    }
+}
+
+fn is_random(program: &Program) -> bool {
+    let mut is_random = false;
+    for body in program.rules.iter().flat_map(|rule| walk::bodies(&rule.definitions)) {
+        let walked = walk::statements(&body.block, &mut |statement| {
+            if let StatementKind::Let(_, Expr::Builtin(name, _))
+            | StatementKind::Test(Expr::Builtin(name, _)) = &statement.kind
+            {
+                is_random |= RANDOM.contains(name);
+            }
+        });
+        if let Err(TooDeep) = walked {
+            return true;
+        }
+    }
+    is_random
 }
 
 fn context(moment: Moment) -> Context {

@@ -189,6 +189,10 @@ impl Policy {
             .map_err(|faults| reports(faults, &sources))?;
         let mut program =
             lower::lower(&sources, &compiled).map_err(|faults| reports(faults, &sources))?;
+        let faults = entry::missing_builtins(&program);
+        if !faults.is_empty() {
+            return Err(reports(faults, &sources));
+        }
         let mut warnings = reports(compiled.warnings, &sources);
         warnings.extend(entry::missing(&program, &settings.decision));
         let decision = (!settings.decision.is_empty())
@@ -275,7 +279,7 @@ impl Policy {
     }
 
     fn ask(&mut self, rule: RuleId, input: Option<Value>, moment: Moment) -> Evaluation<Value> {
-        let evaluation = self.evaluators.evaluate(rule, input, moment, self.strictness);
+        let evaluation = self.evaluators.evaluate(rule, input, moment, &self.data, self.strictness);
         let result = evaluation.result.map_err(|fault| match fault {
             Fault::Evaluation(error) => self.error(error),
             Fault::Differed => EvaluationError::Differed,

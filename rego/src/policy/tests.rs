@@ -6,27 +6,37 @@ use super::*;
 use crate::json;
 
 fn load(files: &[(&str, &str)]) -> Result<Policy, Vec<Report>> {
+    load_for(files, false)
+}
+
+fn load_for(files: &[(&str, &str)], interpreter_only: bool) -> Result<Policy, Vec<Report>> {
     let files = files
         .iter()
         .map(|(path, content)| File { path: (*path).into(), content: (*content).into() })
         .collect();
     let decision = vec![vec!["tenants".to_owned(), "t".to_owned(), "allow".to_owned()]];
     let namespace = Namespace::Tenant("t".to_owned());
-    Policy::load(files, &Settings { namespace, decision, ..Settings::default() })
+    Policy::load(files, &Settings { namespace, decision, interpreter_only, ..Settings::default() })
 }
 
 fn moment() -> Moment {
     Moment { now_ns: 0, deadline: Instant::now() + Duration::from_secs(30) }
 }
 
+/// What both evaluators answer, in which they must not differ.
 fn decide(files: &[(&str, &str)], input: &str) -> Result<Value, EvaluationError> {
-    let mut policy = match load(files) {
-        Ok(policy) => policy,
-        Err(reports) => panic!("{files:?}: {reports:#?}"),
-    };
     let input = json::parse(input.as_bytes()).unwrap();
-    let values = policy.decide(input, moment()).result?;
-    Ok(values.into_iter().next().unwrap())
+    let [bytecode, interpreter] = [false, true].map(|interpreter_only| {
+        let mut policy = match load_for(files, interpreter_only) {
+            Ok(policy) => policy,
+            Err(reports) => panic!("{files:?}: {reports:#?}"),
+        };
+        assert_eq!(policy.evaluator() == Evaluator::Bytecode, !interpreter_only);
+        let values = policy.decide(input.clone(), moment()).result?;
+        Ok(values.into_iter().next().unwrap())
+    });
+    assert_eq!(bytecode, interpreter, "{files:?}");
+    bytecode
 }
 
 fn allows(files: &[(&str, &str)], input: &str) -> bool {
@@ -213,7 +223,7 @@ fn what_opa_refuses_is_refused_with_its_code_and_place() {
             "allow if b\nb if allow",
             "policy.rego:2:1: rego_recursion_error: rule data.tenants.t.allow is recursive",
         ),
-        ("allow := x if input.u", "policy.rego:2:1: rego_unsafe_var_error: var x is unsafe"),
+        ("allow := x if input.u", "policy.rego:2:10: rego_unsafe_var_error: var x is unsafe"),
         ("allow if count(1) == 1", "policy.rego:2:10: rego_type_error: count: invalid argument(s)"),
         (
             "allow { true }",
@@ -396,4 +406,32 @@ fn an_undefined_value_of_any_modifier_fails_its_statement() {
     }
     let rules = "allow if f(2) with f as g with data.x as 1\nf(x) := x == 1\ng(x) := x == 2";
     assert!(allows_with(rules, "{}"));
+}
+
+#[test]
+fn what_the_evaluators_disagree_about_has_no_answer() {
+    let rules = |allow: &str| format!("package tenants.t\nallow := {allow}");
+    let mut policy = load(&[("policy.rego", &rules("true"))]).unwrap();
+    let other = load_for(&[("policy.rego", &rules("false"))], true).unwrap();
+    let Evaluators::Interpreter { interpreter, .. } = other.evaluators else { panic!() };
+    let Evaluators::Machine { check, .. } = &mut policy.evaluators else { panic!() };
+    *check = evaluators::CrossCheck::Ready(interpreter);
+    let mut ask = || policy.decide(Value::new_object(), moment()).result;
+    // The first two answers are compared, and the third is not.
+    assert_eq!(ask(), Err(EvaluationError::Differed));
+    assert_eq!(ask(), Err(EvaluationError::Differed));
+    assert_eq!(ask(), Ok(vec![Value::Bool(true)]));
+}
+
+#[test]
+fn a_policy_that_is_too_large_for_bytecode_is_interpreted() {
+    let mut module = "package tenants.t\nallow if r24999\n".to_owned();
+    for index in 0..25_000 {
+        module += &format!("r{index} if input.k{index}.l{index} == {index}\n");
+    }
+    let mut policy = load(&[("policy.rego", &module)]).unwrap();
+    let Evaluator::Interpreter(because) = policy.evaluator() else { panic!() };
+    assert!(because.contains("bytecode has room for"), "{because}");
+    let input = json::parse(br#"{"k24999": {"l24999": 24999}}"#).unwrap();
+    assert_eq!(policy.decide(input, moment()).result, Ok(vec![Value::Bool(true)]));
 }

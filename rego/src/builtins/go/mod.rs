@@ -1,7 +1,9 @@
 //! What of Go's standard library OPA's values and messages show.
 
+pub(crate) mod base64;
 pub(crate) mod float;
 pub(crate) mod fmt;
 pub(crate) mod parse_float;
 pub(crate) mod quote;
 pub(crate) mod unicode;
+pub(crate) mod url;

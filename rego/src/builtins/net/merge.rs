@@ -1,0 +1,87 @@
+//! `net.cidr_merge`: the fewest networks that have the same addresses.
+
+use super::address::{Network, mask, to_v4};
+
+/// A range of addresses, in 16 bytes each.
+struct Range {
+    first: u128,
+    last: u128,
+    /// The network that it is, as long as it has been merged with no other.
+    network: Option<Network>,
+}
+
+/// The first address of IPv4 among those of IPv6.
+const FIRST_V4: u128 = 0xffff << 32;
+const LAST_V4: u128 = FIRST_V4 | 0xffff_ffff;
+
+/// Merges networks.
+pub(super) fn merged(networks: Vec<Network>) -> Vec<Network> {
+    let mut ranges: Vec<Range> = networks.into_iter().map(Range::of).collect();
+    ranges.sort_by_key(|range| (range.last, range.first));
+    let mut result: Vec<Range> = Vec::with_capacity(ranges.len());
+    // From the last to the first: each range takes in those that begin where it does not end.
+    while let Some(mut range) = ranges.pop() {
+        while let Some(previous) = ranges.last() {
+            let before = if is_lowest(range.first) { range.first } else { range.first - 1 };
+            if before > previous.last {
+                break;
+            }
+            range =
+                Range { first: range.first.min(previous.first), last: range.last, network: None };
+            ranges.pop();
+        }
+        result.push(range);
+    }
+    result.into_iter().flat_map(Range::into_networks).collect()
+}
+
+/// Nothing is before it: OPA does not go from IPv4 to IPv6.
+fn is_lowest(address: u128) -> bool {
+    address == 0 || address == FIRST_V4
+}
+
+fn number(address: &[u8]) -> u128 {
+    match to_v4(address) {
+        Some(v4) => FIRST_V4 | v4.iter().fold(0, |n, byte| n << 8 | u128::from(*byte)),
+        None => address.iter().fold(0, |n, byte| n << 8 | u128::from(*byte)),
+    }
+}
+
+impl Range {
+    fn of(network: Network) -> Self {
+        let bits = if network.mask.len() == 4 { 32 } else { 128 };
+        let hosts = u128::MAX.checked_shr(128 - (bits - network.prefix())).unwrap_or(0);
+        let first = number(network.first()) & !hosts;
+        Self { first, last: first | hosts, network: Some(network) }
+    }
+
+    fn into_networks(self) -> Vec<Network> {
+        if let Some(network) = self.network {
+            return vec![network];
+        }
+        let mut networks = Vec::new();
+        let mut first = self.first;
+        loop {
+            // The largest network that begins here and does not end behind the range.
+            let mut bits = first.trailing_zeros().min(128);
+            while bits > 0 && (bits == 128 || self.last - first < (1 << bits) - 1) {
+                bits -= 1;
+            }
+            networks.push(network_of(first, bits));
+            let size = 1_u128 << bits;
+            match first.checked_add(size) {
+                Some(next) if next <= self.last => first = next,
+                _ => return networks,
+            }
+        }
+    }
+}
+
+fn network_of(first: u128, host_bits: u32) -> Network {
+    let bytes = first.to_be_bytes();
+    if (FIRST_V4..=LAST_V4).contains(&first) && host_bits <= 32 {
+        let address = bytes.into_iter().skip(12).collect();
+        return Network { address, mask: mask(32 - host_bits, 4) };
+    }
+    Network { address: bytes.to_vec(), mask: mask(128 - host_bits, 16) }
+}

@@ -1,0 +1,22 @@
+//! `opa.runtime`, and `rego.metadata.*` where the compiler has not replaced it.
+
+use regorus::Value;
+
+use super::{Answer, Context, Failure};
+
+/// Nothing of the host.
+pub(super) fn runtime(_: &mut Context, _: &[Value]) -> Answer {
+    Ok(Value::new_object())
+}
+
+pub(super) fn metadata_chain(_: &mut Context, _: &[Value]) -> Answer {
+    Err(only_in_rules("rego.metadata.chain"))
+}
+
+pub(super) fn metadata_rule(_: &mut Context, _: &[Value]) -> Answer {
+    Err(only_in_rules("rego.metadata.rule"))
+}
+
+fn only_in_rules(name: &str) -> Failure {
+    Failure::Builtin(format!("the {name} function must only be called within the scope of a rule"))
+}
