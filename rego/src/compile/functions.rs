@@ -46,7 +46,11 @@ impl Check<'_> {
     fn call(&self, expr: &Expr) -> Option<Diagnostic> {
         let ExprKind::Call(terms) = &expr.kind else { return None };
         let (operator, operands) = terms.split_first()?;
-        let TermValue::Ref(reference) = &operator.value else { return None };
+        // A local of a v0 module may be called: that is no function either, and has no name.
+        let reference = match &operator.value {
+            TermValue::Ref(reference) => reference.as_slice(),
+            _ => &[],
+        };
         let functions =
             Functions { tree: &self.compiler.tree, parameters: &self.compiler.parameters };
         let Some(arity) = functions.arity(reference) else {
