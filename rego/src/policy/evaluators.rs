@@ -167,17 +167,18 @@ impl CrossCheck {
 }
 
 /// Whether two evaluations came to the same. One that had too little time, or came to a limit that
-/// the other does not have, says nothing.
+/// the other does not have, says nothing; nor does an interpreter that fails by a fault of its own.
 fn agree(
     machine: &Result<Value, EvaluationError>,
     interpreter: &Result<Value, EvaluationError>,
 ) -> bool {
-    let is_limited = |result: &Result<Value, EvaluationError>| {
-        result
-            .as_ref()
-            .is_err_and(|error| matches!(error.kind, ErrorKind::Deadline | ErrorKind::Limit))
-    };
-    if is_limited(machine) || is_limited(interpreter) {
+    let kind = |result: &Result<Value, EvaluationError>| result.as_ref().err().map(|e| e.kind);
+    let is_limited =
+        |kind: Option<ErrorKind>| matches!(kind, Some(ErrorKind::Deadline | ErrorKind::Limit));
+    if is_limited(kind(machine))
+        || is_limited(kind(interpreter))
+        || kind(interpreter) == Some(ErrorKind::Internal)
+    {
         return true;
     }
     match (machine, interpreter) {
