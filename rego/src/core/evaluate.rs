@@ -492,7 +492,7 @@ impl Machine<'_> {
 
     fn builtin(&mut self, name: &str, args: &[Value]) -> Result<Option<Value>, Fault> {
         let Some(function) = own::function(name).or_else(|| builtins::function(name)) else {
-            return fallback(name, args);
+            return Err(malformed(&format!("no built-in {name}")));
         };
         match function(self.context, args) {
             Ok(Value::Undefined) => Ok(None),
@@ -545,62 +545,4 @@ fn conflict(rule: &Rule, body: &Body) -> Fault {
         }
     };
     Fault::Conflict { message, span: body.span }
-}
-
-/// A built-in of regorus, where this crate has none yet.
-fn fallback(name: &str, args: &[Value]) -> Result<Option<Value>, Fault> {
-    use regorus::unstable::{BUILTINS, Expr, Source};
-    let simple = |value| Ok(Some(value));
-    if let [a, b] = args {
-        match name {
-            "equal" => return simple(Value::Bool(a == b)),
-            "neq" => return simple(Value::Bool(a != b)),
-            "lt" => return simple(Value::Bool(a < b)),
-            "lte" => return simple(Value::Bool(a <= b)),
-            "gt" => return simple(Value::Bool(a > b)),
-            "gte" => return simple(Value::Bool(a >= b)),
-            "internal.member_2" => {
-                let members = elements(b).unwrap_or_default();
-                return simple(Value::Bool(members.iter().any(|(_, value)| value == a)));
-            }
-            _ => {}
-        }
-        if let (Value::Number(a), Value::Number(b)) = (a, b) {
-            let number = match name {
-                "plus" => a.add(b).ok(),
-                "minus" => a.sub(b).ok(),
-                "mul" => a.mul(b).ok(),
-                "div" => a.clone().divide(b).ok(),
-                "rem" => a.clone().modulo(b).ok(),
-                _ => None,
-            };
-            if let Some(number) = number {
-                return simple(Value::Number(number));
-            }
-        }
-        match (name, a, b) {
-            ("minus", Value::Set(a), Value::Set(b)) => return simple(a.difference(b).into_value()),
-            ("and", Value::Set(a), Value::Set(b)) => return simple(a.intersection(b).into_value()),
-            ("or", Value::Set(a), Value::Set(b)) => return simple(a.union(b).into_value()),
-            _ => {}
-        }
-    }
-    if let ("internal.member_3", [k, v, all]) = (name, args) {
-        let pair = (k.clone(), v.clone());
-        return simple(Value::Bool(elements(all).unwrap_or_default().contains(&pair)));
-    }
-    let Some((function, _)) = BUILTINS.get(name) else {
-        return Err(malformed(&format!("no built-in {name}")));
-    };
-    let source =
-        Source::from_contents("core".into(), "_".into()).map_err(|e| malformed(&e.to_string()))?;
-    let span = regorus::unstable::Span { source, line: 1, col: 1, start: 0, end: 1 };
-    let null = || {
-        regorus::unstable::Ref::new(Expr::Null { span: span.clone(), value: Value::Null, eidx: 0 })
-    };
-    let places: Vec<_> = args.iter().map(|_| null()).collect();
-    Ok(match function(&span, &places, args, true) {
-        Ok(Value::Undefined) | Err(_) => None,
-        Ok(value) => Some(value),
-    })
 }

@@ -50,6 +50,7 @@
 
 pub mod data;
 pub(crate) mod depth;
+#[cfg(any(test, feature = "opa-json", feature = "differential"))]
 pub mod evaluate;
 pub mod own;
 pub(crate) mod print;
