@@ -5,7 +5,7 @@
 //!     programs is evaluated by the interpreter too]
 //! ```
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -29,13 +29,7 @@ enum Answer {
 }
 
 fn context() -> Context {
-    Context {
-        now_ns: 0,
-        deadline: Instant::now() + Duration::from_secs(60),
-        stable: HashMap::new(),
-        prints: Vec::new(),
-        errors: Vec::new(),
-    }
+    Context::new(0, Instant::now() + Duration::from_secs(60))
 }
 
 fn oracle(case: &Case, rule: RuleId, input: Option<Value>) -> (Answer, Option<Failure>) {

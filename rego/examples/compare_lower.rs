@@ -16,7 +16,7 @@
     reason = "a tool for developers: it prints what it found, and ends where its input is no case"
 )]
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -198,13 +198,7 @@ fn compare_path(
     data: Value,
     expected: &serde_json::Value,
 ) -> Verdict {
-    let mut context = Context {
-        now_ns: 0,
-        deadline: Instant::now() + Duration::from_secs(60),
-        stable: HashMap::default(),
-        prints: Vec::new(),
-        errors: Vec::new(),
-    };
+    let mut context = Context::new(0, Instant::now() + Duration::from_secs(60));
     let path: Vec<Value> = keys.iter().map(|key| Value::from(&**key)).collect();
     let at = |value: Value, rest: &[Value]| {
         rest.iter().try_fold(value, |value, key| value_at(&value, key).cloned())

@@ -13,7 +13,6 @@
     reason = "a measurement for the terminal: what fails is to be seen"
 )]
 
-use std::collections::HashMap;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
@@ -43,13 +42,7 @@ fn main() {
 }
 
 fn context() -> Context {
-    Context {
-        now_ns: 0,
-        deadline: Instant::now() + Duration::from_secs(1),
-        stable: HashMap::new(),
-        prints: Vec::new(),
-        errors: Vec::new(),
-    }
+    Context::new(0, Instant::now() + Duration::from_secs(1))
 }
 
 fn measure(policy: &Policy) {

@@ -9,7 +9,6 @@
 mod generate;
 mod value;
 
-use std::collections::HashMap;
 use std::io::{BufRead as _, BufReader, BufWriter, Write as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::{Command, Stdio};
@@ -149,13 +148,7 @@ fn evaluate(declaration: &Declaration, args: &[Value]) -> Option<Answer> {
 }
 
 fn context() -> Context {
-    Context {
-        now_ns: NOW_NS,
-        deadline: Instant::now() + Duration::from_secs(5),
-        stable: HashMap::new(),
-        prints: Vec::new(),
-        errors: Vec::new(),
-    }
+    Context::new(NOW_NS, Instant::now() + Duration::from_secs(5))
 }
 
 fn count(

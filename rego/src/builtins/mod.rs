@@ -65,6 +65,15 @@ pub struct Context {
     pub errors: Vec<Failure>,
 }
 
+impl Context {
+    /// What an evaluation has when it begins.
+    #[must_use]
+    pub fn new(now_ns: i64, deadline: Instant) -> Self {
+        let (stable, prints, errors) = (HashMap::new(), Vec::new(), Vec::new());
+        Self { now_ns, deadline, stable, prints, errors }
+    }
+}
+
 /// Why a built-in has no value. By default each makes the call undefined, as in OPA.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {

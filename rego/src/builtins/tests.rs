@@ -6,13 +6,7 @@ use super::*;
 
 /// What one evaluation has.
 pub(super) fn context() -> Context {
-    Context {
-        now_ns: 0,
-        deadline: Instant::now() + Duration::from_secs(10),
-        stable: HashMap::new(),
-        prints: Vec::new(),
-        errors: Vec::new(),
-    }
+    Context::new(0, Instant::now() + Duration::from_secs(10))
 }
 
 /// Calls a built-in with arguments that are JSON.

@@ -120,13 +120,10 @@ fn rules_without_jumps_have_room_beyond() {
     assert!(emitted.bytecode.instructions.len() > 65_536);
     let mut machine = crate::machine::Machine::new(emitted, Value::new_object());
     let mut ask = |rule| {
-        let context = builtins::Context {
-            now_ns: 0,
-            deadline: std::time::Instant::now() + std::time::Duration::from_secs(60),
-            stable: std::collections::HashMap::new(),
-            prints: Vec::new(),
-            errors: Vec::new(),
-        };
+        let context = builtins::Context::new(
+            0,
+            std::time::Instant::now() + std::time::Duration::from_secs(60),
+        );
         let input = Some(Value::new_object());
         machine.evaluate(RuleId(rule), input, context, crate::machine::Strictness::Lenient).result
     };

@@ -120,10 +120,7 @@ impl Interpreter {
         context: Context,
         strictness: Strictness,
     ) -> Evaluation {
-        match self.try_evaluate(rule, input, context, strictness) {
-            Ok(evaluation) => evaluation,
-            Err(error) => Evaluation { result: Err(error), prints: Vec::new(), errors: Vec::new() },
-        }
+        Evaluation::of(self.try_evaluate(rule, input, context, strictness))
     }
 
     fn try_evaluate(

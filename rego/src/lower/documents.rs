@@ -10,7 +10,7 @@ use crate::diagnostic::Diagnostic;
 
 use super::nodes::{NodeId, Nodes, Shape};
 use super::references::{Step, Steps, part};
-use super::scope::Scope;
+use super::scope::{Mark, Scope};
 use super::{Lowering, MAX_PARAMETERS, Request, helper};
 
 /// How many children or definitions one rule of core puts together: each takes a variable.
@@ -56,15 +56,7 @@ impl Lowering<'_> {
         if node == Nodes::ROOT {
             value = scope.operand(Expr::Builtin("$without_system", vec![value]));
         }
-        let block = scope.close(mark);
-        scope.push(StatementKind::Collect {
-            var,
-            kind: Collection::Array,
-            block,
-            key: None,
-            value,
-        });
-        Ok(Operand::Var(var))
+        Ok(optional(scope, var, mark, value))
     }
 
     /// The children that a document has.
@@ -122,15 +114,7 @@ impl Lowering<'_> {
         let var = scope.fresh();
         let mark = scope.open()?;
         let value = scope.operand(Expr::Rule(self.request(request)));
-        let block = scope.close(mark);
-        scope.push(StatementKind::Collect {
-            var,
-            kind: Collection::Array,
-            block,
-            key: None,
-            value,
-        });
-        Ok(Operand::Var(var))
+        Ok(optional(scope, var, mark, value))
     }
 
     /// The function that finds what is below a node: of the keys that are given, and of all values
@@ -381,4 +365,13 @@ pub(super) fn only(scope: &mut Scope, value: Operand) -> Definition {
 pub(super) fn parts(first: usize, count: usize) -> impl Iterator<Item = (usize, usize)> {
     let size = count.div_ceil(CHUNK).max(CHUNK);
     (0..count.div_ceil(size)).map(move |part| (first + part * size, size.min(count - part * size)))
+}
+
+/// Binds a variable to an array of the value that the block since the mark has, or of nothing where
+/// the block has no solution.
+fn optional(scope: &mut Scope, var: Var, mark: Mark, value: Operand) -> Operand {
+    let block = scope.close(mark);
+    let kind = Collection::Array;
+    scope.push(StatementKind::Collect { var, kind, block, key: None, value });
+    Operand::Var(var)
 }

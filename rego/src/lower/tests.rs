@@ -32,13 +32,7 @@ fn program(modules: &[&str]) -> Program {
 
 /// The value at a path as Rego text, `undefined`, or the code of the error.
 fn ask(program: &Program, path: &str, data: &Value, input: Option<&Value>) -> String {
-    let mut context = Context {
-        now_ns: 0,
-        deadline: Instant::now() + Duration::from_secs(60),
-        stable: std::collections::HashMap::new(),
-        prints: Vec::new(),
-        errors: Vec::new(),
-    };
+    let mut context = Context::new(0, Instant::now() + Duration::from_secs(60));
     let path: Vec<Value> = path.split('.').map(Value::from).collect();
     let Found::Rule(rule, rest) = program.documents.find(&path) else {
         return "undefined".to_owned();

@@ -42,6 +42,17 @@ pub struct Evaluation {
     pub errors: Vec<Failure>,
 }
 
+impl Evaluation {
+    /// What came of an evaluation that may not have begun.
+    pub(crate) fn of(tried: Result<Self, EvaluationError>) -> Self {
+        tried.unwrap_or_else(|error| Self {
+            result: Err(error),
+            prints: Vec::new(),
+            errors: Vec::new(),
+        })
+    }
+}
+
 /// Why an evaluation has no value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
@@ -125,10 +136,7 @@ impl Machine {
         context: Context,
         strictness: Strictness,
     ) -> Evaluation {
-        match self.try_evaluate(rule, input, context, strictness) {
-            Ok(evaluation) => evaluation,
-            Err(error) => Evaluation { result: Err(error), prints: Vec::new(), errors: Vec::new() },
-        }
+        Evaluation::of(self.try_evaluate(rule, input, context, strictness))
     }
 
     fn try_evaluate(

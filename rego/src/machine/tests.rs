@@ -1,6 +1,5 @@
 //! What the machine evaluates, and what ends an evaluation.
 
-use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use regorus::Value;
@@ -84,13 +83,7 @@ fn context() -> Context {
 }
 
 fn context_until(limit: Duration) -> Context {
-    Context {
-        now_ns: 0,
-        deadline: Instant::now() + limit,
-        stable: HashMap::new(),
-        prints: Vec::new(),
-        errors: Vec::new(),
-    }
+    Context::new(0, Instant::now() + limit)
 }
 
 fn json(text: &str) -> Value {

@@ -8,8 +8,8 @@ use crate::builtins;
 use crate::core::data::value_at;
 use crate::core::walk;
 use crate::core::{
-    Body, Collection, Definition, Document, Expr, Found, Operand, Program, Root, Rule, RuleId,
-    RuleKind, Statement, StatementKind, Var,
+    Body, Collection, Definition, Expr, Found, Operand, Program, Root, Rule, RuleId, RuleKind,
+    Statement, StatementKind, Var,
 };
 use crate::diagnostic::{Code, Diagnostic};
 use crate::report::Report;
@@ -98,18 +98,15 @@ pub(super) fn missing_builtins(program: &Program) -> Vec<Diagnostic> {
 /// A warning where the document that decides is not defined by any rule.
 pub(super) fn missing(program: &Program, decision: &[Vec<String>]) -> Vec<Report> {
     let Some(path) = decision.first() else { return Vec::new() };
-    let mut node: &Document = &program.documents;
-    for key in path {
-        match node.children.get(key) {
-            Some(child) => node = child,
-            None => {
-                let message =
-                    format!("no rule defines data.{}, so every request is denied", path.join("."));
-                return vec![Report { code: Code::Compile, ..Report::of_bundle(message) }];
-            }
+    let keys: Vec<Value> = path.iter().map(|key| Value::from(key.as_str())).collect();
+    match program.documents.find(&keys) {
+        Found::Rule(..) | Found::Nothing => Vec::new(),
+        Found::Base => {
+            let message =
+                format!("no rule defines data.{}, so every request is denied", path.join("."));
+            vec![Report { code: Code::Compile, ..Report::of_bundle(message) }]
         }
     }
-    Vec::new()
 }
 
 /// Adds a rule whose value is an array with one array for each path: of the document's value, or

@@ -127,21 +127,33 @@ impl Evaluators {
     ) -> Evaluation {
         match self {
             Self::Interpreter { interpreter, .. } => {
-                let machine::Evaluation { result, prints, errors: _ } =
-                    interpreter.evaluate(rule, input, context(moment), strictness);
+                let machine::Evaluation { result, prints, errors: _ } = interpreter.evaluate(
+                    rule,
+                    input,
+                    Context::new(moment.now_ns, moment.deadline),
+                    strictness,
+                );
                 Evaluation { result: result.map_err(Fault::Evaluation), prints }
             }
             Self::Machine { machine, sampler, check } => {
                 let is_due = sampler.is_due();
                 let compared = if is_due { input.clone() } else { None };
-                let machine::Evaluation { result, prints, errors: _ } =
-                    machine.evaluate(rule, input, context(moment), strictness);
+                let machine::Evaluation { result, prints, errors: _ } = machine.evaluate(
+                    rule,
+                    input,
+                    Context::new(moment.now_ns, moment.deadline),
+                    strictness,
+                );
                 let agrees = !is_due
                     || check.interpreter(data).is_none_or(|interpreter| {
                         let deadline = moment.deadline.min(Instant::now() + COMPARISON_TIME);
                         let moment = Moment { deadline, ..moment };
-                        let other =
-                            interpreter.evaluate(rule, compared, context(moment), strictness);
+                        let other = interpreter.evaluate(
+                            rule,
+                            compared,
+                            Context::new(moment.now_ns, moment.deadline),
+                            strictness,
+                        );
                         agree(&result, &other.result)
                     });
                 let result =
@@ -203,16 +215,6 @@ fn is_random(program: &Program) -> bool {
         }
     }
     is_random
-}
-
-fn context(moment: Moment) -> Context {
-    Context {
-        now_ns: moment.now_ns,
-        deadline: moment.deadline,
-        stable: std::collections::HashMap::new(),
-        prints: Vec::new(),
-        errors: Vec::new(),
-    }
 }
 
 fn told(refusal: &Refusal, sources: &Sources) -> String {
