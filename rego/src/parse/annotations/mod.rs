@@ -11,7 +11,6 @@ use std::collections::HashMap;
 use serde_json::{Map, Value};
 
 use crate::ast::{Annotations, Module, Rule, Scope, Term, TermValue};
-use crate::compile::text;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::source::{FileId, Span};
 
