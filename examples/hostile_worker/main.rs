@@ -142,17 +142,20 @@ fn misbehave(name: &str, spec: &Spec) {
 /// it ends or hangs when the input tells it to.
 fn do_as_told(socket: &mut File, id: u64, body: &[u8], obeys: bool) {
     let body: serde_json::Value = serde_json::from_slice(body).unwrap();
-    let input = &body["input"];
-    if obeys && input["crash"] == true {
+    let input = |key: &str| body.pointer(&format!("/input/{key}"));
+    let is_told = |key: &str| input(key) == Some(&true.into());
+    if obeys && is_told("crash") {
         std::process::abort();
     }
-    while obeys && input["hang"] == true {
-        std::hint::spin_loop();
+    if obeys && is_told("hang") {
+        loop {
+            std::hint::spin_loop();
+        }
     }
     let outcome = Outcome::Decision(Decision {
-        allow: input["allow"] == true,
+        allow: is_told("allow"),
         redact: Vec::new(),
-        reason: input["id"].as_str().map(str::to_owned),
+        reason: input("id").and_then(|id| id.as_str()).map(str::to_owned),
     });
     answer_with(socket, id, outcome);
 }

@@ -35,17 +35,17 @@ pub enum Tests {
 
 /// A bundle's files, sorted by what they are.
 #[derive(Debug)]
-pub struct Bundle {
+pub(crate) struct Bundle {
     /// Path and text of each module.
-    pub modules: Vec<(String, String)>,
+    pub(crate) modules: Vec<(String, String)>,
     /// The base data: the root of `data`, without the rules.
-    pub data: Value,
+    pub(crate) data: Value,
     /// `version` of `metadata.json`.
-    pub version: Option<String>,
+    pub(crate) version: Option<String>,
     /// The language of modules that do not say theirs.
-    pub rego_version: RegoVersion,
+    pub(crate) rego_version: RegoVersion,
     /// Files that mean nothing here, at most [`MAX_IGNORED_FILES`].
-    pub ignored_files: Vec<String>,
+    pub(crate) ignored_files: Vec<String>,
 }
 
 /// What a file is, by its path.
@@ -78,7 +78,7 @@ impl<'a> Kind<'a> {
 ///
 /// # Errors
 /// All files that cannot be read, and data of two files for one key.
-pub fn read(files: Vec<File>, tests: Tests) -> Result<Bundle, Vec<Report>> {
+pub(crate) fn read(files: Vec<File>, tests: Tests) -> Result<Bundle, Vec<Report>> {
     let mut bundle = Bundle {
         modules: Vec::new(),
         data: Value::new_object(),

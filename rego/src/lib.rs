@@ -8,6 +8,11 @@
 //!
 //! This crate is the only user of regorus.
 
+#![allow(
+    rustdoc::private_intra_doc_links,
+    reason = "these pages are read by those who work on the crate, in the source"
+)]
+
 pub mod ast;
 pub mod builtins;
 mod bundle;

@@ -94,9 +94,9 @@ fn a_broken_bundle_is_rejected_with_its_place_and_the_others_serve() {
         ("data-tenants", "must not define \"tenants\"", None),
         ("data-syntax", "trailing comma", at("data.json", 3, 1)),
         ("data-deep", "recursion limit exceeded", at("data.json", 1, 128)),
-        ("nul", "illegal token", at("policy.rego", 3, 1)),
-        ("defaults", "multiple default rules data.tenants.defaults.allow", at("policy.rego", 2, 1)),
-        ("overlap", "conflicts with rule", at("z.rego", 1, 1)),
+        ("nul", "illegal null character", at("policy.rego", 3, 0)),
+        ("defaults", "multiple default rules data.tenants.defaults.allow", at("policy.rego", 1, 1)),
+        ("overlap", "conflicts with rule", at("policy.rego", 1, 1)),
         ("kinds", "conflicting rules data.tenants.kinds.allow found", at("policy.rego", 2, 1)),
         ("recursion", "is recursive", at("policy.rego", 2, 1)),
         ("typo", "undefined function startwith", at("policy.rego", 2, 10)),
@@ -168,8 +168,7 @@ fn a_large_bundle_within_its_bounds_is_loaded() {
 #[test]
 fn a_bundle_that_loads_without_end_is_given_up() {
     let bundles = Bundles::new().tenant("innocent", ECHO).tenant("never-loads", GOOD);
-    let enforcer =
-        bundles.start_as(&mut hostile_binary(), &[("ENFORCER_LOAD_TIMEOUT_MS", "1000")]);
+    let enforcer = bundles.start_as(&mut hostile_binary(), &[("ENFORCER_LOAD_TIMEOUT_MS", "1000")]);
     enforcer.wait_for_log("giving up", |line| {
         line["tenant_id"] == "never-loads"
             && line["message"]

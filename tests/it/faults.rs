@@ -157,9 +157,7 @@ fn what_a_policy_does_to_itself_costs_no_other_tenant_a_request() {
     let (_bundles, enforcer) = start();
     print_head();
     under_load(&enforcer, &INNOCENTS, || thread::sleep(FAULT_TIME)).print("none");
-    for (what, connections) in
-        [("nothing", 8), ("loop", 4), ("grow", 4), ("print", 4)]
-    {
+    for (what, connections) in [("nothing", 8), ("loop", 4), ("grow", 4), ("print", 4)] {
         let latencies = under_load(&enforcer, &INNOCENTS, || {
             keep_doing(&enforcer, "faulty", what, connections)
         });

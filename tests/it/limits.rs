@@ -49,8 +49,10 @@ fn an_evaluation_without_end_is_stopped_at_its_deadline() {
 
 #[test]
 fn an_evaluation_that_cannot_be_interrupted_costs_its_own_tenant_one_process() {
-    let enforcer =
-        Bundles::new().tenant("told", STUCK).tenant("innocent", ECHO).start_as(&mut hostile_binary(), &[DEADLINE]);
+    let enforcer = Bundles::new()
+        .tenant("told", STUCK)
+        .tenant("innocent", ECHO)
+        .start_as(&mut hostile_binary(), &[DEADLINE]);
     let first = enforcer.wait_for_state("told", "ready")["pid"].clone();
     enforcer.wait_for_state("innocent", "ready");
     thread::scope(|scope| {

@@ -20,6 +20,14 @@
 //
 // In "eval" and "call", "terms":true makes results Rego text in brackets ("[{1, 2}]") instead of JSON, so that sets
 // and numbers are told apart.
+//
+// "eval" takes several questions at once, and then answers {"results":[…]}, for every query every input:
+//
+//	"queries":["data.a.p",…]  or  "paths":[["a","p"],…]  below data;  "inputs":[…]
+//
+// and further "time":<ns since 1970>, which the policy reads; "bundle":true, which takes files as a bundle (data.json,
+// data.yaml and .manifest among them, by directory, conflicts of data and rules found); "typed":true, which writes
+// values of data, inputs and results as "builtin" does, and {"u":true} where there is no input.
 package main
 
 import (
@@ -33,12 +41,15 @@ import (
 	"reflect"
 	"sort"
 	"strings"
+	"testing/fstest"
 	"time"
 	"unsafe"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 	astjson "github.com/open-policy-agent/opa/v1/ast/json"
+	"github.com/open-policy-agent/opa/v1/bundle"
 	"github.com/open-policy-agent/opa/v1/rego"
+	"github.com/open-policy-agent/opa/v1/storage"
 	"github.com/open-policy-agent/opa/v1/storage/inmem"
 	"github.com/open-policy-agent/opa/v1/topdown"
 	"github.com/open-policy-agent/opa/v1/util"
@@ -49,7 +60,7 @@ type request struct {
 	Files   map[string]string `json:"files"`
 	V0      bool              `json:"v0"`
 	After   string            `json:"after"`
-	Data    map[string]any    `json:"data"`
+	Data    any               `json:"data"`
 	Input   json.RawMessage   `json:"input"`
 	Inputs  []json.RawMessage `json:"inputs"`
 	NoInput bool              `json:"no_input"`
@@ -57,6 +68,9 @@ type request struct {
 	Queries []string          `json:"queries"`
 	Strict  bool              `json:"strict"`
 	Terms   bool              `json:"terms"`
+	Typed   bool              `json:"typed"`
+	Paths   [][]string        `json:"paths"`
+	Bundle  bool              `json:"bundle"`
 	Name    string            `json:"name"`
 	Args    []string          `json:"args"`
 	Values  []any             `json:"values"`
@@ -179,10 +193,42 @@ func comparable(m *ast.Module) {
 	})
 }
 
-func compiler(r request) (*ast.Compiler, error) {
-	modules, err := parse(r)
+// The modules and data of files that are a bundle.
+func bundled(r request) (map[string]*ast.Module, map[string]any, error) {
+	files := fstest.MapFS{}
+	for name, text := range r.Files {
+		files[name] = &fstest.MapFile{Data: []byte(text)}
+	}
+	loader, err := bundle.NewFSLoader(files)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
+	}
+	version := ast.RegoV1
+	if r.V0 {
+		version = ast.RegoV0
+	}
+	b, err := bundle.NewCustomReader(loader).WithRegoVersion(version).WithProcessAnnotations(true).WithSkipBundleVerification(true).Read()
+	if err != nil {
+		return nil, nil, err
+	}
+	modules := map[string]*ast.Module{}
+	for _, m := range b.Modules {
+		modules[strings.TrimPrefix(m.Path, "/")] = m.Parsed
+	}
+	return modules, b.Data, nil
+}
+
+func compiler(r request) (*ast.Compiler, map[string]any, error) {
+	var modules map[string]*ast.Module
+	var data map[string]any
+	var err error
+	if r.Bundle {
+		modules, data, err = bundled(r)
+	} else {
+		modules, err = parse(r)
+	}
+	if err != nil {
+		return nil, nil, err
 	}
 	c := ast.NewCompiler().WithEnablePrintStatements(true)
 	if r.AllErrors {
@@ -202,15 +248,21 @@ func compiler(r request) (*ast.Compiler, error) {
 			return &ast.Error{Code: "stop", Message: stop.Error()}
 		}})
 	}
+	if r.Bundle {
+		store := inmem.NewFromObject(data)
+		txn := storage.NewTransactionOrDie(context.Background(), store)
+		defer store.Abort(context.Background(), txn)
+		c = c.WithPathConflictsCheck(storage.NonEmpty(context.Background(), store, txn))
+	}
 	c.Compile(modules)
 	if taken != nil {
 		c.Modules = taken
-		return c, nil
+		return c, data, nil
 	}
 	if c.Failed() {
-		return nil, c.Errors
+		return nil, nil, c.Errors
 	}
-	return c, nil
+	return c, data, nil
 }
 
 // OPA's JSON leaves out that a statement was rewritten from :=, and the check of safety depends on it.
@@ -259,7 +311,7 @@ func answer(r request) (o outcome) {
 		}
 		return o
 	case "compile":
-		c, err := compiler(r)
+		c, _, err := compiler(r)
 		if err != nil {
 			return outcome{Errors: faults(err)}
 		}
@@ -278,16 +330,35 @@ func answer(r request) (o outcome) {
 			r.Query = "data.call.x"
 			r.Files = map[string]string{"call.rego": "package call\nx := " + r.Name + "(" + strings.Join(r.Args, ", ") + ")"}
 		}
-		c, err := compiler(r)
+		c, data, err := compiler(r)
 		if err != nil {
 			return outcome{Errors: faults(err)}
 		}
-		data := r.Data
+		if !r.Bundle && r.Data != nil {
+			plain := r.Data
+			if r.Typed {
+				v, err := decode(plain)
+				if err == nil {
+					plain, err = ast.JSON(v)
+				}
+				if err != nil {
+					return outcome{Error: &fault{Code: "request", Message: err.Error()}}
+				}
+			}
+			data, _ = plain.(map[string]any)
+		}
 		if data == nil {
 			data = map[string]any{}
 		}
 		store := inmem.NewFromObject(data)
 		queries, inputs := r.Queries, r.Inputs
+		for _, path := range r.Paths {
+			ref := ast.Ref{ast.DefaultRootDocument}
+			for _, key := range path {
+				ref = append(ref, ast.StringTerm(key))
+			}
+			queries = append(queries, ref.String())
+		}
 		single := len(queries) == 0 && len(inputs) == 0
 		if len(queries) == 0 {
 			queries = []string{r.Query}
@@ -300,8 +371,20 @@ func answer(r request) (o outcome) {
 				// JSON has no sets: the value's text, in brackets so that a string keeps its quotes.
 				query = "x := " + query + "; sprintf(\"%v\", [[x]])"
 			}
-			prepared, err := rego.New(rego.Query(query), rego.Compiler(c), rego.Store(store), rego.StrictBuiltinErrors(r.Strict)).PrepareForEval(context.Background())
+			options := []func(*rego.Rego){rego.Query(query), rego.Compiler(c), rego.Store(store), rego.StrictBuiltinErrors(r.Strict)}
+			if r.Typed {
+				options = append(options, rego.GenerateJSON(func(t *ast.Term, _ *rego.EvalContext) (any, error) { return encode(t.Value), nil }))
+			}
+			prepared, err := rego.New(options...).PrepareForEval(context.Background())
 			if err != nil {
+				// What is wrong with one query says nothing of the others.
+				if !single {
+					f := faults(err)[0]
+					for range inputs {
+						o.Results = append(o.Results, outcome{Error: &f})
+					}
+					continue
+				}
 				return outcome{Errors: faults(err)}
 			}
 			for _, in := range inputs {
@@ -327,11 +410,24 @@ func evaluate(p rego.PreparedEvalQuery, in json.RawMessage, r request) outcome {
 		if err := util.NewJSONDecoder(bytes.NewReader(in)).Decode(&x); err != nil {
 			return outcome{Error: &fault{Code: "input", Message: err.Error()}}
 		}
-		v, err := ast.InterfaceToValue(x)
+		var v ast.Value
+		var err error
+		if absent, _ := x.(map[string]any); r.Typed && absent["u"] == true {
+			v = nil
+		} else if r.Typed {
+			v, err = decode(x)
+		} else {
+			v, err = ast.InterfaceToValue(x)
+		}
 		if err != nil {
 			return outcome{Error: &fault{Code: "input", Message: err.Error()}}
 		}
-		options = append(options, rego.EvalParsedInput(v))
+		if v != nil {
+			options = append(options, rego.EvalParsedInput(v))
+		}
+	}
+	if r.Time != 0 {
+		options = append(options, rego.EvalTime(time.Unix(0, r.Time)))
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()

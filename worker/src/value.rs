@@ -7,4 +7,3 @@ pub(crate) fn member<'a>(value: &'a Value, key: &str) -> &'a Value {
     let found = value.as_object().ok().and_then(|object| object.get(&Value::from(key)));
     found.unwrap_or(&Value::Undefined)
 }
-

@@ -22,7 +22,7 @@ struct Generator<'a> {
 }
 
 /// One or two modules.
-pub fn modules(random: &mut Random) -> Files {
+pub(crate) fn modules(random: &mut Random) -> Files {
     let count = 1 + random.below(5) / 4;
     let calm = random.below(2) == 0;
     (0..count)

@@ -196,7 +196,7 @@ fn ours(
 fn fault_texts(sources: &Sources, errors: &[Diagnostic]) -> Vec<String> {
     let text = |error: &Diagnostic| {
         let place = error.span.map(|span| sources.location(span).to_string());
-        format!("{}: {}: {}", place.unwrap_or_default(), error.code, error.message)
+        format!("{}: {}: {}", place.unwrap_or_default(), error.code, lasting(&error.message))
     };
     errors.iter().map(text).collect()
 }
@@ -207,9 +207,14 @@ fn opa_fault_texts(faults: &[Fault]) -> Vec<String> {
             0 => String::new(),
             row => format!("{}:{}:{}", fault.file, row, fault.col),
         };
-        format!("{place}: {}: {}", fault.code, fault.message)
+        format!("{place}: {}: {}", fault.code, lasting(&fault.message))
     };
     faults.iter().map(text).collect()
+}
+
+/// A message without what OPA leaves to chance: which of several ways a rule comes back to itself.
+fn lasting(message: &str) -> &str {
+    message.split_once(" recursive: ").map_or(message, |(rule, _)| rule)
 }
 
 fn same_faults(ours: &[String], theirs: &[String]) -> bool {

@@ -3,10 +3,10 @@
 use crate::Files;
 
 /// SplitMix64: the same seed makes the same cases.
-pub struct Random(pub u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
-    pub fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -14,7 +14,7 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    pub fn below(&mut self, limit: usize) -> usize {
+    pub(crate) fn below(&mut self, limit: usize) -> usize {
         let limit = u64::try_from(limit.max(1)).unwrap_or(1);
         usize::try_from(self.next() % limit).unwrap_or(0)
     }
@@ -91,7 +91,7 @@ const INSERTS: &[&str] = &[
 ];
 
 /// Copies with some words and lines changed.
-pub fn mutated(random: &mut Random, files: &Files, others: &Files) -> Files {
+pub(crate) fn mutated(random: &mut Random, files: &Files, others: &Files) -> Files {
     let donors: Vec<&str> = others.values().flat_map(|text| text.lines()).collect();
     let mut files = files.clone();
     let chosen = random.below(files.len());

@@ -59,9 +59,17 @@ pub(super) fn filter(_: &mut Context, args: &[Value]) -> Answer {
 fn key_set(args: &[Value]) -> Result<Set, Failure> {
     let mut keys = Set::new();
     match argument(args, 2) {
-        Value::Array(array) => array.iter().for_each(|key| drop(keys.insert(key.clone()))),
+        Value::Array(array) => {
+            for key in array.iter() {
+                keys.insert(key.clone());
+            }
+        }
         Value::Set(set) => return Ok((**set).clone()),
-        Value::Object(object) => object.keys().for_each(|key| drop(keys.insert(key.clone()))),
+        Value::Object(object) => {
+            for key in object.keys() {
+                keys.insert(key.clone());
+            }
+        }
         other => return Err(wrong_type(2, other, &["object", "set", "array"])),
     }
     Ok(keys)

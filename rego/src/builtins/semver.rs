@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 
 use regorus::Value;
 
+use super::go::quote::quote;
 use super::operands::{argument, string};
 use super::{Answer, Context, Failure};
 
@@ -18,7 +19,7 @@ pub(super) fn compare(_: &mut Context, args: &[Value]) -> Answer {
     let version = |position| {
         let text = string(args, position)?;
         Version::parse(text).ok_or_else(|| {
-            let what = format!("operand {position}: string {text} is not a valid SemVer");
+            let what = format!("operand {position}: string {} is not a valid SemVer", quote(text));
             Failure::Builtin(what)
         })
     };

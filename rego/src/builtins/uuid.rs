@@ -17,10 +17,9 @@ pub(super) fn rfc4122(context: &mut Context, args: &[Value]) -> Answer {
     let key = format!("uuid.rfc4122 {}", text::term(argument(args, 1))?);
     stable(context, key, || {
         let mut bytes: [u8; 16] = random()?;
-        if let [_, _, _, _, _, _, version, _, variant, ..] = &mut bytes {
-            *version = *version & 0x0f | 0x40;
-            *variant = *variant & 0x3f | 0x80;
-        }
+        let [_, _, _, _, _, _, version, _, variant, ..] = &mut bytes;
+        *version = *version & 0x0f | 0x40;
+        *variant = *variant & 0x3f | 0x80;
         let digits = encoding::hex(&bytes);
         let mut uuid = String::new();
         for (i, digit) in digits.chars().enumerate() {

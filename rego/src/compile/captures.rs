@@ -1,14 +1,16 @@
 //! Terms that need evaluation move from comprehensions' and rules' heads into their bodies:
 //! `[x[0] | …]` becomes `[local | …; local = x[0]]`. So only bodies evaluate.
 
+use std::collections::HashMap;
 use std::ops::ControlFlow;
 
 use crate::ast::{Expr, Term, TermValue};
+use crate::source::Span;
 
 use super::Compiler;
 use super::heads::append;
 use super::locals::LocalGenerator;
-use super::order::sort_collections;
+use super::order::{equal, sort_collections};
 use super::visit::{Flow, Node, NodeMut, any_term, is_comprehension, rules, rules_mut, walk_mut};
 
 /// Whether a term has a reference or comprehension in it.
@@ -44,16 +46,40 @@ pub(crate) fn rewrite_comprehension_terms(compiler: &mut Compiler<'_>) {
             continue;
         }
         for rule in &mut module.rules {
-            walk_mut(NodeMut::Rule(rule), &mut |node| {
-                if let NodeMut::Term(term) = node {
-                    rewrite_comprehension(locals, &mut term.value);
-                }
-                Flow::Into
-            });
+            rewrite_below(locals, &mut HashMap::new(), NodeMut::Rule(rule));
         }
         // What a comprehension yields decides its place in a set.
         sort_collections(module);
     }
+}
+
+/// Rewrites all comprehensions under a node. Statements that were made of one share its `with`, by its
+/// place: what its value becomes is the same for all of them.
+fn rewrite_below(
+    locals: &mut LocalGenerator,
+    shared: &mut HashMap<Span, (Term, Term)>,
+    node: NodeMut<'_>,
+) {
+    walk_mut(node, &mut |node| match node {
+        NodeMut::Term(term) => {
+            rewrite_comprehension(locals, &mut term.value);
+            Flow::Into
+        }
+        NodeMut::With(with)
+            if any_term(Node::Term(&with.value), |term| is_comprehension(&term.value)) =>
+        {
+            match shared.get(&with.span) {
+                Some((before, after)) if equal(before, &with.value) => with.value = after.clone(),
+                _ => {
+                    let before = with.value.clone();
+                    rewrite_below(locals, shared, NodeMut::Term(&mut with.value));
+                    shared.insert(with.span, (before, with.value.clone()));
+                }
+            }
+            Flow::Over
+        }
+        _ => Flow::Into,
+    });
 }
 
 fn rewrite_comprehension(locals: &mut LocalGenerator, value: &mut TermValue) {

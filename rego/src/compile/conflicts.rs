@@ -201,3 +201,63 @@ fn key(term: &Term) -> Option<Key> {
 fn package_name(module: &Module) -> String {
     text::of_ref(module.package.path.get(1..).unwrap_or_default())
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::compile::testing::errors;
+
+    #[test]
+    fn definitions_of_one_path_are_of_one_kind() {
+        assert_eq!(
+            errors(&["package t\np := 1\np contains 2"]),
+            ["a.rego:2:1 rego_type_error: conflicting rules data.t.p found"]
+        );
+        assert_eq!(
+            errors(&["package t\nf(x) := x\nf(x, y) := y"]),
+            ["a.rego:2:1 rego_type_error: conflicting rules data.t.f found"]
+        );
+        assert_eq!(
+            errors(&["package t\np contains 1\np[k] contains 1 if k := input.k"]),
+            ["a.rego:2:1 rego_type_error: conflicting rules data.t.p[k] found"]
+        );
+    }
+
+    #[test]
+    fn a_rule_has_one_default() {
+        assert_eq!(
+            errors(&["package t\ndefault p := 1\ndefault p := 2"]),
+            [
+                "a.rego:1:1 rego_type_error: multiple default rules data.t.p found at a.rego:2, a.rego:3"
+            ]
+        );
+    }
+
+    #[test]
+    fn nothing_is_defined_within_a_rule_of_one_value() {
+        assert_eq!(
+            errors(&["package t\np := {}\np.q := 2"]),
+            [
+                "a.rego:2:1 rego_type_error: rule data.t.p conflicts with:\n  rule data.t.p.q at a.rego:3"
+            ]
+        );
+        assert_eq!(
+            errors(&["package t\np := 1", "package t.p\nq := 2"]),
+            [
+                "a.rego:1:1 rego_type_error: package t.p conflicts with rule p defined at a.rego:2",
+                "a.rego:2:1 rego_type_error: rule data.t.p conflicts with:\n  rule data.t.p.q at b.rego:2"
+            ]
+        );
+        assert_eq!(errors(&["package t\np := 1", "package t.p.q"]), [""; 0]);
+    }
+
+    #[test]
+    fn a_rule_with_variables_in_its_path_may_have_rules_within_and_no_functions() {
+        assert_eq!(errors(&["package t\np[x] := 1 if x := input.x\np.q.r := 1"]), [""; 0]);
+        assert_eq!(
+            errors(&["package t\np[x] := 1 if x := input.x\np.q.f(x) := x"]),
+            [
+                "a.rego:2:1 rego_type_error: rule data.t.p[x] conflicts with:\n  rule data.t.p.q.f at a.rego:3"
+            ]
+        );
+    }
+}

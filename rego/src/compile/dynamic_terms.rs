@@ -158,3 +158,32 @@ impl Rewriter<'_> {
         *term = local;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::compile::testing::body_after;
+
+    fn flat(rule: &str) -> String {
+        body_after("RewriteDynamicTerms", &format!("package t\n{rule}"))
+    }
+
+    #[test]
+    fn operands_are_variables_and_constants() {
+        assert_eq!(
+            flat("p if startswith(input.a, \"x\")"),
+            "__local0__ = input.a; startswith(__local0__, \"x\")"
+        );
+        assert_eq!(
+            flat("p if input.a[data.b] == [input.c, 1]"),
+            "__local0__ = data.b; __local1__ = input.c; input.a[__local0__] = [__local1__, 1]"
+        );
+    }
+
+    #[test]
+    fn operands_are_evaluated_under_the_statements_with() {
+        assert_eq!(
+            flat("p if startswith(input.a, \"x\") with input as {\"a\": 1}"),
+            "__local0__ = input.a with input as {\"a\": 1}; startswith(__local0__, \"x\") with input as {\"a\": 1}"
+        );
+    }
+}

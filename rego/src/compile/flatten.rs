@@ -173,3 +173,43 @@ impl Flattener<'_> {
         support
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::compile::testing::body_after;
+
+    fn flat(body: &str) -> String {
+        body_after("RewriteExprTerms", &format!("package t\np if {{ {body} }}"))
+    }
+
+    #[test]
+    fn calls_in_terms_become_statements() {
+        assert_eq!(
+            flat("x := count([sum(input.a)]) + 1"),
+            "sum(input.a, __local1__); count([__local1__], __local2__); \
+             plus(__local2__, 1, __local3__); __local0__ = __local3__"
+        );
+    }
+
+    #[test]
+    fn calls_of_comprehensions_stay_in_them() {
+        assert_eq!(
+            flat("x = [count(y) | y = input.a]"),
+            "x = [__local0__ | y = input.a; count(y, __local0__)]"
+        );
+    }
+
+    #[test]
+    fn a_reference_begins_with_a_variable() {
+        assert_eq!(flat("[1, 2][i] = 1"), "__local0__ = [1, 2]; __local0__[i] = 1");
+    }
+
+    #[test]
+    fn what_a_statement_needs_has_its_with() {
+        assert_eq!(
+            flat("count(input.x) > 1 with input.x as upper(\"a\")"),
+            "upper(\"a\", __local0__); count(input.x, __local1__) with input.x as __local0__; \
+             gt(__local1__, 1) with input.x as __local0__"
+        );
+    }
+}

@@ -46,7 +46,11 @@ impl Check<'_> {
     fn call(&self, expr: &Expr) -> Option<Diagnostic> {
         let ExprKind::Call(terms) = &expr.kind else { return None };
         let (operator, operands) = terms.split_first()?;
-        let TermValue::Ref(reference) = &operator.value else { return None };
+        // A local of a v0 module may be called: that is no function either, and has no name.
+        let reference = match &operator.value {
+            TermValue::Ref(reference) => reference.as_slice(),
+            _ => &[],
+        };
         let functions =
             Functions { tree: &self.compiler.tree, parameters: &self.compiler.parameters };
         let Some(arity) = functions.arity(reference) else {
@@ -126,4 +130,40 @@ fn is_data(reference: &[Term]) -> bool {
 
 fn arguments(count: usize) -> String {
     if count == 1 { "1 argument".to_owned() } else { format!("{count} arguments") }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::compile::testing::{errors, help};
+
+    #[test]
+    fn a_call_of_nothing_is_refused() {
+        assert_eq!(
+            errors(&["package t\np if foo(1)"]),
+            ["a.rego:2:6 rego_type_error: undefined function foo"]
+        );
+        assert_eq!(
+            errors(&["package t\np if not data.u.foo(1)"]),
+            ["a.rego:2:6 rego_type_error: undefined function data.u.foo"]
+        );
+    }
+
+    #[test]
+    fn a_call_has_as_many_arguments_as_the_function_takes() {
+        assert_eq!(
+            errors(&["package t\nf(x) := x\np if f(1, 2, 3)"]),
+            ["a.rego:3:6 rego_type_error: function data.t.f has arity 1, got 3 arguments"]
+        );
+        let call = "package t\np if count(1, 2, 3)";
+        assert_eq!(errors(&[call]), ["a.rego:2:6 rego_type_error: count: arity mismatch"]);
+        assert_eq!(help(&[call]).as_deref(), Some("it takes 1 argument"));
+    }
+
+    #[test]
+    fn a_misspelt_function_is_named() {
+        let meant = |file: &str| help(&[file]).unwrap_or_default();
+        assert_eq!(meant("package t\np if startwith(input.x, \"a\")"), "did you mean startswith?");
+        assert_eq!(meant("package t\nis_admin(x) if x\np if is_admn(1)"), "did you mean is_admin?");
+        assert_eq!(meant("package t\np if json.ummarshal(1)"), "did you mean json.unmarshal?");
+    }
 }

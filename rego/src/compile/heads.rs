@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::ast::{Body, Expr, ExprKind, Import, Module, Name, RegoVersion, Term, TermValue};
+use crate::ast::{Body, Expr, ExprKind, Import, Module, Name, RegoVersion, Rule, Term, TermValue};
 use crate::diagnostic::{Code, Diagnostic};
 
 use super::Compiler;
@@ -134,8 +134,85 @@ pub(crate) fn remove_imports(compiler: &mut Compiler<'_>) {
     }
 }
 
+/// Keys of a rule's path, its package's included. What is made of paths is as deep as they are long, and
+/// nothing that is written by hand comes near.
+const MAX_PATH: usize = 200;
+
 /// Puts the rules in a tree. OPA's `SetRuleTree`.
 pub(crate) fn set_rule_tree(compiler: &mut Compiler<'_>) {
+    for module in &compiler.modules {
+        let package = module.package.path.len();
+        if package > MAX_PATH {
+            let message = format!("a package's path has more than {MAX_PATH} keys");
+            let error = Diagnostic::new(Code::Bundle, message, module.package.span);
+            compiler.errors.report([error]);
+        }
+        let long = |rule: &&Rule| package + rule.head.reference.len() > MAX_PATH;
+        compiler.errors.report(module.rules.iter().filter(long).map(|rule| {
+            let message = format!("a rule's path has more than {MAX_PATH} keys");
+            Diagnostic::new(Code::Bundle, message, rule.head.span)
+        }));
+    }
+    if compiler.errors.must_stop() {
+        return;
+    }
     compiler.tree = super::RuleTree::new(&compiler.modules);
     compiler.parameters = super::arity::Parameters::new(&compiler.modules);
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::compile::testing::{body_after, errors};
+
+    #[test]
+    fn no_rule_or_variable_is_called_like_a_root_document() {
+        assert_eq!(
+            errors(&["package t\ninput := 1\np if { data := 1; data == 1 }"]),
+            [
+                "a.rego:2:1 rego_compile_error: rules must not shadow input (use a different rule name)",
+                "a.rego:3:8 rego_compile_error: variables must not shadow data (use a different variable name)",
+            ]
+        );
+    }
+
+    #[test]
+    fn two_imports_do_not_make_one_name() {
+        assert_eq!(
+            errors(&["package t\nimport data.a\nimport data.b.a\np if a"]),
+            ["a.rego:3:1 rego_compile_error: import must not shadow import data.a"]
+        );
+    }
+
+    #[test]
+    fn faults_of_several_checks_are_reported_together() {
+        assert_eq!(
+            errors(&["package t\nimport data.a\nimport data.b.a\np if { a; x := 1; x := 2 }"]),
+            [
+                "a.rego:3:1 rego_compile_error: import must not shadow import data.a",
+                "a.rego:4:19 rego_compile_error: var x assigned above",
+            ]
+        );
+    }
+
+    #[test]
+    fn ten_errors_are_enough() {
+        let body: String = (0..20).map(|number| format!("v{number} := 1\n")).collect();
+        let found = errors(&[&format!("package t\np if {{\n{body}{body}}}")]);
+        assert_eq!(found.len(), 11);
+        assert_eq!(found[0], "a.rego:23:1 rego_compile_error: var v0 assigned above");
+        assert_eq!(found[10], " rego_compile_error: error limit reached");
+    }
+
+    #[test]
+    fn keys_of_a_rules_path_are_variables_or_scalars() {
+        assert_eq!(
+            body_after("RewriteRuleHeadRefs", "package t\np.q[input.x].r := 1"),
+            "__local0__ = input.x"
+        );
+        let path = format!("p{} := 1", ".a".repeat(300));
+        assert_eq!(
+            errors(&[&format!("package t\n{path}")]),
+            ["a.rego:2:1 bundle_error: a rule's path has more than 200 keys"]
+        );
+    }
 }

@@ -36,6 +36,8 @@ pub(crate) mod safety;
 pub(crate) mod scope;
 pub(crate) mod suggest;
 pub(crate) mod templates;
+#[cfg(test)]
+pub(crate) mod testing;
 pub(crate) mod text;
 pub(crate) mod tree;
 pub(crate) mod unify;

@@ -191,3 +191,32 @@ fn has_closure(expr: &Expr) -> bool {
     });
     found
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::compile::testing::{body_after, errors};
+
+    #[test]
+    fn print_is_no_value() {
+        assert_eq!(
+            errors(&["package t\np := print(1)"]),
+            ["a.rego:2:6 rego_type_error: print(1) used as value"]
+        );
+    }
+
+    #[test]
+    fn what_is_printed_may_be_undefined() {
+        assert_eq!(
+            body_after("RewritePrintCalls", "package t\np if { print(\"x\", input.x) }"),
+            "internal.print([{__local0__ | __local0__ = \"x\"}, {__local1__ | __local1__ = input.x}])"
+        );
+    }
+
+    #[test]
+    fn what_is_printed_is_declared() {
+        assert_eq!(
+            errors(&["package t\np if { print(x); x = 1 }"]),
+            ["a.rego:2:14 rego_compile_error: var x is undeclared"]
+        );
+    }
+}

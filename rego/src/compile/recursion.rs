@@ -250,3 +250,45 @@ fn may_return(builtin: &Declaration, value: &TermValue) -> bool {
         },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::compile::testing::errors;
+
+    #[test]
+    fn a_way_back_is_reported_for_every_rule_on_it() {
+        assert_eq!(
+            errors(&["package t\np if q\nq if p"]),
+            [
+                "a.rego:2:1 rego_recursion_error: rule data.t.p is recursive: data.t.p -> data.t.q -> data.t.p",
+                "a.rego:3:1 rego_recursion_error: rule data.t.q is recursive: data.t.q -> data.t.p -> data.t.q"
+            ]
+        );
+        assert_eq!(
+            errors(&["package t\nf(x) := f(x)"]),
+            ["a.rego:2:1 rego_recursion_error: rule data.t.f is recursive: data.t.f -> data.t.f"]
+        );
+    }
+
+    #[test]
+    fn what_decides_whether_a_rule_is_recursive_is_said() {
+        assert_eq!(
+            errors(&["package t\np if data[input.x].p"]),
+            [
+                "a.rego:2:1 rego_recursion_error: rule data.t.p may be recursive: data.t.p -> data.t.p (data[input.x].p refers to data.t.p if input.x is \"t\")"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_chain_of_rules_may_be_as_long_as_the_policy() {
+        let mut text = String::from("package t\n");
+        for number in 0..20_000 {
+            text.push_str(&format!("p{number} if p{}\n", number + 1));
+        }
+        assert_eq!(errors(&[&format!("{text}p20000 := 1")]), [""; 0]);
+        let circle = errors(&[&format!("{text}p20000 if p0")]);
+        assert_eq!(circle.len(), 11);
+        assert!(circle.iter().take(10).all(|error| error.contains("is recursive: data.t.p")));
+    }
+}

@@ -309,3 +309,47 @@ impl Resolver<'_> {
         *terms = resolved;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::compile::testing::{body_after, errors, warnings};
+
+    #[test]
+    fn names_of_rules_and_imports_become_paths() {
+        let text = "package t\nimport data.b\nimport input.c as d\nq := 1\np if { b.x == q; d[q] }";
+        assert_eq!(body_after("ResolveRefs", text), "equal(data.b.x, data.t.q); input.c[data.t.q]");
+    }
+
+    #[test]
+    fn rules_of_other_files_of_the_package_are_known() {
+        assert_eq!(errors(&["package t\np if q", "package t\nq := 1"]), [""; 0]);
+        assert_eq!(
+            errors(&["package t\np if q", "package u\nq := 1"]),
+            ["a.rego:2:6 rego_unsafe_var_error: var q is unsafe"]
+        );
+    }
+
+    #[test]
+    fn declarations_and_parameters_hide_names() {
+        let text = "package t\nimport data.b\nq := 1\nf(q) if { b := q; some x in [b]; x == 1 }";
+        assert_eq!(body_after("ResolveRefs", text), "assign(b, q); some x in [b]; equal(x, 1)");
+    }
+
+    #[test]
+    fn the_root_documents_are_not_hidden() {
+        assert_eq!(
+            errors(&["package t\nf(input) := 1"]),
+            [
+                "a.rego:2:1 rego_compile_error: args must not shadow input (use a different variable name)"
+            ]
+        );
+    }
+
+    #[test]
+    fn an_import_that_nothing_uses_is_a_warning() {
+        assert_eq!(
+            warnings(&["package t\nimport data.a\nimport data.b as c\nimport rego.v1\np := a"]),
+            ["a.rego:3:1 rego_compile_error: import data.b as c unused"]
+        );
+    }
+}

@@ -264,3 +264,32 @@ impl Templates<'_> {
         None
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::compile::testing::{body_after, errors};
+
+    #[test]
+    fn a_part_that_may_be_undefined_is_a_set() {
+        let text = "package t\ndefault d := 1\np if { x := 1; $\"a {x} {d} {input.y}\" }";
+        assert_eq!(
+            body_after("RewriteTemplateStrings", text),
+            "__local0__ = 1; internal.template_string([\"a \", {__local0__}, \" \", {data.t.d}, \" \", \
+             {__local1__ | __local1__ = input.y}])"
+        );
+    }
+
+    #[test]
+    fn a_part_has_one_value_and_declared_variables() {
+        assert_eq!(
+            errors(&["package t\np := $\"{walk(input)}\""]),
+            [
+                "a.rego:2:9 rego_compile_error: illegal call to relation built-in 'walk' that may cause multiple outputs"
+            ]
+        );
+        assert_eq!(
+            errors(&["package t\np := $\"{x + 1}\""]),
+            ["a.rego:2:9 rego_compile_error: var x is undeclared"]
+        );
+    }
+}

@@ -54,6 +54,7 @@ pub(crate) fn of_call(terms: &[Term]) -> String {
 }
 
 /// A statement as text.
+#[cfg(test)]
 pub(crate) fn of_expr(expr: &Expr) -> String {
     let mut text = String::new();
     write_expr(&mut text, expr);

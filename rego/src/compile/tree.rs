@@ -121,7 +121,7 @@ impl RuleTree {
     pub fn new(modules: &[Module]) -> Self {
         // OPA puts rules in package by package, parents first, and files of a package in order.
         let mut order: Vec<usize> = (0..modules.len()).collect();
-        let path = |index: &usize| modules.get(*index).map(|module| package_keys(module));
+        let path = |index: &usize| modules.get(*index).map(package_keys);
         order.sort_by_key(path);
         let mut root = Self::default();
         for index in order {

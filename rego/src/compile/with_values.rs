@@ -92,6 +92,7 @@ impl Rewriter<'_> {
                 && equal(&with.value, value)
             {
                 with.value = local.clone();
+                builtin_as_reference(&mut with.target);
                 continue;
             }
             let written = with.value.clone();
@@ -239,4 +240,73 @@ fn check_builtin_target(declaration: &Declaration, target: &Term) -> Result<(), 
         return Ok(());
     };
     Err(error(Code::Compile, format!("with keyword replacing built-in function: {reason}"), target))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::compile::testing::{body_after, errors};
+
+    const PREFIX: &str = "package t\np if { input.x }\n";
+
+    fn fault(rule: &str) -> String {
+        errors(&[&format!("{PREFIX}{rule}")]).join("\n")
+    }
+
+    #[test]
+    fn a_part_of_a_rule_cannot_be_replaced() {
+        assert_eq!(
+            fault("q if p with data.t.p.r as 1"),
+            "a.rego:3:13 rego_compile_error: with keyword cannot partially replace virtual document(s)"
+        );
+        assert_eq!(fault("q if p with data.t.p as 1"), "");
+        assert_eq!(fault("q if p with data.u.r as 1"), "");
+    }
+
+    #[test]
+    fn only_input_data_and_functions_can_be_replaced() {
+        assert_eq!(
+            fault("q if true with foo as 1"),
+            "a.rego:3:16 rego_type_error: with keyword target must reference existing input, data, or a function"
+        );
+        assert_eq!(fault("q if count(input) == 1 with count as 1"), "");
+    }
+
+    #[test]
+    fn some_built_ins_cannot_be_replaced() {
+        let refusal = |target: &str| {
+            let fault = fault(&format!("q if true with {target} as 1"));
+            let rest = "a.rego:3:16 rego_compile_error: with keyword replacing built-in function: ";
+            fault.strip_prefix(rest).unwrap_or(&fault).to_owned()
+        };
+        assert_eq!(refusal("walk"), "target must not be a relation");
+        assert_eq!(refusal("eq"), "replacement of \"eq\" invalid");
+        assert_eq!(
+            refusal("internal.member_2"),
+            "replacement of internal function \"internal.member_2\" invalid"
+        );
+        assert_eq!(refusal("print"), "target must not be a void function");
+    }
+
+    #[test]
+    fn a_value_that_needs_evaluation_is_bound_outside() {
+        assert_eq!(
+            body_after("RewriteWithValues", "package t\np if input.x with input as data.y"),
+            "__local0__ = data.y; input.x with input as __local0__"
+        );
+        assert_eq!(
+            body_after("RewriteWithValues", "package t\nf(x) := x\np if f(1) with f as count"),
+            "data.t.f(1) with data.t.f as count"
+        );
+    }
+
+    #[test]
+    fn statements_made_of_one_share_the_value() {
+        assert_eq!(
+            body_after(
+                "RewriteWithValues",
+                "package t\np if count(input.x) > 1 with input as data.y"
+            ),
+            "__local1__ = data.y; count(input.x, __local0__) with input as __local1__; gt(__local0__, 1) with input as __local1__"
+        );
+    }
 }

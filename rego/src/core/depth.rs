@@ -7,6 +7,8 @@
 
 use std::collections::HashMap;
 
+use regorus::Value;
+
 use super::walk::{self, TooDeep};
 use super::{
     Block, Expr, Operand, Program, Rule, RuleId, RuleKind, Slot, SlotId, Statement, StatementKind,
@@ -18,6 +20,9 @@ use crate::source::Span;
 /// built-ins make of texts are bounded themselves). To drop or compare a value takes less than
 /// 300 bytes a level, also in a debug build.
 pub(crate) const HEIGHT: usize = 2_000;
+
+/// Levels of values from outside: what built-ins make of texts has the most.
+const OUTSIDE: usize = 512;
 
 /// Levels that a built-in may add to its arguments (`walk` makes an array of arrays).
 const BUILTIN: usize = 2;
@@ -64,40 +69,14 @@ struct Need {
 }
 
 /// Refuses programs that could overflow the stack.
+///
+/// What replaces a function may add more levels to a value than the function does, and as often as it
+/// is called. So evaluators look at its value ([`is_high`]), which then counts as one from outside.
 pub(crate) fn check(program: &Program, costs: &Costs) -> Result<(), Fault> {
-    let order = order(program)?;
-    let mut heights: HashMap<RuleId, usize> = HashMap::new();
-    loop {
-        let needs = needs(program, costs, &order, &heights)?;
-        // What replaces a function adds what it adds, wherever the function is called.
-        let mut is_stable = true;
-        for slot in &program.slots {
-            let Slot::Function { rule, candidates } = slot else { continue };
-            let height = |rule: &RuleId| need(&needs, *rule).height;
-            let highest = candidates.iter().map(height).max().unwrap_or(0);
-            let known = heights.entry(*rule).or_default();
-            if highest > *known {
-                *known = highest;
-                is_stable = false;
-            }
-        }
-        if is_stable {
-            return Ok(());
-        }
-    }
-}
-
-fn needs(
-    program: &Program,
-    costs: &Costs,
-    order: &[RuleId],
-    heights: &HashMap<RuleId, usize>,
-) -> Result<Vec<Need>, Fault> {
     let mut needs = vec![Need::default(); program.rules.len()];
-    for &id in order {
+    for id in order(program)? {
         let Some(rule) = program.rules.get(index(id)) else { continue };
-        let mut need = need_of(program, costs, rule, &needs)?;
-        need.height = need.height.max(heights.get(&id).copied().unwrap_or(0));
+        let need = need_of(program, costs, rule, &needs)?;
         if need.levels.saturating_add(need.replacing) > costs.limit {
             return Err(Fault::Levels(rule.span));
         }
@@ -108,7 +87,33 @@ fn needs(
             *known = need;
         }
     }
-    Ok(needs)
+    Ok(())
+}
+
+/// Whether a value has more levels than values from outside have.
+pub(crate) fn is_high(value: &Value) -> bool {
+    let mut level: Vec<&Value> = vec![value];
+    for _ in 0..OUTSIDE {
+        let below = level.into_iter().flat_map(|value| -> Vec<&Value> {
+            match value {
+                Value::Array(array) => array.iter().collect(),
+                Value::Set(set) => set.iter().collect(),
+                Value::Object(object) => {
+                    object.iter().flat_map(|(key, value)| [key, value]).collect()
+                }
+                Value::Null
+                | Value::Bool(_)
+                | Value::Number(_)
+                | Value::String(_)
+                | Value::Undefined => Vec::new(),
+            }
+        });
+        level = below.collect();
+        if level.is_empty() {
+            return false;
+        }
+    }
+    true
 }
 
 /// All rules, each after those that it uses.

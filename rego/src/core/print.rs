@@ -231,7 +231,7 @@ impl Printer<'_> {
             };
             let value = call(&name(*candidate, function), params.iter().copied());
             self.line(&format!(
-                "else := y if {{\n\tcore.mocked(input, {slot}, {})\n\te := core.without_mocks(input)\n\ty := {value} with input as e\n}}",
+                "else := y if {{\n\tcore.mocked(input, {slot}, {})\n\te := core.without_mocks(input)\n\tv := {value} with input as e\n\ty := core.low(v)\n}}",
                 candidate.0
             ));
         }

@@ -96,6 +96,7 @@ struct Each<'a> {
     value: Var,
     collection: &'a Operand,
     block: &'a [Statement],
+    place: Option<Span>,
 }
 
 /// A block's statements before the loop that ends it, and that loop.
@@ -103,7 +104,8 @@ fn parts(block: &[Statement]) -> (&[Statement], Option<Each<'_>>) {
     if let Some((last, before)) = block.split_last()
         && let StatementKind::Each { key, value, collection, block } = &last.kind
     {
-        return (before, Some(Each { key: *key, value: *value, collection, block }));
+        let place = last.span;
+        return (before, Some(Each { key: *key, value: *value, collection, block, place }));
     }
     (block, None)
 }
@@ -133,6 +135,7 @@ impl Frame<'_> {
             let Some(each) = each else { break };
             let outside = std::mem::take(&mut bound);
             bound.extend(each.key.into_iter().chain([each.value]));
+            self.out.place = each.place.or(self.out.place);
             let entered = self.enter(mode, each.key, each.value, each.collection)?;
             around.push(Around { entered, outside });
             block = each.block;

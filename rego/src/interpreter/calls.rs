@@ -9,7 +9,7 @@ use super::{Tables, environment};
 use crate::builtins::{self, order};
 use crate::core::RuleKind;
 use crate::core::data::value_at;
-use crate::core::own;
+use crate::core::{depth, own};
 use crate::emit::{Conflict, Place};
 use crate::machine::running::{self, Running};
 use crate::machine::{ErrorKind, EvaluationError};
@@ -25,10 +25,12 @@ enum Outcome {
     Builtin(Value, Value),
     /// Two values where one is allowed.
     Conflict(Conflict, usize),
+    /// A value that is nested too deeply.
+    High,
 }
 
 /// The functions with how many arguments they take.
-const FUNCTIONS: [(&str, u8, Own); 22] = [
+const FUNCTIONS: [(&str, u8, Own); 23] = [
     ("core.constant", 1, constant),
     ("core.call", 2, call),
     ("core.path", 2, path),
@@ -40,6 +42,7 @@ const FUNCTIONS: [(&str, u8, Own); 22] = [
     ("core.mocked", 3, mocked),
     ("core.mock", 2, mock),
     ("core.without_mocks", 1, without_mocks),
+    ("core.low", 1, low),
     ("core.elements", 1, elements),
     ("core.collection", 1, collection),
     ("core.has", 1, some),
@@ -75,6 +78,7 @@ fn run(name: &str, function: Own, tables: &Tables, args: &[Value]) -> anyhow::Re
             Some(Outcome::Conflict(conflict, place)) => {
                 Err(conflicting(running, tables, conflict, place))
             }
+            Some(Outcome::High) => Err(running.too_high()),
             None => Err(running.end(ErrorKind::Internal, format!("broken core text: {name}"))),
         }
     })
@@ -181,6 +185,12 @@ fn mock(_: &Tables, args: &[Value]) -> Option<Outcome> {
 
 fn without_mocks(_: &Tables, args: &[Value]) -> Option<Outcome> {
     value(environment::without_mocks(args.first()?)?)
+}
+
+/// The value of what replaces a function.
+fn low(_: &Tables, args: &[Value]) -> Option<Outcome> {
+    let found = args.first()?;
+    if depth::is_high(found) { Some(Outcome::High) } else { value(found.clone()) }
 }
 
 /// Keys and elements in OPA's order, or nothing for what is no collection.

@@ -1,16 +1,13 @@
 //! Evaluates core with regorus' interpreter: for programs that are too large for bytecode, and to
 //! check answers of the bytecode by something else.
 //!
-//! The interpreter gets core as text ([`print`](crate::core::print)). All it does by itself is to
+//! The interpreter gets core as text ([`crate::core::print`]). All it does by itself is to
 //! call rules and functions, to go through arrays and to collect arrays. Everything else is a call of
 //! a function of this module, with the built-ins, comparisons and errors of the machine. What it is
 //! slower by does not matter; what it would do otherwise does.
 
 mod calls;
 mod environment;
-
-#[cfg(test)]
-mod tests;
 
 use std::sync::Arc;
 

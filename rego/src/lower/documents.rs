@@ -1,9 +1,10 @@
 //! Documents of the rule tree: packages as values, and lookups by keys that are known at run time.
 
 use regorus::Value;
+use regorus::value::Set;
 
 use crate::core::{
-    Body, Collection, Definition, Expr, Operand, Rule, RuleKind, SlotId, StatementKind, Var,
+    Body, Collection, Definition, Expr, Operand, Root, Rule, RuleKind, SlotId, StatementKind, Var,
 };
 use crate::diagnostic::Diagnostic;
 
@@ -137,9 +138,7 @@ impl Lowering<'_> {
     /// were found and the value.
     pub(super) fn lookup(&mut self, node: NodeId, given: &[bool]) -> Result<Rule, Diagnostic> {
         let slots = if node == Nodes::ROOT { Vec::new() } else { self.slots_above(node) };
-        let count = given.iter().filter(|given| **given).count();
-        let packed = count > MAX_PARAMETERS;
-        let parameters = if packed { 1 } else { u32::try_from(count).unwrap_or(u32::MAX) };
+        let (parameters, packed) = parameters_of(given);
         let mut scope = Scope::new(parameters, 0);
         let mut definitions = Vec::new();
 
@@ -152,27 +151,12 @@ impl Lowering<'_> {
             })?;
             definitions.push(body);
         }
-        let children = self.nodes.get(node).children.clone();
         if given.first() == Some(&true) {
-            for (key, child) in &children {
-                let steps = begin(&mut scope, given, packed);
-                unless_replaced(&mut scope, &slots)?;
-                test_key(&mut scope, &steps, key);
-                let body = self.solutions(&mut scope, &steps, |lowering, scope, made| {
-                    lowering.at_child(scope, *child, &steps, made)
-                })?;
-                definitions.push(body);
-            }
+            let count = self.nodes.get(node).children.len();
+            definitions.extend(self.by_child(&mut scope, node, given, &slots, (0, count))?);
             let steps = begin(&mut scope, given, packed);
             unless_replaced(&mut scope, &slots)?;
-            if let Some(Step::Given(key)) = steps.first() {
-                let keys = children.iter().map(|(key, _)| key.clone()).collect::<Vec<_>>();
-                let keys = Operand::Const(Value::from(keys));
-                let mark = scope.open()?;
-                scope.test(Expr::Builtin("internal.member_2", vec![key.clone(), keys]));
-                let block = scope.close(mark);
-                scope.push(StatementKind::Not(block));
-            }
+            self.unless_child(&mut scope, node, &steps)?;
             let body = self.solutions(&mut scope, &steps, |lowering, scope, made| {
                 let path = lowering.nodes.path(node).into_iter().map(Operand::Const).collect();
                 lowering.base(scope, path, made, 0)
@@ -191,6 +175,85 @@ impl Lowering<'_> {
             variables: scope.variables(),
             ..helper(self.nodes.name(node), RuleKind::Function(parameters))
         })
+    }
+
+    /// The same for some of the children of a node, whose key is given.
+    pub(super) fn lookup_part(
+        &mut self,
+        node: NodeId,
+        given: &[bool],
+        first: usize,
+        count: usize,
+    ) -> Result<Rule, Diagnostic> {
+        let (parameters, _) = parameters_of(given);
+        let mut scope = Scope::new(parameters, 0);
+        let definitions = self.by_child(&mut scope, node, given, &[], (first, count))?;
+        Ok(Rule {
+            definitions,
+            variables: scope.variables(),
+            ..helper(self.nodes.name(node), RuleKind::Function(parameters))
+        })
+    }
+
+    /// A definition for each child; of many children, one for each range of keys.
+    fn by_child(
+        &mut self,
+        scope: &mut Scope,
+        node: NodeId,
+        given: &[bool],
+        slots: &[SlotId],
+        (first, count): (usize, usize),
+    ) -> Result<Vec<Definition>, Diagnostic> {
+        let (parameters, packed) = parameters_of(given);
+        let children = self.nodes.get(node).children.clone();
+        let mut definitions = Vec::new();
+        if count > CHUNK {
+            for (first, count) in parts(first, count) {
+                let range = children.get(first..first + count).unwrap_or_default();
+                let steps = begin(scope, given, packed);
+                unless_replaced(scope, slots)?;
+                if let (Some(Step::Given(key)), [(low, _), .., (high, _)]) = (steps.first(), range)
+                {
+                    let (low, high) = (Operand::Const(low.clone()), Operand::Const(high.clone()));
+                    scope.test(Expr::Builtin("lte", vec![low, key.clone()]));
+                    scope.test(Expr::Builtin("lte", vec![key.clone(), high]));
+                }
+                let part = Request::LookupPart { node, given: given.to_vec(), first, count };
+                let args = (0..parameters).map(|parameter| Operand::Var(Var(parameter)));
+                let value = scope.operand(Expr::Call(self.request(part), args.collect()));
+                definitions.push(only(scope, value));
+            }
+            return Ok(definitions);
+        }
+        for (key, child) in children.iter().skip(first).take(count) {
+            let steps = begin(scope, given, packed);
+            unless_replaced(scope, slots)?;
+            if let Some(Step::Given(given)) = steps.first() {
+                let pair = vec![given.clone(), Operand::Const(key.clone())];
+                scope.test(Expr::Builtin("equal", pair));
+            }
+            definitions.push(self.solutions(scope, &steps, |lowering, scope, made| {
+                lowering.at_child(scope, *child, &steps, made)
+            })?);
+        }
+        Ok(definitions)
+    }
+
+    /// Goes on where the first key is not that of a child.
+    fn unless_child(
+        &self,
+        scope: &mut Scope,
+        node: NodeId,
+        steps: &[Step<'_>],
+    ) -> Result<(), Diagnostic> {
+        let Some(Step::Given(key)) = steps.first() else { return Ok(()) };
+        let keys = self.nodes.get(node).children.iter().map(|(key, _)| key.clone());
+        let keys = Operand::Const(keys.collect::<Set>().into_value());
+        let mark = scope.open()?;
+        scope.operand(Expr::Path(Root::Operand(keys), vec![key.clone()]));
+        let block = scope.close(mark);
+        scope.push(StatementKind::Not(block));
+        Ok(())
     }
 
     /// A definition whose value is that of keys, or an array of all solutions.
@@ -266,6 +329,13 @@ impl Lowering<'_> {
     }
 }
 
+/// How many parameters a lookup has, and whether these are one array.
+fn parameters_of(given: &[bool]) -> (u32, bool) {
+    let count = given.iter().filter(|given| **given).count();
+    let packed = count > MAX_PARAMETERS;
+    (if packed { 1 } else { u32::try_from(count).unwrap_or(u32::MAX) }, packed)
+}
+
 /// The next body of a lookup: its keys, from its parameters.
 fn begin(scope: &mut Scope, given: &[bool], packed: bool) -> Vec<Step<'static>> {
     scope.restart();
@@ -286,13 +356,6 @@ fn begin(scope: &mut Scope, given: &[bool], packed: bool) -> Vec<Step<'static>> 
         next += 1;
     }
     steps
-}
-
-fn test_key(scope: &mut Scope, steps: &[Step<'_>], key: &Value) {
-    if let Some(Step::Given(given)) = steps.first() {
-        let key = Operand::Const(key.clone());
-        scope.test(Expr::Builtin("equal", vec![given.clone(), key]));
-    }
 }
 
 /// Goes on where the environment replaces none of these.

@@ -95,6 +95,8 @@ enum Request {
     Virtual { node: NodeId, first: usize, count: usize },
     /// What is below a node at keys of which some are given (`true`) and others are found.
     Lookup(NodeId, Vec<bool>),
+    /// The same for some of the children of the node, where the first key is given.
+    LookupPart { node: NodeId, given: Vec<bool>, first: usize, count: usize },
     /// A built-in that `with` replaces somewhere.
     Builtin(&'static str),
 }
@@ -200,6 +202,9 @@ impl Lowering<'_> {
             Request::Extent(node) => self.extent(*node),
             Request::Virtual { node, first, count } => self.virtual_part(*node, *first, *count),
             Request::Lookup(node, given) => self.lookup(*node, given),
+            Request::LookupPart { node, given, first, count } => {
+                self.lookup_part(*node, given, *first, *count)
+            }
             Request::Builtin(name) => self.builtin(name),
         }
     }

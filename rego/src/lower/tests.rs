@@ -487,6 +487,7 @@ twice := [1 | {some x in input.xs; x > 0} or true]"#],
 nested := [{x: [y | some y in input.xs; y > x]} | some x in input.xs]
 outer := [y | some x in input.xs; y := {z | some z in input.xs; z != x}]
 of_object := {k: count([1 | some v in input.o[k]]) | input.o[k]}
+names := [a, b] if { a := [x | x = input.xs[_]]; b := [x | x = input.o.a[_]] }
 empty := [[x | x := 1; x == 2], {x | x := 1; x == 2}, {x: 1 | x := 1; x == 2}]"#],
             "{}",
             Some(r#"{"xs": [1, 2], "o": {"a": [1, 2], "b": []}}"#),
@@ -494,6 +495,7 @@ empty := [[x | x := 1; x == 2], {x | x := 1; x == 2}, {x: 1 | x := 1; x == 2}]"#
                 ("a.nested", "[{1: [2]}, {2: []}]"),
                 ("a.outer", "[{2}, {1}]"),
                 ("a.of_object", r#"{"a": 2, "b": 0}"#),
+                ("a.names", "[[1, 2], [1, 2]]"),
                 ("a.empty", "[[], set(), {}]"),
             ],
         );

@@ -12,7 +12,7 @@ use super::environment::{Environment, Mock};
 use super::running::{self, Running};
 use super::{ErrorKind, EvaluationError, Loaded, new_vm, remaining, timer};
 use crate::builtins::order;
-use crate::core::{RuleId, SlotId};
+use crate::core::{RuleId, SlotId, depth};
 use crate::emit::Call;
 
 /// How many environments may be in each other. Emission bounds them by what the stack holds; this is
@@ -75,7 +75,13 @@ fn call(place: usize, args: &[Value]) -> anyhow::Result<Value> {
 fn call_own(call: Call, args: &[Value]) -> anyhow::Result<Value> {
     match running::with(|running| own(running, call, args))? {
         Outcome::Value(value) => Ok(value),
-        Outcome::Nested(nested) => nested.evaluate(),
+        Outcome::Nested(nested) => {
+            let value = nested.evaluate()?;
+            if matches!(call, Call::Mock) && depth::is_high(&value) {
+                return running::with(|running| Err(running.too_high()));
+            }
+            Ok(value)
+        }
     }
 }
 

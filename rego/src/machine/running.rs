@@ -126,6 +126,13 @@ impl Running {
         self.end(ErrorKind::Conflict, String::new())
     }
 
+    /// Ends the evaluation because of a value that is nested too deeply.
+    pub(crate) fn too_high(&mut self) -> anyhow::Error {
+        let message =
+            "the value of a function that replaces another is nested too deeply".to_owned();
+        self.end(ErrorKind::Limit, message)
+    }
+
     /// Ends the evaluation: the error that is returned is one that the VM does not take for an
     /// undefined value.
     pub(crate) fn end(&mut self, kind: ErrorKind, message: String) -> anyhow::Error {

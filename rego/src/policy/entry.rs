@@ -8,8 +8,8 @@ use crate::builtins;
 use crate::core::data::value_at;
 use crate::core::walk;
 use crate::core::{
-    Body, Collection, Definition, Document, Expr, Operand, Program, Root, Rule, RuleId, RuleKind,
-    Statement, StatementKind, Var,
+    Body, Collection, Definition, Document, Expr, Found, Operand, Program, Root, Rule, RuleId,
+    RuleKind, Statement, StatementKind, Var,
 };
 use crate::diagnostic::{Code, Diagnostic};
 use crate::report::Report;
@@ -58,24 +58,6 @@ pub(super) fn check_data(namespace: &Namespace, data: &Value) -> Result<(), Repo
         ))),
         Namespace::Tenant(_) | Namespace::Open => Ok(()),
     }
-}
-
-/// The deepest virtual document on a path, and the keys that are left.
-pub(super) fn document<'p>(
-    documents: &Document,
-    path: &'p [Value],
-) -> Option<(RuleId, &'p [Value])> {
-    let mut node = documents;
-    let mut found = node.rule.map(|rule| (rule, path));
-    let mut rest = path;
-    while let [Value::String(key), below @ ..] = rest {
-        let Some(child) = node.children.get(&**key) else { break };
-        node = child;
-        rest = below;
-        // A function has no value, and hides what lies below it.
-        found = node.rule.map(|rule| (rule, rest));
-    }
-    found
 }
 
 /// The element of an array, or undefined.
@@ -142,18 +124,24 @@ pub(super) fn add_decision(program: &mut Program, paths: &[Vec<String>]) -> Rule
         let path: Vec<Value> = path.iter().map(|key| Value::from(key.as_str())).collect();
         let value = variables.next();
         let mut inner = Vec::new();
-        match document(&program.documents, &path) {
-            Some((rule, [])) => {
+        match program.documents.find(&path) {
+            Found::Rule(rule, []) => {
                 inner.push(statement(StatementKind::Let(value, Expr::Rule(rule))));
             }
-            Some((rule, rest)) => {
+            Found::Rule(rule, rest) => {
                 let whole = variables.next();
                 inner.push(statement(StatementKind::Let(whole, Expr::Rule(rule))));
                 let keys = rest.iter().cloned().map(Operand::Const).collect();
                 let root = Root::Operand(Operand::Var(whole));
                 inner.push(statement(StatementKind::Let(value, Expr::Path(root, keys))));
             }
-            None => {
+            // A function has no value.
+            Found::Nothing => {
+                let nothing = |value| Expr::Operand(Operand::Const(value));
+                inner.push(statement(StatementKind::Let(value, nothing(Value::Null))));
+                inner.push(statement(StatementKind::Test(nothing(Value::Bool(false)))));
+            }
+            Found::Base => {
                 let keys = path.into_iter().map(Operand::Const).collect();
                 inner.push(statement(StatementKind::Let(value, Expr::Path(Root::Data, keys))));
             }

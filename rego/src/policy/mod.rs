@@ -11,7 +11,7 @@ use regorus::Value;
 
 use crate::bundle::{self, Bundle, File, Tests};
 use crate::compile;
-use crate::core::{Document, RuleId};
+use crate::core::{Document, Found, RuleId};
 use crate::diagnostic::Diagnostic;
 use crate::lower;
 use crate::machine::{self, ErrorKind, Strictness};
@@ -264,13 +264,14 @@ impl Policy {
         input: Option<Value>,
         moment: Moment,
     ) -> Evaluation<Value> {
-        match entry::document(&self.documents, path) {
-            Some((rule, rest)) => {
+        match self.documents.find(path) {
+            Found::Rule(rule, rest) => {
                 let Evaluation { result, prints } = self.ask(rule, input, moment);
                 let result = result.map(|value| entry::at(&value, rest));
                 Evaluation { result, prints }
             }
-            None => {
+            Found::Nothing => Evaluation { result: Ok(Value::Undefined), prints: Vec::new() },
+            Found::Base => {
                 let value = crate::core::data::Data::new(self.data.clone());
                 let value = value.find(path).cloned().unwrap_or(Value::Undefined);
                 Evaluation { result: Ok(value), prints: Vec::new() }

@@ -1,7 +1,5 @@
 //! Which rules depend on a document.
 
-use std::collections::BTreeSet;
-
 use crate::ast::{Term, TermValue};
 use crate::compile::graph::Rules;
 use crate::compile::visit::ground_prefix;

@@ -38,13 +38,19 @@ impl Fault {
         have: &[Known],
         want: &Function,
     ) -> Self {
+        // A variable that takes the result says nothing.
+        let takes_result = have.len() == want.parameters.len() + 1;
+        let shown = match have {
+            [arguments @ .., None] if takes_result => arguments,
+            all => all,
+        };
         Self {
             message: format!("{}: {what}", syntax::of_ref(operator)),
             span,
             help: Some(format!(
                 "have: {}, want: {}",
-                text::arguments(have),
-                text::parameters(want)
+                text::arguments(shown),
+                text::parameters(want, shown.len() > want.parameters.len())
             )),
             has_unknown: have.iter().any(|known| !known.as_ref().is_some_and(Type::is_complete)),
         }

@@ -21,6 +21,8 @@ mod fault;
 mod infer;
 mod model;
 mod references;
+#[cfg(test)]
+mod tests;
 mod text;
 mod tree;
 mod unify;
@@ -32,7 +34,7 @@ use crate::diagnostic::Diagnostic;
 use crate::source::Sources;
 
 /// Steps that a check may take in any case.
-const MIN_STEPS: u64 = 1 << 26;
+const MIN_STEPS: u64 = 1 << 24;
 
 /// Steps that a check may take for each byte of the policy.
 const STEPS_PER_BYTE: u64 = 1 << 10;

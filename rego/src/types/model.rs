@@ -53,11 +53,14 @@ pub(super) struct Array {
 #[derive(Debug)]
 pub(super) struct Object {
     pub(super) fields: Vec<(Constant, Known)>,
-    pub(super) rest: Option<(Known, Known)>,
+    pub(super) rest: Rest,
     shape: Shape,
     keys: OnceCell<Known>,
     values: OnceCell<Known>,
 }
+
+/// The types of keys and values beyond the constant ones, where there can be any.
+pub(super) type Rest = Option<(Known, Known)>;
 
 /// A set. The members' type is not known of the empty set, which is a member of every set type.
 #[derive(Debug)]
@@ -104,15 +107,17 @@ impl Shape {
     const HOLE: Self = Self { depth: 0, size: 1, has_hole: true, is_incomplete: true };
 
     fn of<'a>(parts: impl IntoIterator<Item = Option<&'a Type>>) -> Self {
-        let mut shape = Self::LEAF;
-        for part in parts {
-            let part = part.map_or(Self::HOLE, Type::shape);
-            shape.depth = shape.depth.max(part.depth.saturating_add(1));
-            shape.size = shape.size.saturating_add(part.size);
-            shape.has_hole |= part.has_hole;
-            shape.is_incomplete |= part.is_incomplete;
+        parts.into_iter().fold(Self::LEAF, Self::with)
+    }
+
+    fn with(self, part: Option<&Type>) -> Self {
+        let part = part.map_or(Self::HOLE, Type::shape);
+        Self {
+            depth: self.depth.max(part.depth.saturating_add(1)),
+            size: self.size.saturating_add(part.size),
+            has_hole: self.has_hole || part.has_hole,
+            is_incomplete: self.is_incomplete || part.is_incomplete,
         }
-        shape
     }
 
     const fn is_too_large(self) -> bool {
@@ -155,7 +160,12 @@ impl Type {
 
     /// One of these types, which are sorted, each once; neither any nor one of several.
     pub(super) fn one_of(types: Vec<Self>) -> Self {
-        let shape = Shape { is_incomplete: false, ..Shape::of(types.iter().map(Some)) };
+        let shape = Shape::of(types.iter().map(Some));
+        Self::one_of_shape(types, shape)
+    }
+
+    fn one_of_shape(types: Vec<Self>, shape: Shape) -> Self {
+        let shape = Shape { is_incomplete: false, ..shape };
         if shape.is_too_large() {
             return Self::Any;
         }
@@ -297,6 +307,16 @@ impl Type {
     }
 }
 
+impl Set {
+    /// The members' type.
+    pub(super) fn into_members(self: Rc<Self>) -> Known {
+        match Rc::try_unwrap(self) {
+            Ok(owned) => owned.of,
+            Err(shared) => shared.of.clone(),
+        }
+    }
+}
+
 impl Array {
     /// The type of the element at a position.
     pub(super) fn select(&self, position: usize) -> Known {
@@ -305,10 +325,19 @@ impl Array {
 }
 
 impl Object {
+    fn field(&self, key: &Constant) -> Option<&Known> {
+        let at = self.fields.partition_point(|(field, _)| field < key);
+        self.fields.get(at).filter(|(field, _)| field == key).map(|(_, value)| value)
+    }
+
+    /// Whether there is a property with this key, and its type is known.
+    pub(super) fn has_known_field(&self, key: &Constant) -> bool {
+        self.field(key).is_some_and(Option::is_some)
+    }
+
     /// The type of the property with this key.
     pub(super) fn select(&self, key: &Constant) -> Known {
-        let at = self.fields.partition_point(|(field, _)| field < key);
-        if let Some((_, value)) = self.fields.get(at).filter(|(field, _)| field == key) {
+        if let Some(value) = self.field(key) {
             return value.clone();
         }
         let (keys, value) = self.rest.as_ref()?;
@@ -317,6 +346,14 @@ impl Object {
             None => false,
         };
         if holds { value.clone() } else { None }
+    }
+
+    /// Its parts. Where they are not shared, they are not copied.
+    pub(super) fn into_parts(self: Rc<Self>) -> (Vec<(Constant, Known)>, Rest) {
+        match Rc::try_unwrap(self) {
+            Ok(owned) => (owned.fields, owned.rest),
+            Err(shared) => (shared.fields.clone(), shared.rest.clone()),
+        }
     }
 
     /// The type of values under keys that are no constants.
@@ -344,6 +381,38 @@ impl Object {
 }
 
 impl OneOf {
+    /// With one more type, which is neither any nor one of several. Where the types are not shared,
+    /// they are not copied.
+    pub(super) fn with(self: Rc<Self>, one: Type) -> Type {
+        match self.types.binary_search(&one) {
+            Ok(_) => Type::OneOf(self),
+            Err(at) => {
+                let shape = self.shape.with(Some(&one));
+                let mut types = self.into_types();
+                types.insert(at, one);
+                Type::one_of_shape(types, shape)
+            }
+        }
+    }
+
+    /// The type at a position, and the union of the others.
+    pub(super) fn without(self: Rc<Self>, position: usize) -> (Known, Type) {
+        let mut types = self.into_types();
+        let one = types.remove(position);
+        let others = match types.as_slice() {
+            [_, _, ..] => Some(Type::one_of(types)),
+            _ => types.pop(),
+        };
+        (others, one)
+    }
+
+    fn into_types(self: Rc<Self>) -> Vec<Type> {
+        match Rc::try_unwrap(self) {
+            Ok(owned) => owned.types,
+            Err(shared) => shared.types.clone(),
+        }
+    }
+
     /// Whether one of the types is this one.
     pub(super) fn contains(&self, one: &Type) -> bool {
         self.types.binary_search(one).is_ok()

@@ -24,13 +24,13 @@ pub(super) fn arguments(types: &[Known]) -> String {
 }
 
 /// What a function takes as text, with the names of built-ins' arguments: `(x: number, y: number)`.
-/// The result counts as an argument, as it can stand in a call.
-pub(super) fn parameters(function: &Function) -> String {
+/// The result can be the last argument of a call.
+pub(super) fn parameters(function: &Function, with_result: bool) -> String {
     let names = function.declaration.iter().flat_map(|declaration| {
         declaration.parameters.iter().chain(&declaration.result).map(|parameter| parameter.name)
     });
     let mut names = names.chain(std::iter::repeat(None));
-    let result = function.result.as_ref().map(Some);
+    let result = function.result.as_ref().filter(|_| with_result).map(Some);
     let parts = function.parameters.iter().map(Option::as_ref).chain(result);
     let mut parts: Vec<String> = parts
         .map(|part| match names.next().flatten() {

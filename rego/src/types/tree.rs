@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use crate::ast::{Name, TermValue};
 
@@ -47,8 +48,8 @@ pub(super) struct Node {
     children: BTreeMap<Key, Self>,
     /// The type as a whole, once it has been asked for.
     extent: RefCell<Known>,
-    /// Whether something below came since types from below were last merged into the value.
-    is_stale: bool,
+    /// Whether something here or below changed since it was last merged into a type above.
+    is_fresh: bool,
 }
 
 impl Node {
@@ -88,8 +89,9 @@ impl Node {
 
     fn enter(&mut self, key: &Key) -> &mut Self {
         *self.extent.get_mut() = None;
-        self.is_stale = true;
-        self.children.entry(key.clone()).or_default()
+        let child = self.children.entry(key.clone()).or_default();
+        child.is_fresh = true;
+        child
     }
 
     /// Sets the type at a path.
@@ -109,54 +111,72 @@ impl Node {
         while let Some((key, tail)) = rest.split_first() {
             node = node.enter(key);
             rest = tail;
-            if !rest.is_empty()
-                && let Some(Type::Object(object)) = &node.value
-            {
-                node.value = Some(insert_into(object, rest, of));
+            if !rest.is_empty() {
+                node.value = match node.value.take() {
+                    Some(Type::Object(object)) => {
+                        Some(insert_into(object, std::iter::once((rest, of.clone()))))
+                    }
+                    other => other,
+                };
             }
         }
+        let only_fresh = node.value.is_some();
         node.value = merge(node.value.take(), Some(of.clone()));
-        if matches!(of, Type::Object(_)) && node.is_stale {
-            node.is_stale = false;
+        if matches!(of, Type::Object(_)) && !node.children.is_empty() {
             let mut leaves = Vec::new();
-            node.leaves(&mut Vec::new(), &mut leaves);
-            for (path, leaf) in leaves {
-                if let Some(Type::Object(object)) = &node.value {
-                    node.value = Some(insert_into(object, &path, &leaf));
+            node.leaves(only_fresh, &mut Vec::new(), &mut leaves);
+            node.value = match node.value.take() {
+                Some(Type::Object(object)) => {
+                    let leaves = leaves.iter().map(|(path, of)| (path.as_slice(), of.clone()));
+                    Some(insert_into(object, leaves))
                 }
-            }
+                other => other,
+            };
         }
     }
 
-    /// The nearest types below, with their paths.
-    fn leaves(&self, path: &mut Vec<Key>, leaves: &mut Vec<(Vec<Key>, Type)>) {
-        for (key, child) in &self.children {
+    /// The nearest types below, with their paths; only those that changed since this was asked last
+    /// where the others are known to be merged.
+    fn leaves(
+        &mut self,
+        only_fresh: bool,
+        path: &mut Vec<Key>,
+        leaves: &mut Vec<(Vec<Key>, Type)>,
+    ) {
+        for (key, child) in &mut self.children {
+            if only_fresh && !child.is_fresh {
+                continue;
+            }
+            child.is_fresh = false;
             path.push(key.clone());
             match &child.value {
                 Some(value) => leaves.push((path.clone(), value.clone())),
-                None => child.leaves(path, leaves),
+                None => child.leaves(only_fresh, path, leaves),
             }
             path.pop();
         }
     }
 }
 
-/// An object's type with something at a path in it, as a key that may or may not be there.
-fn insert_into(object: &Object, path: &[Key], of: &Type) -> Type {
-    let Some((key, tail)) = path.split_first() else {
-        return Type::object(object.fields.clone(), object.rest.clone());
-    };
-    let mut value = of.clone();
-    for key in tail.iter().rev() {
-        value = Type::object(Vec::new(), Some((key.type_of(), Some(value))));
-    }
-    let rest = match &object.rest {
-        Some((keys, values)) => {
-            (union::of(keys.clone(), key.type_of()), union::of(values.clone(), Some(value)))
+/// An object's type with further types at paths in it, as keys that may or may not be there.
+fn insert_into<'p>(object: Rc<Object>, further: impl Iterator<Item = (&'p [Key], Type)>) -> Type {
+    let (fields, rest) = object.into_parts();
+    let mut keys = Vec::new();
+    let mut values = Vec::new();
+    for (path, mut value) in further {
+        let Some((key, tail)) = path.split_first() else { continue };
+        for key in tail.iter().rev() {
+            value = Type::object(Vec::new(), Some((key.type_of(), Some(value))));
         }
-        None => (key.type_of(), Some(value)),
-    };
-    Type::object(object.fields.clone(), Some(rest))
+        keys.push(key.type_of());
+        values.push(Some(value));
+    }
+    if keys.is_empty() {
+        return Type::object(fields, rest);
+    }
+    let (known_keys, known_values) = rest.unwrap_or_default();
+    let rest = (union::with_all(known_keys, keys), union::with_all(known_values, values));
+    Type::object(fields, Some(rest))
 }
 
 /// The type of a document that several rules make: sets and objects without constant keys are
@@ -170,15 +190,11 @@ fn merge(left: Known, right: Known) -> Known {
         (Type::Object(left), Type::Object(right))
             if left.fields.is_empty() && right.fields.is_empty() =>
         {
-            Some(match (&left.rest, &right.rest) {
+            Some(match (left.rest.is_some(), right.rest.is_some()) {
                 // The empty object, which the other's type holds.
-                (None, _) => Type::Object(right),
-                (_, None) => Type::Object(left),
-                (Some((left_keys, left)), Some((right_keys, right))) => {
-                    let keys = union::of(left_keys.clone(), right_keys.clone());
-                    let values = merge(left.clone(), right.clone());
-                    Type::object(Vec::new(), Some((keys, values)))
-                }
+                (false, _) => Type::Object(right),
+                (_, false) => Type::Object(left),
+                (true, true) => join(left, right, merge),
             })
         }
         (Type::Object(object), Type::OneOf(one_of))
@@ -189,27 +205,26 @@ fn merge(left: Known, right: Known) -> Known {
                 Type::Object(other) => other.fields.is_empty() && other.rest.is_some(),
                 _ => false,
             };
-            match one_of.types.iter().position(is_like) {
-                Some(at) => {
-                    let parts = one_of.types.iter().enumerate().map(|(position, one)| match one {
-                        Type::Object(other) if position == at => Some(join(other, &object)),
-                        one => Some(one.clone()),
-                    });
-                    union::of_all(parts)
-                }
-                None => union::of(Some(Type::OneOf(one_of)), Some(Type::Object(object))),
-            }
+            let Some(at) = one_of.types.iter().position(is_like) else {
+                return Some(one_of.with(Type::Object(object)));
+            };
+            let (others, one) = one_of.without(at);
+            let one = match one {
+                Type::Object(other) => join(other, object, union::of),
+                other => other,
+            };
+            union::of(others, Some(one))
         }
         (Type::Set(left), Type::Set(right)) => {
-            Some(Type::set(union::of(left.of.clone(), right.of.clone())))
+            Some(Type::set(union::of(left.into_members(), right.into_members())))
         }
         (left, right) => union::of(Some(left), Some(right)),
     }
 }
 
 /// Objects without constant keys as one.
-fn join(left: &Object, right: &Object) -> Type {
-    let part = |object: &Object| object.rest.clone().unwrap_or_default();
-    let ((left_keys, left), (right_keys, right)) = (part(left), part(right));
-    Type::object(Vec::new(), Some((union::of(left_keys, right_keys), union::of(left, right))))
+fn join(left: Rc<Object>, right: Rc<Object>, values: fn(Known, Known) -> Known) -> Type {
+    let parts = |object: Rc<Object>| object.into_parts().1.unwrap_or_default();
+    let ((left_keys, left), (right_keys, right)) = (parts(left), parts(right));
+    Type::object(Vec::new(), Some((union::of(left_keys, right_keys), values(left, right))))
 }

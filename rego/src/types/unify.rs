@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use super::model::{Array, Object, Type};
+use super::model::{Array, Known, Object, Type};
 
 /// How much work a check may be. Two unions are compared part by part, and nested comprehensions are
 /// looked at again and again: what no policy that people write needs must not hold up a worker.
@@ -98,14 +98,15 @@ fn any_unifies(work: &Work, types: &[Type], other: &Type) -> bool {
 }
 
 fn arrays(work: &Work, left: &Array, right: &Array) -> bool {
-    let items = |one: &Array, other: &Array| {
-        one.items
-            .iter()
-            .enumerate()
-            .all(|(position, item)| unifies(work, item.as_ref(), other.select(position).as_ref()))
-    };
-    items(left, right)
-        && items(right, left)
+    // Elements that both have are compared once: unification has no direction.
+    let items =
+        |one: &Array, other: &Array, from: usize| {
+            one.items.iter().enumerate().skip(from).all(|(position, item)| {
+                unifies(work, item.as_ref(), other.select(position).as_ref())
+            })
+        };
+    items(left, right, 0)
+        && items(right, left, left.items.len())
         && (left.rest.is_none()
             || right.rest.is_none()
             || unifies(work, left.rest.as_ref(), right.rest.as_ref()))
@@ -113,14 +114,15 @@ fn arrays(work: &Work, left: &Array, right: &Array) -> bool {
 
 fn objects(work: &Work, left: &Object, right: &Object) -> bool {
     let open = left.rest_value().is_some() || right.rest_value().is_some();
-    let fields = |one: &Object, other: &Object| {
-        one.fields.iter().all(|(key, value)| match other.select(key) {
-            None => open,
-            other => unifies(work, value.as_ref(), other.as_ref()),
-        })
+    let field = |key, value: &Known, other: &Object| match other.select(key) {
+        None => open,
+        other => unifies(work, value.as_ref(), other.as_ref()),
     };
-    fields(left, right)
-        && fields(right, left)
+    left.fields.iter().all(|(key, value)| field(key, value, right))
+        && right.fields.iter().all(|(key, value)| {
+            let is_compared = value.is_some() && left.has_known_field(key);
+            is_compared || field(key, value, left)
+        })
         && (left.rest_value().is_none()
             || right.rest_value().is_none()
             || unifies(work, left.rest_value(), right.rest_value()))

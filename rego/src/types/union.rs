@@ -1,7 +1,5 @@
 //! Unions of types.
 
-use std::rc::Rc;
-
 use super::model::{Known, Type};
 
 /// The type of what is of one type or the other. Where one is not known, it is the other. Functions
@@ -30,19 +28,17 @@ pub(super) fn of(left: Known, right: Known) -> Known {
             types.extend(right.types.iter().cloned());
             Some(from_parts(types))
         }
-        (Type::OneOf(one_of), other) | (other, Type::OneOf(one_of)) => {
-            Some(match one_of.types.binary_search(&other) {
-                Ok(_) => Type::OneOf(one_of),
-                Err(at) => {
-                    let mut types = Rc::try_unwrap(one_of)
-                        .map_or_else(|shared| shared.types.clone(), |owned| owned.types);
-                    types.insert(at, other);
-                    Type::one_of(types)
-                }
-            })
-        }
+        (Type::OneOf(one_of), other) | (other, Type::OneOf(one_of)) => Some(one_of.with(other)),
         (left, right) => Some(from_parts(vec![left, right])),
     }
+}
+
+/// A type and further ones.
+pub(super) fn with_all(known: Known, mut further: Vec<Known>) -> Known {
+    if further.len() == 1 {
+        return of(known, further.pop().flatten());
+    }
+    of_all(std::iter::once(known).chain(further))
 }
 
 /// The type of what is of one of these types, in time that grows little faster than their number.

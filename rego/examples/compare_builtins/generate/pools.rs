@@ -753,7 +753,6 @@ pub(super) fn strings(name: &str, position: usize) -> &'static [&'static str] {
             "1_000",
             "0x1F",
             "१",
-            "1µ",
             "1b",
             "1B",
             "1e5e5",

@@ -42,24 +42,6 @@ pub(crate) fn decode(text: &[u8], alphabet: Alphabet) -> Result<Vec<u8>, Failure
     Ok(out)
 }
 
-/// Decodes a text that may have no padding.
-///
-/// # Errors
-/// As [`decode`].
-pub(crate) fn decode_unpadded(text: &[u8], alphabet: Alphabet) -> Result<Vec<u8>, Failure> {
-    if text.contains(&b'=') {
-        let at = text.iter().position(|byte| *byte == b'=').unwrap_or(0);
-        return Err(corrupt(at));
-    }
-    let plain = text.iter().filter(|byte| !is_break(**byte)).count();
-    if plain % 4 == 1 {
-        return Err(corrupt(text.len()));
-    }
-    let mut padded = text.to_vec();
-    padded.extend(std::iter::repeat_n(b'=', (4 - plain % 4) % 4));
-    decode(&padded, alphabet)
-}
-
 fn corrupt(at: usize) -> Failure {
     Failure::Builtin(format!("illegal base64 data at input byte {at}"))
 }

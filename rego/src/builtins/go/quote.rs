@@ -9,11 +9,6 @@ pub(crate) fn quote(text: &str) -> String {
     quoted(text, '"', false)
 }
 
-/// The same, and what is not ASCII escaped too.
-pub(crate) fn quote_to_ascii(text: &str) -> String {
-    quoted(text, '"', true)
-}
-
 /// A text in quotes of some kind.
 pub(crate) fn quoted(text: &str, mark: char, ascii: bool) -> String {
     let mut out = String::with_capacity(text.len() + 2);

@@ -80,7 +80,8 @@ impl Network {
         if prefix.is_empty() || !prefix.bytes().all(|b| b.is_ascii_digit()) {
             return None;
         }
-        let prefix: u32 = prefix.parse().ok().filter(|prefix| *prefix <= 8 * (bytes as u32))?;
+        let prefix: u32 =
+            prefix.parse().ok().filter(|prefix| *prefix <= if bytes == 4 { 32 } else { 128 })?;
         let mask = mask(prefix, bytes);
         let own = if bytes == 4 { to_v4(&address)? } else { &address };
         Some((address, Self { address: and(own, &mask), mask }))

@@ -196,11 +196,6 @@ impl Float {
         self.mantissa.is_zero()
     }
 
-    /// The integer that it is.
-    pub(crate) fn to_integer(&self) -> Option<BigInt> {
-        self.is_integer().then(|| self.truncated())
-    }
-
     /// The integer next to it towards zero.
     pub(crate) fn truncated(&self) -> BigInt {
         let magnitude = if self.exponent >= 0 {

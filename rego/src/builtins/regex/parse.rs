@@ -265,8 +265,7 @@ impl<'a> Parser<'a> {
         let mut flags = self.flags;
         let (mut value, mut seen) = (true, false);
         let mut chars = whole.get(2..).unwrap_or_default().chars();
-        loop {
-            let Some(c) = chars.next() else { break };
+        while let Some(c) = chars.next() {
             match c {
                 'i' => flags.fold_case = value,
                 'm' => flags.multi_line = value,

@@ -7,6 +7,8 @@
 
 mod scopes;
 mod statements;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 
@@ -33,14 +35,14 @@ pub(crate) fn rewrite_local_vars(compiler: &mut Compiler<'_>) {
         errors.report(failed);
         let mut next = Some(rule);
         while let Some(rule) = next {
-            let mut rewriter = Rewriter::new(locals);
+            let mut rewriter = Rewriter::new(locals, rule);
             rewrite_head_closures(&mut rewriter, &mut rule.head);
             let Rewriter { errors: failed, unused, scopes, .. } = rewriter;
             rewritten.extend(scopes.into_originals());
             errors.report(failed);
             errors.report_recoverable(unused);
 
-            let mut rewriter = Rewriter::new(locals);
+            let mut rewriter = Rewriter::new(locals, rule);
             rewriter.scopes = parameters.clone();
             rewrite_rule(&mut rewriter, rule);
             let Rewriter { errors: failed, unused, scopes, .. } = rewriter;

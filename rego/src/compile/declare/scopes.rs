@@ -24,18 +24,12 @@ struct Scope {
 }
 
 /// The scopes around a statement, the outermost first. There is always one.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Scopes {
     outer: Vec<Scope>,
     inner: Scope,
     /// What each generated name stands for, in any scope that there has been.
     originals: BTreeMap<Name, Name>,
-}
-
-impl Default for Scopes {
-    fn default() -> Self {
-        Self { outer: Vec::new(), inner: Scope::default(), originals: BTreeMap::new() }
-    }
 }
 
 impl Scopes {

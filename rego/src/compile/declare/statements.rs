@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use crate::ast::{
-    Body, Every, Expr, ExprKind, Logical, Name, NotBlock, TemplatePart, Term, TermValue, With,
+    Body, Every, Expr, ExprKind, Logical, Name, NotBlock, Rule, TemplatePart, Term, TermValue, With,
 };
 use crate::compile::locals::{LocalGenerator, operator, statement};
 use crate::compile::order::{sort_object, sort_set};
@@ -24,6 +24,14 @@ use crate::source::Span;
 
 use super::scopes::{Occurrence, Scopes};
 
+/// How many times the terms of a rule may be gone over on average. Each `every`, `not`, `and` or `or`
+/// goes over what is in it twice, so closures in closures take time that doubles with each: a rule
+/// that people write takes less than a tenth of this.
+const MAX_VISITS: usize = 64;
+
+/// Terms of a rule that may be gone over in any case.
+const FREE_VISITS: usize = 100_000;
+
 /// Goes over a rule's statements.
 pub(super) struct Rewriter<'a> {
     pub(super) locals: &'a mut LocalGenerator,
@@ -32,6 +40,8 @@ pub(super) struct Rewriter<'a> {
     pub(super) errors: Vec<Diagnostic>,
     /// Declared variables that nothing uses.
     pub(super) unused: Vec<Diagnostic>,
+    /// How many terms may still be gone over.
+    visits: usize,
 }
 
 /// What is wrong with an assignment where a body's variables are not seen outside.
@@ -53,9 +63,17 @@ impl Implicit {
 }
 
 impl<'a> Rewriter<'a> {
-    pub(super) fn new(locals: &'a mut LocalGenerator) -> Self {
+    pub(super) fn new(locals: &'a mut LocalGenerator, rule: &Rule) -> Self {
+        let mut terms = 0;
+        for node in [Node::Head(&rule.head), Node::Body(&rule.body)] {
+            walk(node, &mut |node| {
+                terms += usize::from(matches!(node, Node::Term(_)));
+                Flow::Into
+            });
+        }
         let (errors, unused) = (Vec::new(), Vec::new());
-        Self { locals, scopes: Scopes::default(), errors, unused }
+        let visits = terms.saturating_mul(MAX_VISITS).saturating_add(FREE_VISITS);
+        Self { locals, scopes: Scopes::default(), errors, unused, visits }
     }
 
     /// Goes over something that has no scope around it.
@@ -395,6 +413,16 @@ impl<'a> Rewriter<'a> {
     }
 
     fn term(&mut self, term: &mut Term) -> Flow {
+        match self.visits.checked_sub(1) {
+            Some(left) => self.visits = left,
+            None => {
+                if self.errors.is_empty() {
+                    let message = "closures are nested too deep to tell their variables apart";
+                    self.errors.push(Diagnostic::new(Code::Bundle, message, term.span));
+                }
+                return Flow::Over;
+            }
+        }
         match &mut term.value {
             TermValue::Var(var) => {
                 if let Some(name) = self.scopes.name_of(var) {

@@ -14,6 +14,8 @@ use super::visit::{chain, is_scalar, rules};
 mod implicit;
 mod reorder;
 mod report;
+#[cfg(test)]
+mod tests;
 
 use report::{Names, Scopes};
 

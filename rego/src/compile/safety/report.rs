@@ -37,8 +37,9 @@ pub(super) fn errors(found: &[Unsafe], scope: &str, names: &Names<'_>) -> Vec<Di
         assigned.add(names.written(var));
     }
     let is_assigned = |var: &Name| assigned.contains(names.written(var)) || assigned.contains(var);
-    let reported: Vec<_> =
+    let mut reported: Vec<_> =
         first.iter().filter(|(var, _)| !is_generated(names.written(var))).collect();
+    reported.sort_by_key(|(_, span)| **span);
     let only_assigned = reported.iter().all(|(var, _)| is_assigned(var));
     if reported.is_empty() {
         return statements(found, scope);

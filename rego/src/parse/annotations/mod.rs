@@ -218,8 +218,8 @@ pub(super) fn attach(
         let line_end = next_line(text, block.span.start);
         let next = targets.partition_point(|(start, _)| *start < line_end);
         let target = targets.get(next).map(|(_, target)| *target);
-        match scope(&block, target, &mut faults) {
-            Some(scope) => module.annotations.push(Annotations {
+        if let Some(scope) = scope(&block, target, &mut faults) {
+            module.annotations.push(Annotations {
                 scope,
                 fields: block.fields,
                 target: match target {
@@ -227,8 +227,7 @@ pub(super) fn attach(
                     Some(Target::Package | Target::Import) | None => None,
                 },
                 span: block.span,
-            }),
-            None => {}
+            });
         }
     }
     if !faults.is_empty() {

@@ -385,3 +385,6 @@ fn json_term(value: &Json, span: Span) -> Term {
     };
     Term { value, span }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,72 @@
+//! Differences from OPA that are meant to be, each documented in `docs/rego.md`.
+
+use crate::compare::Difference;
+
+/// One line of the list: `kind | a part of OPA's answer | a part of ours`.
+struct Entry {
+    kind: String,
+    opa: String,
+    ours: String,
+}
+
+/// The list of documented differences.
+#[derive(Default)]
+pub struct Documented(Vec<Entry>);
+
+impl Documented {
+    /// Reads a list; `#` begins a comment.
+    ///
+    /// # Errors
+    /// The line that has no three parts.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let mut entries = Vec::new();
+        for line in text.lines().map(str::trim) {
+            if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            let parts: Vec<&str> = line.split('|').map(str::trim).collect();
+            let [kind, opa, ours] = parts.as_slice() else {
+                return Err(format!("not `kind | OPA | ours`: {line}"));
+            };
+            entries.push(Entry {
+                kind: (*kind).to_owned(),
+                opa: (*opa).to_owned(),
+                ours: (*ours).to_owned(),
+            });
+        }
+        Ok(Self(entries))
+    }
+
+    /// Whether a difference is in the list. A wrong allow never is.
+    #[must_use]
+    pub fn holds(&self, difference: &Difference) -> bool {
+        difference.kind != crate::compare::Kind::WrongAllow
+            && self.0.iter().any(|entry| {
+                entry.kind == difference.kind.name()
+                    && difference.opa.contains(&entry.opa)
+                    && difference.ours.contains(&entry.ours)
+            })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compare::Kind;
+
+    #[test]
+    fn a_wrong_allow_cannot_be_documented_away() {
+        let list = Documented::parse("# why\nvalue | 1 | 2\nwrong-allow | |\n").unwrap();
+        let mut difference = Difference {
+            kind: Kind::Value,
+            evaluation: None,
+            opa: "1".into(),
+            ours: "2".into(),
+            signature: String::new(),
+        };
+        assert!(list.holds(&difference));
+        difference.kind = Kind::WrongAllow;
+        assert!(!list.holds(&difference));
+        assert!(Documented::parse("value").is_err());
+    }
+}

@@ -1,0 +1,25 @@
+//! Development tools that hold the policy engine beside OPA. Nothing of the product depends on them.
+//!
+//! | program | compares |
+//! |---|---|
+//! | `enforcer-compliance` | the cases of OPA's compliance suite with what they want |
+//! | `differential` | random modules and inputs, with the real OPA |
+//! | `corpus` | policies that people wrote and their own tests, with the real OPA |
+//! | `cases` | folders of a policy, an input and what must come |
+//! | `engine` | nothing: our engine as a process that the others ask |
+
+pub mod cases;
+pub mod compare;
+pub mod corpus;
+pub mod documented;
+pub mod files;
+pub mod generate;
+pub mod json;
+pub mod ours;
+pub mod process;
+pub mod protocol;
+pub mod random;
+pub mod shrink;
+pub mod suite;
+pub mod tool;
+pub mod value;

@@ -1,0 +1,101 @@
+//! What the programs of this crate have in common: arguments, the two engines, and their output.
+
+use std::fmt::Display;
+use std::io::Write;
+use std::path::PathBuf;
+
+use clap::{Arg, ArgMatches, Command};
+
+use crate::process::Process;
+
+/// A program that asks OPA and our engine.
+#[must_use]
+pub fn command(name: &'static str, about: &'static str) -> Command {
+    Command::new(name)
+        .about(about)
+        .arg(
+            Arg::new("opa")
+                .long("opa")
+                .value_name("PROGRAM")
+                .default_value("opa-oracle")
+                .help("The program of tests/opa"),
+        )
+        .arg(
+            Arg::new("engine")
+                .long("engine")
+                .value_name("PROGRAM")
+                .help("What answers for us [default: the program `engine` beside this one]"),
+        )
+}
+
+/// OPA.
+#[must_use]
+pub fn opa(matches: &ArgMatches) -> Process {
+    Process::new(matches.get_one::<String>("opa").cloned().unwrap_or_default())
+}
+
+/// Our engine.
+#[must_use]
+pub fn engine(matches: &ArgMatches) -> Process {
+    let beside = || {
+        let program = std::env::current_exe().unwrap_or_default();
+        program.with_file_name("engine").display().to_string()
+    };
+    Process::new(matches.get_one::<String>("engine").cloned().unwrap_or_else(beside))
+}
+
+/// Prints a line.
+pub fn say(line: impl Display) {
+    // Who closed the output does not want the rest.
+    if writeln!(std::io::stdout(), "{line}").is_err() {
+        std::process::exit(1);
+    }
+}
+
+/// What goes wrong in a program of this crate, other than what it looks for.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// A file or folder cannot be read or written.
+    #[error("{path}: {source}")]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A file does not hold what it should.
+    #[error("{path}: {reason}")]
+    Content {
+        /// Which.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// OPA's process does not work.
+    #[error("the oracle does not answer: {0}")]
+    Oracle(String),
+}
+
+impl Failure {
+    /// A failure with a file.
+    pub fn file(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::File { path, source }
+    }
+
+    /// A file of another form.
+    pub fn content(path: impl Into<PathBuf>, reason: impl Display) -> Self {
+        Self::Content { path: path.into(), reason: reason.to_string() }
+    }
+}
+
+/// A share in percent.
+#[must_use]
+pub fn share(part: u64, whole: u64) -> String {
+    if whole == 0 {
+        return "-".to_owned();
+    }
+    // Shown with two digits: counts are far below what a float holds.
+    let tenths_of_thousandths = part.saturating_mul(10_000) / whole;
+    format!("{}.{:02} %", tenths_of_thousandths / 100, tenths_of_thousandths % 100)
+}
