@@ -17,7 +17,6 @@ impl Parser<'_> {
             return self.collection(start, TermValue::Array(Vec::new()), 0);
         }
         let may_be_comprehension = !self.skip_leading_comma();
-        let before = self.s;
         let first = self.term()?;
         let height = self.height;
         let mut elements = Vec::new();
@@ -35,7 +34,10 @@ impl Parser<'_> {
                     return self.collection(start, value, height);
                 }
                 Tried::Wrong => return None,
-                Tried::List => self.list_again(before, Token::RBrack, &mut elements)?,
+                Tried::List(before) => {
+                    self.s = before;
+                    self.list_after(Read { term: first, height }, Token::RBrack, &mut elements)?;
+                }
             },
             _ => self.list_after(Read { term: first, height }, Token::RBrack, &mut elements)?,
         }
@@ -50,10 +52,9 @@ impl Parser<'_> {
             return self.collection(start, TermValue::Object(Vec::new()), 0);
         }
         let may_be_comprehension = !self.skip_leading_comma();
-        let before = self.s;
         let mut first = self.term()?;
         if self.s.token == Token::Or && may_be_comprehension {
-            return self.set_comprehension(start, before, first);
+            return self.set_comprehension(start, first);
         }
         if !matches!(self.s.token, Token::RBrace | Token::Comma | Token::Colon) {
             let height = self.height;
@@ -81,7 +82,7 @@ impl Parser<'_> {
         }
     }
 
-    fn set_comprehension(&mut self, start: usize, before: State, first: Term) -> Option<Term> {
+    fn set_comprehension(&mut self, start: usize, first: Term) -> Option<Term> {
         let height = self.height;
         match self.comprehension(Token::RBrace) {
             Tried::Body(body) => {
@@ -90,9 +91,10 @@ impl Parser<'_> {
                 self.collection(start, value, height)
             }
             Tried::Wrong => None,
-            Tried::List => {
+            Tried::List(before) => {
                 let mut elements = Vec::new();
-                self.list_again(before, Token::RBrace, &mut elements)?;
+                self.s = before;
+                self.list_after(Read { term: first, height }, Token::RBrace, &mut elements)?;
                 let height = self.height;
                 self.collection(start, TermValue::Set(elements), height)
             }
@@ -102,12 +104,12 @@ impl Parser<'_> {
     /// Reads an object behind its first key. Gives its value and height.
     fn object(&mut self, key: Term, may_be_comprehension: bool) -> Option<(TermValue, usize)> {
         self.scan();
-        let before = self.s;
         let mut value = self.term()?;
         let mut height = self.height;
         let is_at_end = |token| matches!(token, Token::RBrace | Token::Comma);
         if may_be_comprehension && self.s.token == Token::Or {
-            // OPA reads the value again whatever is wrong with the body.
+            // OPA reads the value as an element whatever is wrong with the body.
+            let before = self.s;
             if let Tried::Body(body) = self.comprehension(Token::RBrace) {
                 let height = self.height.max(height);
                 let value = TermValue::ObjectComprehension {
@@ -118,7 +120,7 @@ impl Parser<'_> {
                 return Some((value, height));
             }
             self.s = before;
-            value = self.list_term()?;
+            value = self.list_term_after(Read { term: value, height })?;
             height = self.height;
         } else if !(may_be_comprehension && is_at_end(self.s.token)) {
             value = self.list_term_after(Read { term: value, height })?;
@@ -152,26 +154,20 @@ impl Parser<'_> {
 
     /// Tries the body of a comprehension behind the bar.
     fn comprehension(&mut self, end: Token) -> Tried {
-        let bar = self.s.start;
+        let before = self.s;
+        let bar = before.start;
         if self.memo.no_comprehension.contains(&bar) {
-            return Tried::List;
+            return Tried::List(before);
         }
         self.scan();
         match self.body(end) {
             Some(body) => Tried::Body(body),
             None if self.s.token == Token::Comma => {
                 self.memo.no_comprehension.insert(bar);
-                Tried::List
+                Tried::List(before)
             }
             None => Tried::Wrong,
         }
-    }
-
-    /// Reads a list from its beginning, after a comprehension was tried in vain.
-    fn list_again(&mut self, before: State, end: Token, elements: &mut Vec<Term>) -> Option<()> {
-        self.s = before;
-        self.height = 0;
-        self.list(end, elements)
     }
 
     /// Reads elements up to an end that is left to the caller. The height is that of the highest
@@ -245,8 +241,8 @@ impl Parser<'_> {
 enum Tried {
     /// A body up to the closing bracket.
     Body(Body),
-    /// A comma: what stands before it is an element of a list.
-    List,
+    /// A comma: what stands before it is an element of a list. The state is the one at the bar.
+    List(State),
     /// Neither.
     Wrong,
 }

@@ -182,7 +182,8 @@ impl Parser<'_> {
 
     /// A plain `every` where `every x in xs {…}` was meant.
     fn hint_every(&mut self, read: &Expr, before: super::parser::State) {
-        let is_every = self.is_future_keyword(Future::Every)
+        let is_every = !self.is_trial
+            && self.is_future_keyword(Future::Every)
             && matches!(&read.kind, ExprKind::Term(Term { value: TermValue::Var(name), .. }) if &**name == "every");
         if !is_every {
             return;
@@ -203,7 +204,7 @@ impl Parser<'_> {
     /// Hints at the import that a statement lacks which is followed by `in`, `and`, `or` or a comma.
     /// Only for a fault that follows at once: a hint that is not used would go to a later one.
     fn hint_missing_infix_keyword(&mut self) {
-        if self.has_hints() {
+        if self.is_trial || self.has_hints() {
             return;
         }
         let (keyword, example) = match self.s.token {
@@ -311,7 +312,7 @@ impl Parser<'_> {
 
     /// `some x in xs` where `in` is no keyword.
     fn hint_some(&mut self, before: super::parser::State) {
-        if !self.is_future_keyword(Future::In) {
+        if self.is_trial || !self.is_future_keyword(Future::In) {
             return;
         }
         self.scan();

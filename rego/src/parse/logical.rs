@@ -35,7 +35,7 @@ impl Parser<'_> {
             return None;
         }
         let before = self.s;
-        let failed = self.failed_terms();
+        let known = self.known_terms();
         let brace = self.token_span();
         if let Some(body) = self.braced_body()
             && self.is_at_logical()
@@ -49,7 +49,7 @@ impl Parser<'_> {
             return Some(self.fold_logical(operand));
         }
         self.s = before;
-        self.restore_failed_terms(failed);
+        self.restore_known_terms(known);
         self.memo.no_operand.insert(start);
         None
     }

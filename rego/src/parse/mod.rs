@@ -10,6 +10,7 @@ mod collections;
 mod digits;
 mod facts;
 mod ground;
+mod help;
 mod lexer;
 mod literals;
 mod logical;
@@ -49,5 +50,8 @@ pub fn parse_module(
         return Err(vec![Diagnostic::new(Code::Bundle, "no such file", span)]);
     };
     let parsed = Parser::new(&source.text, file, version).statements();
-    module::module(parsed, &source.text, file, version)
+    module::module(parsed, &source.text, file, version).map_err(|mut faults| {
+        help::add(&mut faults, version);
+        faults
+    })
 }

@@ -212,30 +212,21 @@ fn check_rule_v1(rule: &Rule, keywords: HeadKeywords, faults: &mut Vec<Diagnosti
     let head = &rule.head;
     let is_function = head.args.as_ref().is_some_and(|args| !args.is_empty());
     let what = if is_function { "function" } else { "rule" };
-    let mut fault = |message: String, help: &str| {
-        let fault = Diagnostic::new(Code::Parse, message, rule.span);
-        faults.push(if help.is_empty() { fault } else { fault.with_help(help) });
-    };
+    let mut fault = |message: String| faults.push(Diagnostic::new(Code::Parse, message, rule.span));
     if let [Term { value: TermValue::Var(name), .. }] = head.reference.as_slice()
         && is_keyword_of(name, RegoVersion::V1)
     {
-        fault(format!("{name} keyword cannot be used for rule name"), "");
+        fault(format!("{name} keyword cannot be used for rule name"));
     }
     // OPA does not count the body of a `default` as made by the parser.
     let has_generated_body = rule.generated_body && !rule.is_default;
     if has_generated_body && head.generated_value {
-        fault(format!("{what} must have value assignment and/or body declaration"), "");
+        fault(format!("{what} must have value assignment and/or body declaration"));
     }
     if !rule.generated_body && !keywords.if_ && !rule.is_default {
-        fault(
-            format!("`if` keyword is required before {what} body"),
-            "write `if` before the body, or load the module as Rego v0",
-        );
+        fault(format!("`if` keyword is required before {what} body"));
     }
     if head.value.is_none() && !keywords.contains {
-        fault(
-            "`contains` keyword is required for partial set rules".to_owned(),
-            "write `name contains key if { ... }` for `name[key] { ... }`",
-        );
+        fault("`contains` keyword is required for partial set rules".to_owned());
     }
 }

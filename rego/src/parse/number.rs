@@ -41,6 +41,10 @@ pub(super) fn check(number: &str) -> Result<(), Fault> {
     let (mantissa, exponent) = number.split_once(['e', 'E']).unwrap_or((number, "0"));
     let exponent: i64 = exponent.parse().map_err(|_| Fault::Invalid)?;
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    // `.1.5` is a point and a number to the lexer.
+    if !fraction.bytes().all(|digit| digit.is_ascii_digit()) {
+        return Err(Fault::Invalid);
+    }
     let length = |digits: &str| i64::try_from(digits.len()).unwrap_or(i64::MAX);
     let mut digits = whole.bytes().chain(fraction.bytes()).skip_while(|digit| *digit == b'0');
     let leading =

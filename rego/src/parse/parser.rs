@@ -22,11 +22,18 @@ use super::token::{Future, Keywords, Token, is_keyword_of};
 /// main thread's stack of 8 MiB, where each level costs some KiB in a debug build.
 pub(super) const MAX_DEPTH: usize = 400;
 
+/// How often terms may be read, those included that are read again after going back: so many times for
+/// each byte of the text, and so many times more. What is written for people needs a quarter for each
+/// byte. What needs more than this is brackets within brackets none of which can be told what it is,
+/// where each could double the time.
+const READS_PER_BYTE: usize = 8;
+const MORE_READS: usize = 100_000;
+
 /// An index into a list of entries that know the one before; 0 is the empty list.
 pub(super) type Entry = usize;
 
 /// What going back restores.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct State {
     pub(super) token: Token,
     /// Where the token begins.
@@ -69,6 +76,12 @@ impl<T> Linked<T> {
         *list = self.entries.len();
     }
 
+    /// The last entry and the list before it, if the entry is one of these.
+    fn get(&self, list: Entry, is: impl FnOnce(&T) -> bool) -> Option<(&T, Entry)> {
+        let (value, before) = self.entries.get(list.checked_sub(1)?)?;
+        is(value).then_some((value, *before))
+    }
+
     /// From the last to the first.
     fn iter(&self, list: Entry) -> impl Iterator<Item = &T> {
         let mut next = list;
@@ -103,6 +116,12 @@ pub(super) struct Parser<'a> {
     /// The height of the term, statement or body that was read last.
     pub(super) height: usize,
     pub(super) memo: Memo,
+    /// Whether what is read is dropped: then no hint is worth its time.
+    pub(super) is_trial: bool,
+    /// How often terms may still be read.
+    reads: usize,
+    /// Where no more of them could be.
+    exhausted: Option<Span>,
     faults: Linked<Diagnostic>,
     hints: Linked<String>,
     comments: Linked<Comment>,
@@ -112,8 +131,14 @@ pub(super) struct Parser<'a> {
 /// What was tried in vain in this statement, so that it is not tried again.
 #[derive(Debug, Default)]
 pub(super) struct Memo {
-    /// Where no term could be read, in ascending order, and the state after it.
-    no_term: Vec<(usize, State)>,
+    /// Where terms were read, and the state after those that could not be. As in OPA, a term that is
+    /// read drops what is known of later places, and a term that is read again does not.
+    terms: Linked<(usize, Option<State>)>,
+    last_term: Entry,
+    /// Where no term could be read: the state before, and the one after. Reading depends on nothing
+    /// else, so that this is never wrong; it keeps braces within braces from being tried again and
+    /// again, for which OPA takes time that doubles with each.
+    failures: HashMap<usize, (State, State)>,
     /// Bars behind which a list goes on, and no comprehension.
     pub(super) no_comprehension: HashSet<usize>,
     /// Braces that are no operand of `and` or `or`.
@@ -146,6 +171,9 @@ impl<'a> Parser<'a> {
             depth: 0,
             height: 0,
             memo: Memo::default(),
+            is_trial: false,
+            reads: text.len().saturating_mul(READS_PER_BYTE).saturating_add(MORE_READS),
+            exhausted: None,
             faults: Linked::default(),
             hints: Linked::default(),
             comments: Linked::default(),
@@ -278,7 +306,18 @@ impl<'a> Parser<'a> {
     }
 
     pub(super) fn faults(&self) -> Vec<Diagnostic> {
-        self.faults.collect(self.s.faults)
+        match self.exhausted {
+            Some(span) => {
+                let message = "the brackets here are nested in too many ways that cannot be told apart; give parts of it names of their own";
+                vec![Diagnostic::new(Code::Parse, message, span)]
+            }
+            None => self.faults.collect(self.s.faults),
+        }
+    }
+
+    /// Whether nothing more can be read.
+    pub(super) const fn is_at_its_end(&self) -> bool {
+        self.exhausted.is_some()
     }
 
     /// Says what is wrong, with the hints that were given before.
@@ -385,7 +424,9 @@ impl<'a> Parser<'a> {
         let state = self.s;
         let memo = std::mem::take(&mut self.memo);
         self.s.keywords = Keywords::all();
+        self.is_trial = true;
         let result = read(self);
+        self.is_trial = false;
         self.s = state;
         self.memo = memo;
         result
@@ -428,38 +469,75 @@ impl<'a> Parser<'a> {
 
     // --- what was tried
 
-    /// Whether it is known that no term can be read here; goes behind the attempt if so.
-    pub(super) fn is_known_not_to_be_a_term(&mut self) -> bool {
+    /// What is known of reading a term here.
+    fn known_term(&self) -> Option<Option<State>> {
         let start = self.s.start;
-        let known = self
-            .memo
-            .no_term
-            .iter()
-            .rev()
+        self.memo
+            .terms
+            .iter(self.memo.last_term)
             .take_while(|(at, _)| *at >= start)
             .find(|(at, _)| *at == start)
-            .map(|(_, after)| *after);
-        if let Some(after) = known {
-            self.s = after;
-        }
-        known.is_some()
+            .map(|(_, after)| *after)
     }
 
-    /// Notes how reading a term ended.
-    pub(super) fn note_term(&mut self, start: usize, found: bool) {
-        while self.memo.no_term.last().is_some_and(|(at, _)| *at >= start) {
-            self.memo.no_term.pop();
+    /// Reads a term, unless it is known that none can be read.
+    pub(super) fn remembered(
+        &mut self,
+        read: impl FnOnce(&mut Self) -> Option<Term>,
+    ) -> Option<Term> {
+        if self.is_exhausted() {
+            return None;
         }
-        if !found {
-            self.memo.no_term.push((start, self.s));
+        match self.known_term() {
+            Some(Some(after)) => {
+                self.s = after;
+                None
+            }
+            Some(None) => {
+                let known = self.memo.last_term;
+                let term = read(self);
+                self.memo.last_term = known;
+                term
+            }
+            None => {
+                let state = self.s;
+                let start = state.start;
+                let term = match self.memo.failures.get(&start) {
+                    Some((before, after)) if *before == state => {
+                        self.s = *after;
+                        None
+                    }
+                    _ => read(self),
+                };
+                let after = term.is_none().then_some(self.s);
+                if let Some(after) = after {
+                    self.memo.failures.insert(start, (state, after));
+                }
+                let mut before = self.memo.last_term;
+                while let Some((_, earlier)) = self.memo.terms.get(before, |(at, _)| *at >= start) {
+                    before = earlier;
+                }
+                self.memo.terms.push(&mut before, (start, after));
+                self.memo.last_term = before;
+                term
+            }
         }
     }
 
-    pub(super) fn failed_terms(&self) -> Vec<(usize, State)> {
-        self.memo.no_term.clone()
+    /// Counts a term that is read.
+    fn is_exhausted(&mut self) -> bool {
+        match self.reads.checked_sub(1) {
+            Some(left) => self.reads = left,
+            None => self.exhausted = self.exhausted.or(Some(self.token_span())),
+        }
+        self.exhausted.is_some()
     }
 
-    pub(super) fn restore_failed_terms(&mut self, failed: Vec<(usize, State)>) {
-        self.memo.no_term = failed;
+    pub(super) const fn known_terms(&self) -> Entry {
+        self.memo.last_term
+    }
+
+    pub(super) const fn restore_known_terms(&mut self, known: Entry) {
+        self.memo.last_term = known;
     }
 }

@@ -70,6 +70,9 @@ impl<'a> Parser<'a> {
 
     /// Goes to the next line that looks like the beginning of a statement.
     fn recover(&mut self) -> bool {
+        if self.is_at_its_end() {
+            return false;
+        }
         let text = self.lexer.text();
         let mut at = self.s.start;
         while let Some(newline) = text.get(at..).and_then(|rest| rest.find('\n')) {

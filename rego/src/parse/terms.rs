@@ -138,15 +138,7 @@ impl Parser<'_> {
 
     /// Reads a term without infix operators.
     pub(super) fn term(&mut self) -> Option<Term> {
-        self.nested(|parser| {
-            if parser.is_known_not_to_be_a_term() {
-                return None;
-            }
-            let start = parser.s.start;
-            let term = parser.term_at();
-            parser.note_term(start, term.is_some());
-            term
-        })
+        self.nested(|parser| parser.remembered(Self::term_at))
     }
 
     fn term_at(&mut self) -> Option<Term> {

@@ -1,5 +1,7 @@
 //! Addresses of related resources, as Go's `net/url` reads and prints them.
 
+use std::net::Ipv6Addr;
+
 /// Which part of an address a text is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Part {
@@ -54,9 +56,8 @@ fn without_fragment(address: &str) -> Result<String, String> {
     {
         let end = authority.find('/').unwrap_or(authority.len());
         let (authority, path) = authority.split_at_checked(end).unwrap_or((authority, ""));
-        let authority = self::authority(authority)?;
-        // Go leaves out an empty host before an empty path.
-        if !(scheme.is_empty() && authority.is_empty() && path.is_empty()) {
+        let authority = self::authority(scheme, authority)?;
+        if !(authority.is_empty() && path.is_empty()) {
             printed.push_str("//");
         }
         printed.push_str(&authority);
@@ -90,29 +91,30 @@ fn scheme(address: &str) -> Result<(&str, &str), String> {
     Ok(("", address))
 }
 
-fn authority(text: &str) -> Result<String, String> {
-    let (user, host) = match text.rsplit_once('@') {
-        Some((user, host)) => (Some(user), host),
-        None => (None, text),
-    };
-    let mut printed = String::new();
-    if let Some(user) = user {
-        let allowed =
-            |byte: u8| byte.is_ascii_alphanumeric() || b"-._:~!$&'()*+,;=%@".contains(&byte);
-        if !user.bytes().all(allowed) {
-            return Err("net/url: invalid userinfo".to_owned());
-        }
-        let parts: Result<Vec<String>, String> =
-            user.splitn(2, ':').map(|part| escaped(part, Part::User)).collect();
-        printed.push_str(&parts?.join(":"));
-        printed.push('@');
+fn authority(scheme: &str, text: &str) -> Result<String, String> {
+    let Some((user, host)) = text.rsplit_once('@') else { return self::host(scheme, text) };
+    let host = self::host(scheme, host)?;
+    let is_allowed =
+        |byte: u8| byte.is_ascii_alphanumeric() || b"-._:~!$&'()*+,;=%@".contains(&byte);
+    if !user.bytes().all(is_allowed) {
+        return Err("net/url: invalid userinfo".to_owned());
     }
-    let port = match (host.strip_prefix('['), host.rfind(']')) {
-        (Some(_), None) => return Err("missing ']' in host".to_owned()),
-        (Some(_), Some(end)) => host.get(end + 1..),
-        (None, _) => host.rfind(':').and_then(|colon| host.get(colon..)),
+    let parts: Result<Vec<String>, String> =
+        user.splitn(2, ':').map(|part| escaped(part, Part::User)).collect();
+    Ok(format!("{}@{host}", parts?.join(":")))
+}
+
+fn host(scheme: &str, text: &str) -> Result<String, String> {
+    let is_web = ["http", "https"].iter().any(|web| scheme.eq_ignore_ascii_case(web));
+    let colon = if is_web { text.find(':') } else { text.rfind(':') };
+    let (address, port) = match text.rfind('[') {
+        Some(0) => {
+            let end = text.rfind(']').ok_or("missing ']' in host")?;
+            (text.get(1..end), text.get(end + 1..).unwrap_or_default())
+        }
+        Some(_) => return Err("invalid IP-literal".to_owned()),
+        None => (None, colon.and_then(|colon| text.get(colon..)).unwrap_or_default()),
     };
-    let port = port.unwrap_or_default();
     let is_port = port.is_empty()
         || port
             .strip_prefix(':')
@@ -120,12 +122,12 @@ fn authority(text: &str) -> Result<String, String> {
     if !is_port {
         return Err(format!("invalid port {port:?} after host"));
     }
-    if host.starts_with('[') {
-        printed.push_str(host);
-    } else {
-        printed.push_str(&escaped(host, Part::Host)?);
+    let Some(address) = address else { return escaped(text, Part::Host) };
+    let number = address.split("%25").next().unwrap_or_default();
+    if number.parse::<Ipv6Addr>().is_err() {
+        return Err(format!("invalid host: ParseAddr({address:?}): unable to parse IP"));
     }
-    Ok(printed)
+    Ok(text.to_owned())
 }
 
 /// A part as it is, where nothing is missing, or with all escapes.

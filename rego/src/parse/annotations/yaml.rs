@@ -83,6 +83,12 @@ pub(super) fn parse(text: &str) -> Result<Option<Node>, (String, Option<usize>)>
     Ok((node.resolve() != Resolved::Null).then_some(node))
 }
 
+/// The tag at a text's end, `!!str`.
+fn tag(before: &str) -> Option<&str> {
+    let last = before.trim_end().rsplit([' ', '\n', '[', '{', ',']).next()?;
+    last.starts_with("!!").then_some(last)
+}
+
 /// A scanner's fault in Go's form: both are ports of `libyaml`, whose lines are counted from 0, and
 /// Go adds one only where the scanner has failed, not the parser.
 fn go_error(text: &str, message: &str) -> (String, Option<usize>) {
@@ -282,7 +288,13 @@ impl Reader<'_> {
         let quote = before.and_then(|before| before.chars().next_back());
         let closing = after.and_then(|after| after.chars().next());
         let is_quoted = matches!(quote, Some('"' | '\'')) && quote == closing;
-        self.scalar(scalar, !is_quoted)
+        let tag = before.and_then(|before| tag(before.trim_end_matches(['"', '\''])));
+        let plain = match tag {
+            Some("!!int" | "!!float" | "!!bool" | "!!timestamp") => true,
+            Some(_) => false,
+            None => !is_quoted,
+        };
+        self.scalar(scalar, plain)
     }
 
     fn go_to(&mut self, at: usize) {
@@ -378,14 +390,15 @@ impl<'de> Visitor<'de> for NodeSeed<'_, '_> {
     }
 
     fn visit_enum<A: EnumAccess<'de>>(self, access: A) -> Result<Node, A::Error> {
-        let (_, content): (String, _) = access.variant()?;
+        let (tag, content): (String, _) = access.variant()?;
         let Shape::Tagged(shape) = self.shape else {
             return content.newtype_variant_seed(self);
         };
         let mut node = content.newtype_variant_seed(NodeSeed { shape, reader: self.reader })?;
-        // A scalar with a tag of its own is text.
-        if let Kind::Scalar { plain, .. } = &mut node.kind {
-            *plain = false;
+        // A scalar with a tag of its own is text; `!` alone is none.
+        let is_none = matches!(tag.as_str(), "" | "!");
+        if let Kind::Scalar { text, plain } = &mut node.kind {
+            *plain = is_none && (*plain || text.is_empty());
         }
         Ok(node)
     }
