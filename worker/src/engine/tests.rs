@@ -113,7 +113,7 @@ fn a_policy_that_calls_the_network_or_an_unknown_function_is_refused_with_its_pl
         ("allow if startwith(input.x, \"a\")", "policy.rego:2:10: rego_type_error"),
         ("allow if allow", "policy.rego:2:1: rego_recursion_error"),
         ("allow if x == 1", "policy.rego:2:10: rego_unsafe_var_error"),
-        ("allow if {", "policy.rego:3:1: rego_parse_error"),
+        ("allow if {", "policy.rego:3:0: rego_parse_error"),
     ] {
         let faults =
             load(&[("policy.rego", &format!("package tenants.a\n{rules}\n"))]).unwrap_err();

@@ -92,7 +92,7 @@ fn scheme(address: &str) -> Result<(&str, &str), String> {
 }
 
 fn authority(scheme: &str, text: &str) -> Result<String, String> {
-    let Some((user, host)) = text.rsplit_once('@') else { return self::host(scheme, text) };
+    let Some((user, host)) = text.rsplit_once('@') else { return host(scheme, text) };
     let host = self::host(scheme, host)?;
     let is_allowed =
         |byte: u8| byte.is_ascii_alphanumeric() || b"-._:~!$&'()*+,;=%@".contains(&byte);
