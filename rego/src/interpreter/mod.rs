@@ -151,9 +151,11 @@ impl Interpreter {
         self.engine.set_input(Value::Undefined);
         // The interpreter takes some errors for undefined values; what ended the evaluation counts.
         let result = match (running.ended, result) {
-            (Some(ended), _) => Err(ended),
-            (None, Ok(value)) => Ok(value),
-            (None, Err(error)) => Err(error_of(&error)),
+            // The engine clears what a panic left half done before the next evaluation.
+            (_, Err(panicked)) => Err(panicked.error()),
+            (Some(ended), Ok(_)) => Err(ended),
+            (None, Ok(Ok(value))) => Ok(value),
+            (None, Ok(Err(error))) => Err(error_of(&error)),
         };
         let Context { prints, errors, .. } = running.context;
         Ok(Evaluation { result, prints, errors })

@@ -146,7 +146,7 @@ impl Machine {
         context: Context,
         strictness: Strictness,
     ) -> Result<Evaluation, EvaluationError> {
-        let program = self.program.as_mut().ok_or_else(|| internal("a panic took the program"))?;
+        let program = self.program.as_mut().ok_or_else(|| internal("the evaluation lost its program"))?;
         let entry = program.entry(rule, &mut self.vm)?;
         let limit = remaining(&context).ok_or_else(deadline)?;
         let mut vm = match self.vm.take() {
@@ -161,12 +161,13 @@ impl Machine {
         let (result, running) = running.during(|| vm.execute_entry_point_by_index(entry));
         let mut running = running.ok_or_else(|| internal("the evaluation lost its state"))?;
         let result = match result {
-            Ok(value) => {
+            Ok(Ok(value)) => {
                 vm.set_input(Value::Undefined);
                 self.vm = Some(vm);
                 Ok(value)
             }
-            Err(error) => Err(running.note(&error, vm.get_pc())),
+            Ok(Err(error)) => Err(running.note(&error, vm.get_pc())),
+            Err(panicked) => Err(panicked.error()),
         };
         self.program = running.program.map(Loaded::end);
         let Context { prints, errors, .. } = running.context;

@@ -1,6 +1,8 @@
 //! The evaluation that runs on this thread.
 
+use std::any::Any;
 use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use regorus::rvm::vm::VmError;
 use regorus::{LimitError, Value};
@@ -29,17 +31,23 @@ pub(crate) struct Running {
     pub(crate) program: Option<Box<Loaded>>,
 }
 
-/// Puts back what ran before, also where a panic comes through.
-struct Restore(Option<Running>);
+/// The engine panicked: what it said.
+#[derive(Debug)]
+pub(crate) struct Panicked(String);
 
-impl Drop for Restore {
-    fn drop(&mut self) {
-        let before = self.0.take();
-        RUNNING.with(|running| {
-            if let Ok(mut running) = running.try_borrow_mut() {
-                *running = before;
-            }
-        });
+impl Panicked {
+    fn of(payload: &(dyn Any + Send)) -> Self {
+        let said = payload.downcast_ref::<String>().map(String::as_str);
+        let said = said.or_else(|| payload.downcast_ref::<&str>().copied());
+        Self(said.unwrap_or("it did not say why").to_owned())
+    }
+
+    /// The error of the evaluation that it ended.
+    pub(crate) fn error(&self) -> EvaluationError {
+        super::internal(&format!(
+            "the engine failed on this input, please report it with the policy: {}",
+            self.0
+        ))
     }
 }
 
@@ -54,10 +62,18 @@ impl Running {
 
     /// Evaluates with this as what [`with`] gives, and returns it: it is there again unless `evaluate`
     /// has taken it out, which nothing does.
-    pub(crate) fn during<T>(self, evaluate: impl FnOnce() -> T) -> (T, Option<Self>) {
-        let _restore = Restore(RUNNING.replace(Some(self)));
-        let result = evaluate();
-        (result, RUNNING.take())
+    ///
+    /// A panic ends here, because the program is here: the next evaluation wants it. The caller throws
+    /// away what evaluated. What this holds is whole: the functions that change it do so after they
+    /// have come to their result.
+    pub(crate) fn during<T>(
+        self,
+        evaluate: impl FnOnce() -> T,
+    ) -> (Result<T, Panicked>, Option<Self>) {
+        let before = RUNNING.replace(Some(self));
+        let result = catch_unwind(AssertUnwindSafe(evaluate))
+            .map_err(|payload| Panicked::of(payload.as_ref()));
+        (result, RUNNING.replace(before))
     }
 
     /// Says where a VM ended, and why where it was not by one of our functions.
