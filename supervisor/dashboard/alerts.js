@@ -126,6 +126,8 @@ export class Alerts {
       code: cutMessage(String(error?.code ?? "")),
       message: cutMessage(String(error?.message ?? "")),
       location: error?.location ?? null,
+      line: cutMessage(String(error?.line ?? "")),
+      help: cutMessage(String(error?.help ?? "")),
     }));
     // The latest is the last to be dropped.
     this.problems.delete(key);

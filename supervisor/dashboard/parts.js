@@ -58,7 +58,7 @@ export function askForOne(tenant) {
     el("div", { class: "command" }, el("code", { tabindex: "0" }, line), copyButton("Copy the command", () => line)));
 }
 
-/** Errors of a bundle, each with its place. @param {any[]|undefined} errors */
+/** Errors or warnings of a bundle, each with its place, its line and what to do. @param {any[]|undefined} errors */
 export function errorList(errors) {
   if (!Array.isArray(errors) || errors.length === 0) return null;
   return el("ul", { class: "errors" }, ...errors.map((error) => {
@@ -66,8 +66,24 @@ export function errorList(errors) {
     return el("li", {},
       where === "" ? null : foreign(where, { class: "mono place" }),
       error?.code ? el("span", { class: "mono code" }, String(error.code)) : null,
-      foreign(String(error?.message ?? ""), { class: "error-words" }));
+      foreign(String(error?.message ?? ""), { class: "error-words" }),
+      error?.line ? el("code", { class: "line" }, foreign(cut(String(error.line), MAX_LINE))) : null,
+      error?.help ? foreign(String(error.help), { class: "help dim" }) : null);
   }));
+}
+
+/** Evaluators that disagree. @param {any} difference of `/v1/tenants` @param {number} now */
+export function differenceWords(difference, now) {
+  const digest = difference.request_sha256 ? `the request whose body has the SHA-256 ${difference.request_sha256}` : "a request";
+  return `The bytecode and the interpreter disagreed about ${digest}, ${ago(Date.parse(difference.at), now)}. It was answered with an error. Please report the policy and that request.`;
+}
+
+/** What is wrong with a tenant that serves, the gravest first; null: nothing is. @param {any} tenant @param {number} now @returns {string|null} */
+export function troubleOf(tenant, now) {
+  if (tenant.last_error) return String(tenant.last_error.message ?? "");
+  if (tenant.last_difference) return differenceWords(tenant.last_difference, now);
+  const warning = tenant.warnings?.[0];
+  return warning === undefined ? null : String(warning.message ?? "");
 }
 
 /** A message that only says what its errors say is left out. @param {string} message @param {any[]|undefined} errors */

@@ -3,6 +3,7 @@
 import { Spark } from "./chart.js";
 import { el, glyph, setAttr, setState, setText, statePill } from "./dom.js";
 import { bytes, count, cut, micros, NONE, percent, plural, rate, shortRevision } from "./format.js";
+import { troubleOf } from "./parts.js";
 
 /** Rows of one page. */
 const PAGE = 50;
@@ -32,7 +33,7 @@ const byText = (a, b) => (a < b ? -1 : a > b ? 1 : 0);
 /** @type {Column[]} */
 const COLUMNS = [
   { key: "tenant", name: "Tenant", value: (row) => row.tenant.tenant_id },
-  { key: "state", name: "State", value: (row) => 2 * ((STATE_ORDER.indexOf(row.tenant.state) + 7) % 7) - (row.tenant.last_error ? 1 : 0) },
+  { key: "state", name: "State", value: (row) => 2 * ((STATE_ORDER.indexOf(row.tenant.state) + 7) % 7) - (troubleOf(row.tenant, 0) === null ? 0 : 1) },
   { key: "version", name: "Version", value: (row) => row.tenant.version ?? "" },
   { key: "revision", name: "Revision", value: (row) => row.tenant.revision ?? "" },
   { key: "spark", name: "Last 5 min", value: null },
@@ -73,7 +74,7 @@ class Row {
       });
     }
     this.cells.tenant.append(this.link);
-    this.trouble = el("span", { class: "trouble", role: "img", "aria-label": "with an error", hidden: true }, glyph("backoff"));
+    this.trouble = el("span", { class: "trouble", role: "img", "aria-label": "with an error or a warning", hidden: true }, glyph("backoff"));
     this.cells.state.append(this.state, this.trouble);
     this.cells.spark.append(this.spark.element);
     this.cells.deny.append(this.share, this.shareText);
@@ -93,9 +94,9 @@ class Row {
     setAttr(this.link, "href", `#/tenant/${encodeURIComponent(tenant.tenant_id)}`);
     setState(this.state, String(tenant.state));
     // One whose new bundle was rejected serves on with the old one, and looks well otherwise.
-    const error = tenant.state === "rejected" ? null : tenant.last_error;
-    this.trouble.hidden = !error;
-    setAttr(this.trouble, "title", error ? cut(String(error.message ?? ""), MAX_TITLE) : null);
+    const trouble = tenant.state === "rejected" ? null : troubleOf(tenant, now);
+    this.trouble.hidden = trouble === null;
+    setAttr(this.trouble, "title", trouble === null ? null : cut(trouble, MAX_TITLE));
     setText(this.cells.version, tenant.version ?? NONE);
     setText(this.cells.revision, shortRevision(tenant.revision));
     setAttr(this.cells.revision, "title", tenant.revision ?? null);

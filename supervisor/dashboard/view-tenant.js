@@ -6,13 +6,24 @@ import { ago, bytes, clock, count, duration, micros, NONE, percent, plural, rate
 import { Feed, decisionOf, missedOf } from "./feed.js";
 import { layerWords } from "./layers.js";
 import { DecisionList } from "./list.js";
-import { askForOne, errorList, evaluationChart, Figure, ownWords, rateChart } from "./parts.js";
+import { askForOne, differenceWords, errorList, evaluationChart, Figure, ownWords, rateChart } from "./parts.js";
 import { json, Poll } from "./poll.js";
 
 const CHART_MILLIS = 1_000;
 const POLL_MILLIS = 3_000;
 /** Lifecycle events that are shown. */
 const EVENTS = 20;
+
+/** @param {any} tenant */
+function evaluatorWords(tenant) {
+  if (!tenant.evaluator) return NONE;
+  return tenant.interpreted_because ? `${tenant.evaluator}: ${tenant.interpreted_because}` : String(tenant.evaluator);
+}
+
+/** @param {unknown} names */
+function ignoredWords(names) {
+  return Array.isArray(names) && names.length > 0 ? names.join(", ") : "none";
+}
 
 export class TenantPage {
   /** @param {import("./app.js").Context} context @param {string} id */
@@ -46,6 +57,9 @@ export class TenantPage {
     this.noLayers = el("p", { class: "empty small", hidden: true });
     this.error = el("div");
     this.errorShown = "";
+    this.difference = el("div");
+    this.warnings = el("div");
+    this.warningsShown = "";
     this.events = el("ol", { class: "events", role: "list" });
     this.eventsShown = "";
     this.noEvents = el("p", { class: "empty small" }, "None since this page was opened.");
@@ -62,9 +76,13 @@ export class TenantPage {
     const panel = (/** @type {string} */ name, /** @type {(Node|null)[]} */ extra, /** @type {Node[]} */ ...children) =>
       el("section", { class: "panel", "aria-label": name }, el("header", { class: "panel-head" }, el("h2", {}, name), ...extra), ...children);
     this.errorPanel = panel("Last error", [], this.error);
+    this.differencePanel = panel("Evaluators disagree", [], this.difference);
+    this.warningsPanel = panel("Warnings", [], this.warnings);
     this.body = el("div", { class: "tenant-body" },
       el("dl", { class: "figures" }, ...[this.rate, this.deny, this.p99, this.memory, this.restarts].map((figure) => figure.element)),
       this.errorPanel,
+      this.differencePanel,
+      this.warningsPanel,
       el("div", { class: "charts" }, this.rates.element, this.times.element),
       el("div", { class: "columns" },
         panel("Worker", [], this.facts),
@@ -157,6 +175,8 @@ export class TenantPage {
     }
     this.setLayers(tenant);
     this.setError(tenant.last_error ?? null, now);
+    this.setDifference(tenant.last_difference ?? null, now);
+    this.setWarnings(Array.isArray(tenant.warnings) ? tenant.warnings : []);
     this.setEvents(now);
     const { status } = this.connection;
     setText(this.streamState, status.state === "connected" ? "Its own stream" : status.state === "waiting" ? "Reconnecting" : "Connecting");
@@ -175,6 +195,8 @@ export class TenantPage {
       ["Uptime", duration(tenant.uptime_millis)],
       ["Processor time", tenant.cpu_millis === undefined ? NONE : `${count(tenant.cpu_millis)} ms`],
       ["Activation", tenant.activation ?? NONE],
+      ["Evaluator", evaluatorWords(tenant)],
+      ["Ignored files", ignoredWords(tenant.ignored_files)],
       ["Reloads", count(tenant.reloads ?? 0)],
       ["Decisions", metrics ? `${count(metrics.allow)} allow, ${count(metrics.deny)} deny` : NONE],
       ["No decision", sums(metrics?.errors) || "none"],
@@ -209,6 +231,24 @@ export class TenantPage {
     this.error.replaceChildren(
       el("p", { class: "error-head" }, foreign(ownWords(String(error.message ?? ""), error.errors)), el("time", { class: "dim", datetime: String(error.at) }, ago(Date.parse(error.at), now))),
       ...(list === null ? [] : [list]));
+  }
+
+  /** @param {any} difference @param {number} now */
+  setDifference(difference, now) {
+    this.differencePanel.hidden = difference === null;
+    if (difference === null) return;
+    if (this.difference.firstChild === null) this.difference.append(el("p", { class: "error-head" }));
+    setText(/** @type {Element} */ (this.difference.firstChild), differenceWords(difference, now));
+  }
+
+  /** @param {any[]} warnings */
+  setWarnings(warnings) {
+    this.warningsPanel.hidden = warnings.length === 0;
+    const key = JSON.stringify(warnings);
+    if (key === this.warningsShown) return;
+    this.warningsShown = key;
+    const list = errorList(warnings);
+    this.warnings.replaceChildren(...(list === null ? [] : [list]));
   }
 
   /** @param {number} now */

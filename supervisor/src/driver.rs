@@ -52,6 +52,11 @@ const READ_PATIENCE: Duration = Duration::from_secs(30);
 /// Pause before a bundle is read again that could not be read for a reason that may pass.
 const READ_AGAIN: Duration = Duration::from_secs(1);
 
+/// What to do about a bundle that ends its workers before they have loaded it.
+const UNLOADABLE: &str = "the bundle is tried again when it changes, when you ask for a reload, and \
+                          after a pause that grows: make it smaller, or raise the tenant's load timeout; \
+                          if its worker crashed, please report it";
+
 /// Lines of a worker's standard error that are logged in a second.
 const STDERR_LINES_PER_SECOND: u32 = 32;
 
@@ -366,6 +371,13 @@ impl Driver {
                     if let Some(before) = self.pause.replace(task) {
                         before.abort();
                     }
+                }
+                Action::GiveUp => {
+                    let message = format!("no worker could load the bundle: {reason}");
+                    let mut diagnostic = Diagnostic::new(DiagnosticCode::Bundle, message.clone());
+                    diagnostic.help = Some(UNLOADABLE.to_owned());
+                    self.reject(message.clone(), vec![diagnostic.clone()]);
+                    self.tenant.tell(Change::Rejected, message, vec![diagnostic]);
                 }
                 Action::Discard(worker) => {
                     self.loaded = None;

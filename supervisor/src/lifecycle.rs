@@ -11,7 +11,8 @@
 //!     └───────────────────────────────────┼──┼────────────────┘ │ Ended
 //!                                  Failed ▼  │ PauseOver, Read, │
 //!                                            │ Retry            ▼
-//!                                   Backoff, or Quarantined after too many
+//!                      Backoff; after too many Quarantined, or Unloadable where the bundle never was
+//!                      loaded
 //! ```
 //! Beside its phase a tenant has the worker that serves, if any: a bundle that comes in while one
 //! serves goes through the same phases, and whatever becomes of it, the one that serves goes on.
@@ -147,6 +148,9 @@ enum Phase {
     Backoff { pause: PauseId },
     /// Too many failed; one is tried after a long pause.
     Quarantined { pause: PauseId },
+    /// Too many failed before they had loaded the bundle, which none ever has. One is tried after a
+    /// long pause, because it may have been the host.
+    Unloadable { pause: PauseId },
     /// The supervisor ends, or the tenant is removed.
     Stopped,
 }
@@ -247,6 +251,9 @@ pub(crate) enum Action {
     Serve(WorkerId),
     /// Wait this long, give or take some: `PauseOver`.
     Pause(PauseId, Duration),
+    /// Say that worker after worker has failed before it had loaded the new bundle. It is rejected,
+    /// and is tried again after a long pause.
+    GiveUp,
     /// End this worker; nobody waits for it.
     Discard(WorkerId),
     /// End all workers.
@@ -291,7 +298,7 @@ impl State {
             (None, Phase::Asleep) => "asleep",
             // Steady is entered with a worker that serves only.
             (None, Phase::Reading | Phase::Starting { .. } | Phase::Steady) => "starting",
-            (None, Phase::Rejected) => "rejected",
+            (None, Phase::Rejected | Phase::Unloadable { .. }) => "rejected",
             (None, Phase::Backoff { .. }) => "backoff",
             (None, Phase::Quarantined { .. }) => "quarantined",
         }
@@ -307,7 +314,9 @@ impl State {
                 Stance::Open
             }
             (None, Phase::Backoff { .. }) => Stance::Restarting,
-            (None, Phase::Rejected | Phase::Quarantined { .. }) => Stance::Closed,
+            (None, Phase::Rejected | Phase::Quarantined { .. } | Phase::Unloadable { .. }) => {
+                Stance::Closed
+            }
         }
     }
 
@@ -402,7 +411,7 @@ impl State {
             }
             Event::PauseOver(id) => match self.phase {
                 Phase::Backoff { pause } if pause == id => self.start(actions),
-                Phase::Quarantined { pause } if pause == id => {
+                Phase::Quarantined { pause } | Phase::Unloadable { pause } if pause == id => {
                     self.on_probation = true;
                     self.start(actions);
                 }
@@ -414,7 +423,10 @@ impl State {
                 if let Some(untried) = &mut self.untried {
                     (untried.is_begun, untried.failures) = (false, 0);
                 }
-                if matches!(self.phase, Phase::Backoff { .. } | Phase::Quarantined { .. }) {
+                if let Phase::Backoff { .. }
+                | Phase::Quarantined { .. }
+                | Phase::Unloadable { .. } = self.phase
+                {
                     self.start(actions);
                 }
             }
@@ -457,6 +469,7 @@ impl State {
             Phase::Backoff { .. } if self.serving.is_some() && self.untried.is_none() => {
                 self.settle(actions);
             }
+            Phase::Unloadable { .. } if self.untried.is_none() => self.settle(actions),
             _ => {}
         }
     }
@@ -529,6 +542,7 @@ impl State {
             let failures = self.untried.map_or(0, |untried| untried.failures);
             if is_compromise || failures >= OFFER_ATTEMPTS {
                 self.pause_long(actions);
+                actions.push(Action::GiveUp);
             } else {
                 self.settle(actions);
             }
@@ -539,10 +553,16 @@ impl State {
         let failed_starts = usize::try_from(self.failed_starts).unwrap_or(usize::MAX);
         let is_often = self.deaths.len().max(failed_starts) >= TOO_MANY_DEATHS;
         let is_enough = is_compromise || self.on_probation || is_often;
-        if is_enough && cause.is_the_tenant_s() {
-            self.quarantine(actions);
-        } else {
+        let was_ever_loaded = self.untried.map(|untried| untried.revision) != revision;
+        if !is_enough || !cause.is_the_tenant_s() {
             self.back_off(actions);
+        } else if was_ever_loaded || is_compromise {
+            let pause = self.shut(actions);
+            self.phase = Phase::Quarantined { pause };
+        } else {
+            let pause = self.shut(actions);
+            self.phase = Phase::Unloadable { pause };
+            actions.push(Action::GiveUp);
         }
     }
 
@@ -633,11 +653,11 @@ impl State {
         doubled(FIRST_PAUSE, self.failures.saturating_sub(2), LONGEST_PAUSE)
     }
 
-    fn quarantine(&mut self, actions: &mut Vec<Action>) {
-        let pause = self.pause_long(actions);
-        self.phase = Phase::Quarantined { pause };
+    /// Waits for long without a worker.
+    fn shut(&mut self, actions: &mut Vec<Action>) -> PauseId {
         self.failures = 0;
         self.failed_starts = 0;
+        self.pause_long(actions)
     }
 
     /// Waits as long as a quarantine is. Where a worker serves that is all there is to it.
@@ -739,7 +759,9 @@ mod tests {
         }
 
         fn pause(&self) -> (PauseId, Duration) {
-            let [.., Action::Pause(id, length)] = self.actions[..] else {
+            let ([.., Action::Pause(id, length)] | [.., Action::Pause(id, length), Action::GiveUp]) =
+                self.actions[..]
+            else {
                 panic!("{:?}", self.actions)
             };
             (id, length)
@@ -913,6 +935,7 @@ mod tests {
         let worker = story.started();
         let story = story.then(Event::Failed(worker, Cause::Crash)).assert_state("ready");
         assert_eq!(story.pause().1, FIRST_QUARANTINE);
+        assert_eq!(story.actions.last(), Some(&Action::GiveUp));
         let story = story.then_pause_over();
         let worker = story.started();
         let story = story.then(Event::Failed(worker, Cause::Crash)).assert_state("ready");
@@ -966,15 +989,49 @@ mod tests {
     }
 
     #[test]
-    fn workers_that_take_long_not_to_come_up_are_a_quarantine_too() {
-        let mut story = Story::begin(false).then_read(1);
-        for _ in 1..TOO_MANY_DEATHS {
-            story = story.after(DEATH_WINDOW);
+    fn a_bundle_that_no_worker_can_load_is_rejected_and_tried_after_longer_and_longer() {
+        for cause in [Cause::Crash, Cause::LoadTimeout] {
+            let mut story = Story::begin(false).then_read(1);
+            for _ in 1..TOO_MANY_DEATHS {
+                // However long they take.
+                story = story.after(DEATH_WINDOW);
+                let worker = story.started();
+                story = story.then(Event::Failed(worker, cause)).then_started();
+            }
+            let worker = story.started();
+            let mut story = story.then(Event::Failed(worker, cause)).assert_state("rejected");
+            assert_eq!(story.state.stance(), Stance::Closed);
+            for length in [FIRST_QUARANTINE, 2 * FIRST_QUARANTINE] {
+                assert_eq!(story.actions.last(), Some(&Action::GiveUp));
+                assert_eq!(story.pause().1, length);
+                // The same content is not tried sooner.
+                let (state, actions) =
+                    on_event(story.state.clone(), story.now, Event::Read(revision(1)));
+                assert_eq!((state.name(), &actions[..]), ("rejected", &[][..]));
+                story = story.then_pause_over();
+                let worker = story.started();
+                story = story.then(Event::Failed(worker, cause)).assert_state("rejected");
+            }
+            story.then_read(2).assert_state("starting").then_loaded().assert_state("ready");
+        }
+    }
+
+    #[test]
+    fn a_good_bundle_whose_workers_no_longer_come_up_is_a_quarantine() {
+        let mut story = Story::serving().then_ended(Cause::Crash);
+        for _ in 2..TOO_MANY_DEATHS {
             let worker = story.started();
             story = story.then(Event::Failed(worker, Cause::LoadTimeout)).then_started();
         }
         let worker = story.started();
         story.then(Event::Failed(worker, Cause::LoadTimeout)).assert_state("quarantined");
+    }
+
+    #[test]
+    fn a_worker_that_breaks_the_protocol_before_it_has_loaded_is_a_quarantine_at_once() {
+        let story = Story::begin(false).then_read(1);
+        let worker = story.started();
+        story.then(Event::Failed(worker, Cause::Breach)).assert_state("quarantined");
     }
 
     #[test]
@@ -1099,7 +1156,7 @@ mod tests {
                         let coming = starting.or_else(|| self.loaded.pop());
                         assert_eq!(coming, Some(worker));
                     }
-                    Action::Finish => {}
+                    Action::GiveUp | Action::Finish => {}
                 }
             }
         }
@@ -1153,7 +1210,7 @@ mod tests {
                     Phase::Starting { worker, revision } => {
                         prop_assert_eq!(&world.starting[..], &[(worker, revision)][..]);
                     }
-                    Phase::Backoff { pause } | Phase::Quarantined { pause } => {
+                    Phase::Backoff { pause } | Phase::Quarantined { pause } | Phase::Unloadable { pause } => {
                         prop_assert!(world.pauses.iter().any(|(known, _)| *known == pause));
                     }
                     Phase::Steady => prop_assert!(world.serving.is_some()),

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { promisify } from "node:util";
@@ -180,6 +180,27 @@ test("a rejected bundle is an alert with its file and line, until it is seen", a
   await until("tenants are listed", async () => (await page.locator("h1").textContent()) === "Alerts");
   assert.equal(await page.locator(".alerts-page section .alert.rejected").count(), 0);
   await writeFile(file, good);
+  await close();
+});
+
+test("a bundle that is suspicious is marked, and its page says why and what is ignored", async () => {
+  const { page, close } = await dashboard();
+  const file = join(supervisor.bundles ?? "", "tenant_b/policy.rego");
+  const notes = join(supervisor.bundles ?? "", "tenant_b/NOTES.txt");
+  const good = await readFile(file, "utf8");
+  await writeFile(notes, "what is said of it");
+  await writeFile(file, "package tenants.tenant_b\n\nallowed if input.action == \"read\"\n");
+  const row = page.locator(".tenants tbody tr").filter({ hasText: "tenant_b" });
+  await row.locator(".trouble").waitFor();
+  await page.goto(`${supervisor.base}/dashboard#/tenant/tenant_b`);
+  await shows(page, ".tenant-body .errors", "allow");
+  await shows(page, ".tenant-body .facts", "NOTES.txt");
+  await shows(page, ".tenant-body .facts", "bytecode");
+  await page.screenshot({ path: join(SHOTS, "warning.png") });
+  await rm(notes);
+  await writeFile(file, good);
+  await page.goto(`${supervisor.base}/dashboard#/`);
+  await row.locator(".trouble").waitFor({ state: "hidden" });
   await close();
 });
 

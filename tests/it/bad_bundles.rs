@@ -176,9 +176,13 @@ fn a_bundle_that_loads_without_end_is_given_up() {
                 .is_some_and(|text| text.contains("did not load its bundle within 1000 ms"))
     });
     assert_eq!(enforcer.decide("never-loads", r#"{"input":{}}"#).status, 503);
-    // As often as a worker may crash, and then no more for a while.
-    let tenant = enforcer.wait_for_state("never-loads", "quarantined");
+    // As often as a worker may crash, and then no more for a while; and it is said why.
+    let tenant = enforcer.wait_for_state("never-loads", "rejected");
     assert_eq!(tenant["restarts_by_cause"]["load_timeout"], 5, "{tenant}");
+    let fault = &tenant["last_error"]["errors"][0];
+    assert_eq!(fault["code"], "bundle_error", "{tenant}");
+    assert!(fault["message"].as_str().unwrap().contains("within 1000 ms"), "{tenant}");
+    assert!(fault["help"].as_str().unwrap().contains("load timeout"), "{tenant}");
     enforcer.decide("never-loads", r#"{"input":{}}"#).assert_error(503, "tenant_unavailable");
     let response = enforcer.decide("innocent", r#"{"input":{"allow":true}}"#);
     assert_eq!(response.json()["result"]["allow"], true, "{response:?}");

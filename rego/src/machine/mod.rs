@@ -146,7 +146,8 @@ impl Machine {
         context: Context,
         strictness: Strictness,
     ) -> Result<Evaluation, EvaluationError> {
-        let program = self.program.as_mut().ok_or_else(|| internal("the evaluation lost its program"))?;
+        let program =
+            self.program.as_mut().ok_or_else(|| internal("the evaluation lost its program"))?;
         let entry = program.entry(rule, &mut self.vm)?;
         let limit = remaining(&context).ok_or_else(deadline)?;
         let mut vm = match self.vm.take() {
