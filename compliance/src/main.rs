@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Arg, ArgAction, ArgMatches, value_parser};
 use enforcer_compliance::process::Process;
-use enforcer_compliance::suite::{self, Cause, Failed};
+use enforcer_compliance::suite::{self, Cause, Dialect, Failed};
 use enforcer_compliance::tool::{self, Failure, say, share};
 use serde_json::json;
 
@@ -26,6 +26,12 @@ fn main() -> ExitCode {
                 .help("Prints every failure as JSON"),
         )
         .arg(
+            Arg::new("v0")
+                .long("v0")
+                .action(ArgAction::SetTrue)
+                .help("The cases are in Rego before OPA 1.0"),
+        )
+        .arg(
             Arg::new("check-opa")
                 .long("check-opa")
                 .action(ArgAction::SetTrue)
@@ -36,7 +42,7 @@ fn main() -> ExitCode {
                 .long("documented")
                 .value_name("FILE")
                 .value_parser(value_parser!(PathBuf))
-                .help("Names of cases that are known not to pass, with reasons: `name # reason`"),
+                .help("Cases that are known not to pass: `name # reason` or `[cause] # reason`"),
         )
         .arg(
             Arg::new("only")
@@ -60,15 +66,19 @@ fn run(matches: &ArgMatches) -> Result<bool, Failure> {
         if matches.get_flag("check-opa") { tool::opa(matches) } else { tool::engine(matches) };
     let only = matches.get_one::<String>("only").cloned().unwrap_or_default();
     let known = match matches.get_one::<PathBuf>("documented") {
-        Some(path) => documented(&std::fs::read_to_string(path).map_err(Failure::file(path))?),
-        None => BTreeSet::new(),
+        Some(path) => Known::parse(&std::fs::read_to_string(path).map_err(Failure::file(path))?),
+        None => Known::default(),
     };
-    let (mut passed, mut documented) = (0_u64, 0_u64);
+    let dialect = if matches.get_flag("v0") { Dialect::V0 } else { Dialect::V1 };
+    let mut passed = 0_u64;
+    let mut documented: BTreeMap<Cause, u64> = BTreeMap::new();
     let mut failures = Vec::new();
     for case in suite::load(&root)?.into_iter().filter(|case| case.note.contains(&only)) {
-        match case.run(&mut engine) {
+        match case.run(&mut engine, dialect) {
             Ok(()) => passed += 1,
-            Err(_) if known.contains(&case.note) => documented += 1,
+            Err(failed) if known.holds(&case.note, failed.cause) => {
+                *documented.entry(failed.cause).or_default() += 1;
+            }
             Err(failed) => failures.push((case.note, case.file, failed)),
         }
     }
@@ -85,24 +95,37 @@ fn run(matches: &ArgMatches) -> Result<bool, Failure> {
             })
             .collect();
         say(
-            json!({ "passed": passed, "documented": documented, "failed": failures.len(), "failures": list }),
+            json!({
+                "passed": passed,
+                "documented": documented.values().sum::<u64>(),
+                "failed": failures.len(),
+                "failures": list,
+            }),
         );
     } else {
         print(passed, &failures);
-        if documented > 0 {
-            say(format!("{documented} documented ones do not pass"));
+        for (cause, number) in &documented {
+            say(format!("documented, {}: {number}", cause.name()));
         }
     }
     Ok(failures.is_empty())
 }
 
-/// The names in a list of cases.
-fn documented(list: &str) -> BTreeSet<String> {
-    let lines = list.lines().filter(|line| !line.trim_start().starts_with('#'));
-    lines
-        .map(|line| line.split(" # ").next().unwrap_or_default().trim().to_owned())
-        .filter(|name| !name.is_empty())
-        .collect()
+/// The cases that are known not to pass.
+#[derive(Default)]
+struct Known(BTreeSet<String>);
+
+impl Known {
+    /// Reads lines of `name # reason`. A name in brackets is a cause, and stands for all its cases.
+    fn parse(list: &str) -> Self {
+        let lines = list.lines().filter(|line| !line.trim_start().starts_with('#'));
+        let names = lines.map(|line| line.split(" # ").next().unwrap_or_default().trim());
+        Self(names.filter(|name| !name.is_empty()).map(str::to_owned).collect())
+    }
+
+    fn holds(&self, note: &str, cause: Cause) -> bool {
+        self.0.contains(note) || self.0.contains(&format!("[{}]", cause.name()))
+    }
 }
 
 /// Failures that are listed with their details, by cause.

@@ -8,6 +8,15 @@ use crate::protocol::{Answer, Engine, Fault, Outcome, Question};
 use crate::tool::Failure;
 use crate::value::Value;
 
+/// What the modules of a suite are written in where they do not say it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dialect {
+    /// Rego before OPA 1.0.
+    V0,
+    /// Rego since OPA 1.0.
+    V1,
+}
+
 /// One case.
 #[derive(Debug, Clone)]
 pub struct Case {
@@ -23,6 +32,8 @@ pub struct Case {
 pub enum Cause {
     /// The bundle is refused for a built-in that is not there.
     UnsupportedBuiltin,
+    /// The bundle is refused because it asks for the network.
+    Network,
     /// The bundle is refused for another reason.
     Refused,
     /// Other bindings than wanted.
@@ -45,6 +56,7 @@ impl Cause {
     pub const fn name(self) -> &'static str {
         match self {
             Self::UnsupportedBuiltin => "unsupported built-in",
+            Self::Network => "network",
             Self::Refused => "refused",
             Self::WrongValue => "wrong value",
             Self::UnexpectedError => "unexpected error",
@@ -127,10 +139,11 @@ impl Case {
     ///
     /// # Errors
     /// Why it fails.
-    pub fn run(&self, engine: &mut dyn Engine) -> Result<(), Failed> {
+    pub fn run(&self, engine: &mut dyn Engine, dialect: Dialect) -> Result<(), Failed> {
         let mut question = Question {
             strict: self.flag("strict_error"),
-            data: self.member("data").cloned(),
+            data: self.member("data").filter(|data| **data != Value::Null).cloned(),
+            v0: dialect == Dialect::V0,
             ..Question::default()
         };
         if let Some(Value::Array(modules)) = self.member("modules") {
@@ -267,10 +280,14 @@ impl Case {
 }
 
 fn refusal(faults: &[Fault]) -> Cause {
-    let builtin = faults.iter().any(|fault| {
-        fault.message.contains("undefined function") || fault.message.contains("no function for")
-    });
-    if builtin { Cause::UnsupportedBuiltin } else { Cause::Refused }
+    let says = |text: &str| faults.iter().any(|fault| fault.message.contains(text));
+    if says("is not part of this version") {
+        Cause::UnsupportedBuiltin
+    } else if says("unsafe built-in function calls") {
+        Cause::Network
+    } else {
+        Cause::Refused
+    }
 }
 
 fn words(faults: &[Fault]) -> String {
