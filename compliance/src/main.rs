@@ -94,14 +94,12 @@ fn run(matches: &ArgMatches) -> Result<bool, Failure> {
                 })
             })
             .collect();
-        say(
-            json!({
-                "passed": passed,
-                "documented": documented.values().sum::<u64>(),
-                "failed": failures.len(),
-                "failures": list,
-            }),
-        );
+        say(json!({
+            "passed": passed,
+            "documented": documented.values().sum::<u64>(),
+            "failed": failures.len(),
+            "failures": list,
+        }));
     } else {
         print(passed, &failures);
         for (cause, number) in &documented {

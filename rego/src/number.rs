@@ -30,12 +30,20 @@ pub enum NumberError {
     TooLarge,
 }
 
-/// The value of a number's text (JSON's and Rego's syntax: `-1`, `0.10`, `1e3`).
+/// The value of a number's text (JSON's and Rego's syntax: `-1`, `0.10`, `1e3`, `.5`).
 ///
 /// # Errors
 /// [`NumberError`]
 pub fn parse(text: &str) -> Result<Value, NumberError> {
-    let unsigned = text.strip_prefix('-').unwrap_or(text);
+    let (sign, unsigned) = text.strip_prefix('-').map_or(("", text), |digits| ("-", digits));
+    if let Some(fraction) = unsigned.strip_prefix('.') {
+        // Rego takes it, JSON does not, and its readers do not come here with it.
+        return if fraction.starts_with(|first: char| first.is_ascii_digit()) {
+            parse(&format!("{sign}0.{fraction}"))
+        } else {
+            Err(NumberError::NotANumber)
+        };
+    }
     if unsigned.is_empty() || !unsigned.starts_with(|first: char| first.is_ascii_digit()) {
         return Err(NumberError::NotANumber);
     }
@@ -116,7 +124,7 @@ mod tests {
     #[test]
     fn a_number_is_held_exactly_or_refused() {
         for text in
-            ["0", "-1", "18446744073709551615", "-9223372036854775808", "0.10", "1e3", "1E-7"]
+            ["0", "-1", "18446744073709551615", "-9223372036854775808", "0.10", ".5", "1e3", "1E-7"]
         {
             assert!(parse(text).is_ok(), "{text}");
         }
@@ -130,6 +138,8 @@ mod tests {
             ("1e999", NumberError::TooLarge),
             ("-1e999", NumberError::TooLarge),
             ("x", NumberError::NotANumber),
+            (".", NumberError::NotANumber),
+            ("..5", NumberError::NotANumber),
             ("", NumberError::NotANumber),
             (&"9".repeat(MAX_INTEGER_DIGITS + 1), NumberError::TooLong),
         ] {
