@@ -188,7 +188,8 @@ fn is_dynamic(rule: &Rule) -> bool {
     !rule.head.reference.iter().skip(1).all(is_constant)
 }
 
-fn is_member(rule: &Rule) -> bool {
+/// Whether a definition makes an element of a set.
+pub(super) fn is_member(rule: &Rule) -> bool {
     rule.head.key.is_some() && rule.head.value.is_none()
 }
 
