@@ -12,6 +12,7 @@
 //! | `$merge(base, virtual)` | a virtual document, and base data at the same path: the one element of the array `base`, or nothing where that is empty. Where both have an object its keys are merged, elsewhere base data counts, as in OPA |
 //! | `$keys(base, names)` | what a variable goes through in a document: an array of `[key]` for the keys of base data (as above), then for those names that are not among them |
 //! | `$items(x)` | an array of `[key, value]` for all that is in a collection, in order; of what is no collection, `[]` |
+//! | `$asked()` | the keys below a document that the evaluation is asked for |
 //! | `$without_system(data)` | the object without the key `system`, which OPA hides |
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -43,6 +44,7 @@ pub fn function(name: &str) -> Option<Function> {
         "$merge" => merge,
         "$keys" => keys,
         "$items" => items,
+        "$asked" => asked,
         "$without_system" => without_system,
         _ => return None,
     })
@@ -225,6 +227,10 @@ fn items(_: &mut Context, args: &[Value]) -> Answer {
     let items = entries(args.first().unwrap_or(&Value::Undefined)).into_iter();
     let items = items.map(|(key, value)| Value::from(vec![key, value.clone()]));
     Ok(items.collect::<Array>().into_value())
+}
+
+fn asked(context: &mut Context, _: &[Value]) -> Answer {
+    Ok(Value::from(context.asked.clone()))
 }
 
 /// Keys and values of a collection, in OPA's order.

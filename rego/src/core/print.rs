@@ -13,6 +13,7 @@
 //! | `Test e` | `t2 := e` and `t2` |
 //! | `Not { b }` | `t2 := h3(x1)` and `t2`, with `h3(x1) := y if { a := [1 \| b]; y := core.none(a) }` |
 //! | `Each k, v in c { b }` | `e2 := core.pairs(c)` and `some e3 in e2`, then `x4 := e3[0]` and `x5 := e3[1]` |
+//! | the same, in a block whose first solution is enough | `e1 := core.begin(0)` before it, `t4 := core.is_open(e1, e3)` and `t4` in the loop, `t5 := core.solved(e1)` at the end |
 //! | `Every k, v in c { b }` | `t2 := h3(x1)` and `t2`: `h3` collects a boolean for each element |
 //! | `Collect x = kind { b }` | `x4 := h3(x1)`: `h3` collects arrays of what is yielded |
 //! | path, built-in | `core.path(x1, ["a", x2])`, `core.call("plus", [x1, 2])` |
@@ -122,6 +123,13 @@ enum Yield<'a> {
     Pair(&'a Operand, &'a Operand),
 }
 
+/// Which solutions of a block are looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    All,
+    First,
+}
+
 impl<'a> Yield<'a> {
     const fn of(key: Option<&'a Operand>, value: &'a Operand) -> Self {
         match key {
@@ -165,11 +173,21 @@ impl Printer<'_> {
             }
         };
         let _ = write!(self.printed.text, "\n# {}\n", rule.name.replace(['\n', '\r'], " "));
+        let same = same_constant(&rule.definitions);
+        let wanted = match rule.kind {
+            RuleKind::Complete | RuleKind::Function(_) | RuleKind::Entry if same.is_some() => {
+                Wanted::First
+            }
+            RuleKind::Complete
+            | RuleKind::Function(_)
+            | RuleKind::Entry
+            | RuleKind::Set
+            | RuleKind::Object => Wanted::All,
+        };
         let mut bodies = Vec::new();
         for (number, definition) in rule.definitions.iter().enumerate() {
-            bodies.push(self.definition(number, definition, &params)?);
+            bodies.push(self.definition(number, definition, (&params, wanted))?);
         }
-        let same = same_constant(&rule.definitions);
         let (is_collected, kind) = match rule.kind {
             RuleKind::Complete | RuleKind::Function(_) | RuleKind::Entry => (false, "one"),
             RuleKind::Set => (true, "set"),
@@ -242,14 +260,14 @@ impl Printer<'_> {
         &mut self,
         number: usize,
         definition: &Definition,
-        params: &[Var],
+        (params, wanted): (&[Var], Wanted),
     ) -> Result<Vec<String>, TooDeep> {
         let mut calls = Vec::new();
         for (position, body) in definition.bodies.iter().enumerate() {
             let Body { block, key, value, span } = body;
             let yields = Yield::of(key.as_ref(), value);
             let name = format!("b{}_{number}_{position}", self.rule.0);
-            let (lines, element) = self.block(block, yields)?;
+            let (lines, element) = self.block(block, yields, wanted)?;
             let place = self.place(*span);
             let head = call(&name, params.iter().copied());
             self.line(&format!(
@@ -277,8 +295,15 @@ impl Printer<'_> {
         &mut self,
         mut block: &[Statement],
         yields: Yield<'_>,
+        wanted: Wanted,
     ) -> Result<(String, String), TooDeep> {
         let mut lines = String::new();
+        let loops = matches!(block.last().map(|last| &last.kind), Some(StatementKind::Each { .. }));
+        let begun = (loops && wanted == Wanted::First).then(|| {
+            let begun = format!("e{}", self.new_name());
+            let _ = writeln!(lines, "\t{begun} := core.begin(0)");
+            begun
+        });
         loop {
             let mut rest = None;
             for statement in block {
@@ -308,7 +333,10 @@ impl Printer<'_> {
                         let elements = format!("e{}", self.new_name());
                         let pairs = self.pairs(collection);
                         let _ = writeln!(lines, "\t{elements} := core.elements({pairs})");
-                        self.go_through(&elements, *key, *value, &mut lines);
+                        let pair = self.go_through(&elements, *key, *value, &mut lines);
+                        if let Some(begun) = &begun {
+                            self.test(&format!("core.is_open({begun}, {pair})"), &mut lines);
+                        }
                         rest = Some(block);
                     }
                 }
@@ -317,6 +345,9 @@ impl Printer<'_> {
                 Some(inner) => block = inner,
                 None => break,
             }
+        }
+        if let Some(begun) = &begun {
+            self.test(&format!("core.solved({begun})"), &mut lines);
         }
         if lines.is_empty() {
             lines.push_str("\ttrue\n");
@@ -333,13 +364,20 @@ impl Printer<'_> {
         self.operand(collection)
     }
 
-    fn go_through(&mut self, elements: &str, key: Option<Var>, value: Var, lines: &mut String) {
+    fn go_through(
+        &mut self,
+        elements: &str,
+        key: Option<Var>,
+        value: Var,
+        lines: &mut String,
+    ) -> String {
         let pair = format!("e{}", self.new_name());
         let _ = writeln!(lines, "\tsome {pair} in {elements}");
         if let Some(key) = key {
             let _ = writeln!(lines, "\tx{} := {pair}[0]", key.0);
         }
         let _ = writeln!(lines, "\tx{} := {pair}[1]", value.0);
+        pair
     }
 
     fn test(&mut self, helper: &str, lines: &mut String) {
@@ -463,7 +501,7 @@ impl Printer<'_> {
     /// A helper that says whether a block has a solution (`some`) or has none (`none`).
     fn exists(&mut self, block: &Block, says: &str) -> Result<String, TooDeep> {
         let free = Self::free(block, Yield::Nothing)?;
-        let (lines, element) = self.block(block, Yield::Nothing)?;
+        let (lines, element) = self.block(block, Yield::Nothing, Wanted::First)?;
         let head = call(&format!("h{}", self.new_name()), free);
         let says = if says == "none" { "core.none(a)" } else { "core.found(a)" };
         self.line(&format!(
@@ -505,7 +543,7 @@ impl Printer<'_> {
         span: Option<Span>,
     ) -> Result<String, TooDeep> {
         let free = Self::free(block, yields)?;
-        let (lines, element) = self.block(block, yields)?;
+        let (lines, element) = self.block(block, yields, Wanted::All)?;
         let head = call(&format!("h{}", self.new_name()), free);
         let made = match kind {
             Collection::Array => "a".to_owned(),

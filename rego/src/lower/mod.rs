@@ -133,6 +133,9 @@ impl Lowering<'_> {
                 | Shape::Object
                 | Shape::General => Request::Rule(node),
             });
+            for request in self.keyed(node) {
+                self.request(request);
+            }
         }
         while let Some((id, request)) = self.pending.pop() {
             match self.make(&request) {
@@ -213,6 +216,15 @@ impl Lowering<'_> {
         }
     }
 
+    /// What a document of keys and values has at its first key, of one known key, of two, and so on.
+    fn keyed(&self, node: NodeId) -> Vec<Request> {
+        let keys = match self.nodes.get(node).shape {
+            Shape::Object | Shape::General => self.asked_keys(node),
+            Shape::Package | Shape::Function(_) | Shape::Complete | Shape::Set => 0,
+        };
+        (1..=keys).map(|count| Request::Entry(node, vec![Asked::Given; count])).collect()
+    }
+
     /// The tree of documents, with the rule of each.
     fn documents(&self) -> Document {
         let mut documents: HashMap<NodeId, Document> = HashMap::new();
@@ -228,7 +240,9 @@ impl Lowering<'_> {
             };
             let rule = request.and_then(|request| self.ids.get(&request)).copied();
             let of_rules = self.nodes.get(node).shape != Shape::Package;
-            let mut document = Document { rule, of_rules, ..Document::default() };
+            let keyed =
+                self.keyed(node).iter().filter_map(|one| self.ids.get(one)).copied().collect();
+            let mut document = Document { rule, keyed, of_rules, ..Document::default() };
             for (key, child) in &self.nodes.get(node).children {
                 let below = documents.remove(child).unwrap_or_default();
                 if let Ok(name) = key.as_string() {

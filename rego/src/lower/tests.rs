@@ -34,7 +34,8 @@ fn program(modules: &[&str]) -> Program {
 fn ask(program: &Program, path: &str, data: &Value, input: Option<&Value>) -> String {
     let mut context = Context::new(0, Instant::now() + Duration::from_secs(60));
     let path: Vec<Value> = path.split('.').map(Value::from).collect();
-    let Found::Rule(rule, rest) = program.documents.find(&path) else {
+    let (Found::Rule(rule, rest) | Found::Keyed { rule, rest, .. }) = program.documents.find(&path)
+    else {
         return "undefined".to_owned();
     };
     let value = evaluate(program, rule, input.cloned(), data.clone(), &mut context);
