@@ -204,8 +204,10 @@ fn compare_path(
         rest.iter().try_fold(value, |value, key| value_at(&value, key).cloned())
     };
     let found = match program.documents.find(&path) {
-        Found::Rule(rule, rest) => evaluate(program, rule, input, data, &mut context)
-            .map(|value| value.and_then(|value| at(value, rest))),
+        Found::Rule(rule, rest) | Found::Keyed { rule, rest, .. } => {
+            evaluate(program, rule, input, data, &mut context)
+                .map(|value| value.and_then(|value| at(value, rest)))
+        }
         Found::Base => Ok(at(data, &path)),
         Found::Nothing => Ok(None),
     };

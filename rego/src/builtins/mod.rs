@@ -58,6 +58,8 @@ pub struct Context {
     /// What is to be the same whenever it is asked again in one evaluation: random values by their
     /// arguments (`rand.intn`, `uuid.rfc4122`), as OPA keeps them.
     pub stable: HashMap<String, Value>,
+    /// The keys that are asked for below the document that is evaluated.
+    pub asked: Vec<Value>,
     /// What `print` printed, bounded by the caller.
     pub prints: Vec<String>,
     /// Errors of built-ins, in the order in which they came; the first is the evaluation's where
@@ -70,7 +72,7 @@ impl Context {
     #[must_use]
     pub fn new(now_ns: i64, deadline: Instant) -> Self {
         let (stable, prints, errors) = (HashMap::new(), Vec::new(), Vec::new());
-        Self { now_ns, deadline, stable, prints, errors }
+        Self { now_ns, deadline, stable, asked: Vec::new(), prints, errors }
     }
 }
 

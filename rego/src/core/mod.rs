@@ -110,6 +110,9 @@ pub struct Document {
     /// Without parameters: the rule whose value is this document, base data included. A function
     /// has none.
     pub rule: Option<RuleId>,
+    /// The functions of what a document of keys and values has at its first key, by how many keys are
+    /// known: OPA evaluates nothing else of it then.
+    pub keyed: Vec<RuleId>,
     /// Whether rules make it; a package is made of what is below it, and of base data.
     pub of_rules: bool,
     /// Below it, by name.
@@ -121,6 +124,17 @@ pub struct Document {
 pub enum Found<'p> {
     /// In a rule's value, at the keys that are left.
     Rule(RuleId, &'p [Value]),
+    /// The same, and a function knows what is at the first key, of the first keys.
+    Keyed {
+        /// The rule of the whole document.
+        rule: RuleId,
+        /// The function, which has as many parameters as keys.
+        function: RuleId,
+        /// Its arguments.
+        keys: &'p [Value],
+        /// All keys that are left.
+        rest: &'p [Value],
+    },
     /// In base data, at the whole path: no rule is evaluated.
     Base,
     /// Nowhere: the path leads to a function, or below one.
@@ -140,7 +154,13 @@ impl Document {
             let Some(child) = child else { return Found::Base };
             (node, rest) = (child, below);
         }
-        node.rule.map_or(Found::Nothing, |rule| Found::Rule(rule, rest))
+        let Some(rule) = node.rule else { return Found::Nothing };
+        let known = rest.len().min(node.keyed.len());
+        let function = known.checked_sub(1).and_then(|index| node.keyed.get(index));
+        match (function, rest.get(..known)) {
+            (Some(function), Some(keys)) => Found::Keyed { rule, function: *function, keys, rest },
+            _ => Found::Rule(rule, rest),
+        }
     }
 }
 

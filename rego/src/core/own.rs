@@ -10,7 +10,9 @@
 //! | `$document(entries)` | the document that the rules of a reference with variables make. `entries` is an array of `[path, value, member]`, in order: at a path below the document there is a value, or (`member`) a set with it. Two values for one key, or one below another, are a conflict; without entries it is `{}` |
 //! | `$virtual(names, values)` | an object of `names`, each with the one element of the array in `values` at its place, or left out where that is empty |
 //! | `$merge(base, virtual)` | a virtual document, and base data at the same path: the one element of the array `base`, or nothing where that is empty. Where both have an object its keys are merged, elsewhere base data counts, as in OPA |
-//! | `$keys(base, names)` | what a variable goes through in a document: the keys of base data (as above), then those names that are not among them |
+//! | `$keys(base, names)` | what a variable goes through in a document: an array of `[key]` for the keys of base data (as above), then for those names that are not among them |
+//! | `$items(x)` | an array of `[key, value]` for all that is in a collection, in order; of what is no collection, `[]` |
+//! | `$asked()` | the keys below a document that the evaluation is asked for |
 //! | `$without_system(data)` | the object without the key `system`, which OPA hides |
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -41,6 +43,8 @@ pub fn function(name: &str) -> Option<Function> {
         "$virtual" => virtual_document,
         "$merge" => merge,
         "$keys" => keys,
+        "$items" => items,
+        "$asked" => asked,
         "$without_system" => without_system,
         _ => return None,
     })
@@ -214,18 +218,37 @@ fn merge(_: &mut Context, args: &[Value]) -> Answer {
 fn keys(_: &mut Context, args: &[Value]) -> Answer {
     let [base, Value::Array(names)] = args else { return Ok(Value::new_array()) };
     let base = optional(base).unwrap_or(&Value::Undefined);
-    let mut keys: Vec<Value> = match base {
-        Value::Array(array) => (0..array.len()).map(Value::from).collect(),
-        Value::Object(object) => {
-            order::entries(object).into_iter().map(|(key, _)| key.clone()).collect()
+    let names = names.iter().filter(|name| data::value_at(base, name).is_none()).cloned();
+    let keys = entries(base).into_iter().map(|(key, _)| key).chain(names);
+    Ok(keys.map(|key| Value::from(vec![key])).collect::<Array>().into_value())
+}
+
+fn items(_: &mut Context, args: &[Value]) -> Answer {
+    let items = entries(args.first().unwrap_or(&Value::Undefined)).into_iter();
+    let items = items.map(|(key, value)| Value::from(vec![key, value.clone()]));
+    Ok(items.collect::<Array>().into_value())
+}
+
+fn asked(context: &mut Context, _: &[Value]) -> Answer {
+    Ok(Value::from(context.asked.clone()))
+}
+
+/// Keys and values of a collection, in OPA's order.
+fn entries(collection: &Value) -> Vec<(Value, &Value)> {
+    match collection {
+        Value::Array(array) => {
+            array.iter().enumerate().map(|(index, value)| (Value::from(index), value)).collect()
         }
-        Value::Set(set) => order::elements(set).into_iter().cloned().collect(),
+        Value::Object(object) => {
+            order::entries(object).into_iter().map(|(key, value)| (key.clone(), value)).collect()
+        }
+        Value::Set(set) => {
+            order::elements(set).into_iter().map(|value| (value.clone(), value)).collect()
+        }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Undefined => {
             Vec::new()
         }
-    };
-    keys.extend(names.iter().filter(|name| data::value_at(base, name).is_none()).cloned());
-    Ok(Value::from(keys))
+    }
 }
 
 fn without_system(_: &mut Context, args: &[Value]) -> Answer {

@@ -12,7 +12,7 @@ use crate::builtins;
 use crate::source::{FileId, Span};
 
 /// Built-ins that are called, and with how many arguments. Some fail for some arguments.
-const BUILTINS: [(&str, usize); 22] = [
+const BUILTINS: [(&str, usize); 23] = [
     ("equal", 2),
     ("equal", 2),
     ("neq", 2),
@@ -33,6 +33,7 @@ const BUILTINS: [(&str, usize); 22] = [
     ("internal.member_2", 2),
     ("internal.member_3", 3),
     ("$keys", 2),
+    ("$items", 1),
     ("$is_array", 2),
     ("$document", 1),
 ];

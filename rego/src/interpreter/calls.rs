@@ -23,6 +23,12 @@ enum Outcome {
     Value(Value),
     /// A built-in, which has the evaluation's context.
     Builtin(Value, Value),
+    /// A number for a block that begins.
+    Begin,
+    /// Whether the block of a number is without a solution.
+    IsOpen(usize),
+    /// The block of a number has a solution.
+    Solved(usize),
     /// Two values where one is allowed.
     Conflict(Conflict, usize),
     /// A value that is nested too deeply.
@@ -30,7 +36,7 @@ enum Outcome {
 }
 
 /// The functions with how many arguments they take.
-const FUNCTIONS: [(&str, u8, Own); 23] = [
+const FUNCTIONS: [(&str, u8, Own); 27] = [
     ("core.constant", 1, constant),
     ("core.call", 2, call),
     ("core.path", 2, path),
@@ -43,6 +49,10 @@ const FUNCTIONS: [(&str, u8, Own); 23] = [
     ("core.mock", 2, mock),
     ("core.without_mocks", 1, without_mocks),
     ("core.low", 1, low),
+    ("core.begin", 1, begin),
+    ("core.is_open", 2, is_open),
+    ("core.solved", 2, solved),
+    ("core.same", 1, same),
     ("core.elements", 1, elements),
     ("core.collection", 1, collection),
     ("core.has", 1, some),
@@ -75,6 +85,19 @@ fn run(name: &str, function: Own, tables: &Tables, args: &[Value]) -> anyhow::Re
         match function(tables, args) {
             Some(Outcome::Value(value)) => Ok(value),
             Some(Outcome::Builtin(name, args)) => builtin(running, &name, &args),
+            Some(Outcome::Begin) => {
+                running.solved.push(false);
+                Ok(Value::from(running.solved.len() - 1))
+            }
+            Some(Outcome::IsOpen(block)) => {
+                Ok(Value::Bool(running.solved.get(block) == Some(&false)))
+            }
+            Some(Outcome::Solved(block)) => {
+                if let Some(solved) = running.solved.get_mut(block) {
+                    *solved = true;
+                }
+                Ok(Value::Bool(true))
+            }
             Some(Outcome::Conflict(conflict, place)) => {
                 Err(conflicting(running, tables, conflict, place))
             }
@@ -210,6 +233,24 @@ fn pairs(collection: &Value) -> Option<Value> {
         }
     };
     Some(Value::from(pairs))
+}
+
+fn begin(_: &Tables, _: &[Value]) -> Option<Outcome> {
+    Some(Outcome::Begin)
+}
+
+/// The second argument is what is gone through, so that this comes after it.
+fn is_open(_: &Tables, args: &[Value]) -> Option<Outcome> {
+    Some(Outcome::IsOpen(number(args.first())?))
+}
+
+/// The second argument is all that is bound in the block, so that this comes after it.
+fn solved(_: &Tables, args: &[Value]) -> Option<Outcome> {
+    Some(Outcome::Solved(number(args.first())?))
+}
+
+fn same(_: &Tables, args: &[Value]) -> Option<Outcome> {
+    value(args.first()?.clone())
 }
 
 fn elements(_: &Tables, args: &[Value]) -> Option<Outcome> {

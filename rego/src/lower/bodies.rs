@@ -1,8 +1,12 @@
 //! Statements and terms.
 
+use std::collections::HashMap;
+
 use regorus::Value;
 
 use crate::ast::{Body, Every, Expr as Ast, ExprKind, Rule, Term, TermValue};
+use crate::compile::Key;
+use crate::compile::graph::known_values;
 use crate::core::{Block, Collection, Expr, Operand, StatementKind};
 use crate::diagnostic::{Code, Diagnostic};
 
@@ -23,6 +27,16 @@ impl Lowering<'_> {
         scope: &mut Scope,
         rule: &Rule,
     ) -> Result<(), Diagnostic> {
+        // What OPA's check for recursion takes as known is so here.
+        let mut known = HashMap::new();
+        for (name, terms) in known_values(&rule.body) {
+            if terms.iter().all(|term| Key::of(&term.value).is_some()) {
+                let values: Option<Vec<_>> =
+                    terms.iter().map(constant).collect::<Result<_, _>>()?;
+                known.extend(values.map(|values| (name, values)));
+            }
+        }
+        scope.know(known);
         let guards = self.guards_first(rule, &rule.body);
         self.guards(scope, &guards)
     }

@@ -5,7 +5,8 @@
 //! asked for ([`Request`]) where it is used, made once, and shared.
 //!
 //! - [`nodes`]: the rule tree, and what each node is
-//! - [`rules`]: rules and functions; [`documents`]: packages, and paths that are known at run time
+//! - [`rules`]: rules and functions; [`documents`]: packages; [`lookups`]: paths that are known at
+//!   run time
 //! - [`bodies`]: statements; [`guards`]: which are first; [`calls`]; [`unify`]: `=` and patterns; [`references`]; [`with`]
 //! - [`scope`]: variables and open blocks of the rule that is being made; [`constants`]
 //!
@@ -19,6 +20,7 @@ mod calls;
 mod constants;
 mod documents;
 mod guards;
+mod lookups;
 mod nodes;
 mod references;
 mod rules;
@@ -31,14 +33,16 @@ mod with;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use crate::compile::Compiled;
 use crate::core::{Document, Program, Rule, RuleId, RuleKind};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::source::Sources;
 
+use lookups::Lookup;
 use nodes::{NodeId, Nodes, Shape};
+use rules::Asked;
 use targets::Targets;
 
 /// How deep loops and closures of a rule may nest, those of its statements with `with` included.
@@ -65,7 +69,7 @@ pub fn lower(_sources: &Sources, compiled: &Compiled) -> Result<Program, Vec<Dia
         nodes,
         targets: Targets::default(),
         rules: Vec::new(),
-        ids: HashMap::new(),
+        ids: BTreeMap::new(),
         pending: Vec::new(),
         diagnostics: Vec::new(),
         statements: 0,
@@ -75,7 +79,7 @@ pub fn lower(_sources: &Sources, compiled: &Compiled) -> Result<Program, Vec<Dia
 }
 
 /// What is to become a rule of core.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Request {
     /// A rule's value, or a function.
     Rule(NodeId),
@@ -83,20 +87,22 @@ enum Request {
     Own(NodeId),
     /// The same without its default.
     Found(NodeId),
-    /// What a document has at a key.
-    Entry(NodeId),
+    /// A function's value where that is known before: its last parameter.
+    Known(NodeId),
+    /// What a document has at a key, by the definitions that fit the keys after it.
+    Entry(NodeId, Vec<Asked>),
     /// The same where no data is replaced.
-    OwnEntry(NodeId),
-    /// Entries of a document by some of its definitions; at one key, or all.
-    Entries { node: NodeId, keyed: bool, first: usize, count: usize },
+    OwnEntry(NodeId, Vec<Asked>),
+    /// Entries of a document by some of its definitions; at such keys, or all.
+    Entries { node: NodeId, keys: Vec<Asked>, first: usize, count: usize },
     /// The document at a node of the tree, base data included.
     Extent(NodeId),
     /// Without base data, and of some children only.
     Virtual { node: NodeId, first: usize, count: usize },
-    /// What is below a node at keys of which some are given (`true`) and others are found.
-    Lookup(NodeId, Vec<bool>),
-    /// The same for some of the children of the node, where the first key is given.
-    LookupPart { node: NodeId, given: Vec<bool>, first: usize, count: usize },
+    /// What is below a node at keys that are given at run time.
+    Lookup(Lookup),
+    /// The same for some of the children of the node.
+    LookupPart { lookup: Lookup, first: usize, count: usize },
     /// A built-in that `with` replaces somewhere.
     Builtin(&'static str),
 }
@@ -108,7 +114,7 @@ struct Lowering<'a> {
     targets: Targets,
     /// By number; `None` until they are made.
     rules: Vec<Option<Rule>>,
-    ids: HashMap<Request, RuleId>,
+    ids: BTreeMap<Request, RuleId>,
     pending: Vec<(RuleId, Request)>,
     diagnostics: Vec<Diagnostic>,
     statements: usize,
@@ -129,6 +135,9 @@ impl Lowering<'_> {
                 | Shape::Object
                 | Shape::General => Request::Rule(node),
             });
+            for request in self.keyed(node) {
+                self.request(request);
+            }
         }
         while let Some((id, request)) = self.pending.pop() {
             match self.make(&request) {
@@ -194,19 +203,29 @@ impl Lowering<'_> {
             Request::Rule(node) => self.rule(*node),
             Request::Own(node) => self.own_rule(*node),
             Request::Found(node) => self.found_rule(*node),
-            Request::Entry(node) => self.entry(*node),
-            Request::OwnEntry(node) => self.own_entry(*node),
-            Request::Entries { node, keyed, first, count } => {
-                self.entries(*node, *keyed, *first, *count)
+            Request::Known(node) => self.known_value(*node),
+            Request::Entry(node, keys) => self.entry(*node, keys),
+            Request::OwnEntry(node, keys) => self.own_entry(*node, keys),
+            Request::Entries { node, keys, first, count } => {
+                self.entries(*node, keys, *first, *count)
             }
             Request::Extent(node) => self.extent(*node),
             Request::Virtual { node, first, count } => self.virtual_part(*node, *first, *count),
-            Request::Lookup(node, given) => self.lookup(*node, given),
-            Request::LookupPart { node, given, first, count } => {
-                self.lookup_part(*node, given, *first, *count)
+            Request::Lookup(lookup) => self.lookup(lookup),
+            Request::LookupPart { lookup, first, count } => {
+                self.lookup_part(lookup, *first, *count)
             }
             Request::Builtin(name) => self.builtin(name),
         }
+    }
+
+    /// What a document of keys and values has at its first key, of one known key, of two, and so on.
+    fn keyed(&self, node: NodeId) -> Vec<Request> {
+        let keys = match self.nodes.get(node).shape {
+            Shape::Object | Shape::General => self.asked_keys(node),
+            Shape::Package | Shape::Function(_) | Shape::Complete | Shape::Set => 0,
+        };
+        (1..=keys).map(|count| Request::Entry(node, vec![Asked::Given; count])).collect()
     }
 
     /// The tree of documents, with the rule of each.
@@ -224,7 +243,9 @@ impl Lowering<'_> {
             };
             let rule = request.and_then(|request| self.ids.get(&request)).copied();
             let of_rules = self.nodes.get(node).shape != Shape::Package;
-            let mut document = Document { rule, of_rules, ..Document::default() };
+            let keyed =
+                self.keyed(node).iter().filter_map(|one| self.ids.get(one)).copied().collect();
+            let mut document = Document { rule, keyed, of_rules, ..Document::default() };
             for (key, child) in &self.nodes.get(node).children {
                 let below = documents.remove(child).unwrap_or_default();
                 if let Ok(name) = key.as_string() {

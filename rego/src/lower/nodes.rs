@@ -188,14 +188,17 @@ fn is_dynamic(rule: &Rule) -> bool {
     !rule.head.reference.iter().skip(1).all(is_constant)
 }
 
-fn is_member(rule: &Rule) -> bool {
+/// Whether a definition makes an element of a set.
+pub(super) fn is_member(rule: &Rule) -> bool {
     rule.head.key.is_some() && rule.head.value.is_none()
 }
 
 fn shape(compiled: &Compiled, rules: &[RuleRef], depth: usize) -> Shape {
     let all = || rules.iter().filter_map(|rule| definition(compiled, *rule));
     let Some(first) = all().next() else { return Shape::Package };
-    if let Some(args) = all().find_map(|rule| rule.head.args.as_ref()) {
+    // What has no parameters is a document, whether it is written with parentheses or not.
+    let mut parameters = all().filter_map(|rule| rule.head.args.as_ref());
+    if let Some(args) = parameters.find(|args| !args.is_empty()) {
         return Shape::Function(args.len());
     }
     if !all().any(is_dynamic) {

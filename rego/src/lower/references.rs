@@ -4,52 +4,40 @@ use regorus::Value;
 
 use crate::ast::{Name, Term, TermValue};
 use crate::compile::Key;
-use crate::core::{Expr, Operand, Root};
+use crate::core::{Expr, Operand, Root, Var};
 use crate::diagnostic::Diagnostic;
 
 use super::constants::constant;
+use super::lookups::{Known, Lookup, Wanted};
 use super::nodes::{NodeId, Nodes, Shape};
+use super::rules::Asked;
 use super::scope::Scope;
-use super::targets::Place;
+use super::targets::Place as Replaceable;
 use super::unify::is_known;
 use super::{Lowering, Request};
 
 /// A key of a reference.
-#[derive(Clone)]
-pub(super) enum Step<'t> {
+enum Step<'t> {
     /// Its value is known.
     Given(Operand),
     /// It goes through all keys; each is unified with a pattern, which is a variable most often.
     Found(&'t Term),
-    /// The same, of a lookup that lowering makes: the key is one of its results.
-    Output(usize),
 }
 
-/// The keys of a reference, and what has been found at them.
-pub(super) struct Steps<'t> {
-    source: Source<'t>,
-    /// The keys of a lookup's results, by their places.
-    pub(super) outputs: Vec<Operand>,
-}
-
-enum Source<'t> {
+/// The keys of a reference.
+#[derive(Clone, Copy)]
+pub(super) enum Steps<'t> {
+    /// As they are written.
     Terms(&'t [Term]),
-    Steps(&'t [Step<'t>]),
+    /// Evaluated.
+    Given(&'t [Operand]),
 }
 
-impl<'t> Steps<'t> {
-    fn terms(terms: &'t [Term]) -> Self {
-        Self { source: Source::Terms(terms), outputs: Vec::new() }
-    }
-
-    pub(super) fn made(steps: &'t [Step<'t>]) -> Self {
-        Self { source: Source::Steps(steps), outputs: Vec::new() }
-    }
-
-    fn len(&self) -> usize {
-        match self.source {
-            Source::Terms(terms) => terms.len(),
-            Source::Steps(steps) => steps.len(),
+impl Steps<'_> {
+    const fn len(self) -> usize {
+        match self {
+            Steps::Terms(terms) => terms.len(),
+            Steps::Given(keys) => keys.len(),
         }
     }
 }
@@ -64,15 +52,13 @@ impl Lowering<'_> {
         let Some((head, keys)) = terms.split_first() else {
             return Ok(Expr::Array(Vec::new()));
         };
-        let mut steps = Steps::terms(keys);
+        let steps = Steps::Terms(keys);
         match &head.value {
-            TermValue::Var(name) if &**name == "input" => {
-                self.path(scope, Root::Input, &mut steps, 0)
-            }
-            TermValue::Var(name) if &**name == "data" => self.data(scope, &mut steps),
+            TermValue::Var(name) if &**name == "input" => self.path(scope, Root::Input, steps, 0),
+            TermValue::Var(name) if &**name == "data" => self.data(scope, steps),
             _ => {
                 let root = self.term(scope, head)?;
-                self.path(scope, Root::Operand(root), &mut steps, 0)
+                self.path(scope, Root::Operand(root), steps, 0)
             }
         }
     }
@@ -81,14 +67,14 @@ impl Lowering<'_> {
     fn step<'t>(
         &mut self,
         scope: &mut Scope,
-        steps: &Steps<'t>,
+        steps: Steps<'t>,
         index: usize,
     ) -> Result<Step<'t>, Diagnostic> {
-        match steps.source {
-            Source::Steps(made) => {
-                Ok(made.get(index).cloned().unwrap_or(Step::Given(Operand::Const(Value::Null))))
+        match steps {
+            Steps::Given(keys) => {
+                Ok(Step::Given(keys.get(index).cloned().unwrap_or(Operand::Const(Value::Null))))
             }
-            Source::Terms(terms) => {
+            Steps::Terms(terms) => {
                 let Some(term) = terms.get(index) else {
                     return Ok(Step::Given(Operand::Const(Value::Null)));
                 };
@@ -101,55 +87,35 @@ impl Lowering<'_> {
         }
     }
 
-    /// Says what has been found at a key.
-    fn found(
-        &mut self,
-        scope: &mut Scope,
-        steps: &mut Steps<'_>,
-        step: &Step<'_>,
-        key: Operand,
-    ) -> Result<(), Diagnostic> {
-        match step {
-            Step::Given(_) => Ok(()),
-            Step::Found(term) => self.unify_with(scope, term, key),
-            Step::Output(place) => {
-                if steps.outputs.len() <= *place {
-                    steps.outputs.resize(place + 1, Operand::Const(Value::Null));
-                }
-                if let Some(output) = steps.outputs.get_mut(*place) {
-                    *output = key;
-                }
-                Ok(())
-            }
-        }
-    }
-
     /// The keys of a value from `index` on.
     pub(super) fn path(
         &mut self,
         scope: &mut Scope,
         mut root: Root,
-        steps: &mut Steps<'_>,
+        steps: Steps<'_>,
         mut index: usize,
     ) -> Result<Expr, Diagnostic> {
         let mut keys: Vec<Operand> = Vec::new();
         while index < steps.len() {
             let step = self.step(scope, steps, index)?;
             index += 1;
-            if let Step::Given(key) = step {
-                keys.push(key);
-                continue;
-            }
+            let pattern = match step {
+                Step::Given(key) => {
+                    keys.push(key);
+                    continue;
+                }
+                Step::Found(pattern) => pattern,
+            };
             let collection = scope.operand(whole(root, std::mem::take(&mut keys)));
             let (key, value) = scope.each(collection)?;
-            self.found(scope, steps, &step, Operand::Var(key))?;
+            self.unify_with(scope, pattern, Operand::Var(key))?;
             root = Root::Operand(Operand::Var(value));
         }
         Ok(whole(root, keys))
     }
 
     /// `data.…`: through the rule tree by constant keys, then rules, documents or base data.
-    fn data(&mut self, scope: &mut Scope, steps: &mut Steps<'_>) -> Result<Expr, Diagnostic> {
+    fn data(&mut self, scope: &mut Scope, steps: Steps<'_>) -> Result<Expr, Diagnostic> {
         let mut node = Nodes::ROOT;
         let mut path: Vec<Operand> = Vec::new();
         for index in 0..steps.len() {
@@ -168,57 +134,74 @@ impl Lowering<'_> {
         Ok(Expr::Rule(self.request(Request::Extent(node))))
     }
 
-    /// Keys of which the first is not constant, below a node that is no rule: the rule that looks
-    /// at run time which child it is.
+    /// Keys of which the first is not constant, below a node that is no rule: functions look at run
+    /// time which child it is. What is gone through is gone through here, one key after the other, so
+    /// that what is below a key is evaluated only when it is reached.
     fn below(
         &mut self,
         scope: &mut Scope,
         node: NodeId,
         path: Vec<Operand>,
-        steps: &mut Steps<'_>,
+        steps: Steps<'_>,
         index: usize,
     ) -> Result<Expr, Diagnostic> {
         if self.nodes.get(node).children.is_empty() && self.slots_above(node).is_empty() {
             // There is nothing but base data.
             return self.base(scope, path, steps, index);
         }
-        let mut all = Vec::new();
+        let mut place = Place { node, keys: Vec::new(), found: None };
         for index in index..steps.len() {
-            all.push(self.step(scope, steps, index)?);
+            match self.step(scope, steps, index)? {
+                Step::Given(key) => {
+                    let known = self.known_key(scope, steps, index, &key);
+                    place.keys.push((known, key));
+                }
+                Step::Found(pattern) => {
+                    let all = self.look_up(scope, &place, Wanted::Keys);
+                    let all = scope.operand(all);
+                    let (_, found) = scope.each(all)?;
+                    let key = scope.operand(part(found, 0));
+                    self.unify_with(scope, pattern, key.clone())?;
+                    place.keys.push((Known::Any, key));
+                    place.found = Some((place.keys.len(), found));
+                }
+            }
         }
-        let (value, found) = self.look_up(scope, node, &all)?;
-        for (step, key) in found {
-            self.found(scope, steps, &step, key)?;
-        }
-        Ok(value)
+        Ok(self.look_up(scope, &place, Wanted::Value))
     }
 
-    /// Calls the lookup below a node: the value, and the keys that were found.
-    pub(super) fn look_up<'t>(
-        &mut self,
-        scope: &mut Scope,
-        node: NodeId,
-        steps: &[Step<'t>],
-    ) -> Result<(Expr, Vec<(Step<'t>, Operand)>), Diagnostic> {
-        let is_given = |step: &Step<'_>| matches!(step, Step::Given(_));
-        let function = self.request(Request::Lookup(node, steps.iter().map(is_given).collect()));
-        let given = steps.iter().filter_map(|step| match step {
-            Step::Given(key) => Some(key.clone()),
-            Step::Found(_) | Step::Output(_) => None,
+    /// What is known of a key.
+    fn known_key(&self, scope: &Scope, steps: Steps<'_>, index: usize, key: &Operand) -> Known {
+        match (key, steps) {
+            (Operand::Const(value), _) => Known::One(value.clone()),
+            (Operand::Var(_), Steps::Terms(terms)) => {
+                match terms.get(index).map(|term| &term.value) {
+                    Some(TermValue::Var(name)) => {
+                        scope.known().get(name).cloned().map_or(Known::Any, Known::Of)
+                    }
+                    _ => Known::Any,
+                }
+            }
+            (Operand::Var(_), Steps::Given(_)) => Known::Any,
+        }
+    }
+
+    /// Calls the lookup of a place.
+    fn look_up(&mut self, scope: &mut Scope, place: &Place, wanted: Wanted) -> Expr {
+        let (mut known, mut args) = (Vec::new(), Vec::new());
+        for (key, operand) in &place.keys {
+            if !matches!(key, Known::One(_)) {
+                args.push(operand.clone());
+            }
+            known.push(key.clone());
+        }
+        let found = place.found.map(|(keys, found)| {
+            args.push(Operand::Var(found));
+            keys
         });
-        let args = Self::arguments(scope, given.collect());
-        let call = Expr::Call(function, args);
-        if steps.iter().all(is_given) {
-            return Ok((call, Vec::new()));
-        }
-        let solutions = scope.operand(call);
-        let (_, solution) = scope.each(solutions)?;
-        let mut found = Vec::new();
-        for step in steps.iter().filter(|step| !is_given(step)) {
-            let key = scope.operand(part(solution, found.len()));
-            found.push((step.clone(), key));
-        }
-        Ok((part(solution, found.len()), found))
+        let lookup = Lookup { node: place.node, keys: known, found, wanted };
+        let args = Self::arguments(scope, args);
+        Expr::Call(self.request(Request::Lookup(lookup)), args)
     }
 
     /// Base data at a path, and the keys from `index` on.
@@ -226,24 +209,27 @@ impl Lowering<'_> {
         &mut self,
         scope: &mut Scope,
         mut path: Vec<Operand>,
-        steps: &mut Steps<'_>,
+        steps: Steps<'_>,
         mut index: usize,
     ) -> Result<Expr, Diagnostic> {
         while index < steps.len() {
             let step = self.step(scope, steps, index)?;
             index += 1;
-            if let Step::Given(key) = step {
-                path.push(key);
-                continue;
-            }
+            let pattern = match step {
+                Step::Given(key) => {
+                    path.push(key);
+                    continue;
+                }
+                Step::Found(pattern) => pattern,
+            };
             let collection = scope.operand(self.base_at(&path));
             let (key, value) = scope.each(collection)?;
-            self.found(scope, steps, &step, Operand::Var(key))?;
+            self.unify_with(scope, pattern, Operand::Var(key))?;
             path.push(Operand::Var(key));
             // What follows has the same meaning in the element, where it does not matter that keys
             // of base data are text, and nothing is replaced below.
             let plain = (index..steps.len()).all(|index| is_plain_key(scope, steps, index));
-            if plain && self.targets.place(&path) == Place::Apart {
+            if plain && self.targets.place(&path) == Replaceable::Apart {
                 return self.path(scope, Root::Operand(Operand::Var(value)), steps, index);
             }
         }
@@ -253,8 +239,8 @@ impl Lowering<'_> {
     /// Base data at a path.
     pub(super) fn base_at(&self, path: &[Operand]) -> Expr {
         let root = match self.targets.place(path) {
-            Place::Above => Root::Extent,
-            Place::Apart | Place::Within => Root::Data,
+            Replaceable::Above => Root::Extent,
+            Replaceable::Apart | Replaceable::Within => Root::Data,
         };
         Expr::Path(root, path.to_vec())
     }
@@ -264,7 +250,7 @@ impl Lowering<'_> {
         &mut self,
         scope: &mut Scope,
         node: NodeId,
-        steps: &mut Steps<'_>,
+        steps: Steps<'_>,
         index: usize,
     ) -> Result<Expr, Diagnostic> {
         let shape = self.nodes.get(node).shape;
@@ -273,11 +259,11 @@ impl Lowering<'_> {
             scope.fail();
             return Ok(Expr::Operand(Operand::Const(Value::Null)));
         }
-        if index < steps.len()
-            && matches!(shape, Shape::Set | Shape::Object | Shape::General)
-            && let Step::Given(key) = self.step(scope, steps, index)?
+        if matches!(shape, Shape::Set | Shape::Object | Shape::General)
+            && let Some((keys, args)) = self.asked(scope, node, steps, index)?
         {
-            let entry = Expr::Call(self.request(Request::Entry(node)), vec![key]);
+            let args = Self::arguments(scope, args);
+            let entry = Expr::Call(self.request(Request::Entry(node, keys)), args);
             if index + 1 == steps.len() {
                 return Ok(entry);
             }
@@ -292,6 +278,38 @@ impl Lowering<'_> {
         self.path(scope, Root::Operand(value), steps, index)
     }
 
+    /// What a reference says of a document's keys, the first of which has to be known, and the values
+    /// of those that are known.
+    fn asked(
+        &mut self,
+        scope: &mut Scope,
+        node: NodeId,
+        steps: Steps<'_>,
+        index: usize,
+    ) -> Result<Option<Keys>, Diagnostic> {
+        let (mut keys, mut args) = (Vec::new(), Vec::new());
+        for (place, index) in (index..steps.len()).take(self.asked_keys(node)).enumerate() {
+            let key = match self.step(scope, steps, index)? {
+                Step::Given(key) => {
+                    args.push(key.clone());
+                    match key {
+                        Operand::Const(key) if self.distinguishes(node, place, &key) => {
+                            Asked::One(key)
+                        }
+                        Operand::Const(_) | Operand::Var(_) => Asked::Given,
+                    }
+                }
+                Step::Found(_) if place == 0 => return Ok(None),
+                Step::Found(_) => Asked::Open,
+            };
+            keys.push(key);
+        }
+        while keys.last() == Some(&Asked::Open) {
+            keys.pop();
+        }
+        Ok(if keys.is_empty() { None } else { Some((keys, args)) })
+    }
+
     /// Arguments of a function that lowering makes: one array where there are many.
     pub(super) fn arguments(scope: &mut Scope, args: Vec<Operand>) -> Vec<Operand> {
         if args.len() <= super::MAX_PARAMETERS {
@@ -301,8 +319,19 @@ impl Lowering<'_> {
     }
 }
 
+/// What a document is asked for, and the values of the keys that are known.
+type Keys = (Vec<Asked>, Vec<Operand>);
+
+/// A place below a node of the rule tree.
+struct Place {
+    node: NodeId,
+    keys: Vec<(Known, Operand)>,
+    /// The last key that was gone through: how many keys lead there, and what a lookup had for it.
+    found: Option<(usize, Var)>,
+}
+
 /// The element of an array at a place.
-pub(super) fn part(array: crate::core::Var, place: usize) -> Expr {
+pub(super) fn part(array: Var, place: usize) -> Expr {
     let place = Operand::Const(Value::from(place));
     Expr::Path(Root::Operand(Operand::Var(array)), vec![place])
 }
@@ -317,27 +346,27 @@ fn whole(root: Root, keys: Vec<Operand>) -> Expr {
 
 /// A key as it is written, where it is a constant.
 fn constant_key(
-    steps: &Steps<'_>,
+    steps: Steps<'_>,
     index: usize,
 ) -> Result<Option<(Option<Key>, Value)>, Diagnostic> {
-    let Source::Terms(terms) = steps.source else { return Ok(None) };
+    let Steps::Terms(terms) = steps else { return Ok(None) };
     let Some(term) = terms.get(index) else { return Ok(None) };
     Ok(constant(term)?.map(|value| (Key::of(&term.value), value)))
 }
 
 /// Whether a key is text that is no index, or is gone through.
-fn is_plain_key(scope: &Scope, steps: &Steps<'_>, index: usize) -> bool {
+fn is_plain_key(scope: &Scope, steps: Steps<'_>, index: usize) -> bool {
     let is_text = |key: &Value| match key {
         Value::String(text) => !text.ends_with(|last: char| last.is_ascii_digit()),
         _ => false,
     };
-    match steps.source {
-        Source::Steps(made) => match made.get(index) {
-            Some(Step::Given(Operand::Const(key))) => is_text(key),
-            Some(Step::Given(Operand::Var(_))) => false,
-            Some(Step::Found(_) | Step::Output(_)) | None => true,
+    match steps {
+        Steps::Given(keys) => match keys.get(index) {
+            Some(Operand::Const(key)) => is_text(key),
+            Some(Operand::Var(_)) => false,
+            None => true,
         },
-        Source::Terms(terms) => terms.get(index).is_none_or(|term| match &term.value {
+        Steps::Terms(terms) => terms.get(index).is_none_or(|term| match &term.value {
             TermValue::String(_) => matches!(constant(term), Ok(Some(key)) if is_text(&key)),
             TermValue::Var(name) => is_free(scope, name),
             _ => false,

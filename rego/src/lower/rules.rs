@@ -2,19 +2,20 @@
 
 use regorus::Value;
 
-use crate::ast::{Module, Rule as Ast, Term};
-use crate::compile::visit::chain;
+use crate::ast::{Module, Rule as Ast, Term, TermValue};
+use crate::compile::visit::{Flow, Node, chain, walk_terms};
 use crate::core::{
-    Body, Collection, Definition, Expr, Operand, Rule, RuleKind, StatementKind, Var,
+    Body, Collection, Definition, Expr, Operand, Root, Rule, RuleKind, StatementKind, Var,
 };
 use crate::diagnostic::Diagnostic;
 
 use super::constants::constant;
 use super::documents::{CHUNK, only, parts, unless_replaced};
 use super::nodes::{self, NodeId, Shape};
+use super::references::part;
 use super::scope::Scope;
 use super::targets::Callee;
-use super::{Lowering, Request, helper};
+use super::{Lowering, MAX_PARAMETERS, Request, helper};
 
 /// What a definition has besides its body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +26,17 @@ enum Head {
     Element,
     /// A value at the key that its reference ends with.
     Item,
+}
+
+/// What a reference says of a key of a document.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Asked {
+    /// It is this one; there are definitions for other keys, which are left out.
+    One(Value),
+    /// It is known when the document is evaluated.
+    Given,
+    /// It is gone through.
+    Open,
 }
 
 impl<'a> Lowering<'a> {
@@ -73,7 +85,8 @@ impl<'a> Lowering<'a> {
             }
             Shape::General => {
                 let mut scope = Scope::new(0, 0);
-                let value = self.document(&mut scope, node, None);
+                let count = self.fitting(node, &[]).count();
+                let value = self.document(&mut scope, node, &[], count);
                 Ok(Rule {
                     definitions: vec![only(&mut scope, value)],
                     variables: scope.variables(),
@@ -149,6 +162,73 @@ impl<'a> Lowering<'a> {
         Ok(Rule { definitions, variables, span: self.span(node), ..rule })
     }
 
+    /// A function whose last parameter is its value, unified with that of each head before the body.
+    pub(super) fn known_value(&mut self, node: NodeId) -> Result<Rule, Diagnostic> {
+        let arity = match self.nodes.get(node).shape {
+            Shape::Function(arity) => arity,
+            Shape::Package | Shape::Complete | Shape::Set | Shape::Object | Shape::General => 0,
+        };
+        let packed = arity + 1 > MAX_PARAMETERS;
+        let parameters = if packed { 1 } else { u32::try_from(arity + 1).unwrap_or(u32::MAX) };
+        let mut scope = Scope::new(parameters, 0);
+        let parameter = |scope: &mut Scope, place: usize| {
+            if packed {
+                scope.operand(part(Var(0), place))
+            } else {
+                Operand::Var(Var(u32::try_from(place).unwrap_or(u32::MAX)))
+            }
+        };
+        let mut definitions = Vec::new();
+        // The default is the last of a chain.
+        let mut last = Vec::new();
+        for (_, definition) in self.definitions(node) {
+            let mut bodies = Vec::new();
+            for branch in chain(definition) {
+                scope.restart();
+                scope.at(branch.span);
+                let args = branch.head.args.iter().flatten().enumerate();
+                for (place, arg) in args {
+                    let value = parameter(&mut scope, place);
+                    self.unify_with(&mut scope, arg, value)?;
+                }
+                let value = parameter(&mut scope, arity);
+                match &branch.head.value {
+                    Some(head) if !is_evaluated(head) => {
+                        self.unify_with(&mut scope, head, value)?;
+                    }
+                    Some(_) => {}
+                    None => {
+                        let truth = Operand::Const(Value::Bool(true));
+                        scope.test(Expr::Builtin("equal", vec![value, truth]));
+                    }
+                }
+                let body = self.rest_of_body(&mut scope, branch, Head::Value, Vec::new())?;
+                bodies.push(body);
+            }
+            if definition.is_default { &mut last } else { &mut definitions }
+                .push(Definition { bodies });
+        }
+        let variables = scope.variables();
+        let name = self.nodes.name(node);
+        let kind = RuleKind::Function(parameters);
+        let span = self.span(node);
+        if last.is_empty() || definitions.is_empty() {
+            definitions.extend(last);
+            return Ok(Rule { definitions, variables, span, ..helper(name, kind) });
+        }
+        let found = self.reserve();
+        self.set(found, Rule { definitions, variables, span, ..helper(name.clone(), kind) });
+        let args = (0..parameters).map(|parameter| Operand::Var(Var(parameter))).collect();
+        scope.restart();
+        let value = scope.operand(Expr::Call(found, args));
+        let block = scope.finish();
+        let mut bodies = vec![Body { block, key: None, value, span }];
+        bodies.extend(last.into_iter().flat_map(|definition| definition.bodies));
+        let variables = scope.variables();
+        let definitions = vec![Definition { bodies }];
+        Ok(Rule { definitions, variables, span, ..helper(name, kind) })
+    }
+
     /// A definition's body, which begins with its parameters.
     fn rule_body(&mut self, scope: &mut Scope, rule: &Ast, head: Head) -> Result<Body, Diagnostic> {
         scope.at(rule.span);
@@ -156,7 +236,27 @@ impl<'a> Lowering<'a> {
         for (parameter, arg) in (0..).zip(args) {
             self.unify_with(scope, arg, Operand::Var(Var(parameter)))?;
         }
+        self.rest_of_body(scope, rule, head, Vec::new())
+    }
+
+    fn unify_keys(
+        &mut self,
+        scope: &mut Scope,
+        keys: Vec<(&Term, Operand)>,
+    ) -> Result<(), Diagnostic> {
+        keys.into_iter().try_for_each(|(pattern, key)| self.unify_with(scope, pattern, key))
+    }
+
+    /// A definition's body without its parameters; keys are unified after it.
+    fn rest_of_body(
+        &mut self,
+        scope: &mut Scope,
+        rule: &Ast,
+        head: Head,
+        keys: Vec<(&Term, Operand)>,
+    ) -> Result<Body, Diagnostic> {
         self.definition_body(scope, rule)?;
+        self.unify_keys(scope, keys)?;
         scope.at(rule.span);
         let (key, value) = match head {
             Head::Value => (None, self.head_term(scope, rule.head.value.as_ref())?),
@@ -173,58 +273,95 @@ impl<'a> Lowering<'a> {
         term.map_or(Ok(Operand::Const(Value::Bool(true))), |term| self.term(scope, term))
     }
 
+    /// How many keys of a reference matter to what is evaluated of a document.
+    pub(super) fn asked_keys(&self, node: NodeId) -> usize {
+        let depth = self.nodes.get(node).depth;
+        let keys = self.definitions(node).map(|(module, rule)| {
+            let member = usize::from(nodes::is_member(rule));
+            nodes::keys(module, rule).count().saturating_sub(depth) + member
+        });
+        if self.nodes.get(node).shape == Shape::General { keys.max().unwrap_or(1) } else { 1 }
+    }
+
+    /// Whether a document has definitions that a constant key leaves out.
+    pub(super) fn distinguishes(&self, node: NodeId, place: usize, key: &Value) -> bool {
+        let place = self.nodes.get(node).depth + place;
+        self.definitions(node).any(|(module, rule)| differs(module, rule, place, key))
+    }
+
+    /// The definitions of a document that fit the keys which it is asked for.
+    fn fitting(
+        &self,
+        node: NodeId,
+        keys: &[Asked],
+    ) -> impl Iterator<Item = (&'a Module, &'a Ast)> + use<'a> {
+        let depth = self.nodes.get(node).depth;
+        let keys = keys.to_vec();
+        self.definitions(node).filter(move |(module, rule)| {
+            !rule.is_default
+                && keys.iter().zip(depth..).all(|(key, place)| match key {
+                    Asked::One(key) => !differs(module, rule, place, key),
+                    Asked::Given | Asked::Open => true,
+                })
+        })
+    }
+
     /// What a document has at a key; of data that is replaced, what base data has there.
-    pub(super) fn entry(&mut self, node: NodeId) -> Result<Rule, Diagnostic> {
+    pub(super) fn entry(&mut self, node: NodeId, asked: &[Asked]) -> Result<Rule, Diagnostic> {
         let slots = self.slots_above(node);
         if slots.is_empty() {
-            return self.own_entry(node);
+            return self.own_entry(node, asked);
         }
-        let key = Operand::Var(Var(0));
-        let mut scope = Scope::new(1, 0);
+        let parameters = entry_parameters(asked);
+        let mut scope = Scope::new(parameters, 0);
+        let key = asked_key(&mut scope, asked, 0);
         scope.test(Expr::Replaced(slots.clone()));
         let mut path: Vec<_> = self.nodes.path(node).into_iter().map(Operand::Const).collect();
-        path.push(key.clone());
+        path.extend(key);
         let value = scope.operand(self.base_at(&path));
         let replaced = only(&mut scope, value);
         unless_replaced(&mut scope, &slots)?;
-        let own = Expr::Call(self.request(Request::OwnEntry(node)), vec![key]);
+        let args = (0..parameters).map(|parameter| Operand::Var(Var(parameter))).collect();
+        let own = Expr::Call(self.request(Request::OwnEntry(node, asked.to_vec())), args);
         let value = scope.operand(own);
         let own = only(&mut scope, value);
         Ok(Rule {
             definitions: vec![replaced, own],
             variables: scope.variables(),
-            ..helper(self.nodes.name(node), RuleKind::Entry)
+            ..helper(self.nodes.name(node), entry_kind(parameters))
         })
     }
 
-    /// What a document has at a key, by its definitions: the key is bound before each body, as OPA
+    /// What a document has at a key, by its definitions: keys are bound before each body, as OPA
     /// does, so that only what makes this key is evaluated.
-    pub(super) fn own_entry(&mut self, node: NodeId) -> Result<Rule, Diagnostic> {
-        let mut scope = Scope::new(1, 0);
-        let key = Operand::Var(Var(0));
+    pub(super) fn own_entry(&mut self, node: NodeId, asked: &[Asked]) -> Result<Rule, Diagnostic> {
+        let parameters = entry_parameters(asked);
+        let mut scope = Scope::new(parameters, 0);
         let mut definitions = Vec::new();
         let shape = self.nodes.get(node).shape;
         if shape == Shape::General {
-            let document = self.document(&mut scope, node, Some(key.clone()));
-            let path = Expr::Path(crate::core::Root::Operand(document), vec![key]);
-            let value = scope.operand(path);
+            let count = self.fitting(node, asked).count();
+            let document = self.document(&mut scope, node, asked, count);
+            let key = asked_key(&mut scope, asked, 0).into_iter().collect();
+            let value = scope.operand(Expr::Path(Root::Operand(document), key));
             definitions.push(only(&mut scope, value));
         } else {
-            for (_, definition) in self.definitions(node).filter(|(_, rule)| !rule.is_default) {
+            let key = Operand::Var(Var(0));
+            for (_, definition) in self.fitting(node, asked) {
                 scope.restart();
                 scope.at(definition.span);
                 let head = &definition.head;
                 let pattern =
                     if shape == Shape::Set { head.key.as_ref() } else { head.reference.last() };
-                if let Some(pattern) = pattern {
-                    self.unify_with(&mut scope, pattern, key.clone())?;
-                }
+                let (first, late) = split_late(pattern.map(|pattern| (pattern, key.clone())));
+                self.unify_keys(&mut scope, first)?;
                 let body = if shape == Shape::Set {
                     self.definition_body(&mut scope, definition)?;
+                    self.unify_keys(&mut scope, late)?;
                     let (block, span) = (scope.finish(), Some(definition.span));
                     Body { block, key: None, value: key.clone(), span }
                 } else {
-                    self.rule_body(&mut scope, definition, Head::Value)?
+                    self.rest_of_body(&mut scope, definition, Head::Value, late)?
                 };
                 definitions.push(Definition { bodies: vec![body] });
             }
@@ -233,14 +370,20 @@ impl<'a> Lowering<'a> {
             definitions,
             variables: scope.variables(),
             span: self.span(node),
-            ..helper(self.nodes.name(node), RuleKind::Entry)
+            ..helper(self.nodes.name(node), entry_kind(parameters))
         })
     }
 
-    /// The document of a node whose references have variables, by its entries; at a key, or all.
-    fn document(&mut self, scope: &mut Scope, node: NodeId, key: Option<Operand>) -> Operand {
-        let count = self.nodes.get(node).rules.len();
-        let entries = self.entries_of(scope, node, key, (0, count));
+    /// The document of a node whose references have variables, by the entries of those definitions
+    /// that fit the keys; without keys of all.
+    fn document(
+        &mut self,
+        scope: &mut Scope,
+        node: NodeId,
+        keys: &[Asked],
+        count: usize,
+    ) -> Operand {
+        let entries = self.entries_of(scope, node, keys, (0, count));
         scope.operand(Expr::Builtin("$document", vec![entries]))
     }
 
@@ -248,14 +391,16 @@ impl<'a> Lowering<'a> {
         &mut self,
         scope: &mut Scope,
         node: NodeId,
-        key: Option<Operand>,
+        keys: &[Asked],
         (first, count): (usize, usize),
     ) -> Operand {
-        let keyed = key.is_some();
-        let function = self.request(Request::Entries { node, keyed, first, count });
-        scope.operand(match key {
-            Some(key) => Expr::Call(function, vec![key]),
-            None => Expr::Rule(function),
+        let function = self.request(Request::Entries { node, keys: keys.to_vec(), first, count });
+        let args: Vec<_> =
+            (0..entry_parameters(keys)).map(|parameter| Operand::Var(Var(parameter))).collect();
+        scope.operand(if args.is_empty() {
+            Expr::Rule(function)
+        } else {
+            Expr::Call(function, args)
         })
     }
 
@@ -263,21 +408,22 @@ impl<'a> Lowering<'a> {
     pub(super) fn entries(
         &mut self,
         node: NodeId,
-        keyed: bool,
+        keys: &[Asked],
         first: usize,
         count: usize,
     ) -> Result<Rule, Diagnostic> {
-        let kind = if keyed { RuleKind::Function(1) } else { RuleKind::Complete };
-        let mut scope = Scope::new(u32::from(keyed), 0);
-        let key = keyed.then_some(Operand::Var(Var(0)));
+        let parameters = entry_parameters(keys);
+        let kind =
+            if parameters == 0 { RuleKind::Complete } else { RuleKind::Function(parameters) };
+        let mut scope = Scope::new(parameters, 0);
         let mut arrays = Vec::new();
         if count > CHUNK {
             for range in parts(first, count) {
-                arrays.push(self.entries_of(&mut scope, node, key.clone(), range));
+                arrays.push(self.entries_of(&mut scope, node, keys, range));
             }
         } else {
-            for (module, rule) in self.definitions(node).skip(first).take(count) {
-                arrays.push(self.entries_by(&mut scope, node, key.as_ref(), (module, rule))?);
+            for (module, rule) in self.fitting(node, keys).skip(first).take(count) {
+                arrays.push(self.entries_by(&mut scope, node, keys, (module, rule))?);
             }
         }
         let arrays = scope.operand(Expr::Array(arrays));
@@ -294,17 +440,23 @@ impl<'a> Lowering<'a> {
         &mut self,
         scope: &mut Scope,
         node: NodeId,
-        key: Option<&Operand>,
+        keys: &[Asked],
         (module, rule): (&'a Module, &'a Ast),
     ) -> Result<Operand, Diagnostic> {
         let depth = self.nodes.get(node).depth;
         let var = scope.fresh();
         let mark = scope.open()?;
         scope.at(rule.span);
-        if let (Some(key), Some(pattern)) = (key, nodes::keys(module, rule).nth(depth)) {
-            self.unify_with(scope, pattern, key.clone())?;
+        let member = if nodes::is_member(rule) { rule.head.key.as_ref() } else { None };
+        let patterns = nodes::keys(module, rule).skip(depth).chain(member);
+        let mut asked = Vec::new();
+        for (place, pattern) in (0..keys.len()).zip(patterns) {
+            asked.extend(asked_key(scope, keys, place).map(|key| (pattern, key)));
         }
+        let (first, late) = split_late(asked);
+        self.unify_keys(scope, first)?;
         self.definition_body(scope, rule)?;
+        self.unify_keys(scope, late)?;
         scope.at(rule.span);
         let mut path = Vec::new();
         for term in nodes::keys(module, rule).skip(depth) {
@@ -344,4 +496,62 @@ fn parameters(rule: &Rule) -> u32 {
         RuleKind::Entry => 1,
         RuleKind::Complete | RuleKind::Set | RuleKind::Object => 0,
     }
+}
+
+/// Keys of a definition with what is asked for, and apart those that are the input or data itself:
+/// OPA's body ends with what binds these.
+type Keys<'t> = Vec<(&'t Term, Operand)>;
+
+fn split_late<'t>(keys: impl IntoIterator<Item = (&'t Term, Operand)>) -> (Keys<'t>, Keys<'t>) {
+    keys.into_iter().partition(|(pattern, _)| match &pattern.value {
+        TermValue::Var(name) => !matches!(&**name, "input" | "data"),
+        _ => true,
+    })
+}
+
+/// How many parameters a document's function has for the keys that it is asked for.
+fn entry_parameters(keys: &[Asked]) -> u32 {
+    let count = keys.iter().filter(|key| **key != Asked::Open).count();
+    if count > MAX_PARAMETERS { 1 } else { u32::try_from(count).unwrap_or(u32::MAX) }
+}
+
+const fn entry_kind(parameters: u32) -> RuleKind {
+    if parameters == 1 { RuleKind::Entry } else { RuleKind::Function(parameters) }
+}
+
+/// The parameter for a key, where it is known.
+fn asked_key(scope: &mut Scope, keys: &[Asked], place: usize) -> Option<Operand> {
+    let known = |keys: &[Asked]| keys.iter().filter(|key| **key != Asked::Open).count();
+    if keys.get(place)? == &Asked::Open {
+        return None;
+    }
+    let number = known(keys.get(..place)?);
+    if known(keys) > MAX_PARAMETERS {
+        return Some(scope.operand(part(Var(0), number)));
+    }
+    Some(Operand::Var(Var(u32::try_from(number).unwrap_or(u32::MAX))))
+}
+
+/// Whether a definition is for another key than a constant one.
+fn differs(module: &Module, rule: &Ast, place: usize, key: &Value) -> bool {
+    let own = nodes::keys(module, rule).nth(place);
+    matches!(own.map(constant), Some(Ok(Some(own))) if own != *key)
+}
+
+/// Whether a term is known only once it has been evaluated: it is no pattern.
+fn is_evaluated(term: &Term) -> bool {
+    let mut is_evaluated = false;
+    walk_terms(Node::Term(term), &mut |term| {
+        is_evaluated |= matches!(
+            term.value,
+            TermValue::Ref(_)
+                | TermValue::ArrayComprehension { .. }
+                | TermValue::SetComprehension { .. }
+                | TermValue::ObjectComprehension { .. }
+                | TermValue::Call(_)
+                | TermValue::TemplateString { .. }
+        );
+        Flow::Into
+    });
+    is_evaluated
 }

@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use regorus::Value;
+
 use crate::ast::Name;
 use crate::core::{Block, Expr, Operand, Statement, StatementKind, Var};
 use crate::diagnostic::{Code, Diagnostic};
@@ -19,9 +21,13 @@ pub(super) struct Scope {
     bound: HashMap<Name, Operand>,
     /// What has been bound since the rule began, in order.
     trail: Vec<Name>,
+    /// The values that variables can only have, where the body says so.
+    known: HashMap<Name, Vec<Value>>,
     frames: Vec<Frame>,
     /// Closures around this scope, in rules of their own.
     depth: usize,
+    /// How many blocks have been ended.
+    failures: usize,
     span: Option<Span>,
 }
 
@@ -54,8 +60,10 @@ impl Scope {
             variables: parameters,
             bound: HashMap::new(),
             trail: Vec::new(),
+            known: HashMap::new(),
             frames: vec![Frame::default()],
             depth,
+            failures: 0,
             span: None,
         }
     }
@@ -69,6 +77,7 @@ impl Scope {
     pub(super) fn restart(&mut self) {
         self.bound.clear();
         self.trail.clear();
+        self.known.clear();
         self.frames = vec![Frame::default()];
     }
 
@@ -102,6 +111,16 @@ impl Scope {
         self.trail.push(Name::clone(name));
     }
 
+    /// Says which values variables can only have.
+    pub(super) fn know(&mut self, known: HashMap<Name, Vec<Value>>) {
+        self.known = known;
+    }
+
+    /// What has been said so.
+    pub(super) const fn known(&self) -> &HashMap<Name, Vec<Value>> {
+        &self.known
+    }
+
     pub(super) fn push(&mut self, kind: StatementKind) {
         let span = self.span;
         if let Some(frame) = self.frames.last_mut() {
@@ -115,7 +134,13 @@ impl Scope {
 
     /// Ends the block here.
     pub(super) fn fail(&mut self) {
-        self.test(Expr::Operand(Operand::Const(regorus::Value::Bool(false))));
+        self.failures += 1;
+        self.test(Expr::Operand(Operand::Const(Value::Bool(false))));
+    }
+
+    /// How many blocks have been ended so.
+    pub(super) const fn failures(&self) -> usize {
+        self.failures
     }
 
     /// An expression's value as an operand; the block ends where it is undefined.

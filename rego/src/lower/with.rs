@@ -47,6 +47,7 @@ impl Lowering<'_> {
         let parameters = if packed { 1 } else { u32::try_from(args.len()).unwrap_or(u32::MAX) };
         let mut inner = Scope::new(parameters, scope.depth());
         inner.at(statement.span);
+        inner.know(scope.known().clone());
         for (name, operand) in &names {
             let operand = match operand {
                 Captured::Const(value) => Operand::Const(value.clone()),

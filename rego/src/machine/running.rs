@@ -27,6 +27,8 @@ pub(crate) struct Running {
     pub(crate) ended: Option<EvaluationError>,
     /// The conflict that it ends with, until it is known where.
     conflict: Option<Conflict>,
+    /// Blocks of the interpreter that have begun, by number: whether each has its first solution.
+    pub(crate) solved: Vec<bool>,
     /// The machine's, where it is a machine that evaluates.
     pub(crate) program: Option<Box<Loaded>>,
 }
@@ -57,7 +59,7 @@ impl Running {
         strictness: Strictness,
         program: Option<Box<Loaded>>,
     ) -> Self {
-        Self { context, strictness, ended: None, conflict: None, program }
+        Self { context, strictness, ended: None, conflict: None, solved: Vec::new(), program }
     }
 
     /// Evaluates with this as what [`with`] gives, and returns it: it is there again unless `evaluate`

@@ -1,5 +1,7 @@
 //! What is asked of a policy: which packages it may define, and the documents of a decision.
 
+use std::collections::HashMap;
+
 use regorus::Value;
 
 use super::Namespace;
@@ -100,7 +102,7 @@ pub(super) fn missing(program: &Program, decision: &[Vec<String>]) -> Vec<Report
     let Some(path) = decision.first() else { return Vec::new() };
     let keys: Vec<Value> = path.iter().map(|key| Value::from(key.as_str())).collect();
     match program.documents.find(&keys) {
-        Found::Rule(..) | Found::Nothing => Vec::new(),
+        Found::Rule(..) | Found::Keyed { .. } | Found::Nothing => Vec::new(),
         Found::Base => {
             let message =
                 format!("no rule defines data.{}, so every request is denied", path.join("."));
@@ -128,9 +130,14 @@ pub(super) fn add_decision(program: &mut Program, paths: &[Vec<String>]) -> Rule
             Found::Rule(rule, rest) => {
                 let whole = variables.next();
                 inner.push(statement(StatementKind::Let(whole, Expr::Rule(rule))));
-                let keys = rest.iter().cloned().map(Operand::Const).collect();
-                let root = Root::Operand(Operand::Var(whole));
-                inner.push(statement(StatementKind::Let(value, Expr::Path(root, keys))));
+                inner.push(statement(StatementKind::Let(value, below(whole, rest))));
+            }
+            Found::Keyed { function, keys, rest, .. } => {
+                let first = variables.next();
+                let call = Expr::Call(function, packed(program, function, keys));
+                inner.push(statement(StatementKind::Let(first, call)));
+                let rest = rest.get(1..).unwrap_or_default();
+                inner.push(statement(StatementKind::Let(value, below(first, rest))));
             }
             // A function has no value.
             Found::Nothing => {
@@ -156,8 +163,12 @@ pub(super) fn add_decision(program: &mut Program, paths: &[Vec<String>]) -> Rule
     let all = variables.next();
     block.push(statement(StatementKind::Let(all, Expr::Array(collected))));
     let body = Body { block, key: None, value: Operand::Var(all), span: None };
+    add(program, "the decision", body, variables)
+}
+
+fn add(program: &mut Program, name: &str, body: Body, variables: Variables) -> RuleId {
     program.rules.push(Rule {
-        name: "the decision".to_owned(),
+        name: name.to_owned(),
         kind: RuleKind::Complete,
         default: None,
         definitions: vec![Definition { bodies: vec![body] }],
@@ -166,6 +177,63 @@ pub(super) fn add_decision(program: &mut Program, paths: &[Vec<String>]) -> Rule
         span: None,
     });
     RuleId(u32::try_from(program.rules.len() - 1).unwrap_or(u32::MAX))
+}
+
+/// What keys lead to in a variable's value.
+fn below(root: Var, keys: &[Value]) -> Expr {
+    let keys: Vec<_> = keys.iter().cloned().map(Operand::Const).collect();
+    let root = Operand::Var(root);
+    if keys.is_empty() { Expr::Operand(root) } else { Expr::Path(Root::Operand(root), keys) }
+}
+
+/// Arguments of a function that lowering has made: one array where there are many.
+fn packed(program: &Program, function: RuleId, args: &[Value]) -> Vec<Operand> {
+    if is_packed(program, function, args.len()) {
+        return vec![Operand::Const(Value::from(args.to_vec()))];
+    }
+    args.iter().cloned().map(Operand::Const).collect()
+}
+
+fn is_packed(program: &Program, function: RuleId, args: usize) -> bool {
+    let rule = usize::try_from(function.0).ok().and_then(|index| program.rules.get(index));
+    let kind = rule.map(|rule| rule.kind);
+    args > 1 && matches!(kind, Some(RuleKind::Entry | RuleKind::Function(1)))
+}
+
+/// Adds a rule for each function of a document's keys, which is what the function has for the keys
+/// that an evaluation is asked for: only rules without parameters are asked for.
+pub(super) fn add_keyed(program: &mut Program) -> HashMap<RuleId, RuleId> {
+    let mut functions = Vec::new();
+    let mut todo = vec![&program.documents];
+    while let Some(document) = todo.pop() {
+        functions.extend((1..).zip(&document.keyed).map(|(keys, function)| (*function, keys)));
+        todo.extend(document.children.values());
+    }
+    let add = |(function, keys): (RuleId, usize)| {
+        let mut variables = Variables(0);
+        let asked = variables.next();
+        let mut block = vec![(asked, Expr::Builtin("$asked", Vec::new()))];
+        let all = || Operand::Var(asked);
+        let args = if is_packed(program, function, keys) {
+            vec![all()]
+        } else {
+            let part = |index| {
+                let part = variables.next();
+                block.push((part, Expr::Path(Root::Operand(all()), vec![Operand::Const(index)])));
+                Operand::Var(part)
+            };
+            (0..keys).map(Value::from).map(part).collect()
+        };
+        let value = variables.next();
+        block.push((value, Expr::Call(function, args)));
+        let block = block
+            .into_iter()
+            .map(|(var, expr)| Statement { kind: StatementKind::Let(var, expr), span: None });
+        let value = Operand::Var(value);
+        let body = Body { block: block.collect(), key: None, value, span: None };
+        (function, add(program, "a key", body, variables))
+    };
+    functions.into_iter().map(add).collect()
 }
 
 /// Numbers for variables.

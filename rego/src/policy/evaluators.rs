@@ -44,6 +44,23 @@ pub(super) enum Fault {
     Differed,
 }
 
+/// What is to be evaluated.
+pub(super) struct Asked<'a> {
+    /// A rule that is no function.
+    pub(super) rule: RuleId,
+    /// The keys that `$asked` has.
+    pub(super) keys: &'a [Value],
+    pub(super) input: Option<Value>,
+    pub(super) moment: Moment,
+}
+
+impl Asked<'_> {
+    fn context(&self, deadline: Instant) -> Context {
+        let asked = self.keys.to_vec();
+        Context { asked, ..Context::new(self.moment.now_ns, deadline) }
+    }
+}
+
 /// What came of an evaluation.
 #[derive(Debug)]
 pub(super) struct Evaluation {
@@ -116,44 +133,31 @@ impl Evaluators {
         }
     }
 
-    /// Evaluates a rule that is no function.
+    /// Evaluates a rule.
     pub(super) fn evaluate(
         &mut self,
-        rule: RuleId,
-        input: Option<Value>,
-        moment: Moment,
+        mut asked: Asked<'_>,
         data: &Value,
         strictness: Strictness,
     ) -> Evaluation {
+        let (rule, deadline) = (asked.rule, asked.moment.deadline);
+        let input = asked.input.take();
         match self {
             Self::Interpreter { interpreter, .. } => {
-                let machine::Evaluation { result, prints, errors: _ } = interpreter.evaluate(
-                    rule,
-                    input,
-                    Context::new(moment.now_ns, moment.deadline),
-                    strictness,
-                );
+                let machine::Evaluation { result, prints, errors: _ } =
+                    interpreter.evaluate(rule, input, asked.context(deadline), strictness);
                 Evaluation { result: result.map_err(Fault::Evaluation), prints }
             }
             Self::Machine { machine, sampler, check } => {
                 let is_due = sampler.is_due();
                 let compared = if is_due { input.clone() } else { None };
-                let machine::Evaluation { result, prints, errors: _ } = machine.evaluate(
-                    rule,
-                    input,
-                    Context::new(moment.now_ns, moment.deadline),
-                    strictness,
-                );
+                let machine::Evaluation { result, prints, errors: _ } =
+                    machine.evaluate(rule, input, asked.context(deadline), strictness);
                 let agrees = !is_due
                     || check.interpreter(data).is_none_or(|interpreter| {
-                        let deadline = moment.deadline.min(Instant::now() + COMPARISON_TIME);
-                        let moment = Moment { deadline, ..moment };
-                        let other = interpreter.evaluate(
-                            rule,
-                            compared,
-                            Context::new(moment.now_ns, moment.deadline),
-                            strictness,
-                        );
+                        let deadline = deadline.min(Instant::now() + COMPARISON_TIME);
+                        let context = asked.context(deadline);
+                        let other = interpreter.evaluate(rule, compared, context, strictness);
                         agree(&result, &other.result)
                     });
                 let result =

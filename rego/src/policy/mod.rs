@@ -4,6 +4,7 @@ mod entry;
 mod evaluators;
 mod sampler;
 
+use std::collections::HashMap;
 use std::fmt;
 use std::time::Instant;
 
@@ -19,7 +20,7 @@ use crate::parse;
 use crate::report::Report;
 use crate::source::{Location, Sources};
 use crate::types;
-use evaluators::{Choice, Evaluators, Fault};
+use evaluators::{Asked, Choice, Evaluators, Fault};
 
 /// Built-ins that need the network or tell of the host. A policy that calls one is refused, because
 /// a decision must not wait for another machine, and a worker has no network.
@@ -139,6 +140,8 @@ pub struct Policy {
     evaluators: Evaluators,
     /// The virtual documents, by path.
     documents: Document,
+    /// The rule for each function of a document's keys.
+    keyed: HashMap<RuleId, RuleId>,
     /// What base data is asked for.
     data: Value,
     sources: Sources,
@@ -197,6 +200,7 @@ impl Policy {
         warnings.extend(entry::missing(&program, &settings.decision));
         let decision = (!settings.decision.is_empty())
             .then(|| entry::add_decision(&mut program, &settings.decision));
+        let keyed = entry::add_keyed(&mut program);
         let documents = std::mem::take(&mut program.documents);
         let choice = if settings.interpreter_only { Choice::Interpreter } else { Choice::Auto };
         let evaluators = Evaluators::new(program, &data, choice, &sources)
@@ -204,6 +208,7 @@ impl Policy {
         Ok(Self {
             evaluators,
             documents,
+            keyed,
             data,
             decision,
             decision_length: settings.decision.len(),
@@ -249,7 +254,7 @@ impl Policy {
         let Some(decision) = self.decision else {
             return Evaluation { result: Ok(Vec::new()), prints: Vec::new() };
         };
-        let Evaluation { result, prints } = self.ask(decision, Some(input), moment);
+        let Evaluation { result, prints } = self.ask(decision, &[], Some(input), moment);
         let result = result.map(|values| {
             let optional = |index| entry::element(&entry::element(&values, index), 0);
             (0..self.decision_length).map(optional).collect()
@@ -266,7 +271,15 @@ impl Policy {
     ) -> Evaluation<Value> {
         match self.documents.find(path) {
             Found::Rule(rule, rest) => {
-                let Evaluation { result, prints } = self.ask(rule, input, moment);
+                let Evaluation { result, prints } = self.ask(rule, &[], input, moment);
+                let result = result.map(|value| entry::at(&value, rest));
+                Evaluation { result, prints }
+            }
+            Found::Keyed { rule, function, keys, rest } => {
+                let keyed = self.keyed.get(&function);
+                let (rule, below) = keyed.map_or((rule, 0), |rule| (*rule, 1));
+                let Evaluation { result, prints } = self.ask(rule, keys, input, moment);
+                let rest = rest.get(below..).unwrap_or_default();
                 let result = result.map(|value| entry::at(&value, rest));
                 Evaluation { result, prints }
             }
@@ -279,8 +292,15 @@ impl Policy {
         }
     }
 
-    fn ask(&mut self, rule: RuleId, input: Option<Value>, moment: Moment) -> Evaluation<Value> {
-        let evaluation = self.evaluators.evaluate(rule, input, moment, &self.data, self.strictness);
+    fn ask(
+        &mut self,
+        rule: RuleId,
+        keys: &[Value],
+        input: Option<Value>,
+        moment: Moment,
+    ) -> Evaluation<Value> {
+        let asked = Asked { rule, keys, input, moment };
+        let evaluation = self.evaluators.evaluate(asked, &self.data, self.strictness);
         let result = evaluation.result.map_err(|fault| match fault {
             Fault::Evaluation(error) => self.error(error),
             Fault::Differed => EvaluationError::Differed,

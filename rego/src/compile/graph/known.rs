@@ -44,6 +44,12 @@ impl Bindings {
     }
 }
 
+/// The values that variables of a body can only have once the statements at its top have been
+/// evaluated.
+pub(crate) fn known_values(body: &[Expr]) -> BTreeMap<Name, Vec<Term>> {
+    Bindings::of(body).before(body.len())
+}
+
 fn binding(expr: &Expr, known: &Known) -> Option<(Name, Vec<Term>)> {
     let ExprKind::Call(terms) = &expr.kind else { return None };
     let [_, left, right, ..] = terms.as_slice() else { return None };

@@ -17,8 +17,8 @@ use super::tree::{RuleRef, RuleTree, full_ref};
 use super::vars::{Collector, Skip, VarSet};
 use super::visit::{Flow, Node, chain, is_constant, walk_terms};
 
-pub(crate) use known::members;
 use known::{Bindings, expand, has_variable_key};
+pub(crate) use known::{known_values, members};
 pub(crate) use origins::Origin;
 
 /// A definition: a rule, or one of its `else` branches.
