@@ -5,6 +5,7 @@
 
 use std::cell::OnceCell;
 use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use crate::builtins::table::{Declaration, Parameter, StaticType};
@@ -69,13 +70,24 @@ pub(super) struct Set {
     shape: Shape,
 }
 
-/// One of several types, sorted, each once.
+/// One of several types, in order. A rule may have as many definitions as a policy has lines, each of
+/// a type of its own, which are added one by one.
 #[derive(Debug)]
 pub(super) struct OneOf {
-    pub(super) types: Vec<Type>,
+    pub(super) types: BTreeSet<Type>,
     shape: Shape,
     keys: OnceCell<Known>,
     values: OnceCell<Known>,
+    fields: OnceCell<Fields>,
+}
+
+/// The properties of many objects, so that one is found without a look at each of them.
+#[derive(Debug)]
+struct Fields {
+    /// The types of properties with constant keys, of objects that have no others.
+    of_closed: BTreeMap<Constant, Vec<Known>>,
+    /// All other types.
+    others: Vec<Type>,
 }
 
 /// A function.
@@ -158,19 +170,19 @@ impl Type {
         Self::Set(Rc::new(Set { of, shape }))
     }
 
-    /// One of these types, which are sorted, each once; neither any nor one of several.
-    pub(super) fn one_of(types: Vec<Self>) -> Self {
+    /// One of these types, at least two, which are neither any nor one of several.
+    pub(super) fn one_of(types: BTreeSet<Self>) -> Self {
         let shape = Shape::of(types.iter().map(Some));
         Self::one_of_shape(types, shape)
     }
 
-    fn one_of_shape(types: Vec<Self>, shape: Shape) -> Self {
+    fn one_of_shape(types: BTreeSet<Self>, shape: Shape) -> Self {
         let shape = Shape { is_incomplete: false, ..shape };
         if shape.is_too_large() {
             return Self::Any;
         }
         let (keys, values) = (OnceCell::new(), OnceCell::new());
-        Self::OneOf(Rc::new(OneOf { types, shape, keys, values }))
+        Self::OneOf(Rc::new(OneOf { types, shape, keys, values, fields: OnceCell::new() }))
     }
 
     /// The type of a function of the policy.
@@ -252,7 +264,7 @@ impl Type {
                 }
             }
             Self::Any => Some(Self::Any),
-            Self::OneOf(one_of) => union::of_all(one_of.types.iter().map(|one| one.select(key))),
+            Self::OneOf(one_of) => one_of.select(key),
             Self::Null | Self::Boolean | Self::Number | Self::String | Self::Function(_) => None,
         }
     }
@@ -384,38 +396,54 @@ impl OneOf {
     /// With one more type, which is neither any nor one of several. Where the types are not shared,
     /// they are not copied.
     pub(super) fn with(self: Rc<Self>, one: Type) -> Type {
-        match self.types.binary_search(&one) {
-            Ok(_) => Type::OneOf(self),
-            Err(at) => {
-                let shape = self.shape.with(Some(&one));
-                let mut types = self.into_types();
-                types.insert(at, one);
-                Type::one_of_shape(types, shape)
-            }
+        if self.contains(&one) {
+            return Type::OneOf(self);
         }
-    }
-
-    /// The type at a position, and the union of the others.
-    pub(super) fn without(self: Rc<Self>, position: usize) -> (Known, Type) {
+        let shape = self.shape.with(Some(&one));
         let mut types = self.into_types();
-        let one = types.remove(position);
-        let others = match types.as_slice() {
-            [_, _, ..] => Some(Type::one_of(types)),
-            _ => types.pop(),
-        };
-        (others, one)
+        types.insert(one);
+        Type::one_of_shape(types, shape)
     }
 
-    fn into_types(self: Rc<Self>) -> Vec<Type> {
+    /// The union of all but one.
+    pub(super) fn without(self: Rc<Self>, one: &Type) -> Known {
+        let mut types = self.into_types();
+        types.remove(one);
+        if types.len() > 1 { Some(Type::one_of(types)) } else { types.pop_first() }
+    }
+
+    fn into_types(self: Rc<Self>) -> BTreeSet<Type> {
         match Rc::try_unwrap(self) {
             Ok(owned) => owned.types,
             Err(shared) => shared.types.clone(),
         }
     }
 
+    fn select(&self, key: &Constant) -> Known {
+        let fields = self.fields.get_or_init(|| self.all_fields());
+        let of_closed = fields.of_closed.get(key).into_iter().flatten().cloned();
+        union::of_all(of_closed.chain(fields.others.iter().map(|one| one.select(key))))
+    }
+
+    fn all_fields(&self) -> Fields {
+        let mut fields = Fields { of_closed: BTreeMap::new(), others: Vec::new() };
+        for one in &self.types {
+            match one {
+                Type::Object(object) if object.rest.is_none() => {
+                    for (key, value) in &object.fields {
+                        let of_closed = fields.of_closed.entry(key.clone()).or_default();
+                        of_closed.push(value.clone());
+                    }
+                }
+                other => fields.others.push(other.clone()),
+            }
+        }
+        fields
+    }
+
     /// Whether one of the types is this one.
     pub(super) fn contains(&self, one: &Type) -> bool {
-        self.types.binary_search(one).is_ok()
+        self.types.contains(one)
     }
 }
 
@@ -450,8 +478,7 @@ impl From<&StaticType> for Type {
             StaticType::Number => Self::Number,
             StaticType::String => Self::String,
             StaticType::Any => Self::Any,
-            // The table has them sorted.
-            StaticType::OneOf(types) => Self::one_of(all(types)),
+            StaticType::OneOf(types) => Self::one_of(all(types).into_iter().collect()),
             StaticType::Array(element) => Self::array(Vec::new(), Some(Self::from(*element))),
             StaticType::Tuple(elements) => {
                 Self::array(all(elements).into_iter().map(Some).collect(), None)

@@ -205,10 +205,10 @@ fn merge(left: Known, right: Known) -> Known {
                 Type::Object(other) => other.fields.is_empty() && other.rest.is_some(),
                 _ => false,
             };
-            let Some(at) = one_of.types.iter().position(is_like) else {
+            let Some(one) = one_of.types.iter().find(|one| is_like(one)).cloned() else {
                 return Some(one_of.with(Type::Object(object)));
             };
-            let (others, one) = one_of.without(at);
+            let others = one_of.without(&one);
             let one = match one {
                 Type::Object(other) => join(other, object, union::of),
                 other => other,
