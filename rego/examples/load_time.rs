@@ -34,8 +34,16 @@ const SHAPES: [Shape; 17] = [
     Shape { name: "rules", sizes: RULES, bundle: |n| each(n, "allow_@ if input.user == \"u@\"\n") },
     Shape { name: "chain", sizes: [100, 200, 400, 800], bundle: chain },
     Shape { name: "callers", sizes: RULES, bundle: callers },
-    Shape { name: "definitions", sizes: RULES, bundle: |n| each(n, "allow if input.user == \"u@\"\n") },
-    Shape { name: "equal-shapes", sizes: RULES, bundle: |n| each(n, "role := {\"id\": @} if input.user == @\n") },
+    Shape {
+        name: "definitions",
+        sizes: RULES,
+        bundle: |n| each(n, "allow if input.user == \"u@\"\n"),
+    },
+    Shape {
+        name: "equal-shapes",
+        sizes: RULES,
+        bundle: |n| each(n, "role := {\"id\": @} if input.user == @\n"),
+    },
     Shape {
         name: "differing-shapes",
         sizes: RULES,
@@ -46,8 +54,16 @@ const SHAPES: [Shape; 17] = [
         sizes: RULES,
         bundle: |n| each(n, "role := {\"k@\": @} if input.user == @\nuses_@ := role.k@\n"),
     },
-    Shape { name: "members", sizes: RULES, bundle: |n| each(n, "names contains \"m@\" if input.user == @\n") },
-    Shape { name: "properties", sizes: RULES, bundle: |n| each(n, "names[\"m@\"] := @ if input.user == @\n") },
+    Shape {
+        name: "members",
+        sizes: RULES,
+        bundle: |n| each(n, "names contains \"m@\" if input.user == @\n"),
+    },
+    Shape {
+        name: "properties",
+        sizes: RULES,
+        bundle: |n| each(n, "names[\"m@\"] := @ if input.user == @\n"),
+    },
     Shape {
         name: "functions",
         sizes: RULES,
@@ -55,9 +71,17 @@ const SHAPES: [Shape; 17] = [
     },
     Shape { name: "else", sizes: [50, 100, 200, 400], bundle: elses },
     Shape { name: "statements", sizes: RULES, bundle: |n| body(n, "\tx_@ := input.a[@] + @\n") },
-    Shape { name: "loops", sizes: [25, 50, 100, 200], bundle: |n| body(n, "\tsome k_@ in input.a\n\tk_@ > @\n") },
+    Shape {
+        name: "loops",
+        sizes: [25, 50, 100, 200],
+        bundle: |n| body(n, "\tsome k_@ in input.a\n\tk_@ > @\n"),
+    },
     Shape { name: "line", sizes: RULES, bundle: line },
-    Shape { name: "comments", sizes: RULES, bundle: |n| each(n, "# METADATA\n# title: rule @\nr_@ := @\n") },
+    Shape {
+        name: "comments",
+        sizes: RULES,
+        bundle: |n| each(n, "# METADATA\n# title: rule @\nr_@ := @\n"),
+    },
     Shape { name: "brackets", sizes: [50, 100, 200, 400], bundle: brackets },
     Shape { name: "data", sizes: [10_000, 20_000, 100_000, 200_000], bundle: data },
 ];
@@ -107,9 +131,13 @@ fn brackets(depth: usize) -> (String, String) {
 }
 
 fn data(count: usize) -> (String, String) {
-    let users: Vec<String> =
-        (0..count).map(|n| format!("\"u{n}\": {{\"roles\": [\"a\", \"b\"], \"age\": {n}}}")).collect();
-    ("allow if data.users[input.user].age > 18\n".into(), format!("{{\"users\": {{{}}}}}", users.join(",")))
+    let users: Vec<String> = (0..count)
+        .map(|n| format!("\"u{n}\": {{\"roles\": [\"a\", \"b\"], \"age\": {n}}}"))
+        .collect();
+    (
+        "allow if data.users[input.user].age > 18\n".into(),
+        format!("{{\"users\": {{{}}}}}", users.join(",")),
+    )
 }
 
 fn main() {
@@ -122,7 +150,10 @@ fn main() {
             _ => shapes.push(argument),
         }
     }
-    println!("{:<18}{:>8}{:>12}{:>12}{:>10}{:>12}", "shape", "size", "bytes", "load ms", "growth", "opa ms");
+    println!(
+        "{:<18}{:>8}{:>12}{:>12}{:>10}{:>12}",
+        "shape", "size", "bytes", "load ms", "growth", "opa ms"
+    );
     for shape in &SHAPES {
         if shapes.is_empty() || shapes.iter().any(|name| name == shape.name) {
             measure(shape, opa.as_deref(), stages);
@@ -182,7 +213,8 @@ fn by_stage(text: &str) -> String {
     let file = sources.add("policy.rego", text);
     let Ok(module) = parse::parse_module(&sources, file, RegoVersion::V1) else { return spent };
     lap("parse");
-    let Ok(compiled) = compile::compile(&sources, vec![module], &compile::Options::default()) else {
+    let Ok(compiled) = compile::compile(&sources, vec![module], &compile::Options::default())
+    else {
         return spent;
     };
     lap("compile");
