@@ -69,7 +69,7 @@ const SHAPES: [Shape; 17] = [
         sizes: RULES,
         bundle: |n| each(n, "f(\"a@\", x) := {\"k@\": x} if input.user == @\n"),
     },
-    Shape { name: "else", sizes: [50, 100, 200, 400], bundle: elses },
+    Shape { name: "else", sizes: [100, 250, 500, 1_000], bundle: elses },
     Shape { name: "statements", sizes: RULES, bundle: |n| body(n, "\tx_@ := input.a[@] + @\n") },
     Shape {
         name: "loops",

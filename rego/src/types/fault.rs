@@ -6,7 +6,7 @@ use crate::compile::visit::{Flow, NodeMut, walk_mut};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::source::Span;
 
-use super::check::Checker;
+use super::checker::Checker;
 use super::constant::Constant;
 use super::model::{Function, Known, Type};
 use super::text;

@@ -8,10 +8,10 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
+use crate::ast::Name;
 use crate::builtins::table::{Declaration, Parameter, StaticType};
 
 use super::constant::Constant;
-use super::union;
 
 /// How deep a type may be nested. Rules that use each other can nest types deeper than any text;
 /// of what is deeper than this nothing is known, so that walks over types need bounded stack.
@@ -47,7 +47,7 @@ pub(super) struct Array {
     pub(super) items: Vec<Known>,
     pub(super) rest: Known,
     shape: Shape,
-    values: OnceCell<Known>,
+    pub(super) values: OnceCell<Known>,
 }
 
 /// An object: properties with constant keys, in order of keys, and the type of further ones.
@@ -56,8 +56,8 @@ pub(super) struct Object {
     pub(super) fields: Vec<(Constant, Known)>,
     pub(super) rest: Rest,
     shape: Shape,
-    keys: OnceCell<Known>,
-    values: OnceCell<Known>,
+    pub(super) keys: OnceCell<Known>,
+    pub(super) values: OnceCell<Known>,
 }
 
 /// The types of keys and values beyond the constant ones, where there can be any.
@@ -76,18 +76,18 @@ pub(super) struct Set {
 pub(super) struct OneOf {
     pub(super) types: BTreeSet<Type>,
     shape: Shape,
-    keys: OnceCell<Known>,
-    values: OnceCell<Known>,
-    fields: OnceCell<Fields>,
+    pub(super) keys: OnceCell<Known>,
+    pub(super) values: OnceCell<Known>,
+    pub(super) fields: OnceCell<Fields>,
 }
 
 /// The properties of many objects, so that one is found without a look at each of them.
 #[derive(Debug)]
-struct Fields {
+pub(super) struct Fields {
     /// The types of properties with constant keys, of objects that have no others.
-    of_closed: BTreeMap<Constant, Vec<Known>>,
+    pub(super) of_closed: BTreeMap<Constant, Vec<Known>>,
     /// All other types.
-    others: Vec<Type>,
+    pub(super) others: Vec<Type>,
 }
 
 /// A function.
@@ -249,60 +249,6 @@ impl Type {
         }
     }
 
-    /// The type of an element or property with this key.
-    pub(super) fn select(&self, key: &Constant) -> Known {
-        match self {
-            Self::Array(array) => array.select(key.position()?),
-            Self::Object(object) => object.select(key),
-            Self::Set(set) => {
-                let of = set.of.as_ref()?;
-                let member = key.type_of();
-                match of {
-                    Self::Any => Some(member),
-                    Self::OneOf(one_of) => one_of.contains(&member).then_some(member),
-                    of => (*of == member).then(|| of.clone()),
-                }
-            }
-            Self::Any => Some(Self::Any),
-            Self::OneOf(one_of) => one_of.select(key),
-            Self::Null | Self::Boolean | Self::Number | Self::String | Self::Function(_) => None,
-        }
-    }
-
-    /// The type of the keys that there are to go through; `None` where there is nothing to go
-    /// through.
-    pub(super) fn keys(&self) -> Known {
-        match self {
-            Self::Array(_) => Some(Self::Number),
-            Self::Object(object) => object.keys(),
-            Self::Set(set) => set.of.clone(),
-            Self::Any => Some(Self::Any),
-            Self::OneOf(one_of) => one_of
-                .keys
-                .get_or_init(|| union::of_all(one_of.types.iter().map(Self::keys)))
-                .clone(),
-            Self::Null | Self::Boolean | Self::Number | Self::String | Self::Function(_) => None,
-        }
-    }
-
-    /// The type of the values that there are to go through.
-    pub(super) fn values(&self) -> Known {
-        match self {
-            Self::Array(array) => array
-                .values
-                .get_or_init(|| union::of_all(array.items.iter().chain([&array.rest]).cloned()))
-                .clone(),
-            Self::Object(object) => object.values(),
-            Self::Set(set) => set.of.clone(),
-            Self::Any => Some(Self::Any),
-            Self::OneOf(one_of) => one_of
-                .values
-                .get_or_init(|| union::of_all(one_of.types.iter().map(Self::values)))
-                .clone(),
-            Self::Null | Self::Boolean | Self::Number | Self::String | Self::Function(_) => None,
-        }
-    }
-
     const fn rank(&self) -> u8 {
         match self {
             Self::Null => 0,
@@ -319,6 +265,27 @@ impl Type {
     }
 }
 
+impl Constant {
+    /// The type of the constant.
+    pub(super) fn type_of(&self) -> Type {
+        match self {
+            Self::Null => Type::Null,
+            Self::Bool(_) => Type::Boolean,
+            Self::Number(_) => Type::Number,
+            Self::String(_) => Type::String,
+            Self::Array(elements) => {
+                Type::array(elements.iter().map(|element| Some(element.type_of())).collect(), None)
+            }
+            Self::Object(fields) => {
+                let fields = fields
+                    .iter()
+                    .map(|(key, value)| (Self::String(Name::clone(key)), Some(value.type_of())));
+                Type::object(fields.collect(), None)
+            }
+        }
+    }
+}
+
 impl Set {
     /// The members' type.
     pub(super) fn into_members(self: Rc<Self>) -> Known {
@@ -329,37 +296,7 @@ impl Set {
     }
 }
 
-impl Array {
-    /// The type of the element at a position.
-    pub(super) fn select(&self, position: usize) -> Known {
-        self.items.get(position).unwrap_or(&self.rest).clone()
-    }
-}
-
 impl Object {
-    fn field(&self, key: &Constant) -> Option<&Known> {
-        let at = self.fields.partition_point(|(field, _)| field < key);
-        self.fields.get(at).filter(|(field, _)| field == key).map(|(_, value)| value)
-    }
-
-    /// Whether there is a property with this key, and its type is known.
-    pub(super) fn has_known_field(&self, key: &Constant) -> bool {
-        self.field(key).is_some_and(Option::is_some)
-    }
-
-    /// The type of the property with this key.
-    pub(super) fn select(&self, key: &Constant) -> Known {
-        if let Some(value) = self.field(key) {
-            return value.clone();
-        }
-        let (keys, value) = self.rest.as_ref()?;
-        let holds = match keys {
-            Some(keys) => union::contains(keys, &key.type_of()),
-            None => false,
-        };
-        if holds { value.clone() } else { None }
-    }
-
     /// Its parts. Where they are not shared, they are not copied.
     pub(super) fn into_parts(self: Rc<Self>) -> (Vec<(Constant, Known)>, Rest) {
         match Rc::try_unwrap(self) {
@@ -371,24 +308,6 @@ impl Object {
     /// The type of values under keys that are no constants.
     pub(super) fn rest_value(&self) -> Option<&Type> {
         self.rest.as_ref().and_then(|(_, value)| value.as_ref())
-    }
-
-    fn keys(&self) -> Known {
-        let all = || {
-            let fields = self.fields.iter().map(|(key, _)| Some(key.type_of()));
-            let rest = self.rest.iter().map(|(key, _)| key.clone());
-            union::of_all(fields.chain(rest))
-        };
-        self.keys.get_or_init(all).clone()
-    }
-
-    fn values(&self) -> Known {
-        let all = || {
-            let fields = self.fields.iter().map(|(_, value)| value.clone());
-            let rest = self.rest.iter().map(|(_, value)| value.clone());
-            union::of_all(fields.chain(rest))
-        };
-        self.values.get_or_init(all).clone()
     }
 }
 
@@ -417,28 +336,6 @@ impl OneOf {
             Ok(owned) => owned.types,
             Err(shared) => shared.types.clone(),
         }
-    }
-
-    fn select(&self, key: &Constant) -> Known {
-        let fields = self.fields.get_or_init(|| self.all_fields());
-        let of_closed = fields.of_closed.get(key).into_iter().flatten().cloned();
-        union::of_all(of_closed.chain(fields.others.iter().map(|one| one.select(key))))
-    }
-
-    fn all_fields(&self) -> Fields {
-        let mut fields = Fields { of_closed: BTreeMap::new(), others: Vec::new() };
-        for one in &self.types {
-            match one {
-                Type::Object(object) if object.rest.is_none() => {
-                    for (key, value) in &object.fields {
-                        let of_closed = fields.of_closed.entry(key.clone()).or_default();
-                        of_closed.push(value.clone());
-                    }
-                }
-                other => fields.others.push(other.clone()),
-            }
-        }
-        fields
     }
 
     /// Whether one of the types is this one.

@@ -52,6 +52,9 @@ pub(super) struct Node {
     is_fresh: bool,
 }
 
+/// Documents by the name that their references begin with.
+pub(super) type Roots = BTreeMap<Name, Node>;
+
 impl Node {
     /// The type that a rule, built-in or replaced document has itself.
     pub(super) const fn value(&self) -> Option<&Type> {
