@@ -2,6 +2,7 @@
 
 mod entry;
 mod evaluators;
+mod prints;
 mod sampler;
 
 use std::fmt;
@@ -76,7 +77,7 @@ pub struct Moment {
 pub struct Evaluation<T> {
     /// The value or values.
     pub result: Result<T, EvaluationError>,
-    /// What the policy printed.
+    /// What the policy printed, each behind the file and row where it did: `policy.rego:4: text`.
     pub prints: Vec<String>,
 }
 
@@ -185,8 +186,9 @@ impl Policy {
                 .collect(),
             check_types: Some(types::check),
         };
-        let compiled = compile::compile(&sources, parsed, &options)
+        let mut compiled = compile::compile(&sources, parsed, &options)
             .map_err(|faults| reports(faults, &sources))?;
+        prints::locate(&sources, &mut compiled.modules);
         let mut program =
             lower::lower(&sources, &compiled).map_err(|faults| reports(faults, &sources))?;
         let faults = entry::missing_builtins(&program);

@@ -244,13 +244,16 @@ fn decimals_are_decimals() {
 #[test]
 fn prints_and_tests_have_their_place() {
     let files = [
-        ("policy.rego", "package tenants.t\nallow if { print(\"u\", input.u); true }"),
+        (
+            "policy.rego",
+            "package tenants.t\nallow if {\n\tprint(\"u\", input.u)\n\tx := [y | some y in input.u; print(y)]\n\tcount(x) == 2\n}",
+        ),
         ("policy_test.rego", "package tenants.t_test\nthis is no Rego"),
     ];
     let mut policy = load(&files).unwrap();
-    let evaluation = policy.decide(json::parse(br#"{"u": [1]}"#).unwrap(), moment());
-    assert_eq!(evaluation.prints.len(), 1);
-    assert!(evaluation.prints[0].ends_with("u [1]"), "{:?}", evaluation.prints);
+    let evaluation = policy.decide(json::parse(br#"{"u": [1, 2]}"#).unwrap(), moment());
+    let printed = ["policy.rego:3: u [1, 2]", "policy.rego:4: 1", "policy.rego:4: 2"];
+    assert_eq!(evaluation.prints, printed);
 }
 
 #[test]
