@@ -4,6 +4,7 @@ mod entry;
 mod evaluators;
 mod prints;
 mod sampler;
+mod unused;
 
 use std::fmt;
 use std::time::Instant;
@@ -195,6 +196,7 @@ impl Policy {
         if !faults.is_empty() {
             return Err(reports(faults, &sources));
         }
+        compiled.warnings.extend(unused::warnings(&sources, &compiled, &settings.decision));
         let mut warnings = reports(compiled.warnings, &sources);
         warnings.extend(entry::missing(&program, &settings.decision));
         let decision = (!settings.decision.is_empty())
