@@ -59,6 +59,11 @@ enum Kind<'a> {
     Other,
 }
 
+/// Whether a file holds tests, by its path.
+pub(crate) fn is_test(path: &str) -> bool {
+    path.ends_with("_test.rego")
+}
+
 impl<'a> Kind<'a> {
     fn of(path: &'a str) -> Self {
         let (directory, name) = path.rsplit_once('/').unwrap_or(("", path));
@@ -67,7 +72,7 @@ impl<'a> Kind<'a> {
             "data.yaml" | "data.yml" => Self::Yaml(directory),
             "metadata.json" if directory.is_empty() => Self::Metadata,
             ".manifest" if directory.is_empty() => Self::Manifest,
-            _ if name.ends_with("_test.rego") => Self::Test,
+            _ if is_test(name) => Self::Test,
             _ if name.ends_with(".rego") => Self::Module,
             _ => Self::Other,
         }

@@ -113,6 +113,8 @@ pub struct RuleTree {
     pub children: BTreeMap<Key, RuleTree>,
     /// The rules whose ground part ends here, in order of their modules.
     pub rules: Vec<RuleRef>,
+    /// Whether one of them has keys behind that part, of which the first is no constant.
+    pub(crate) has_open_rules: bool,
 }
 
 impl RuleTree {
@@ -129,8 +131,11 @@ impl RuleTree {
             let package = package_keys(module);
             root.descend(package.iter().cloned());
             for (rule_index, rule) in module.rules.iter().enumerate() {
-                let keys = package.iter().cloned().chain(rule_keys(rule));
-                root.descend(keys).rules.push(RuleRef { module: index, rule: rule_index });
+                let keys: Vec<Key> = package.iter().cloned().chain(rule_keys(rule)).collect();
+                let is_open = keys.len() < package.len() + rule.head.reference.len();
+                let node = root.descend(keys.into_iter());
+                node.rules.push(RuleRef { module: index, rule: rule_index });
+                node.has_open_rules |= is_open;
             }
         }
         root

@@ -28,7 +28,7 @@ impl Lowering<'_> {
         }
         unless_replaced(&mut scope, &slots)?;
         let base = self.base_or_nothing(&mut scope, &path)?;
-        let count = self.visible(node).len();
+        let count = self.nodes.get(node).children.len();
         let made =
             scope.operand(Expr::Rule(self.request(Request::Virtual { node, first: 0, count })));
         let value = scope.operand(Expr::Builtin("$merge", vec![base, made]));
@@ -55,9 +55,9 @@ impl Lowering<'_> {
         Ok(optional(scope, var, mark, value))
     }
 
-    /// The children that a document has.
-    fn visible(&self, node: NodeId) -> Vec<(Value, NodeId)> {
-        let children = self.nodes.get(node).children.iter();
+    /// The children that a document has, of so many from a position on.
+    fn visible(&self, node: NodeId, first: usize, count: usize) -> Vec<(Value, NodeId)> {
+        let children = self.nodes.get(node).children.iter().skip(first).take(count);
         let is_visible = |child: &NodeId| {
             let child = self.nodes.get(*child);
             !child.hidden && !matches!(child.shape, Shape::Function(_))
@@ -83,7 +83,7 @@ impl Lowering<'_> {
         } else {
             let mut names = Vec::new();
             let mut values = Vec::new();
-            for (name, child) in self.visible(node).into_iter().skip(first).take(count) {
+            for (name, child) in self.visible(node, first, count) {
                 names.push(name);
                 values.push(self.value_or_nothing(&mut scope, child)?);
             }
@@ -100,7 +100,7 @@ impl Lowering<'_> {
 
     /// What the rules at a node and below make, as an array of one element or none.
     fn value_or_nothing(&mut self, scope: &mut Scope, node: NodeId) -> Result<Operand, Diagnostic> {
-        let count = self.visible(node).len();
+        let count = self.nodes.get(node).children.len();
         let request = match self.nodes.get(node).shape {
             Shape::Package => Request::Virtual { node, first: 0, count },
             Shape::Function(_) | Shape::Complete | Shape::Set | Shape::Object | Shape::General => {

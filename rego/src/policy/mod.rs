@@ -2,7 +2,9 @@
 
 mod entry;
 mod evaluators;
+mod prints;
 mod sampler;
+mod unused;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -77,7 +79,7 @@ pub struct Moment {
 pub struct Evaluation<T> {
     /// The value or values.
     pub result: Result<T, EvaluationError>,
-    /// What the policy printed.
+    /// What the policy printed, each behind the file and row where it did: `policy.rego:4: text`.
     pub prints: Vec<String>,
 }
 
@@ -188,14 +190,16 @@ impl Policy {
                 .collect(),
             check_types: Some(types::check),
         };
-        let compiled = compile::compile(&sources, parsed, &options)
+        let mut compiled = compile::compile(&sources, parsed, &options)
             .map_err(|faults| reports(faults, &sources))?;
+        prints::locate(&sources, &mut compiled.modules);
         let mut program =
             lower::lower(&sources, &compiled).map_err(|faults| reports(faults, &sources))?;
         let faults = entry::missing_builtins(&program);
         if !faults.is_empty() {
             return Err(reports(faults, &sources));
         }
+        compiled.warnings.extend(unused::warnings(&sources, &compiled, &settings.decision));
         let mut warnings = reports(compiled.warnings, &sources);
         warnings.extend(entry::missing(&program, &settings.decision));
         let decision = (!settings.decision.is_empty())

@@ -244,13 +244,16 @@ fn decimals_are_decimals() {
 #[test]
 fn prints_and_tests_have_their_place() {
     let files = [
-        ("policy.rego", "package tenants.t\nallow if { print(\"u\", input.u); true }"),
+        (
+            "policy.rego",
+            "package tenants.t\nallow if {\n\tprint(\"u\", input.u)\n\tx := [y | some y in input.u; print(y)]\n\tcount(x) == 2\n}",
+        ),
         ("policy_test.rego", "package tenants.t_test\nthis is no Rego"),
     ];
     let mut policy = load(&files).unwrap();
-    let evaluation = policy.decide(json::parse(br#"{"u": [1]}"#).unwrap(), moment());
-    assert_eq!(evaluation.prints.len(), 1);
-    assert!(evaluation.prints[0].ends_with("u [1]"), "{:?}", evaluation.prints);
+    let evaluation = policy.decide(json::parse(br#"{"u": [1, 2]}"#).unwrap(), moment());
+    let printed = ["policy.rego:3: u [1, 2]", "policy.rego:4: 1", "policy.rego:4: 2"];
+    assert_eq!(evaluation.prints, printed);
 }
 
 #[test]
@@ -474,4 +477,79 @@ fn the_interpreter_stops_at_the_first_solution_as_bytecode_does() {
     assert!(allows_with(rules, "{}"));
     let rules = "allow if not none_\nnone_ if data.tenants.t.lib[_] == 1\nlib.a := 2\nlib.b := 1\nlib.c := 1\nlib.c := 2";
     assert!(!allows_with(rules, "{}"));
+}
+
+/// The warnings about these files, each with its help.
+fn warnings(files: &[(&str, &str)]) -> Vec<String> {
+    let warnings = load(files).unwrap().warnings;
+    let text = |report: &Report| {
+        let place = report.location.as_ref().map(|place| format!("{}:{}: ", place.file, place.row));
+        let help = report.help.as_ref().map(|help| format!(" ({help})"));
+        format!("{}{}{}", place.unwrap_or_default(), report.message, help.unwrap_or_default())
+    };
+    warnings.iter().map(text).collect()
+}
+
+#[test]
+fn a_rule_that_no_decision_uses_is_warned_about_once() {
+    let policy = "package tenants.t
+allow if helper(input.x)
+helper(x) if limits.low < x
+limits := {\"low\": 1}
+old if input.x == 1
+old if older
+older if input.x == 2";
+    let test = "package tenants.t_test
+import data.tenants.t
+test_old if t.old";
+    assert_eq!(
+        warnings(&[("policy.rego", policy), ("policy_test.rego", test)]),
+        [
+            "policy.rego:5: no decision uses the rule data.tenants.t.old (use it in allow, or remove it)",
+            "policy.rego:7: no decision uses the rule data.tenants.t.older (use it in allow, or remove it)",
+        ]
+    );
+}
+
+#[test]
+fn a_package_that_no_decision_uses_is_one_warning() {
+    let files = [
+        ("policy.rego", "package tenants.t\nallow if data.tenants.t.used.a"),
+        ("used.rego", "package tenants.t.used\na if input.a"),
+        ("lib/one.rego", "package tenants.t.lib\na := 1\nb := 2"),
+        ("lib/two.rego", "package tenants.t.lib\nc := data.tenants.t.lib.a"),
+    ];
+    assert_eq!(
+        warnings(&files),
+        [
+            "lib/one.rego:2: no decision uses a rule of the package data.tenants.t.lib (use them in allow, or leave the package out of the bundle)"
+        ]
+    );
+}
+
+#[test]
+fn a_reference_with_a_variable_uses_whatever_it_may_reach() {
+    let checks = "package tenants.t.checks\na if input.a\nb if input.b";
+    for allow in [
+        "allow if data.tenants.t.checks[input.check]",
+        "allow if { some check in data.tenants.t.checks; check }",
+        "allow if count(data.tenants.t.checks) == 2",
+    ] {
+        let policy = format!("package tenants.t\n{allow}");
+        assert_eq!(warnings(&[("policy.rego", &policy), ("checks.rego", checks)]), [""; 0]);
+    }
+}
+
+#[test]
+fn there_are_few_warnings_however_much_is_unused() {
+    let unused: String = (0..100).map(|number| format!("unused_{number:02} := 1\n")).collect();
+    let policy = format!("package tenants.t\nallow if input.x\n{unused}");
+    let found = warnings(&[("policy.rego", &policy)]);
+    assert_eq!(found.len(), 9);
+    assert_eq!(found.last().unwrap(), "no decision uses 92 further rules");
+    let without_allow = format!("package tenants.t\n{unused}");
+    assert_eq!(
+        warnings(&[("policy.rego", &without_allow)]),
+        ["no rule defines data.tenants.t.allow, so every request is denied"]
+    );
 }

@@ -1,7 +1,5 @@
 //! The check of bodies and rules.
 
-use std::cell::{Cell, OnceCell, RefCell};
-use std::collections::HashMap;
 use std::rc::Rc;
 
 use crate::ast::{Expr, ExprKind, Module, Rule, Term, TermValue};
@@ -10,50 +8,18 @@ use crate::compile::Compiled;
 use crate::compile::tree::full_ref;
 use crate::compile::visit::{Flow, Node as Syntax, chain, ground_prefix, walk, walk_terms};
 
-use super::dependents::Users;
-use super::env::{Env, Roots, Scope};
+use super::checker::Checker;
+use super::env::{Env, Scope};
 use super::fault::Fault;
 use super::model::{Known, Type};
-use super::tree::{Key, Node};
-use super::unify::Work;
+use super::tree::{Key, Node, Roots};
 
 /// How deep comprehensions may be nested. OPA's time to check them grows exponentially with it.
 const MAX_CLOSURES: u32 = 32;
 
-/// Documents that can be anything, by the name of what `with` replaces and whether it is a function.
-pub(super) type Relaxed = HashMap<(bool, String), Option<Rc<Roots>>>;
-
-/// What all checks of a policy share.
-#[derive(Debug)]
-pub(super) struct Checker<'c> {
-    pub(super) compiled: &'c Compiled,
-    pub(super) work: Work,
-    /// A document of which nothing is known.
-    pub(super) nothing: Node,
-    users: OnceCell<Users<'c>>,
-    /// The rules that depend on what `with` replaces.
-    pub(super) relaxed: RefCell<Relaxed>,
-    /// How deep in comprehensions the check is.
-    closures: Cell<u32>,
-}
-
-impl<'c> Checker<'c> {
-    /// Which rules use which.
-    pub(super) fn users(&self) -> &Users<'c> {
-        self.users.get_or_init(|| Users::new(self.compiled))
-    }
-}
-
 /// Checks all rules, those that are used before those that use them.
 pub(super) fn rules(compiled: &Compiled, steps: u64) -> Vec<Fault> {
-    let checker = Checker {
-        compiled,
-        work: Work::new(steps),
-        nothing: Node::default(),
-        users: OnceCell::new(),
-        relaxed: RefCell::default(),
-        closures: Cell::new(0),
-    };
+    let checker = Checker::new(compiled, steps);
     let builtins = Scope::outermost(Rc::new(builtins()));
     let mut documents = Rc::new(Roots::new());
     let mut faults = Vec::new();

@@ -6,8 +6,6 @@ use std::fmt;
 use crate::ast::{Name, Term, TermValue};
 use crate::compile::order::compare_numbers;
 
-use super::model::Type;
-
 /// A constant as JSON, where a set is an array of its members in order.
 #[derive(Debug, Clone)]
 pub(super) enum Constant {
@@ -76,25 +74,6 @@ impl Constant {
             Self::Object(fields) => {
                 let fields = fields.iter().map(|(key, value)| (key.to_string(), value.to_json()));
                 serde_json::Value::Object(fields.collect())
-            }
-        }
-    }
-
-    /// The type of the constant.
-    pub(super) fn type_of(&self) -> Type {
-        match self {
-            Self::Null => Type::Null,
-            Self::Bool(_) => Type::Boolean,
-            Self::Number(_) => Type::Number,
-            Self::String(_) => Type::String,
-            Self::Array(elements) => {
-                Type::array(elements.iter().map(|element| Some(element.type_of())).collect(), None)
-            }
-            Self::Object(fields) => {
-                let fields = fields
-                    .iter()
-                    .map(|(key, value)| (Self::String(Name::clone(key)), Some(value.type_of())));
-                Type::object(fields.collect(), None)
             }
         }
     }

@@ -1,5 +1,7 @@
 //! Which rules depend on a document.
 
+use std::collections::BTreeSet;
+
 use crate::ast::{Term, TermValue};
 use crate::compile::graph::Rules;
 use crate::compile::visit::ground_prefix;
@@ -9,31 +11,27 @@ use crate::compile::{Compiled, RuleRef};
 #[derive(Debug)]
 pub(super) struct Users<'c> {
     rules: Rules<'c>,
-    /// By the rule that is used, sorted.
-    users: Vec<(RuleRef, RuleRef)>,
+    /// The sets of definitions that a rule is in, sorted.
+    sets: Vec<(RuleRef, usize)>,
+    /// The rules that use a set, sorted by it.
+    users: Vec<(usize, RuleRef)>,
 }
 
 impl<'c> Users<'c> {
     /// Those of all rules.
     pub(super) fn new(compiled: &'c Compiled) -> Self {
-        let definitions = &compiled.graph.definitions;
-        let mut users: Vec<_> = definitions
-            .iter()
-            .zip(&compiled.graph.uses)
-            .flat_map(|(user, uses)| {
-                let used = uses.iter().filter_map(|used| definitions.get(*used));
-                used.map(|used| (used.rule, user.rule))
-            })
-            .collect();
-        users.sort_unstable();
-        users.dedup();
-        Self { rules: Rules::new(&compiled.modules, &compiled.tree), users }
-    }
-
-    fn of(&self, used: RuleRef) -> impl Iterator<Item = RuleRef> {
-        let start = self.users.partition_point(|(rule, _)| *rule < used);
-        let from = self.users.get(start..).unwrap_or_default().iter();
-        from.take_while(move |(rule, _)| *rule == used).map(|(_, user)| *user)
+        let graph = &compiled.graph;
+        let rule = |position: &usize| graph.definitions.get(*position).map(|one| one.rule);
+        let sets = graph.sets.iter().enumerate().flat_map(|(set, members)| {
+            members.iter().filter_map(rule).map(move |member| (member, set))
+        });
+        let users = graph.definitions.iter().zip(&graph.uses);
+        let users = users.flat_map(|(user, sets)| sets.iter().map(|set| (*set, user.rule)));
+        Self {
+            rules: Rules::new(&compiled.modules, &compiled.tree),
+            sets: sorted(sets),
+            users: sorted(users),
+        }
     }
 
     /// The ground parts of the references of all rules that a document has, and of those that depend
@@ -41,11 +39,32 @@ impl<'c> Users<'c> {
     pub(super) fn dependents(&self, document: &[Term]) -> impl Iterator<Item = &[Term]> {
         let mut found = self.rules.reachable(document);
         let mut open: Vec<RuleRef> = found.iter().copied().collect();
+        let mut sets = BTreeSet::new();
         while let Some(next) = open.pop() {
-            open.extend(self.of(next).filter(|user| found.insert(*user)));
+            for set in beside(&self.sets, next).filter(|set| sets.insert(*set)) {
+                open.extend(beside(&self.users, set).filter(|user| found.insert(*user)));
+            }
         }
         found.into_iter().map(|rule| ground_prefix(self.rules.path(rule)))
     }
+}
+
+/// Pairs in order, each once.
+fn sorted<Pair: Ord>(pairs: impl Iterator<Item = Pair>) -> Vec<Pair> {
+    let mut sorted: Vec<_> = pairs.collect();
+    sorted.sort_unstable();
+    sorted.dedup();
+    sorted
+}
+
+/// What stands beside a key in sorted pairs.
+fn beside<Key: Ord + Copy, Value: Copy>(
+    pairs: &[(Key, Value)],
+    key: Key,
+) -> impl Iterator<Item = Value> {
+    let start = pairs.partition_point(|(one, _)| *one < key);
+    let from = pairs.get(start..).unwrap_or_default().iter();
+    from.take_while(move |(one, _)| *one == key).map(|(_, value)| *value)
 }
 
 /// Whether a document is one that rules can have.

@@ -1,23 +1,20 @@
 //! What is known of names and documents at a place of a policy: OPA's type environment.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::rc::Rc;
 
 use crate::ast::{Name, Term, TermValue};
 use crate::compile::visit::is_constant;
 
-use super::check::Checker;
+use super::checker::Checker;
 use super::constant::Constant;
 use super::model::{Known, Type};
-use super::tree::Node;
+use super::tree::{Node, Roots};
 use super::union;
 
 /// Types of variables. A variable that is here and not known is not looked for further out.
 pub(super) type Vars = RefCell<HashMap<Name, Known>>;
-
-/// Documents by the name that their references begin with.
-pub(super) type Roots = BTreeMap<Name, Node>;
 
 /// A scope, and those around it.
 #[derive(Debug)]

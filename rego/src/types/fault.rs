@@ -6,13 +6,16 @@ use crate::compile::visit::{Flow, NodeMut, walk_mut};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::source::Span;
 
-use super::check::Checker;
+use super::checker::Checker;
 use super::constant::Constant;
 use super::model::{Function, Known, Type};
 use super::text;
 
 /// How many keys a line of help names.
 const MAX_KEYS: usize = 10;
+
+/// In how many objects it looks for them.
+const MAX_OBJECTS: usize = 100;
 
 /// A fault.
 #[derive(Debug, Clone)]
@@ -191,7 +194,7 @@ fn one_of_keys(of: &Type) -> Option<String> {
     match of {
         Type::Object(object) => keys.extend(object.fields.iter().map(|(key, _)| key)),
         Type::OneOf(one_of) => {
-            for one in &one_of.types {
+            for one in one_of.types.iter().take(MAX_OBJECTS) {
                 if let Type::Object(object) = one {
                     keys.extend(object.fields.iter().map(|(key, _)| key).take(MAX_KEYS + 1));
                 }

@@ -6,19 +6,21 @@
 //!
 //! | file | what it has |
 //! |---|---|
-//! | `model`, `constant`, `union`, `text` | types, their keys, unions and texts |
+//! | `constant`, `model`, `union`, `members`, `text` | types, their keys, unions, parts and texts |
 //! | `unify`, `infer` | whether types and terms can have a value in common |
-//! | `tree`, `env`, `dependents` | what is known of rules, documents and variables |
+//! | `tree`, `dependents`, `checker`, `env` | what is known of rules, documents and variables |
 //! | `check`, `calls`, `references`, `with` | the check of rules, statements and their parts |
 //! | `fault` | what is wrong, in OPA's words |
 
 mod calls;
 mod check;
+mod checker;
 mod constant;
 mod dependents;
 mod env;
 mod fault;
 mod infer;
+mod members;
 mod model;
 mod references;
 #[cfg(test)]

@@ -5,12 +5,13 @@
 
 use std::cell::OnceCell;
 use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
+use crate::ast::Name;
 use crate::builtins::table::{Declaration, Parameter, StaticType};
 
 use super::constant::Constant;
-use super::union;
 
 /// How deep a type may be nested. Rules that use each other can nest types deeper than any text;
 /// of what is deeper than this nothing is known, so that walks over types need bounded stack.
@@ -46,7 +47,7 @@ pub(super) struct Array {
     pub(super) items: Vec<Known>,
     pub(super) rest: Known,
     shape: Shape,
-    values: OnceCell<Known>,
+    pub(super) values: OnceCell<Known>,
 }
 
 /// An object: properties with constant keys, in order of keys, and the type of further ones.
@@ -55,8 +56,8 @@ pub(super) struct Object {
     pub(super) fields: Vec<(Constant, Known)>,
     pub(super) rest: Rest,
     shape: Shape,
-    keys: OnceCell<Known>,
-    values: OnceCell<Known>,
+    pub(super) keys: OnceCell<Known>,
+    pub(super) values: OnceCell<Known>,
 }
 
 /// The types of keys and values beyond the constant ones, where there can be any.
@@ -69,13 +70,24 @@ pub(super) struct Set {
     shape: Shape,
 }
 
-/// One of several types, sorted, each once.
+/// One of several types, in order. A rule may have as many definitions as a policy has lines, each of
+/// a type of its own, which are added one by one.
 #[derive(Debug)]
 pub(super) struct OneOf {
-    pub(super) types: Vec<Type>,
+    pub(super) types: BTreeSet<Type>,
     shape: Shape,
-    keys: OnceCell<Known>,
-    values: OnceCell<Known>,
+    pub(super) keys: OnceCell<Known>,
+    pub(super) values: OnceCell<Known>,
+    pub(super) fields: OnceCell<Fields>,
+}
+
+/// The properties of many objects, so that one is found without a look at each of them.
+#[derive(Debug)]
+pub(super) struct Fields {
+    /// The types of properties with constant keys, of objects that have no others.
+    pub(super) of_closed: BTreeMap<Constant, Vec<Known>>,
+    /// All other types.
+    pub(super) others: Vec<Type>,
 }
 
 /// A function.
@@ -158,19 +170,19 @@ impl Type {
         Self::Set(Rc::new(Set { of, shape }))
     }
 
-    /// One of these types, which are sorted, each once; neither any nor one of several.
-    pub(super) fn one_of(types: Vec<Self>) -> Self {
+    /// One of these types, at least two, which are neither any nor one of several.
+    pub(super) fn one_of(types: BTreeSet<Self>) -> Self {
         let shape = Shape::of(types.iter().map(Some));
         Self::one_of_shape(types, shape)
     }
 
-    fn one_of_shape(types: Vec<Self>, shape: Shape) -> Self {
+    fn one_of_shape(types: BTreeSet<Self>, shape: Shape) -> Self {
         let shape = Shape { is_incomplete: false, ..shape };
         if shape.is_too_large() {
             return Self::Any;
         }
         let (keys, values) = (OnceCell::new(), OnceCell::new());
-        Self::OneOf(Rc::new(OneOf { types, shape, keys, values }))
+        Self::OneOf(Rc::new(OneOf { types, shape, keys, values, fields: OnceCell::new() }))
     }
 
     /// The type of a function of the policy.
@@ -237,60 +249,6 @@ impl Type {
         }
     }
 
-    /// The type of an element or property with this key.
-    pub(super) fn select(&self, key: &Constant) -> Known {
-        match self {
-            Self::Array(array) => array.select(key.position()?),
-            Self::Object(object) => object.select(key),
-            Self::Set(set) => {
-                let of = set.of.as_ref()?;
-                let member = key.type_of();
-                match of {
-                    Self::Any => Some(member),
-                    Self::OneOf(one_of) => one_of.contains(&member).then_some(member),
-                    of => (*of == member).then(|| of.clone()),
-                }
-            }
-            Self::Any => Some(Self::Any),
-            Self::OneOf(one_of) => union::of_all(one_of.types.iter().map(|one| one.select(key))),
-            Self::Null | Self::Boolean | Self::Number | Self::String | Self::Function(_) => None,
-        }
-    }
-
-    /// The type of the keys that there are to go through; `None` where there is nothing to go
-    /// through.
-    pub(super) fn keys(&self) -> Known {
-        match self {
-            Self::Array(_) => Some(Self::Number),
-            Self::Object(object) => object.keys(),
-            Self::Set(set) => set.of.clone(),
-            Self::Any => Some(Self::Any),
-            Self::OneOf(one_of) => one_of
-                .keys
-                .get_or_init(|| union::of_all(one_of.types.iter().map(Self::keys)))
-                .clone(),
-            Self::Null | Self::Boolean | Self::Number | Self::String | Self::Function(_) => None,
-        }
-    }
-
-    /// The type of the values that there are to go through.
-    pub(super) fn values(&self) -> Known {
-        match self {
-            Self::Array(array) => array
-                .values
-                .get_or_init(|| union::of_all(array.items.iter().chain([&array.rest]).cloned()))
-                .clone(),
-            Self::Object(object) => object.values(),
-            Self::Set(set) => set.of.clone(),
-            Self::Any => Some(Self::Any),
-            Self::OneOf(one_of) => one_of
-                .values
-                .get_or_init(|| union::of_all(one_of.types.iter().map(Self::values)))
-                .clone(),
-            Self::Null | Self::Boolean | Self::Number | Self::String | Self::Function(_) => None,
-        }
-    }
-
     const fn rank(&self) -> u8 {
         match self {
             Self::Null => 0,
@@ -307,6 +265,27 @@ impl Type {
     }
 }
 
+impl Constant {
+    /// The type of the constant.
+    pub(super) fn type_of(&self) -> Type {
+        match self {
+            Self::Null => Type::Null,
+            Self::Bool(_) => Type::Boolean,
+            Self::Number(_) => Type::Number,
+            Self::String(_) => Type::String,
+            Self::Array(elements) => {
+                Type::array(elements.iter().map(|element| Some(element.type_of())).collect(), None)
+            }
+            Self::Object(fields) => {
+                let fields = fields
+                    .iter()
+                    .map(|(key, value)| (Self::String(Name::clone(key)), Some(value.type_of())));
+                Type::object(fields.collect(), None)
+            }
+        }
+    }
+}
+
 impl Set {
     /// The members' type.
     pub(super) fn into_members(self: Rc<Self>) -> Known {
@@ -317,37 +296,7 @@ impl Set {
     }
 }
 
-impl Array {
-    /// The type of the element at a position.
-    pub(super) fn select(&self, position: usize) -> Known {
-        self.items.get(position).unwrap_or(&self.rest).clone()
-    }
-}
-
 impl Object {
-    fn field(&self, key: &Constant) -> Option<&Known> {
-        let at = self.fields.partition_point(|(field, _)| field < key);
-        self.fields.get(at).filter(|(field, _)| field == key).map(|(_, value)| value)
-    }
-
-    /// Whether there is a property with this key, and its type is known.
-    pub(super) fn has_known_field(&self, key: &Constant) -> bool {
-        self.field(key).is_some_and(Option::is_some)
-    }
-
-    /// The type of the property with this key.
-    pub(super) fn select(&self, key: &Constant) -> Known {
-        if let Some(value) = self.field(key) {
-            return value.clone();
-        }
-        let (keys, value) = self.rest.as_ref()?;
-        let holds = match keys {
-            Some(keys) => union::contains(keys, &key.type_of()),
-            None => false,
-        };
-        if holds { value.clone() } else { None }
-    }
-
     /// Its parts. Where they are not shared, they are not copied.
     pub(super) fn into_parts(self: Rc<Self>) -> (Vec<(Constant, Known)>, Rest) {
         match Rc::try_unwrap(self) {
@@ -360,53 +309,29 @@ impl Object {
     pub(super) fn rest_value(&self) -> Option<&Type> {
         self.rest.as_ref().and_then(|(_, value)| value.as_ref())
     }
-
-    fn keys(&self) -> Known {
-        let all = || {
-            let fields = self.fields.iter().map(|(key, _)| Some(key.type_of()));
-            let rest = self.rest.iter().map(|(key, _)| key.clone());
-            union::of_all(fields.chain(rest))
-        };
-        self.keys.get_or_init(all).clone()
-    }
-
-    fn values(&self) -> Known {
-        let all = || {
-            let fields = self.fields.iter().map(|(_, value)| value.clone());
-            let rest = self.rest.iter().map(|(_, value)| value.clone());
-            union::of_all(fields.chain(rest))
-        };
-        self.values.get_or_init(all).clone()
-    }
 }
 
 impl OneOf {
     /// With one more type, which is neither any nor one of several. Where the types are not shared,
     /// they are not copied.
     pub(super) fn with(self: Rc<Self>, one: Type) -> Type {
-        match self.types.binary_search(&one) {
-            Ok(_) => Type::OneOf(self),
-            Err(at) => {
-                let shape = self.shape.with(Some(&one));
-                let mut types = self.into_types();
-                types.insert(at, one);
-                Type::one_of_shape(types, shape)
-            }
+        if self.contains(&one) {
+            return Type::OneOf(self);
         }
-    }
-
-    /// The type at a position, and the union of the others.
-    pub(super) fn without(self: Rc<Self>, position: usize) -> (Known, Type) {
+        let shape = self.shape.with(Some(&one));
         let mut types = self.into_types();
-        let one = types.remove(position);
-        let others = match types.as_slice() {
-            [_, _, ..] => Some(Type::one_of(types)),
-            _ => types.pop(),
-        };
-        (others, one)
+        types.insert(one);
+        Type::one_of_shape(types, shape)
     }
 
-    fn into_types(self: Rc<Self>) -> Vec<Type> {
+    /// The union of all but one.
+    pub(super) fn without(self: Rc<Self>, one: &Type) -> Known {
+        let mut types = self.into_types();
+        types.remove(one);
+        if types.len() > 1 { Some(Type::one_of(types)) } else { types.pop_first() }
+    }
+
+    fn into_types(self: Rc<Self>) -> BTreeSet<Type> {
         match Rc::try_unwrap(self) {
             Ok(owned) => owned.types,
             Err(shared) => shared.types.clone(),
@@ -415,7 +340,7 @@ impl OneOf {
 
     /// Whether one of the types is this one.
     pub(super) fn contains(&self, one: &Type) -> bool {
-        self.types.binary_search(one).is_ok()
+        self.types.contains(one)
     }
 }
 
@@ -450,8 +375,7 @@ impl From<&StaticType> for Type {
             StaticType::Number => Self::Number,
             StaticType::String => Self::String,
             StaticType::Any => Self::Any,
-            // The table has them sorted.
-            StaticType::OneOf(types) => Self::one_of(all(types)),
+            StaticType::OneOf(types) => Self::one_of(all(types).into_iter().collect()),
             StaticType::Array(element) => Self::array(Vec::new(), Some(Self::from(*element))),
             StaticType::Tuple(elements) => {
                 Self::array(all(elements).into_iter().map(Some).collect(), None)

@@ -126,14 +126,16 @@ fn write_type(out: &mut Bounded, of: &Type) -> fmt::Result {
     }
 }
 
-fn write_list<Item>(
+fn write_list<'i, Item: 'i>(
     out: &mut Bounded,
-    items: &[Item],
+    items: impl IntoIterator<Item = &'i Item>,
     write: impl Fn(&mut Bounded, &Item) -> fmt::Result,
 ) -> fmt::Result {
-    for (index, item) in items.iter().enumerate() {
-        out.write_str(if index == 0 { "<" } else { ", " })?;
+    let mut is_empty = true;
+    for item in items {
+        out.write_str(if is_empty { "<" } else { ", " })?;
+        is_empty = false;
         write(out, item)?;
     }
-    if items.is_empty() { Ok(()) } else { out.write_char('>') }
+    if is_empty { Ok(()) } else { out.write_char('>') }
 }

@@ -52,6 +52,9 @@ pub(super) struct Node {
     is_fresh: bool,
 }
 
+/// Documents by the name that their references begin with.
+pub(super) type Roots = BTreeMap<Name, Node>;
+
 impl Node {
     /// The type that a rule, built-in or replaced document has itself.
     pub(super) const fn value(&self) -> Option<&Type> {
@@ -205,10 +208,10 @@ fn merge(left: Known, right: Known) -> Known {
                 Type::Object(other) => other.fields.is_empty() && other.rest.is_some(),
                 _ => false,
             };
-            let Some(at) = one_of.types.iter().position(is_like) else {
+            let Some(one) = one_of.types.iter().find(|one| is_like(one)).cloned() else {
                 return Some(one_of.with(Type::Object(object)));
             };
-            let (others, one) = one_of.without(at);
+            let others = one_of.without(&one);
             let one = match one {
                 Type::Object(other) => join(other, object, union::of),
                 other => other,

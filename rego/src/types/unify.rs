@@ -1,6 +1,7 @@
 //! Whether types have values in common, as far as OPA looks.
 
 use std::cell::Cell;
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use super::model::{Array, Known, Object, Type};
@@ -93,7 +94,7 @@ pub(super) fn unifies(work: &Work, left: Option<&Type>, right: Option<&Type>) ->
     }
 }
 
-fn any_unifies(work: &Work, types: &[Type], other: &Type) -> bool {
+fn any_unifies(work: &Work, types: &BTreeSet<Type>, other: &Type) -> bool {
     types.iter().any(|one| unifies(work, Some(one), Some(other)))
 }
 

@@ -1,6 +1,9 @@
 //! Unions of types.
 
-use super::model::{Known, Type};
+use std::collections::BTreeSet;
+use std::rc::Rc;
+
+use super::model::{Function, Known, Type};
 
 /// The type of what is of one type or the other. Where one is not known, it is the other. Functions
 /// of the same number of parameters have a union; a function and anything else have none.
@@ -17,19 +20,19 @@ pub(super) fn of(left: Known, right: Known) -> Known {
             {
                 return None;
             }
-            let pairs = left.parameters.iter().cloned().zip(right.parameters.iter().cloned());
-            let parameters = pairs.map(|(left, right)| of(left, right)).collect();
-            Some(Type::function(parameters, of(left.result.clone(), right.result.clone())))
+            let (left, left_result) = into_parts(left);
+            let (right, right_result) = into_parts(right);
+            let parameters = left.into_iter().zip(right);
+            let parameters = parameters.map(|(left, right)| of(left, right)).collect();
+            Some(Type::function(parameters, of(left_result, right_result)))
         }
         (Type::Function(_), _) | (_, Type::Function(_)) => None,
         (Type::Any, _) | (_, Type::Any) => Some(Type::Any),
         (Type::OneOf(left), Type::OneOf(right)) => {
-            let mut types = left.types.clone();
-            types.extend(right.types.iter().cloned());
-            Some(from_parts(types))
+            Some(from_parts(left.types.iter().chain(&right.types).cloned()))
         }
         (Type::OneOf(one_of), other) | (other, Type::OneOf(one_of)) => Some(one_of.with(other)),
-        (left, right) => Some(from_parts(vec![left, right])),
+        (left, right) => Some(from_parts([left, right])),
     }
 }
 
@@ -62,23 +65,25 @@ pub(super) fn contains(whole: &Type, part: &Type) -> bool {
 }
 
 /// The union of at least one type, none of which is a function.
-fn from_parts(parts: Vec<Type>) -> Type {
-    let mut flat = Vec::with_capacity(parts.len());
+fn from_parts(parts: impl IntoIterator<Item = Type>) -> Type {
+    let mut flat = BTreeSet::new();
     for part in parts {
         match part {
             Type::Any => return Type::Any,
             Type::OneOf(one_of) => flat.extend(one_of.types.iter().cloned()),
-            other => flat.push(other),
+            other => {
+                flat.insert(other);
+            }
         }
     }
-    flat.sort();
-    flat.dedup();
-    match flat.pop() {
-        Some(only) if flat.is_empty() => only,
-        Some(last) => {
-            flat.push(last);
-            Type::one_of(flat)
-        }
-        None => Type::Any,
+    if flat.len() > 1 { Type::one_of(flat) } else { flat.pop_first().unwrap_or(Type::Any) }
+}
+
+/// A function's parameters and result. Where they are not shared, they are not copied: the result may
+/// be one of as many types as the function has definitions.
+fn into_parts(function: Rc<Function>) -> (Vec<Known>, Known) {
+    match Rc::try_unwrap(function) {
+        Ok(owned) => (owned.parameters, owned.result),
+        Err(shared) => (shared.parameters.clone(), shared.result.clone()),
     }
 }

@@ -7,10 +7,10 @@ use crate::compile::text;
 use crate::compile::visit::{ground_prefix, is_ground};
 
 use super::dependents::is_data;
-use super::env::{Env, Roots};
+use super::env::Env;
 use super::fault::Fault;
 use super::model::{Known, Type};
-use super::tree::Key;
+use super::tree::{Key, Roots};
 use super::unify::unifies;
 use super::union;
 

@@ -1,6 +1,11 @@
 //! The tokens of a glob pattern.
 
-use super::parse::Offence;
+/// Why a pattern is none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Offence {
+    pub(super) offset: usize,
+    pub(super) reason: String,
+}
 
 /// A part of a pattern.
 #[derive(Debug, Clone, PartialEq, Eq)]

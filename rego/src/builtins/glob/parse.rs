@@ -2,7 +2,7 @@
 
 use regex_syntax::hir::{Class, ClassUnicode, ClassUnicodeRange, Hir, Look, Repetition};
 
-use super::lexer::{Lexer, Token};
+use super::lexer::{Lexer, Offence, Token};
 use crate::builtins::{Failure, limits};
 
 /// How deep braces may nest. The compiler of the automaton recurses as deep.
@@ -10,13 +10,6 @@ const MAX_DEPTH: usize = 100;
 
 /// Bytes of a pattern's text.
 const PATTERN_BYTES: usize = 1 << 18;
-
-/// Why a pattern is none.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Offence {
-    pub(super) offset: usize,
-    pub(super) reason: String,
-}
 
 impl From<Offence> for Failure {
     fn from(offence: Offence) -> Self {

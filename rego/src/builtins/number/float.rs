@@ -8,7 +8,7 @@ use num_traits::{ToPrimitive as _, Zero as _};
 use regorus::Value;
 
 use super::super::{Failure, limits};
-use super::integer;
+use super::value::integer;
 
 /// The bits of a mantissa that nothing else is said of.
 const PRECISION: u64 = 64;

@@ -7,12 +7,13 @@
 
 pub(crate) mod float;
 pub(crate) mod text;
+mod value;
 
 use num_bigint::BigInt;
-use num_traits::ToPrimitive as _;
 use regorus::Value;
 
 use self::float::Float;
+pub(crate) use self::value::integer;
 use super::{Failure, limits};
 
 /// A number of a [`Value`].
@@ -71,14 +72,6 @@ impl Number {
             Self::Big(i) => Float::of_integer(i),
             Self::Fraction(f) => Float::of_f64(*f),
         }
-    }
-}
-
-/// The value of an integer.
-pub(crate) fn integer(i: BigInt) -> Value {
-    match i.to_i64() {
-        Some(small) => Value::from(small),
-        None => Value::Number(i.into()),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use regex_syntax::hir::{Class, ClassUnicode, ClassUnicodeRange, HirKind};
 
-use super::parse::{SyntaxError, head, invalid};
+use super::error::{SyntaxError, head, invalid};
 
 /// Unicode's scripts whose names Go takes: it looks for them without underscores, so that it finds none
 /// that is written with one.

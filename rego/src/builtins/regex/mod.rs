@@ -2,6 +2,7 @@
 
 pub(super) mod cache;
 mod class;
+mod error;
 mod globs;
 mod parse;
 pub(super) mod program;

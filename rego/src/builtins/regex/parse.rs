@@ -5,26 +5,13 @@
 use regex_syntax::hir::{Capture, Class, Hir, Look, Repetition};
 
 use super::class::{self, Reader};
+use super::error::{SyntaxError, head, invalid};
 
 /// How deep groups and repetitions may nest. The compiler of the automaton recurses as deep.
 const MAX_DEPTH: usize = 250;
 
 /// RE2's bound of counted repetitions, and of the product of nested ones.
 const MAX_REPEAT: u32 = 1000;
-
-/// Why a pattern is none.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum SyntaxError {
-    /// In Go's words.
-    Invalid(String),
-    /// It is deeper than this crate takes.
-    TooDeep,
-}
-
-/// An error in Go's words.
-pub(super) fn invalid(what: &str, expression: &str) -> SyntaxError {
-    SyntaxError::Invalid(format!("error parsing regexp: {what}: `{expression}`"))
-}
 
 /// A parsed pattern.
 #[derive(Debug)]
@@ -369,11 +356,6 @@ impl<'a> Parser<'a> {
         let code = reader.escape()?;
         self.character(code, reader.rest())
     }
-}
-
-/// What of a text is before its rest.
-pub(super) fn head<'a>(text: &'a str, rest: &str) -> &'a str {
-    text.get(..text.len().saturating_sub(rest.len())).unwrap_or(text)
 }
 
 /// The numbers of `{n}`, `{n,}` or `{n,m}` and what follows. `None` where the text is no such thing and

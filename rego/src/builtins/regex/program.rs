@@ -11,8 +11,9 @@ use regex_automata::nfa::thompson::{self, NFA, WhichCaptures};
 use regex_automata::{Input, MatchKind};
 use regex_syntax::hir::Hir;
 
-use super::parse::{self, Pattern, SyntaxError};
-use super::simulate::{Region, simulate};
+use super::error::SyntaxError;
+use super::parse::{self, Pattern};
+use super::simulate::{Groups, Region, simulate};
 use crate::builtins::Failure;
 use crate::builtins::limits::{self, Clock};
 
@@ -31,9 +32,6 @@ const STATES_LOST: usize = 8;
 
 /// How few bytes of text a new state may pay for before it gives up.
 const BYTES_PER_STATE: usize = 10;
-
-/// A match, and what its groups have matched; the first group is the match.
-pub(crate) type Groups = Vec<Option<Region>>;
 
 /// A compiled pattern.
 #[derive(Debug)]

@@ -4,7 +4,6 @@
 use regex_automata::nfa::thompson::{NFA, State};
 use regex_automata::util::primitives::StateID;
 
-use super::program::Groups;
 use crate::builtins::Failure;
 use crate::builtins::limits::{self, Clock};
 
@@ -17,6 +16,9 @@ pub(crate) struct Region {
     pub(crate) start: usize,
     pub(crate) end: usize,
 }
+
+/// A match, and what its groups have matched; the first group is the match.
+pub(crate) type Groups = Vec<Option<Region>>;
 
 /// Places where groups begin and end, each in turn.
 type Places = Vec<Option<usize>>;

@@ -3,7 +3,8 @@
 
 use regex_syntax::is_meta_character;
 
-use super::program::{self, Groups};
+use super::program;
+use super::simulate::Groups;
 use crate::builtins::Failure;
 use crate::builtins::go::quote::quote;
 

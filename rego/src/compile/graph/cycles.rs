@@ -5,26 +5,30 @@ use std::collections::VecDeque;
 use super::Graph;
 
 /// Marks the definitions from which a way leads back to them.
-pub(super) fn recursive(uses: &[Vec<usize>]) -> Vec<bool> {
+pub(super) fn recursive(graph: &Graph) -> Vec<bool> {
+    let definitions = graph.definitions.len();
+    let count = definitions + graph.sets.len();
     let mut search = Search {
-        uses,
+        graph,
         next: 0,
-        numbers: vec![None; uses.len()],
-        lowest: vec![0; uses.len()],
+        numbers: vec![None; count],
+        lowest: vec![0; count],
         waiting: Vec::new(),
-        is_waiting: vec![false; uses.len()],
-        recursive: vec![false; uses.len()],
+        is_waiting: vec![false; count],
+        recursive: vec![false; count],
     };
-    for start in 0..uses.len() {
+    for start in 0..definitions {
         search.from(start);
     }
+    search.recursive.truncate(definitions);
     search.recursive
 }
 
 /// Tarjan's search for strongly connected components, with a stack of its own: a chain of uses may
-/// be as long as the policy.
+/// be as long as the policy. Sets of definitions are numbered after the definitions: each definition
+/// leads to the sets that it uses, and these to their members.
 struct Search<'a> {
-    uses: &'a [Vec<usize>],
+    graph: &'a Graph,
     next: usize,
     /// In which order definitions were reached.
     numbers: Vec<Option<usize>>,
@@ -44,7 +48,7 @@ impl Search<'_> {
         self.enter(start);
         let mut path = vec![(start, 0)];
         while let Some((at, next)) = path.pop() {
-            match self.uses.get(at).and_then(|uses| uses.get(next)).copied() {
+            match self.leads_to(at, next) {
                 Some(used) => {
                     path.push((at, next + 1));
                     match self.number(used) {
@@ -68,6 +72,14 @@ impl Search<'_> {
                     }
                 }
             }
+        }
+    }
+
+    fn leads_to(&self, at: usize, next: usize) -> Option<usize> {
+        let definitions = self.graph.definitions.len();
+        match at.checked_sub(definitions) {
+            Some(set) => self.graph.sets.get(set)?.get(next).copied(),
+            None => self.graph.uses.get(at)?.get(next).map(|set| definitions + set),
         }
     }
 
@@ -96,14 +108,14 @@ impl Search<'_> {
     }
 
     fn complete(&mut self, root: usize) {
-        let uses_itself = self.uses.get(root).is_some_and(|uses| uses.contains(&root));
+        // A definition that uses itself has a set beside it.
         let is_single = self.waiting.last() == Some(&root);
         while let Some(member) = self.waiting.pop() {
             if let Some(waiting) = self.is_waiting.get_mut(member) {
                 *waiting = false;
             }
             if let Some(recursive) = self.recursive.get_mut(member) {
-                *recursive = !is_single || uses_itself;
+                *recursive = !is_single;
             }
             if member == root {
                 break;
@@ -123,7 +135,7 @@ impl Graph {
         let mut reached_from: Vec<Option<usize>> = vec![None; self.uses.len()];
         let mut queue = VecDeque::from([start]);
         while let Some(at) = queue.pop_front() {
-            for &used in self.uses.get(at).into_iter().flatten() {
+            for &used in self.used_by(at).iter() {
                 if !is_open(at, used) {
                     continue;
                 }

@@ -7,12 +7,14 @@ mod cycles;
 mod known;
 mod origins;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::ast::{Expr, Module, Name, Ref, Rule, Term, TermValue};
 
 use super::Compiler;
 use super::order::{compare_terms, equal};
+use super::text;
 use super::tree::{RuleRef, RuleTree, full_ref};
 use super::vars::{Collector, Skip, VarSet};
 use super::visit::{Flow, Node, chain, is_constant, walk_terms};
@@ -31,11 +33,16 @@ pub(crate) struct Definition {
 }
 
 /// Which definitions use which.
+///
+/// References that mean the same document share a set of definitions: a thousand rules may use a
+/// rule of a thousand definitions.
 #[derive(Debug, Default)]
 pub(crate) struct Graph {
     /// All definitions in order of their places.
     pub(crate) definitions: Vec<Definition>,
-    /// The definitions that each uses, by their positions in `definitions`, sorted.
+    /// Definitions that are used together, by their positions in `definitions`, sorted.
+    pub(crate) sets: Vec<Vec<usize>>,
+    /// What each definition uses, by positions in `sets`, sorted.
     pub(crate) uses: Vec<Vec<usize>>,
     /// The definitions that use themselves by way of whatever others. Empty where there are none.
     pub(crate) recursive: Vec<bool>,
@@ -75,22 +82,13 @@ pub(crate) fn set_graph(compiler: &mut Compiler<'_>) {
     });
     let definitions: Vec<_> = definitions.into_iter().map(|(_, definition)| definition).collect();
     let mut graph = Graph { definitions, ..Graph::default() };
-    let positions = graph.positions();
-    graph.uses = graph
-        .definitions
-        .iter()
-        .map(|definition| {
-            let mut used = BTreeSet::new();
-            rules.each_use(*definition, &mut |one| {
-                used.extend(rules.branches(one.rule).filter_map(|branch| positions.get(&branch)));
-            });
-            used.into_iter().copied().collect()
-        })
-        .collect();
+    let mut sets = Sets::new(&rules, graph.positions());
+    graph.uses = graph.definitions.iter().map(|definition| sets.used_by(*definition)).collect();
+    graph.sets = sets.sets;
     match graph.sorted() {
         Some(order) => compiler.order = whole_rules(&graph, &rules, &order),
         None => {
-            graph.recursive = cycles::recursive(&graph.uses);
+            graph.recursive = cycles::recursive(&graph);
             let definitions = graph.definitions.iter().zip(&graph.recursive);
             graph.undecided = definitions
                 .map(
@@ -125,6 +123,27 @@ impl Graph {
         self.definitions.iter().enumerate().map(|(position, one)| (*one, position)).collect()
     }
 
+    /// The definitions that some sets have, sorted.
+    fn members(&self, mut sets: impl Iterator<Item = usize>) -> Cow<'_, [usize]> {
+        let members = |set: usize| self.sets.get(set).map_or(&[][..], Vec::as_slice);
+        match (sets.next(), sets.next()) {
+            (None, _) => Cow::Borrowed(&[]),
+            (Some(only), None) => Cow::Borrowed(members(only)),
+            (Some(first), Some(second)) => {
+                let all = [first, second].into_iter().chain(sets);
+                let mut all: Vec<usize> = all.flat_map(members).copied().collect();
+                all.sort_unstable();
+                all.dedup();
+                Cow::Owned(all)
+            }
+        }
+    }
+
+    /// The definitions that one uses, sorted.
+    fn used_by(&self, position: usize) -> Cow<'_, [usize]> {
+        self.members(self.uses.get(position).into_iter().flatten().copied())
+    }
+
     /// The definitions so that each comes after those it uses; nothing where it uses itself by way
     /// of whatever others.
     pub(crate) fn sorted(&self) -> Option<Vec<usize>> {
@@ -135,27 +154,36 @@ impl Graph {
             Done,
         }
         let mut states = vec![State::New; self.definitions.len()];
+        // Whether all of a set's definitions are done.
+        let mut is_done = vec![false; self.sets.len()];
         let mut sorted = Vec::with_capacity(states.len());
+        let mut path = Vec::new();
         for start in 0..self.definitions.len() {
-            let mut path = vec![(start, 0)];
-            while let Some((position, next)) = path.pop() {
-                let state = states.get_mut(position)?;
-                if next == 0 {
+            let mut enter = Some(start);
+            loop {
+                if let Some(position) = enter.take() {
+                    let state = states.get_mut(position)?;
                     match state {
-                        State::New => *state = State::Open,
+                        State::New => {
+                            *state = State::Open;
+                            let sets = self.uses.get(position)?.iter().copied();
+                            let open = sets.filter(|set| is_done.get(*set) != Some(&true));
+                            path.push((position, self.members(open), 0));
+                        }
                         State::Open => return None,
-                        State::Done => continue,
+                        State::Done => {}
                     }
                 }
-                match self.uses.get(position).and_then(|uses| uses.get(next)) {
-                    Some(used) => {
-                        path.push((position, next + 1));
-                        path.push((*used, 0));
+                let Some((position, used, next)) = path.last_mut() else { break };
+                enter = used.get(*next).copied();
+                *next += 1;
+                if enter.is_none() {
+                    *states.get_mut(*position)? = State::Done;
+                    sorted.push(*position);
+                    for set in self.uses.get(*position)? {
+                        *is_done.get_mut(*set)? = true;
                     }
-                    None => {
-                        *state = State::Done;
-                        sorted.push(position);
-                    }
+                    path.pop();
                 }
             }
         }
@@ -163,16 +191,62 @@ impl Graph {
     }
 }
 
-/// A use that has been found.
+/// A reference below `data` that has been found.
 struct Use<'r> {
-    /// The reference as it is written.
+    /// As it is written.
     reference: &'r Ref,
-    /// What it was narrowed to, where one reference is left.
-    narrowed: &'r [Term],
+    /// The references that it can stand for.
+    expanded: Vec<Cow<'r, Ref>>,
     /// The position of the statement in the body; the body's length for the head.
     at: usize,
-    /// What is used.
-    rule: RuleRef,
+}
+
+/// The sets of definitions that references may use, each made once.
+struct Sets<'a> {
+    rules: &'a Rules<'a>,
+    /// Where each definition stands.
+    positions: BTreeMap<Definition, usize>,
+    /// The sets by the text of their references, whose variables are left out.
+    known: HashMap<String, usize>,
+    sets: Vec<Vec<usize>>,
+}
+
+impl<'a> Sets<'a> {
+    fn new(rules: &'a Rules<'a>, positions: BTreeMap<Definition, usize>) -> Self {
+        Self { rules, positions, known: HashMap::new(), sets: Vec::new() }
+    }
+
+    /// What a definition uses, sorted.
+    fn used_by(&mut self, definition: Definition) -> Vec<usize> {
+        let mut used = BTreeSet::new();
+        self.rules.each_use(definition, &mut |one| {
+            used.extend(one.expanded.iter().map(|reference| self.of(reference)));
+        });
+        used.into_iter().collect()
+    }
+
+    /// The set that a reference uses.
+    fn of(&mut self, reference: &[Term]) -> usize {
+        let reference = self.rules.relevant(reference);
+        let mut pattern = String::new();
+        for key in reference.iter().skip(1) {
+            if is_constant(&key.value) {
+                pattern.push_str(&text::of_term(key));
+            }
+            // No constant's text begins so.
+            pattern.push(']');
+        }
+        let next = self.sets.len();
+        *self.known.entry(pattern).or_insert_with(|| {
+            let rules = self.rules.reachable(reference).into_iter();
+            let definitions = rules.flat_map(|rule| self.rules.branches(rule));
+            let positions = definitions.filter_map(|one| self.positions.get(&one).copied());
+            let mut set: Vec<usize> = positions.collect();
+            set.sort_unstable();
+            self.sets.push(set);
+            next
+        })
+    }
 }
 
 /// All rules and their paths.
@@ -219,7 +293,7 @@ impl<'a> Rules<'a> {
         })
     }
 
-    /// Calls `found` with each reference of a definition and each rule that it may use.
+    /// Calls `found` with each reference of a definition that may use rules.
     fn each_use(&self, definition: Definition, found: &mut dyn FnMut(Use<'_>)) {
         let Some(rule) = self.definition(definition) else { return };
         // Most rules have no reference with a variable.
@@ -236,25 +310,33 @@ impl<'a> Rules<'a> {
                 } else {
                     BTreeMap::new()
                 };
-                if known.is_empty() {
-                    for rule in self.reachable(reference) {
-                        found(Use { reference, narrowed: reference, at, rule });
-                    }
-                    return Flow::Into;
-                }
-                let expanded = expand(reference, &known);
-                let narrowed = match expanded.as_slice() {
-                    [one] => one,
-                    _ => reference,
+                let expanded = if known.is_empty() {
+                    vec![Cow::Borrowed(reference)]
+                } else {
+                    expand(reference, &known).into_iter().map(Cow::Owned).collect()
                 };
-                for one in &expanded {
-                    for rule in self.reachable(one) {
-                        found(Use { reference, narrowed, at, rule });
-                    }
-                }
+                found(Use { reference, expanded, at });
                 Flow::Into
             });
         }
+    }
+
+    /// The part of a reference that says which rules it may use: keys that look into a rule's value
+    /// do not.
+    fn relevant<'r>(&self, reference: &'r [Term]) -> &'r [Term] {
+        let mut node = self.tree;
+        for (index, key) in reference.iter().enumerate().skip(1) {
+            let child = super::Key::of(&key.value).and_then(|key| node.children.get(&key));
+            let Some(child) = child else { break };
+            node = child;
+            if node.has_open_rules {
+                break;
+            }
+            if node.children.is_empty() {
+                return reference.get(..=index).unwrap_or(reference);
+            }
+        }
+        reference
     }
 
     /// The rules that a reference may use: those on its way and those below its end.
@@ -288,40 +370,38 @@ impl<'a> Rules<'a> {
     fn undecided(&self, definition: Definition) -> Vec<UndecidedUse> {
         let Some(rule) = self.definition(definition) else { return Vec::new() };
         let mut decided = BTreeSet::new();
-        let mut all: Vec<(*const Ref, UndecidedUse)> = Vec::new();
+        let mut all: Vec<UndecidedUse> = Vec::new();
         // References in one statement share what is bound before it.
         let mut bound = (usize::MAX, VarSet::default());
         self.each_use(definition, &mut |one| {
+            let rules: Vec<RuleRef> =
+                one.expanded.iter().flat_map(|reference| self.reachable(reference)).collect();
             if !has_variable_key(one.reference) {
-                decided.insert(one.rule);
+                decided.extend(rules);
                 return;
             }
             if bound.0 != one.at {
                 bound = (one.at, vars_before(rule, one.at));
             }
-            if selects(one.narrowed, self.path(one.rule), &bound.1, None) {
-                decided.insert(one.rule);
-            }
-            let identity = std::ptr::from_ref(one.reference);
-            match all.last_mut() {
-                Some((last, entry)) if *last == identity => entry.rules.push(one.rule),
-                _ => {
-                    let entry = UndecidedUse {
-                        reference: one.reference.clone(),
-                        narrowed: one.narrowed.to_vec(),
-                        bound: bound.1.clone(),
-                        origins: origins::of(rule, one.at, one.narrowed),
-                        rules: vec![one.rule],
-                    };
-                    all.push((identity, entry));
-                }
-            }
+            let narrowed = match one.expanded.as_slice() {
+                [only] => only.as_ref(),
+                _ => one.reference,
+            };
+            let selected = |rule: &&RuleRef| selects(narrowed, self.path(**rule), &bound.1, None);
+            decided.extend(rules.iter().filter(selected).copied());
+            all.push(UndecidedUse {
+                reference: one.reference.clone(),
+                narrowed: narrowed.clone(),
+                bound: bound.1.clone(),
+                origins: origins::of(rule, one.at, narrowed),
+                rules,
+            });
         });
-        let open = all.into_iter().map(|(_, mut one)| {
+        for one in &mut all {
             one.rules.retain(|rule| !decided.contains(rule));
-            one
-        });
-        open.filter(|one| !one.rules.is_empty()).collect()
+        }
+        all.retain(|one| !one.rules.is_empty());
+        all
     }
 }
 

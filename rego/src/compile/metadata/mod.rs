@@ -163,8 +163,7 @@ pub(crate) fn rewrite_metadata_calls(compiler: &mut Compiler<'_>) {
     let mut rewrites = Vec::new();
     for (module_index, module) in compiler.modules.iter().enumerate() {
         for (rule_index, rule) in module.rules.iter().enumerate() {
-            for (branch, definition) in chain(rule).enumerate() {
-                let calls = calls_from(definition);
+            for (branch, (definition, calls)) in chain(rule).zip(calls_from(rule)).enumerate() {
                 if calls.iter().any(Option::is_some) {
                     let rule = RuleRef { module: module_index, rule: rule_index };
                     let [chain_call, rule_call] = calls;
@@ -195,19 +194,34 @@ fn branch_of(rule: &mut Rule, branch: usize) -> Option<&mut Rule> {
     (0..branch).try_fold(rule, |rule, _| rule.else_rule.as_deref_mut())
 }
 
-/// Where a definition and the branches after it first ask for the chain and for the rule's own.
-fn calls_from(rule: &Rule) -> [Option<Span>; 2] {
+/// For each branch, where it and those after it first ask for the chain and for the rule's own.
+fn calls_from(rule: &Rule) -> Vec<[Option<Span>; 2]> {
+    let mut calls: Vec<_> = chain(rule).map(calls_in).collect();
+    let mut later = [None, None];
+    for [of_chain, of_rule] in calls.iter_mut().rev() {
+        let [later_of_chain, later_of_rule] = later;
+        *of_chain = of_chain.or(later_of_chain);
+        *of_rule = of_rule.or(later_of_rule);
+        later = [*of_chain, *of_rule];
+    }
+    calls
+}
+
+/// Where a branch alone first asks for the chain and for the rule's own.
+fn calls_in(branch: &Rule) -> [Option<Span>; 2] {
     let (mut of_chain, mut of_rule) = (None, None);
-    walk(Node::Rule(rule), &mut |node| {
-        if let Node::Expr(expr) = node {
-            match call_of(expr) {
-                Some(Metadata::Chain) => _ = of_chain.get_or_insert(expr.span),
-                Some(Metadata::Rule) => _ = of_rule.get_or_insert(expr.span),
-                None => {}
+    for node in [Node::Head(&branch.head), Node::Body(&branch.body)] {
+        walk(node, &mut |node| {
+            if let Node::Expr(expr) = node {
+                match call_of(expr) {
+                    Some(Metadata::Chain) => _ = of_chain.get_or_insert(expr.span),
+                    Some(Metadata::Rule) => _ = of_rule.get_or_insert(expr.span),
+                    None => {}
+                }
             }
-        }
-        Flow::Into
-    });
+            Flow::Into
+        });
+    }
     [of_chain, of_rule]
 }
 

@@ -1,7 +1,8 @@
 //! Reads a format: literals and directives, and which argument each directive takes.
 
+use super::arg::Arg;
+use super::flags::Flags;
 use super::print::Printer;
-use super::{Arg, Flags};
 
 /// The largest width, precision and argument number.
 const LARGEST: usize = 1_000_000;

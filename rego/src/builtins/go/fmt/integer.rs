@@ -2,7 +2,7 @@
 
 use num_bigint::{BigInt, Sign};
 
-use super::Flags;
+use super::flags::Flags;
 
 /// An integer of a word.
 #[derive(Debug, Clone, Copy)]

@@ -1,74 +1,16 @@
 //! `fmt.Sprintf`: verbs, flags, widths, precisions, argument numbers, and what it writes where verbs
 //! and arguments do not fit (`%!d(string=a)`).
 
+mod arg;
 mod directive;
+mod flags;
 mod integer;
 mod print;
 
-use num_bigint::BigInt;
-
+pub(crate) use self::arg::Arg;
 use self::directive::Reader;
 use self::print::Printer;
 use crate::builtins::{Failure, limits};
-
-/// A value of Go's.
-#[derive(Debug, Clone, PartialEq)]
-#[allow(dead_code, reason = "sprintf has only some of them; text templates have the others")]
-pub(crate) enum Arg {
-    /// A `nil` interface.
-    Nil,
-    /// A `bool`.
-    Bool(bool),
-    /// An `int64`.
-    Int(i64),
-    /// An `int`.
-    MachineInt(i64),
-    /// A `float64`.
-    Float(f64),
-    /// A `*big.Int`.
-    Big(BigInt),
-    /// A `string`.
-    Text(String),
-    /// A `json.Number`.
-    Number(String),
-    /// A `[]interface {}`.
-    List(Vec<Arg>),
-    /// A `map[string]interface {}`, sorted by key.
-    Map(Vec<(String, Arg)>),
-}
-
-impl Arg {
-    fn type_name(&self) -> &'static str {
-        match self {
-            Self::Nil => "<nil>",
-            Self::Bool(_) => "bool",
-            Self::Int(_) => "int64",
-            Self::MachineInt(_) => "int",
-            Self::Float(_) => "float64",
-            Self::Big(_) => "*big.Int",
-            Self::Text(_) => "string",
-            Self::Number(_) => "json.Number",
-            Self::List(_) => "[]interface {}",
-            Self::Map(_) => "map[string]interface {}",
-        }
-    }
-}
-
-/// What a directive asks for beside its verb.
-#[derive(Debug, Clone, Copy, Default)]
-struct Flags {
-    minus: bool,
-    plus: bool,
-    sharp: bool,
-    space: bool,
-    zero: bool,
-    /// `%+v`: accepted, and means nothing for these arguments.
-    plus_v: bool,
-    /// `%#v`: Go's syntax.
-    sharp_v: bool,
-    width: Option<usize>,
-    precision: Option<usize>,
-}
 
 /// Formats arguments.
 ///

@@ -1,7 +1,8 @@
 //! Writes one argument by a verb.
 
+use super::arg::Arg;
+use super::flags::Flags;
 use super::integer::Signed;
-use super::{Arg, Flags};
 use crate::builtins::go::{float, quote};
 
 /// What is written, and the flags of the directive that is carried out.

@@ -1,0 +1,30 @@
+//! Where each `print` stands, as the first thing that it prints: evaluators do not know.
+
+use crate::ast::{ExprKind, Module, Term, TermValue};
+use crate::compile::arity::builtin;
+use crate::compile::visit::{Flow, NodeMut, walk_mut};
+use crate::source::{Sources, Span};
+
+/// Puts file and row before what is printed.
+pub(super) fn locate(sources: &Sources, modules: &mut [Module]) {
+    for rule in modules.iter_mut().flat_map(|module| &mut module.rules) {
+        walk_mut(NodeMut::Rule(rule), &mut |node| {
+            if let NodeMut::Expr(expr) = node
+                && let ExprKind::Call(terms) = &mut expr.kind
+                && let [operator, operands] = terms.as_mut_slice()
+                && let TermValue::Ref(name) = &operator.value
+                && builtin(name).is_some_and(|builtin| builtin.name == "internal.print")
+                && let TermValue::Array(operands) = &mut operands.value
+            {
+                operands.insert(0, place(sources, expr.span));
+            }
+            Flow::Into
+        });
+    }
+}
+
+fn place(sources: &Sources, span: Span) -> Term {
+    let location = sources.location(span);
+    let text = format!("{}:{}:", location.file, location.row);
+    Term { value: TermValue::String(text.into()), span }
+}
