@@ -2,6 +2,7 @@
 //! built-in, sometimes of any type.
 
 mod pools;
+mod values;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -33,6 +34,10 @@ impl Generator {
         let declaration = self.declaration;
         let mut given = Vec::new();
         for (i, parameter) in declaration.parameters.iter().enumerate() {
+            if let Some(value) = values::made(self, i) {
+                given.push(value);
+                continue;
+            }
             let value = match pools::whole(declaration.name, i) {
                 Some(pool) if self.below(8) > 0 => self.json(pool),
                 _ if self.below(12) == 0 => self.any(DEPTH),

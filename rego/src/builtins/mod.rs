@@ -28,6 +28,7 @@ pub(crate) mod order;
 mod regex;
 mod registry;
 mod replace;
+mod schema;
 mod semver;
 mod sets;
 mod strings;

@@ -7,3 +7,4 @@ pub(crate) mod parse_float;
 pub(crate) mod quote;
 pub(crate) mod unicode;
 pub(crate) mod url;
+mod url_reference;

@@ -23,7 +23,7 @@ pub(crate) enum Part {
 /// What Go says of a URL.
 type Wrong = String;
 
-fn is_plain(byte: u8, part: Part) -> bool {
+pub(super) fn is_plain(byte: u8, part: Part) -> bool {
     match byte {
         b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => true,
         b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=' | b':'
@@ -144,15 +144,24 @@ pub(crate) fn parse_query(query: &str) -> Result<Vec<(String, String)>, Failure>
     }
 }
 
-/// A URL's parts that policies see.
-#[derive(Debug, Default)]
+/// A URL's parts.
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Url {
     pub(crate) scheme: String,
+    /// What follows the scheme where that is no path.
+    pub(crate) opaque: String,
+    /// As it is written.
+    pub(crate) user: Option<String>,
+    /// Whether a path follows the scheme, without an authority.
+    pub(crate) omits_host: bool,
     pub(crate) host: String,
     pub(crate) path: String,
     pub(crate) raw_path: String,
+    /// Whether there is a query, which may be empty.
+    pub(crate) has_query: bool,
     pub(crate) raw_query: String,
     pub(crate) fragment: String,
+    pub(crate) raw_fragment: String,
 }
 
 impl Url {
@@ -187,6 +196,9 @@ pub(crate) fn parse(text: &str) -> Result<Url, Failure> {
         |text: &str, error: Wrong| Failure::Builtin(format!("parse {}: {error}", quote(text)));
     let mut url = parse_main(main).map_err(|error| failed(main, error))?;
     url.fragment = plain(fragment, Part::Fragment).map_err(|error| failed(text, error))?;
+    if escape(&url.fragment, Part::Fragment) != fragment {
+        fragment.clone_into(&mut url.raw_fragment);
+    }
     Ok(url)
 }
 
@@ -201,11 +213,12 @@ fn parse_main(text: &str) -> Result<Url, Wrong> {
     }
     let (scheme, rest) = scheme(text)?;
     url.scheme = scheme.to_lowercase();
+    url.has_query = rest.contains('?');
     let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
     query.clone_into(&mut url.raw_query);
     if !rest.starts_with('/') {
         if !url.scheme.is_empty() {
-            // What stands here is opaque, and no path.
+            rest.clone_into(&mut url.opaque);
             return Ok(url);
         }
         if rest.split('/').next().is_some_and(|segment| segment.contains(':')) {
@@ -220,6 +233,9 @@ fn parse_main(text: &str) -> Result<Url, Wrong> {
         let (authority, after) = authority.split_at_checked(end).unwrap_or((authority, ""));
         path = after;
         url.host = host_of(&url.scheme, authority)?;
+        url.user = authority.rsplit_once('@').map(|(user, _)| user.to_owned());
+    } else {
+        url.omits_host = !url.scheme.is_empty() && rest.starts_with('/');
     }
     url.path = plain(path, Part::Path)?;
     if escape(&url.path, Part::Path) != path {

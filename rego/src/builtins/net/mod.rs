@@ -13,6 +13,11 @@ use super::limits::{self, Clock};
 use super::operands::{argument, string, wrong_type};
 use super::{Answer, Context, Failure, order};
 
+/// Whether a text is an address of IPv4 or IPv6.
+pub(super) fn is_address(text: &str) -> bool {
+    parse_ip(text).is_some()
+}
+
 fn network(text: &str) -> Result<Network, Failure> {
     Network::parse(text)
         .map(|(_, network)| network)

@@ -25,7 +25,11 @@ thread_local! {
     static CACHE: RefCell<Cache> = RefCell::default();
 }
 
-fn compiled(pattern: &str) -> Result<Rc<Program>, Failure> {
+/// The program of a pattern.
+///
+/// # Errors
+/// In Go's words where the pattern is none; ends the evaluation where it is too large.
+pub(super) fn compiled(pattern: &str) -> Result<Rc<Program>, Failure> {
     CACHE.with_borrow_mut(|cache| cache.program(pattern, || Program::compile(pattern)))
 }
 
