@@ -27,3 +27,10 @@ fn sums_of_decimals_are_decimal() {
     let expected = Value::from_json_str("0.3").unwrap();
     assert_eq!(call("plus", &["0.1", "0.2"]), Ok(expected));
 }
+
+#[test]
+fn the_two_halves_of_all_addresses_are_all_addresses() {
+    let merged = |networks: &str| call("net.cidr_merge", &[networks]).map(|all| all.to_string());
+    assert_eq!(merged(r#"["8000::/1", "::/1"]"#), Ok(r#"["::/0"]"#.to_owned()));
+    assert_eq!(merged(r#"["128.0.0.0/1", "0.0.0.0/1"]"#), Ok(r#"["0.0.0.0/0"]"#.to_owned()));
+}

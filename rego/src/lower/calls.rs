@@ -5,9 +5,11 @@ use crate::builtins::table::declaration;
 use crate::core::{Body, Definition, Expr, Operand, Rule, RuleKind, Var};
 use crate::diagnostic::{Code, Diagnostic};
 
+use super::nodes::NodeId;
 use super::scope::Scope;
 use super::targets::Callee;
-use super::{Lowering, helper};
+use super::unify::is_known;
+use super::{Lowering, MAX_PARAMETERS, Request, helper};
 
 impl Lowering<'_> {
     /// A call as a statement. It may have one operand more than parameters, which its value is
@@ -17,6 +19,20 @@ impl Lowering<'_> {
         scope: &mut Scope,
         terms: &[Term],
     ) -> Result<(), Diagnostic> {
+        if let Some((callee, [args @ .., output])) = self.with_known_output(scope, terms) {
+            let mut args = self.terms(scope, args)?;
+            let output = self.term(scope, output)?;
+            args.push(output.clone());
+            let args = if args.len() > MAX_PARAMETERS {
+                vec![scope.operand(Expr::Array(args))]
+            } else {
+                args
+            };
+            let value = Expr::Call(self.request(Request::Known(callee)), args);
+            let value = scope.operand(value);
+            scope.test(Expr::Builtin("equal", vec![value, output]));
+            return Ok(());
+        }
         let (call, output) = self.call(scope, terms)?;
         match (call, output) {
             (Call::Value(expr), None) => scope.test(expr),
@@ -36,6 +52,21 @@ impl Lowering<'_> {
             }
         }
         Ok(())
+    }
+
+    /// The function of a call whose output is known, and the operands. OPA unifies the output with the
+    /// value of each head before its body, so another value does not end a chain of `else`.
+    fn with_known_output<'t>(
+        &self,
+        scope: &Scope,
+        terms: &'t [Term],
+    ) -> Option<(NodeId, &'t [Term])> {
+        let (operator, operands) = terms.split_first()?;
+        let callee = self.callee_of(operator)?;
+        let Callee::Function(node, arity) = callee else { return None };
+        let is_known = operands.len() == arity + 1 && is_known(scope, operands.last()?);
+        let is_replaced = self.targets.function(callee).is_some();
+        (is_known && !is_replaced).then_some((node, operands))
     }
 
     /// A call as a value.

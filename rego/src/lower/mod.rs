@@ -87,6 +87,8 @@ enum Request {
     Own(NodeId),
     /// The same without its default.
     Found(NodeId),
+    /// A function's value where that is known before: its last parameter.
+    Known(NodeId),
     /// What a document has at a key, by the definitions that fit the keys after it.
     Entry(NodeId, Vec<Asked>),
     /// The same where no data is replaced.
@@ -201,6 +203,7 @@ impl Lowering<'_> {
             Request::Rule(node) => self.rule(*node),
             Request::Own(node) => self.own_rule(*node),
             Request::Found(node) => self.found_rule(*node),
+            Request::Known(node) => self.known_value(*node),
             Request::Entry(node, keys) => self.entry(*node, keys),
             Request::OwnEntry(node, keys) => self.own_entry(*node, keys),
             Request::Entries { node, keys, first, count } => {

@@ -2,8 +2,8 @@
 
 use regorus::Value;
 
-use crate::ast::{Module, Rule as Ast, Term};
-use crate::compile::visit::chain;
+use crate::ast::{Module, Rule as Ast, Term, TermValue};
+use crate::compile::visit::{Flow, Node, chain, walk_terms};
 use crate::core::{
     Body, Collection, Definition, Expr, Operand, Root, Rule, RuleKind, StatementKind, Var,
 };
@@ -162,6 +162,72 @@ impl<'a> Lowering<'a> {
         Ok(Rule { definitions, variables, span: self.span(node), ..rule })
     }
 
+    /// A function whose last parameter is its value, unified with that of each head before the body.
+    pub(super) fn known_value(&mut self, node: NodeId) -> Result<Rule, Diagnostic> {
+        let arity = match self.nodes.get(node).shape {
+            Shape::Function(arity) => arity,
+            Shape::Package | Shape::Complete | Shape::Set | Shape::Object | Shape::General => 0,
+        };
+        let packed = arity + 1 > MAX_PARAMETERS;
+        let parameters = if packed { 1 } else { u32::try_from(arity + 1).unwrap_or(u32::MAX) };
+        let mut scope = Scope::new(parameters, 0);
+        let parameter = |scope: &mut Scope, place: usize| {
+            if packed {
+                scope.operand(part(Var(0), place))
+            } else {
+                Operand::Var(Var(u32::try_from(place).unwrap_or(u32::MAX)))
+            }
+        };
+        let mut definitions = Vec::new();
+        // The default is the last of a chain.
+        let mut last = Vec::new();
+        for (_, definition) in self.definitions(node) {
+            let mut bodies = Vec::new();
+            for branch in chain(definition) {
+                scope.restart();
+                scope.at(branch.span);
+                let args = branch.head.args.iter().flatten().enumerate();
+                for (place, arg) in args {
+                    let value = parameter(&mut scope, place);
+                    self.unify_with(&mut scope, arg, value)?;
+                }
+                let value = parameter(&mut scope, arity);
+                match &branch.head.value {
+                    Some(head) if !is_evaluated(head) => {
+                        self.unify_with(&mut scope, head, value)?;
+                    }
+                    Some(_) => {}
+                    None => {
+                        let truth = Operand::Const(Value::Bool(true));
+                        scope.test(Expr::Builtin("equal", vec![value, truth]));
+                    }
+                }
+                bodies.push(self.rest_of_body(&mut scope, branch, Head::Value)?);
+            }
+            if definition.is_default { &mut last } else { &mut definitions }
+                .push(Definition { bodies });
+        }
+        let variables = scope.variables();
+        let name = self.nodes.name(node);
+        let kind = RuleKind::Function(parameters);
+        let span = self.span(node);
+        if last.is_empty() || definitions.is_empty() {
+            definitions.extend(last);
+            return Ok(Rule { definitions, variables, span, ..helper(name, kind) });
+        }
+        let found = self.reserve();
+        self.set(found, Rule { definitions, variables, span, ..helper(name.clone(), kind) });
+        let args = (0..parameters).map(|parameter| Operand::Var(Var(parameter))).collect();
+        scope.restart();
+        let value = scope.operand(Expr::Call(found, args));
+        let block = scope.finish();
+        let mut bodies = vec![Body { block, key: None, value, span }];
+        bodies.extend(last.into_iter().flat_map(|definition| definition.bodies));
+        let variables = scope.variables();
+        let definitions = vec![Definition { bodies }];
+        Ok(Rule { definitions, variables, span, ..helper(name, kind) })
+    }
+
     /// A definition's body, which begins with its parameters.
     fn rule_body(&mut self, scope: &mut Scope, rule: &Ast, head: Head) -> Result<Body, Diagnostic> {
         scope.at(rule.span);
@@ -169,6 +235,15 @@ impl<'a> Lowering<'a> {
         for (parameter, arg) in (0..).zip(args) {
             self.unify_with(scope, arg, Operand::Var(Var(parameter)))?;
         }
+        self.rest_of_body(scope, rule, head)
+    }
+
+    fn rest_of_body(
+        &mut self,
+        scope: &mut Scope,
+        rule: &Ast,
+        head: Head,
+    ) -> Result<Body, Diagnostic> {
         self.definition_body(scope, rule)?;
         scope.at(rule.span);
         let (key, value) = match head {
@@ -436,4 +511,22 @@ fn asked_key(scope: &mut Scope, keys: &[Asked], place: usize) -> Option<Operand>
 fn differs(module: &Module, rule: &Ast, place: usize, key: &Value) -> bool {
     let own = nodes::keys(module, rule).nth(place);
     matches!(own.map(constant), Some(Ok(Some(own))) if own != *key)
+}
+
+/// Whether a term is known only once it has been evaluated: it is no pattern.
+fn is_evaluated(term: &Term) -> bool {
+    let mut is_evaluated = false;
+    walk_terms(Node::Term(term), &mut |term| {
+        is_evaluated |= matches!(
+            term.value,
+            TermValue::Ref(_)
+                | TermValue::ArrayComprehension { .. }
+                | TermValue::SetComprehension { .. }
+                | TermValue::ObjectComprehension { .. }
+                | TermValue::Call(_)
+                | TermValue::TemplateString { .. }
+        );
+        Flow::Into
+    });
+    is_evaluated
 }

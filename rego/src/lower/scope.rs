@@ -26,6 +26,8 @@ pub(super) struct Scope {
     frames: Vec<Frame>,
     /// Closures around this scope, in rules of their own.
     depth: usize,
+    /// How many blocks have been ended.
+    failures: usize,
     span: Option<Span>,
 }
 
@@ -61,6 +63,7 @@ impl Scope {
             known: HashMap::new(),
             frames: vec![Frame::default()],
             depth,
+            failures: 0,
             span: None,
         }
     }
@@ -131,7 +134,13 @@ impl Scope {
 
     /// Ends the block here.
     pub(super) fn fail(&mut self) {
+        self.failures += 1;
         self.test(Expr::Operand(Operand::Const(Value::Bool(false))));
+    }
+
+    /// How many blocks have been ended so.
+    pub(super) const fn failures(&self) -> usize {
+        self.failures
     }
 
     /// An expression's value as an operand; the block ends where it is undefined.

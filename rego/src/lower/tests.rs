@@ -678,4 +678,173 @@ replaced := x if x := limit() with data.a.limit as 9"#],
             &[("a.ok", "true"), ("a.replaced", "3")],
         );
     }
+
+    #[test]
+    fn a_reference_by_a_variable_uses_only_what_its_keys_allow() {
+        check(
+            &[
+                r#"package test
+p := data[first].allow.see.else_where if first := "primary"
+q := [name | some name in ["a", "b"]; data.named[name].value == 1]
+value := 7
+r := data[input.package].value
+o[x] := y if { some x in ["a", "b"]; y := 1 }
+o.c := 1
+o.d := o.c + 1
+g[x].foo := 1 if some x in ["a", "b"]
+g.z.foo := 2
+g.z.bar := data.test.g.a.foo"#,
+                r#"package primary
+allow[action].something if action := "show"
+allow.see.else_where if true"#,
+                r#"package named.a
+value := 1"#,
+                r#"package named.c
+value := data.test.q"#,
+            ],
+            "{}",
+            Some(r#"{"package": "primary"}"#),
+            &[
+                ("test.p", "true"),
+                ("test.q", r#"["a"]"#),
+                ("test.r", "undefined"),
+                ("test.o.d", "2"),
+                ("test.g.z", r#"{"bar": 1, "foo": 2}"#),
+                ("named.c.value", r#"["a"]"#),
+            ],
+        );
+    }
+
+    #[test]
+    fn the_documents_of_a_package_are_evaluated_one_after_the_other() {
+        check(
+            &[
+                r#"package t
+first if some document in data.lib[key]
+one if data.lib[key] == 1
+stored if data.lib[key] == "stored"
+nested if data.lib[key].deep.one
+all := [document | document := data.lib[key]]
+none if data.lib[key] == 99
+below if data.lib[key][other] == 2
+keys := [[x, y, z] | z := data.other[x][y]]"#,
+                "package lib\na := 1\na2.deep.one := 1\nb := 1 if true\nb := 2 if true\nc := 1",
+                r#"package other
+s contains x if some x in ["z", "y"]
+o[x] := 1 if some x in ["k", "j"]
+a := [7, 8]
+f(x) := x
+undefined_here if false"#,
+            ],
+            r#"{"lib": {"z": "stored"}}"#,
+            None,
+            &[
+                ("t.first", "true"),
+                ("t.one", "true"),
+                ("t.stored", "true"),
+                ("t.nested", "true"),
+                ("t.all", "eval_conflict_error"),
+                ("t.none", "eval_conflict_error"),
+                ("t.below", "eval_conflict_error"),
+                (
+                    "t.keys",
+                    r#"[["a", 0, 7], ["a", 1, 8], ["o", "j", 1], ["o", "k", 1], ["s", "y", "y"], ["s", "z", "z"]]"#,
+                ),
+            ],
+        );
+    }
+
+    #[test]
+    fn only_definitions_that_fit_all_known_keys_are_evaluated() {
+        check(
+            &[r#"package t
+p[x].foo := 1 if some x in ["a", "b"]
+p[x].bar := y if { some x in ["a", "b"]; y := [1, 2][_] }
+m[x].foo contains y if { x := "a"; y := [1, 2, 3][_] }
+known := p.a.foo
+given := data.t.p[input.key].foo
+conflict := p.a.bar
+found := [x | p[x].foo]
+member := m.a.foo[2]
+members := [x | m[input.key].foo[x]]"#],
+            "{}",
+            Some(r#"{"key": "a"}"#),
+            &[
+                ("t.known", "1"),
+                ("t.given", "1"),
+                ("t.conflict", "eval_conflict_error"),
+                ("t.found", "eval_conflict_error"),
+                ("t.member", "2"),
+                ("t.members", "[1, 2, 3]"),
+            ],
+        );
+    }
+
+    #[test]
+    fn what_has_no_parameters_is_a_document() {
+        check(
+            &[r#"package t
+f() := 1
+g() := 1
+g := 2 if input.x
+default h() := 3
+h() := 4 if input.y
+of_f := f
+of_h := x if x := h with input.y as 1"#],
+            "{}",
+            Some(r#"{"x": 1}"#),
+            &[
+                ("t.f", "1"),
+                ("t.g", "eval_conflict_error"),
+                ("t.h", "3"),
+                ("t.of_f", "1"),
+                ("t.of_h", "4"),
+            ],
+        );
+    }
+
+    #[test]
+    fn an_output_that_is_known_is_unified_before_a_body() {
+        check(
+            &[r#"package t
+plus_(x, y) := z if z := x + y
+g(x) := 1 if x > 3 else := 2 if x > 1 else := 3
+default h(_) := 6
+h(x) := x if x > 3
+right if plus_(1, 6, 7)
+wrong if plus_(1, 6, 8)
+bound := x if g(2, x)
+later if g(2, 3)
+fallen if h(9, 6)
+fallen_too if h(9, 7)
+default_ if h(1, 6)"#],
+            "{}",
+            None,
+            &[
+                ("t.right", "true"),
+                ("t.wrong", "undefined"),
+                ("t.bound", "2"),
+                ("t.later", "true"),
+                ("t.fallen", "true"),
+                ("t.fallen_too", "undefined"),
+                ("t.default_", "true"),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_set_pattern_with_variables_is_equal_to_no_set() {
+        check(
+            &[r#"package t
+k({a}, 1) := 5
+k({a}, 2) := a
+last(a, {a}) := 7
+first_ := k({1}, 1)
+second := k({1}, 2)
+bound := last(3, {3})"#],
+            "{}",
+            None,
+            &[("t.first_", "undefined"), ("t.second", "undefined"), ("t.bound", "7")],
+        );
+    }
 }

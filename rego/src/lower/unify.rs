@@ -73,6 +73,8 @@ impl Lowering<'_> {
         (a, b): (Side<'t>, Side<'t>),
         place: &Term,
     ) -> Result<(), Diagnostic> {
+        let failures = scope.failures();
+        let sides = [a.clone(), b.clone()];
         let mut pairs = VecDeque::from([Pair::Sides(a, b)]);
         let mut waiting = VecDeque::new();
         loop {
@@ -82,6 +84,12 @@ impl Lowering<'_> {
                     None => stuck = false,
                     Some(pair) => waiting.push_back(pair),
                 }
+            }
+            let has_failed = scope.failures() > failures;
+            if has_failed && (stuck || waiting.is_empty()) {
+                // What follows is never evaluated, and still names the variables.
+                sides.iter().for_each(|side| bind_rest(scope, side));
+                return Ok(());
             }
             if waiting.is_empty() {
                 return Ok(());
@@ -305,6 +313,36 @@ fn equal(scope: &mut Scope, a: Operand, b: Operand) {
         (Operand::Var(x), Operand::Var(y)) if x == y => {}
         (Operand::Var(_), _) | (_, Operand::Var(_)) => {
             scope.test(Expr::Builtin("equal", vec![a, b]));
+        }
+    }
+}
+
+/// Binds the variables of a side that have no value.
+fn bind_rest(scope: &mut Scope, side: &Side<'_>) {
+    let mut todo: Vec<&Term> = match side {
+        Side::Term(term) => vec![term],
+        Side::Value(_) => return,
+    };
+    while let Some(term) = todo.pop() {
+        match &term.value {
+            TermValue::Var(name) if !is_known(scope, term) => {
+                scope.bind(name, Operand::Const(Value::Null));
+            }
+            TermValue::Array(terms) | TermValue::Set(terms) => todo.extend(terms),
+            TermValue::Object(items) => {
+                todo.extend(items.iter().flat_map(|(key, value)| [key, value]));
+            }
+            TermValue::Var(_)
+            | TermValue::Null
+            | TermValue::Bool(_)
+            | TermValue::Number(_)
+            | TermValue::String(_)
+            | TermValue::Ref(_)
+            | TermValue::ArrayComprehension { .. }
+            | TermValue::SetComprehension { .. }
+            | TermValue::ObjectComprehension { .. }
+            | TermValue::Call(_)
+            | TermValue::TemplateString { .. } => {}
         }
     }
 }

@@ -439,3 +439,41 @@ fn a_policy_that_is_too_large_for_bytecode_is_interpreted() {
     let input = json::parse(br#"{"x7": 8}"#).unwrap();
     assert_eq!(policy.decide(input, moment()).result, Ok(vec![Value::Bool(true)]));
 }
+
+#[test]
+fn a_document_that_is_asked_at_a_key_evaluates_nothing_else() {
+    let module = r#"package tenants.t
+p[x] := y if { x := "a"; y := [1, 2][_] }
+p[x] := 3 if x := "c"
+q[x].foo := y if { x := "a"; y := [1, 2][_] }
+q[x].bar := 4 if x := "a"
+"#;
+    for interpreter_only in [false, true] {
+        let mut policy = load_for(&[("policy.rego", module)], interpreter_only).unwrap();
+        let mut ask = |path: &str| {
+            let path: Vec<Value> = path.split('.').map(Value::from).collect();
+            policy.evaluate(&path, None, moment()).result
+        };
+        let conflict = |result: Result<Value, EvaluationError>| {
+            matches!(
+                result,
+                Err(EvaluationError::Failed { kind: FailureKind::Conflict, .. })
+            )
+        };
+        assert_eq!(ask("tenants.t.p.c"), Ok(Value::from(3)));
+        assert_eq!(ask("tenants.t.p.b"), Ok(Value::Undefined));
+        assert_eq!(ask("tenants.t.q.a.bar"), Ok(Value::from(4)));
+        assert!(conflict(ask("tenants.t.p.a")));
+        assert!(conflict(ask("tenants.t.p")));
+        assert!(conflict(ask("tenants.t.q.a")));
+        assert!(conflict(ask("tenants.t.q.a.foo")));
+    }
+}
+
+#[test]
+fn the_interpreter_stops_at_the_first_solution_as_bytecode_does() {
+    let rules = "allow if some document in data.tenants.t.lib[_]\nlib.a contains 1\nlib.b := 1\nlib.b := 2";
+    assert!(allows_with(rules, "{}"));
+    let rules = "allow if not none_\nnone_ if data.tenants.t.lib[_] == 1\nlib.a := 2\nlib.b := 1\nlib.c := 1\nlib.c := 2";
+    assert!(!allows_with(rules, "{}"));
+}

@@ -50,7 +50,7 @@ fn number(address: &[u8]) -> u128 {
 impl Range {
     fn of(network: Network) -> Self {
         let bits = if network.mask.len() == 4 { 32 } else { 128 };
-        let hosts = u128::MAX.checked_shr(128 - (bits - network.prefix())).unwrap_or(0);
+        let hosts = hosts(bits - network.prefix());
         let first = number(network.first()) & !hosts;
         Self { first, last: first | hosts, network: Some(network) }
     }
@@ -63,18 +63,23 @@ impl Range {
         let mut first = self.first;
         loop {
             // The largest network that begins here and does not end behind the range.
-            let mut bits = first.trailing_zeros().min(128);
-            while bits > 0 && (bits == 128 || self.last - first < (1 << bits) - 1) {
+            let mut bits = first.trailing_zeros();
+            while hosts(bits) > self.last - first {
                 bits -= 1;
             }
             networks.push(network_of(first, bits));
-            let size = 1_u128 << bits;
-            match first.checked_add(size) {
-                Some(next) if next <= self.last => first = next,
-                _ => return networks,
+            let last = first + hosts(bits);
+            if last >= self.last {
+                return networks;
             }
+            first = last + 1;
         }
     }
+}
+
+/// The last address of a network, counted from its first.
+fn hosts(bits: u32) -> u128 {
+    u128::MAX.checked_shr(128 - bits).unwrap_or(0)
 }
 
 fn network_of(first: u128, host_bits: u32) -> Network {
