@@ -9,21 +9,21 @@
 //!
 //! | core | text |
 //! |---|---|
-//! | `Let x = e` | `x1 := e` |
-//! | `Test e` | `t2 := e` and `t2` |
-//! | `Not { b }` | `t2 := h3(x1)` and `t2`, with `h3(x1) := y if { a := [1 \| b]; y := core.none(a) }` |
-//! | `Each k, v in c { b }` | `e2 := core.pairs(c)` and `some e3 in e2`, then `x4 := e3[0]` and `x5 := e3[1]` |
-//! | the same, in a block whose first solution is enough | `e1 := core.begin(0)` before it, `t4 := core.is_open(e1, e3)` and `t4` in the loop, `t5 := core.solved(e1)` at the end |
-//! | `Every k, v in c { b }` | `t2 := h3(x1)` and `t2`: `h3` collects a boolean for each element |
-//! | `Collect x = kind { b }` | `x4 := h3(x1)`: `h3` collects arrays of what is yielded |
-//! | path, built-in | `core.path(x1, ["a", x2])`, `core.call("plus", [x1, 2])` |
-//! | rule, function | `r7`, `f8(x1)` |
-//! | `with` | `e2 := core.environment(input, 3, [x1])` and `x4 := f8(x1) with input as e2` |
-//! | a body | `b7_0_1(x1) := y if { a := [x9 \| b]; y := [17, a] }`, where 17 is its place |
+//! | `Let x = e` | `v1 := e` |
+//! | `Test e` | `v2 := e` and `v2` |
+//! | `Not { b }` | `v2 := h3(v1)` and `v2`, with `h3(x1) := y if { a := [1 \| b]; y := core.none(a) }` |
+//! | `Each k, v in c { b }` | `v2 := core.elements(c)` and `some v3 in v2`, then `v4 := v3[0]` and `v5 := v3[1]` |
+//! | the same, in a block whose first solution is enough | `v1 := core.begin(0)` before it, `v6 := core.is_open(v1, v3)` and `v6` in the loop, `v9 := core.solved(v1)` at the end |
+//! | `Every k, v in c { b }` | `v2 := h3(v1)` and `v2`: `h3` collects a boolean for each element |
+//! | `Collect x = kind { b }` | `v4 := h3(v1)`: `h3` collects arrays of what is yielded |
+//! | path, built-in | `core.path(v1, ["a", v2])`, `core.call("plus", [v1, 2])` |
+//! | rule, function | `r7`, `f8(v1)` |
+//! | `with` | `v2 := core.environment(input, 3, [v1])` and `v4 := f8(v1) with input as v2` |
+//! | a body | `b7_0_1(x1) := y if { a := [v9 \| b]; y := [17, a] }`, where 17 is its place |
 //! | a definition | `d7_0 := y if { y := b7_0_0; core.has(y) } else := …` |
-//! | a rule | `r7 := y if { d0 := d7_0; d1 := d7_1; y := core.one(7, [d0, d1]) }` |
+//! | a rule | `r7 := y if { v0 := d7_0; v1 := d7_1; y := core.one(7, [v0, v1]) }` |
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write;
 
 use regorus::Value;
@@ -74,7 +74,8 @@ pub(crate) fn print(program: &Program) -> Result<Printed, TooDeep> {
             withs: Vec::new(),
         },
         rule: RuleId(0),
-        names: 0,
+        helpers: 0,
+        names: Names::default(),
     };
     for (id, rule) in (0..).map(RuleId).zip(&program.rules) {
         printer.rule = id;
@@ -99,7 +100,7 @@ fn parameters(rule: &Rule) -> u32 {
 
 /// A function's name and its parameters or arguments; a rule's name alone.
 fn call(name: &str, vars: impl IntoIterator<Item = Var>) -> String {
-    let vars: Vec<String> = vars.into_iter().map(|var| format!("x{}", var.0)).collect();
+    let vars: Vec<String> = vars.into_iter().map(parameter).collect();
     applied(name, &vars)
 }
 
@@ -111,8 +112,42 @@ struct Printer<'a> {
     program: &'a Program,
     printed: Printed,
     rule: RuleId,
-    /// How many names have been made: for what is not in core, and for helpers.
-    names: u32,
+    /// How many helpers there are.
+    helpers: u32,
+    names: Names,
+}
+
+/// The names of one function of the text.
+///
+/// regorus evaluates the statements of a body by their dependencies, and of those that it can
+/// evaluate the one whose variable's name is first. So names count up: the order is that of core.
+#[derive(Debug, Default)]
+struct Names {
+    count: u32,
+    variables: HashMap<Var, String>,
+}
+
+impl Names {
+    fn next(&mut self) -> String {
+        self.count += 1;
+        format!("v{:08}", self.count)
+    }
+
+    /// The name of a variable that is bound here.
+    fn bind(&mut self, var: Var) -> String {
+        let name = self.next();
+        self.variables.insert(var, name.clone());
+        name
+    }
+
+    /// A variable's name. What is not bound here is a parameter.
+    fn of(&self, var: Var) -> String {
+        self.variables.get(&var).cloned().unwrap_or_else(|| parameter(var))
+    }
+}
+
+fn parameter(var: Var) -> String {
+    format!("x{}", var.0)
 }
 
 /// What a block's solution is.
@@ -153,9 +188,15 @@ impl Printer<'_> {
         self.printed.text.push('\n');
     }
 
-    fn new_name(&mut self) -> u32 {
-        self.names += 1;
-        self.names
+    fn new_helper(&mut self) -> String {
+        self.helpers += 1;
+        format!("h{}", self.helpers)
+    }
+
+    /// A call of a helper from here.
+    fn call_helper(&self, helper: &str, free: &BTreeSet<Var>) -> String {
+        let vars: Vec<String> = free.iter().map(|var| self.names.of(*var)).collect();
+        applied(helper, &vars)
     }
 
     fn place(&mut self, span: Option<Span>) -> usize {
@@ -216,8 +257,8 @@ impl Printer<'_> {
                 [body] => body.clone(),
                 chain => self.chain(number, chain, &params),
             };
-            let _ = writeln!(lines, "\tv{number} := {value}");
-            names.push(format!("v{number}"));
+            let _ = writeln!(lines, "\tv{number:08} := {value}");
+            names.push(format!("v{number:08}"));
         }
         let names = names.join(", ");
         let id = self.rule.0;
@@ -267,7 +308,7 @@ impl Printer<'_> {
             let Body { block, key, value, span } = body;
             let yields = Yield::of(key.as_ref(), value);
             let name = format!("b{}_{number}_{position}", self.rule.0);
-            let (lines, element) = self.block(block, yields, wanted)?;
+            let (lines, element) = self.closed_block(block, yields, wanted)?;
             let place = self.place(*span);
             let head = call(&name, params.iter().copied());
             self.line(&format!(
@@ -300,7 +341,7 @@ impl Printer<'_> {
         let mut lines = String::new();
         let loops = matches!(block.last().map(|last| &last.kind), Some(StatementKind::Each { .. }));
         let begun = (loops && wanted == Wanted::First).then(|| {
-            let begun = format!("e{}", self.new_name());
+            let begun = self.names.next();
             let _ = writeln!(lines, "\t{begun} := core.begin(0)");
             begun
         });
@@ -309,15 +350,15 @@ impl Printer<'_> {
             for statement in block {
                 match &statement.kind {
                     StatementKind::Let(var, expr) => {
-                        self.binding(&format!("x{}", var.0), expr, &mut lines);
+                        self.binding(Some(*var), expr, &mut lines);
                     }
                     StatementKind::Test(expr) => {
-                        let test = format!("t{}", self.new_name());
-                        self.binding(&test, expr, &mut lines);
+                        let test = self.binding(None, expr, &mut lines);
                         let _ = writeln!(lines, "\t{test}");
                     }
                     StatementKind::Not(inner) => {
-                        let helper = self.exists(inner, "none")?;
+                        let (helper, free) = self.exists(inner, "none")?;
+                        let helper = self.call_helper(&helper, &free);
                         self.test(&helper, &mut lines);
                     }
                     StatementKind::Every { key, value, collection, block } => {
@@ -327,11 +368,12 @@ impl Printer<'_> {
                     StatementKind::Collect { var, kind, block, key, value } => {
                         let yields = Yield::of(key.as_ref(), value);
                         let helper = self.collect(*kind, block, yields, statement.span)?;
-                        let _ = writeln!(lines, "\tx{} := {helper}", var.0);
+                        let name = self.names.bind(*var);
+                        let _ = writeln!(lines, "\t{name} := {helper}");
                     }
                     StatementKind::Each { key, value, collection, block } => {
-                        let elements = format!("e{}", self.new_name());
                         let pairs = self.pairs(collection);
+                        let elements = self.names.next();
                         let _ = writeln!(lines, "\t{elements} := core.elements({pairs})");
                         let pair = self.go_through(&elements, *key, *value, &mut lines);
                         if let Some(begun) = &begun {
@@ -371,21 +413,24 @@ impl Printer<'_> {
         value: Var,
         lines: &mut String,
     ) -> String {
-        let pair = format!("e{}", self.new_name());
+        let pair = self.names.next();
         let _ = writeln!(lines, "\tsome {pair} in {elements}");
         if let Some(key) = key {
-            let _ = writeln!(lines, "\tx{} := {pair}[0]", key.0);
+            let name = self.names.bind(key);
+            let _ = writeln!(lines, "\t{name} := {pair}[0]");
         }
-        let _ = writeln!(lines, "\tx{} := {pair}[1]", value.0);
+        let name = self.names.bind(value);
+        let _ = writeln!(lines, "\t{name} := {pair}[1]");
         pair
     }
 
     fn test(&mut self, helper: &str, lines: &mut String) {
-        let test = format!("t{}", self.new_name());
+        let test = self.names.next();
         let _ = writeln!(lines, "\t{test} := {helper}\n\t{test}");
     }
 
-    fn binding(&mut self, name: &str, expr: &Expr, lines: &mut String) {
+    /// Binds a variable, or a new name, to a value: the name.
+    fn binding(&mut self, var: Option<Var>, expr: &Expr, lines: &mut String) -> String {
         let text = match expr {
             Expr::Operand(operand) => self.operand(operand),
             Expr::Path(root, keys) => {
@@ -418,7 +463,12 @@ impl Printer<'_> {
                 format!("{} with input as {environment}", self.applied(*function, args))
             }
         };
+        let name = match var {
+            Some(var) => self.names.bind(var),
+            None => self.names.next(),
+        };
         let _ = writeln!(lines, "\t{name} := {text}");
+        name
     }
 
     fn environment(&mut self, replacements: &[Replacement], lines: &mut String) -> String {
@@ -436,7 +486,7 @@ impl Printer<'_> {
         }
         let site = self.printed.withs.len();
         self.printed.withs.push(replacing);
-        let environment = format!("e{}", self.new_name());
+        let environment = self.names.next();
         let values = values.join(", ");
         let _ = writeln!(lines, "\t{environment} := core.environment(input, {site}, [{values}])");
         environment
@@ -453,7 +503,7 @@ impl Printer<'_> {
 
     fn operand(&mut self, operand: &Operand) -> String {
         match operand {
-            Operand::Var(var) => format!("x{}", var.0),
+            Operand::Var(var) => self.names.of(*var),
             Operand::Const(value) => self.constant(value),
         }
     }
@@ -498,16 +548,31 @@ impl Printer<'_> {
         Ok(used.difference(&bound).copied().collect())
     }
 
-    /// A helper that says whether a block has a solution (`some`) or has none (`none`).
-    fn exists(&mut self, block: &Block, says: &str) -> Result<String, TooDeep> {
+    /// The lines of a block that is a function of its own, and its element.
+    fn closed_block(
+        &mut self,
+        block: &[Statement],
+        yields: Yield<'_>,
+        wanted: Wanted,
+    ) -> Result<(String, String), TooDeep> {
+        let outside = std::mem::take(&mut self.names);
+        let printed = self.block(block, yields, wanted);
+        self.names = outside;
+        printed
+    }
+
+    /// A helper that says whether a block has a solution (`some`) or has none (`none`), and the
+    /// variables that it takes.
+    fn exists(&mut self, block: &Block, says: &str) -> Result<(String, BTreeSet<Var>), TooDeep> {
         let free = Self::free(block, Yield::Nothing)?;
-        let (lines, element) = self.block(block, Yield::Nothing, Wanted::First)?;
-        let head = call(&format!("h{}", self.new_name()), free);
+        let (lines, element) = self.closed_block(block, Yield::Nothing, Wanted::First)?;
+        let helper = self.new_helper();
+        let head = call(&helper, free.iter().copied());
         let says = if says == "none" { "core.none(a)" } else { "core.found(a)" };
         self.line(&format!(
             "{head} := y if {{\n\ta := [{element} |\n{lines}\t]\n\ty := {says}\n}}"
         ));
-        Ok(head)
+        Ok((helper, free))
     }
 
     fn every(
@@ -517,22 +582,27 @@ impl Printer<'_> {
         collection: &Operand,
         block: &Block,
     ) -> Result<String, TooDeep> {
-        let inner = self.exists(block, "some")?;
-        let mut free = Self::free(block, Yield::Nothing)?;
+        let (inner, inner_free) = self.exists(block, "some")?;
+        let mut free = inner_free.clone();
         free.remove(&value);
         if let Some(key) = key {
             free.remove(&key);
         }
         free.extend(walk::variable(collection));
-        let elements = format!("e{}", self.new_name());
+        let outside = std::mem::take(&mut self.names);
         let pairs = self.pairs(collection);
+        let elements = "a0";
         let mut lines = String::new();
-        self.go_through(&elements, key, value, &mut lines);
-        let head = call(&format!("h{}", self.new_name()), free);
+        self.go_through(elements, key, value, &mut lines);
+        let holds = self.names.next();
+        let inner = self.call_helper(&inner, &inner_free);
+        self.names = outside;
+        let helper = self.new_helper();
+        let head = call(&helper, free.iter().copied());
         self.line(&format!(
-            "{head} := y if {{\n\t{elements} := core.collection({pairs})\n\ta := [t |\n{lines}\tt := {inner}\n\t]\n\ty := core.all(a)\n}}"
+            "{head} := y if {{\n\t{elements} := core.collection({pairs})\n\ta1 := [{holds} |\n{lines}\t{holds} := {inner}\n\t]\n\ty := core.all(a1)\n}}"
         ));
-        Ok(head)
+        Ok(self.call_helper(&helper, &free))
     }
 
     fn collect(
@@ -543,8 +613,9 @@ impl Printer<'_> {
         span: Option<Span>,
     ) -> Result<String, TooDeep> {
         let free = Self::free(block, yields)?;
-        let (lines, element) = self.block(block, yields, Wanted::All)?;
-        let head = call(&format!("h{}", self.new_name()), free);
+        let (lines, element) = self.closed_block(block, yields, Wanted::All)?;
+        let helper = self.new_helper();
+        let head = call(&helper, free.iter().copied());
         let made = match kind {
             Collection::Array => "a".to_owned(),
             Collection::Set => "core.set_of(a)".to_owned(),
@@ -553,7 +624,7 @@ impl Printer<'_> {
         self.line(&format!(
             "{head} := y if {{\n\ta := [{element} |\n{lines}\t]\n\ty := {made}\n}}"
         ));
-        Ok(head)
+        Ok(self.call_helper(&helper, &free))
     }
 }
 

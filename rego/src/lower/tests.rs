@@ -685,7 +685,7 @@ replaced := x if x := limit() with data.a.limit as 9"#],
             &[
                 r#"package test
 p := data[first].allow.see.else_where if first := "primary"
-q := [name | some name in ["a", "b"]; data.named[name].value == 1]
+q if { some name in ["a", "b"]; data.named[name].value == 1 }
 value := 7
 r := data[input.package].value
 o[x] := y if { some x in ["a", "b"]; y := 1 }
@@ -706,11 +706,11 @@ value := data.test.q"#,
             Some(r#"{"package": "primary"}"#),
             &[
                 ("test.p", "true"),
-                ("test.q", r#"["a"]"#),
+                ("test.q", "true"),
                 ("test.r", "undefined"),
                 ("test.o.d", "2"),
                 ("test.g.z", r#"{"bar": 1, "foo": 2}"#),
-                ("named.c.value", r#"["a"]"#),
+                ("named.c.value", "true"),
             ],
         );
     }

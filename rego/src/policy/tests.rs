@@ -455,10 +455,7 @@ q[x].bar := 4 if x := "a"
             policy.evaluate(&path, None, moment()).result
         };
         let conflict = |result: Result<Value, EvaluationError>| {
-            matches!(
-                result,
-                Err(EvaluationError::Failed { kind: FailureKind::Conflict, .. })
-            )
+            matches!(result, Err(EvaluationError::Failed { kind: FailureKind::Conflict, .. }))
         };
         assert_eq!(ask("tenants.t.p.c"), Ok(Value::from(3)));
         assert_eq!(ask("tenants.t.p.b"), Ok(Value::Undefined));
@@ -472,7 +469,8 @@ q[x].bar := 4 if x := "a"
 
 #[test]
 fn the_interpreter_stops_at_the_first_solution_as_bytecode_does() {
-    let rules = "allow if some document in data.tenants.t.lib[_]\nlib.a contains 1\nlib.b := 1\nlib.b := 2";
+    let rules =
+        "allow if some document in data.tenants.t.lib[_]\nlib.a contains 1\nlib.b := 1\nlib.b := 2";
     assert!(allows_with(rules, "{}"));
     let rules = "allow if not none_\nnone_ if data.tenants.t.lib[_] == 1\nlib.a := 2\nlib.b := 1\nlib.c := 1\nlib.c := 2";
     assert!(!allows_with(rules, "{}"));
