@@ -7,7 +7,6 @@ use enforcer_rego::{
     EvaluationError, Evaluator, File, Moment, Namespace, Policy, Report, Settings, Tests,
     Value as Ours,
 };
-use serde_json::Value as Json;
 
 use crate::protocol::{Answer, Fault, Outcome, Question};
 use crate::value::{Number, Value};
@@ -111,9 +110,9 @@ fn from_ours(value: &Ours) -> Option<Value> {
         Ours::Null => Value::Null,
         Ours::Bool(bool) => Value::Bool(*bool),
         Ours::String(text) => Value::text(text.to_string()),
-        Ours::Number(_) => {
-            let text: Json = serde_json::to_value(value).unwrap_or_default();
-            Number::parse(&text.to_string()).map_or(Value::Null, Value::Number)
+        // JSON's writer would round what has more digits than a double.
+        Ours::Number(number) => {
+            Number::parse(&number.format_decimal()).map_or(Value::Null, Value::Number)
         }
         Ours::Array(items) => Value::Array(items.iter().map(from_ours).collect::<Option<_>>()?),
         Ours::Set(items) => Value::Set(items.iter().map(from_ours).collect::<Option<_>>()?),

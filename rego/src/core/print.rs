@@ -9,11 +9,11 @@
 //!
 //! | core | text |
 //! |---|---|
-//! | `Let x = e` | `v1 := e` |
+//! | `Let x = e` | `v1 := e`; an array or a copy is `core.same([v1, v2])` |
 //! | `Test e` | `v2 := e` and `v2` |
 //! | `Not { b }` | `v2 := h3(v1)` and `v2`, with `h3(x1) := y if { a := [1 \| b]; y := core.none(a) }` |
 //! | `Each k, v in c { b }` | `v2 := core.elements(c)` and `some v3 in v2`, then `v4 := v3[0]` and `v5 := v3[1]` |
-//! | the same, in a block whose first solution is enough | `v1 := core.begin(0)` before it, `v6 := core.is_open(v1, v3)` and `v6` in the loop, `v9 := core.solved(v1)` at the end |
+//! | the same, in a block whose first solution is enough | `v1 := core.begin(0)` before it, `v6 := core.is_open(v1, v3)` and `v6` in the loop, `v9 := core.solved(v1, [v2, …])` at the end |
 //! | `Every k, v in c { b }` | `v2 := h3(v1)` and `v2`: `h3` collects a boolean for each element |
 //! | `Collect x = kind { b }` | `v4 := h3(v1)`: `h3` collects arrays of what is yielded |
 //! | path, built-in | `core.path(v1, ["a", v2])`, `core.call("plus", [v1, 2])` |
@@ -120,7 +120,8 @@ struct Printer<'a> {
 /// The names of one function of the text.
 ///
 /// regorus evaluates the statements of a body by their dependencies, and of those that it can
-/// evaluate the one whose variable's name is first. So names count up: the order is that of core.
+/// evaluate the one whose variable's name is first. So names count up, and a value is always that of a
+/// call: regorus takes an array of variables for a pattern as well. The order is that of core then.
 #[derive(Debug, Default)]
 struct Names {
     count: u32,
@@ -130,7 +131,16 @@ struct Names {
 impl Names {
     fn next(&mut self) -> String {
         self.count += 1;
-        format!("v{:08}", self.count)
+        Self::numbered(self.count)
+    }
+
+    /// The names that came after one.
+    fn after(&self, name: &str) -> Vec<String> {
+        (1..=self.count).map(Self::numbered).skip_while(|one| one != name).skip(1).collect()
+    }
+
+    fn numbered(number: u32) -> String {
+        format!("v{number:08}")
     }
 
     /// The name of a variable that is bound here.
@@ -389,7 +399,8 @@ impl Printer<'_> {
             }
         }
         if let Some(begun) = &begun {
-            self.test(&format!("core.solved({begun})"), &mut lines);
+            let bound = self.names.after(begun).join(", ");
+            self.test(&format!("core.solved({begun}, [{bound}])"), &mut lines);
         }
         if lines.is_empty() {
             lines.push_str("\ttrue\n");
@@ -432,7 +443,7 @@ impl Printer<'_> {
     /// Binds a variable, or a new name, to a value: the name.
     fn binding(&mut self, var: Option<Var>, expr: &Expr, lines: &mut String) -> String {
         let text = match expr {
-            Expr::Operand(operand) => self.operand(operand),
+            Expr::Operand(operand) => format!("core.same({})", self.operand(operand)),
             Expr::Path(root, keys) => {
                 let keys = self.array(keys);
                 match root {
@@ -445,7 +456,7 @@ impl Printer<'_> {
             Expr::Builtin(name, args) => format!("core.call(\"{name}\", {})", self.array(args)),
             Expr::Call(function, args) => self.applied(*function, args),
             Expr::Rule(rule) => self.applied(*rule, &[]),
-            Expr::Array(elements) => self.array(elements),
+            Expr::Array(elements) => format!("core.same({})", self.array(elements)),
             Expr::Set(elements) => format!("core.set_of({})", self.array(elements)),
             Expr::Object(fields) => {
                 let fields: Vec<String> = fields

@@ -36,7 +36,7 @@ enum Outcome {
 }
 
 /// The functions with how many arguments they take.
-const FUNCTIONS: [(&str, u8, Own); 26] = [
+const FUNCTIONS: [(&str, u8, Own); 27] = [
     ("core.constant", 1, constant),
     ("core.call", 2, call),
     ("core.path", 2, path),
@@ -51,7 +51,8 @@ const FUNCTIONS: [(&str, u8, Own); 26] = [
     ("core.low", 1, low),
     ("core.begin", 1, begin),
     ("core.is_open", 2, is_open),
-    ("core.solved", 1, solved),
+    ("core.solved", 2, solved),
+    ("core.same", 1, same),
     ("core.elements", 1, elements),
     ("core.collection", 1, collection),
     ("core.has", 1, some),
@@ -243,8 +244,13 @@ fn is_open(_: &Tables, args: &[Value]) -> Option<Outcome> {
     Some(Outcome::IsOpen(number(args.first())?))
 }
 
+/// The second argument is all that is bound in the block, so that this comes after it.
 fn solved(_: &Tables, args: &[Value]) -> Option<Outcome> {
     Some(Outcome::Solved(number(args.first())?))
+}
+
+fn same(_: &Tables, args: &[Value]) -> Option<Outcome> {
+    value(args.first()?.clone())
 }
 
 fn elements(_: &Tables, args: &[Value]) -> Option<Outcome> {
