@@ -171,7 +171,9 @@ fn outcome(comparison: &mut Comparison, index: usize, opa: &Outcome, ours: &Outc
     let allow = Outcome::Value(Value::Bool(true));
     let (kind, detail) = match (opa, ours) {
         (opa, ours) if *ours == allow && *opa != allow => (Kind::WrongAllow, String::new()),
-        (Outcome::Value(opa), Outcome::Value(ours)) if opa == ours => return,
+        (Outcome::Value(opa), Outcome::Value(ours)) if opa == ours || opa.in_doubles() == *ours => {
+            return;
+        }
         (Outcome::Undefined, Outcome::Undefined) => return,
         (Outcome::Value(_), Outcome::Value(_)) => (Kind::Value, String::new()),
         (Outcome::Undefined, Outcome::Value(_)) => (Kind::DefinedHere, String::new()),

@@ -67,6 +67,20 @@ impl Number {
     }
 }
 
+impl Number {
+    fn in_doubles(&self) -> Self {
+        let digits = i64::try_from(self.digits.len()).unwrap_or(i64::MAX);
+        let double = format!("0.{}e{}", self.digits, self.exponent).parse::<f64>();
+        match double {
+            Ok(double) if self.exponent < digits => {
+                let sign = if self.negative { "-" } else { "" };
+                Self::parse(&format!("{sign}{double}")).unwrap_or_else(|| self.clone())
+            }
+            _ => self.clone(),
+        }
+    }
+}
+
 impl fmt::Display for Number {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sign = if self.negative { "-" } else { "" };
@@ -192,6 +206,20 @@ impl Value {
                     pairs.iter().map(pair).collect::<Option<_>>().map(Self::Object)
                 }
             }
+        }
+    }
+
+    /// With fractions as doubles. Arithmetic has no others here, which `docs/rego.md` says.
+    #[must_use]
+    pub fn in_doubles(&self) -> Self {
+        match self {
+            Self::Null | Self::Bool(_) | Self::String(_) => self.clone(),
+            Self::Number(number) => Self::Number(number.in_doubles()),
+            Self::Array(items) => Self::Array(items.iter().map(Self::in_doubles).collect()),
+            Self::Set(items) => Self::Set(items.iter().map(Self::in_doubles).collect()),
+            Self::Object(members) => Self::Object(
+                members.iter().map(|(key, value)| (key.in_doubles(), value.in_doubles())).collect(),
+            ),
         }
     }
 

@@ -286,7 +286,7 @@ impl Lowering<'_> {
         node: NodeId,
         steps: Steps<'_>,
         index: usize,
-    ) -> Result<Option<(Vec<Asked>, Vec<Operand>)>, Diagnostic> {
+    ) -> Result<Option<Keys>, Diagnostic> {
         let (mut keys, mut args) = (Vec::new(), Vec::new());
         for (place, index) in (index..steps.len()).take(self.asked_keys(node)).enumerate() {
             let key = match self.step(scope, steps, index)? {
@@ -318,6 +318,9 @@ impl Lowering<'_> {
         vec![scope.operand(Expr::Array(args))]
     }
 }
+
+/// What a document is asked for, and the values of the keys that are known.
+type Keys = (Vec<Asked>, Vec<Operand>);
 
 /// A place below a node of the rule tree.
 struct Place {
