@@ -37,7 +37,8 @@ impl Lowering<'_> {
             }
         }
         scope.know(known);
-        let guards = self.guards_first(rule, &rule.body);
+        let is_bound = |name: &str| scope.lookup(name).is_some();
+        let guards = self.guards_first(rule, &rule.body, is_bound);
         self.guards(scope, &guards)
     }
 

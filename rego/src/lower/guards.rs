@@ -45,8 +45,14 @@ struct Known<'a> {
 }
 
 impl Lowering<'_> {
-    /// The statements of a definition in the order in which they are evaluated.
-    pub(super) fn guards_first<'a>(&self, rule: &'a Rule, body: &'a Body) -> Vec<Guard<'a>> {
+    /// The statements of a definition in the order in which they are evaluated. Variables of the head
+    /// that are bound already are what a reference asks for, of which OPA's index knows nothing.
+    pub(super) fn guards_first<'a>(
+        &self,
+        rule: &'a Rule,
+        body: &'a Body,
+        is_bound: impl Fn(&str) -> bool,
+    ) -> Vec<Guard<'a>> {
         let in_place = || body.iter().map(Guard::Statement).collect();
         let Some(first) = body.iter().position(|statement| !self.is_calm(statement)) else {
             return in_place();
@@ -60,6 +66,17 @@ impl Lowering<'_> {
         });
         let mut known = Known { asked: parameters.collect(), ..Known::default() };
         known.others.clone_from(&known.asked);
+        let head = &rule.head;
+        for term in head.reference.iter().skip(1).chain(&head.key).chain(&head.value) {
+            walk_terms(Node::Term(term), &mut |term| {
+                if let TermValue::Var(name) = &term.value
+                    && is_bound(name)
+                {
+                    known.others.insert(name);
+                }
+                Flow::Into
+            });
+        }
         let (mut front, mut rest) = (Vec::new(), Vec::new());
         for (index, statement) in body.iter().enumerate() {
             let questions = self.questions(statement, &mut known);

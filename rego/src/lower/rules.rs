@@ -202,8 +202,7 @@ impl<'a> Lowering<'a> {
                         scope.test(Expr::Builtin("equal", vec![value, truth]));
                     }
                 }
-                let body = self.rest_of_body(&mut scope, branch, Head::Value, Vec::new())?;
-                bodies.push(body);
+                bodies.push(self.rest_of_body(&mut scope, branch, Head::Value)?);
             }
             if definition.is_default { &mut last } else { &mut definitions }
                 .push(Definition { bodies });
@@ -236,27 +235,16 @@ impl<'a> Lowering<'a> {
         for (parameter, arg) in (0..).zip(args) {
             self.unify_with(scope, arg, Operand::Var(Var(parameter)))?;
         }
-        self.rest_of_body(scope, rule, head, Vec::new())
+        self.rest_of_body(scope, rule, head)
     }
 
-    fn unify_keys(
-        &mut self,
-        scope: &mut Scope,
-        keys: Vec<(&Term, Operand)>,
-    ) -> Result<(), Diagnostic> {
-        keys.into_iter().try_for_each(|(pattern, key)| self.unify_with(scope, pattern, key))
-    }
-
-    /// A definition's body without its parameters; keys are unified after it.
     fn rest_of_body(
         &mut self,
         scope: &mut Scope,
         rule: &Ast,
         head: Head,
-        keys: Vec<(&Term, Operand)>,
     ) -> Result<Body, Diagnostic> {
         self.definition_body(scope, rule)?;
-        self.unify_keys(scope, keys)?;
         scope.at(rule.span);
         let (key, value) = match head {
             Head::Value => (None, self.head_term(scope, rule.head.value.as_ref())?),
@@ -353,15 +341,15 @@ impl<'a> Lowering<'a> {
                 let head = &definition.head;
                 let pattern =
                     if shape == Shape::Set { head.key.as_ref() } else { head.reference.last() };
-                let (first, late) = split_late(pattern.map(|pattern| (pattern, key.clone())));
-                self.unify_keys(&mut scope, first)?;
+                if let Some(pattern) = pattern {
+                    self.unify_with(&mut scope, pattern, key.clone())?;
+                }
                 let body = if shape == Shape::Set {
                     self.definition_body(&mut scope, definition)?;
-                    self.unify_keys(&mut scope, late)?;
                     let (block, span) = (scope.finish(), Some(definition.span));
                     Body { block, key: None, value: key.clone(), span }
                 } else {
-                    self.rest_of_body(&mut scope, definition, Head::Value, late)?
+                    self.rule_body(&mut scope, definition, Head::Value)?
                 };
                 definitions.push(Definition { bodies: vec![body] });
             }
@@ -449,14 +437,12 @@ impl<'a> Lowering<'a> {
         scope.at(rule.span);
         let member = if nodes::is_member(rule) { rule.head.key.as_ref() } else { None };
         let patterns = nodes::keys(module, rule).skip(depth).chain(member);
-        let mut asked = Vec::new();
         for (place, pattern) in (0..keys.len()).zip(patterns) {
-            asked.extend(asked_key(scope, keys, place).map(|key| (pattern, key)));
+            if let Some(key) = asked_key(scope, keys, place) {
+                self.unify_with(scope, pattern, key)?;
+            }
         }
-        let (first, late) = split_late(asked);
-        self.unify_keys(scope, first)?;
         self.definition_body(scope, rule)?;
-        self.unify_keys(scope, late)?;
         scope.at(rule.span);
         let mut path = Vec::new();
         for term in nodes::keys(module, rule).skip(depth) {
@@ -496,17 +482,6 @@ fn parameters(rule: &Rule) -> u32 {
         RuleKind::Entry => 1,
         RuleKind::Complete | RuleKind::Set | RuleKind::Object => 0,
     }
-}
-
-/// Keys of a definition with what is asked for, and apart those that are the input or data itself:
-/// OPA's body ends with what binds these.
-type Keys<'t> = Vec<(&'t Term, Operand)>;
-
-fn split_late<'t>(keys: impl IntoIterator<Item = (&'t Term, Operand)>) -> (Keys<'t>, Keys<'t>) {
-    keys.into_iter().partition(|(pattern, _)| match &pattern.value {
-        TermValue::Var(name) => !matches!(&**name, "input" | "data"),
-        _ => true,
-    })
 }
 
 /// How many parameters a document's function has for the keys that it is asked for.

@@ -781,6 +781,21 @@ members := [x | m[input.key].foo[x]]"#],
     }
 
     #[test]
+    fn a_key_that_is_asked_for_is_compared_where_the_body_binds_it() {
+        check(
+            &[r#"package t
+r[input] := 1 if x := f(1)
+f(_) := true
+f(_) := input
+other := r.x
+same := r.q"#],
+            "{}",
+            Some(r#""q""#),
+            &[("t.other", "eval_conflict_error"), ("t.same", "eval_conflict_error")],
+        );
+    }
+
+    #[test]
     fn what_has_no_parameters_is_a_document() {
         check(
             &[r#"package t
