@@ -470,3 +470,27 @@ pub(crate) fn selects(
     }
     decided
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::compile::testing::{errors, parsed};
+    use crate::compile::{Options, compile};
+
+    #[test]
+    fn references_into_one_rule_share_what_they_use() {
+        let text = "package t\nrole := {\"a\": 1} if input.a\nrole := {\"b\": 1} if input.b\np := role.a\nq := role.b\nr if role[input.x]";
+        let (sources, modules) = parsed(&[text]);
+        let graph = compile(&sources, modules, &Options::default()).unwrap().graph;
+        assert_eq!(graph.sets, [[0, 1]]);
+        assert_eq!(graph.uses, [vec![], vec![], vec![0], vec![0], vec![0]]);
+    }
+
+    #[test]
+    fn keys_behind_a_rule_tell_which_rules_with_variables_are_meant() {
+        let text = "package t\np.a := {\"c\": 1}\np[x].b := 1 if { some x in [\"z\"]; q }\nq if p.a.c == 1";
+        assert_eq!(errors(&[text]), [""; 0]);
+        let recursive = text.replace("p.a.c", "p.z.b");
+        assert!(errors(&[&recursive]).iter().all(|error| error.contains("recursive")));
+        assert_eq!(errors(&[&recursive]).len(), 2);
+    }
+}

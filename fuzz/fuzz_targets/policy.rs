@@ -1,0 +1,18 @@
+//! A policy of any content through all stages of loading: a parser, checks, lowering and bytecode that
+//! end, and do not panic. The target `bundle` has the loader around them, which answers for panics.
+
+#![no_main]
+
+use enforcer_rego::{File, Namespace, Policy, Settings};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|text: &str| {
+    let decision = ["allow", "redact", "reason"];
+    let decision = decision.map(|rule| ["tenants", "a", rule].map(str::to_owned).to_vec());
+    let settings =
+        Settings { namespace: Namespace::Open, decision: decision.to_vec(), ..Settings::default() };
+    let file = File { path: "policy.rego".to_owned(), content: text.as_bytes().to_vec() };
+    if let Err(reports) = Policy::load(vec![file], &settings) {
+        assert!(!reports.is_empty());
+    }
+});
