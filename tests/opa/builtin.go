@@ -94,7 +94,13 @@ func encode(v ast.Value) any {
 }
 
 // builtin evaluates a built-in on values, without a policy: all results of a relation, else the one.
-func builtin(r request) outcome {
+// A panic of OPA's is an error of its own.
+func builtin(r request) (result outcome) {
+	defer func() {
+		if p := recover(); p != nil {
+			result = outcome{Error: &fault{Code: "panic", Message: fmt.Sprint(p)}}
+		}
+	}()
 	f := topdown.GetBuiltin(r.Name)
 	if f == nil {
 		return outcome{Error: &fault{Code: "request", Message: "no function: " + r.Name}}

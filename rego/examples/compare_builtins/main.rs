@@ -1,21 +1,23 @@
 //! Compares every built-in with the real OPA's on generated calls, and says what differs.
 //!
 //! ```text
-//! cargo run -p enforcer-rego --example compare_builtins -- [--seed N] [--calls N] [--show N] [NAME…]
+//! cargo run -p enforcer-rego --example compare_builtins -- [--seed N] [--calls N] [--show N] [--file PATH] [NAME…]
 //! ```
 //!
-//! A name may end in `*`. The oracle is `opa-oracle` on the PATH, or `$OPA_ORACLE` (`tests/opa`).
+//! A name may end in `*`. With `--file PATH`, the calls are those of a file, one JSON object a line
+//! (`{"name": …, "values": […]}`, as the oracle takes it). The oracle is `opa-oracle` on the PATH, or `$OPA_ORACLE` (`tests/opa`).
 
 mod generate;
 mod value;
 
 use std::io::{BufRead as _, BufReader, BufWriter, Write as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
-use enforcer_rego::builtins::table::{DECLARATIONS, Declaration};
+use enforcer_rego::builtins::table::{DECLARATIONS, Declaration, declaration};
 use enforcer_rego::builtins::{Answer, Context, Failure, function};
 use regorus::Value;
 use serde_json::json;
@@ -29,6 +31,7 @@ struct Options {
     seed: u64,
     calls: usize,
     show: usize,
+    file: Option<PathBuf>,
     names: Vec<String>,
 }
 
@@ -67,10 +70,16 @@ fn main() -> Result<()> {
             missing.push(declaration.name);
             continue;
         }
+        if options.file.is_some() {
+            continue;
+        }
         let mut generator = Generator::new(options.seed, declaration);
         for _ in 0..options.calls {
             calls.push((declaration, generator.arguments()));
         }
+    }
+    if let Some(path) = &options.file {
+        calls = read(path, &options.names)?;
     }
     let theirs = ask(&calls)?;
     let mut tallies: Vec<(&str, Tally)> = Vec::new();
@@ -84,14 +93,35 @@ fn main() -> Result<()> {
     report(&tallies, &missing)
 }
 
+/// The calls of a file, by names.
+fn read(path: &Path, names: &[String]) -> Result<Vec<(&'static Declaration, Vec<Value>)>> {
+    let mut calls = Vec::new();
+    for line in std::fs::read_to_string(path)?.lines() {
+        let call: serde_json::Value = serde_json::from_str(line)?;
+        let name = call.get("name").and_then(serde_json::Value::as_str).context("no name")?;
+        let declaration = declaration(name).context("no such built-in")?;
+        let values = call.get("values").and_then(serde_json::Value::as_array);
+        let values = value::decode_all(values.context("no values")?).context("no value")?;
+        if names.is_empty() || names.iter().any(|pattern| named(pattern, name)) {
+            calls.push((declaration, values));
+        }
+    }
+    calls.sort_by_key(|(declaration, _)| declaration.name);
+    Ok(calls)
+}
+
 fn named(pattern: &str, name: &str) -> bool {
     pattern.strip_suffix('*').map_or(pattern == name, |prefix| name.starts_with(prefix))
 }
 
 fn options() -> Result<Options> {
-    let mut options = Options { seed: 1, calls: 60, show: 3, names: Vec::new() };
+    let mut options = Options { seed: 1, calls: 60, show: 3, file: None, names: Vec::new() };
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
+        if arg == "--file" {
+            options.file = Some(args.next().context("a path is missing")?.into());
+            continue;
+        }
         let mut number =
             || -> Result<u64> { Ok(args.next().context("a number is missing")?.parse::<u64>()?) };
         match arg.as_str() {

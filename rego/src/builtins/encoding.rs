@@ -32,7 +32,11 @@ pub(super) fn base64url_encode_no_pad(_: &mut Context, args: &[Value]) -> Answer
 }
 
 pub(super) fn base64url_decode(_: &mut Context, args: &[Value]) -> Answer {
-    let text = string(args, 1)?;
+    Ok(Value::from(bytes::to_text(&base64url_bytes(string(args, 1)?)?)))
+}
+
+/// The bytes of a text, with its padding or without it.
+pub(super) fn base64url_bytes(text: &str) -> Result<Vec<u8>, Failure> {
     let mut encoded = bytes::of(text).into_owned();
     if encoded.last() != Some(&b'=') {
         match encoded.len() % 4 {
@@ -42,7 +46,7 @@ pub(super) fn base64url_decode(_: &mut Context, args: &[Value]) -> Answer {
             _ => return Err(Failure::Builtin(format!("illegal base64url string: {text}"))),
         }
     }
-    Ok(Value::from(bytes::to_text(&base64::decode(&encoded, base64::URL)?)))
+    base64::decode(&encoded, base64::URL)
 }
 
 pub(super) fn hex_encode(_: &mut Context, args: &[Value]) -> Answer {

@@ -50,9 +50,21 @@ impl Clock {
             return Ok(());
         }
         self.steps = 0;
-        if Instant::now() >= self.deadline {
-            return Err(Failure::Halt("the evaluation's deadline has passed".to_owned()));
-        }
-        Ok(())
+        before(self.deadline)
     }
+}
+
+/// Looks at the deadline, before a step that takes long by itself.
+///
+/// # Errors
+/// Where it has passed.
+pub(crate) fn in_time(context: &Context) -> Result<(), Failure> {
+    before(context.deadline)
+}
+
+fn before(deadline: Instant) -> Result<(), Failure> {
+    if Instant::now() >= deadline {
+        return Err(Failure::Halt("the evaluation's deadline has passed".to_owned()));
+    }
+    Ok(())
 }

@@ -1,6 +1,7 @@
 //! What of Go's standard library OPA's values and messages show.
 
 pub(crate) mod base64;
+pub(crate) mod calendar;
 pub(crate) mod float;
 pub(crate) mod fmt;
 pub(crate) mod parse_float;

@@ -23,7 +23,7 @@ pub(crate) enum Part {
 /// What Go says of a URL.
 type Wrong = String;
 
-pub(super) fn is_plain(byte: u8, part: Part) -> bool {
+fn is_plain(byte: u8, part: Part) -> bool {
     match byte {
         b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => true,
         b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=' | b':'
@@ -144,24 +144,25 @@ pub(crate) fn parse_query(query: &str) -> Result<Vec<(String, String)>, Failure>
     }
 }
 
-/// A URL's parts.
+/// A URL's parts that policies see.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Url {
     pub(crate) scheme: String,
-    /// What follows the scheme where that is no path.
+    /// What follows the scheme, where that is no path.
     pub(crate) opaque: String,
-    /// As it is written.
+    /// The name and, behind a colon, the password, escaped as Go does.
     pub(crate) user: Option<String>,
-    /// Whether a path follows the scheme, without an authority.
-    pub(crate) omits_host: bool,
     pub(crate) host: String,
     pub(crate) path: String,
     pub(crate) raw_path: String,
-    /// Whether there is a query, which may be empty.
-    pub(crate) has_query: bool,
     pub(crate) raw_query: String,
     pub(crate) fragment: String,
+    /// The fragment as it is written, where Go would escape it in another way.
     pub(crate) raw_fragment: String,
+    /// Whether there is a question mark and nothing behind it.
+    pub(crate) force_query: bool,
+    /// Whether there is a scheme and a path, and no host before it.
+    pub(crate) omit_host: bool,
 }
 
 impl Url {
@@ -173,6 +174,11 @@ impl Url {
     /// The port, without the colon.
     pub(crate) fn port(&self) -> &str {
         self.split_host().1
+    }
+
+    /// The path as it is written, or as Go escapes it.
+    pub(crate) fn escaped_path(&self) -> String {
+        escaped(&self.path, &self.raw_path, Part::Path)
     }
 
     fn split_host(&self) -> (&str, &str) {
@@ -202,6 +208,52 @@ pub(crate) fn parse(text: &str) -> Result<Url, Failure> {
     Ok(url)
 }
 
+/// A part as it is written, where that is a valid way to write it, or as Go escapes it.
+fn escaped(part: &str, raw: &str, of: Part) -> String {
+    let valid = |byte: u8| b"!$&'()*+,;=:@[]%".contains(&byte) || is_plain(byte, of);
+    let same = || plain(raw, of).is_ok_and(|unescaped| unescaped == part);
+    if !raw.is_empty() && bytes::of(raw).iter().all(|byte| valid(*byte)) && same() {
+        return raw.to_owned();
+    }
+    if of == Part::Path && part == "*" { part.to_owned() } else { escape(part, of) }
+}
+
+impl std::fmt::Display for Url {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if !self.scheme.is_empty() {
+            write!(f, "{}:", self.scheme)?;
+        }
+        if self.opaque.is_empty() {
+            let nobody = self.host.is_empty() && self.user.is_none();
+            if !(nobody && (self.scheme.is_empty() || self.omit_host || self.path.is_empty())) {
+                f.write_str("//")?;
+            }
+            if let Some(user) = &self.user {
+                write!(f, "{user}@")?;
+            }
+            f.write_str(&escape(&self.host, Part::Host))?;
+            let path = self.escaped_path();
+            if !path.starts_with('/') && !path.is_empty() && !self.host.is_empty() {
+                f.write_str("/")?;
+            }
+            let first = path.split('/').next().unwrap_or("");
+            if nobody && self.scheme.is_empty() && first.contains(':') {
+                f.write_str("./")?;
+            }
+            f.write_str(&path)?;
+        } else {
+            f.write_str(&self.opaque)?;
+        }
+        if self.force_query || !self.raw_query.is_empty() {
+            write!(f, "?{}", self.raw_query)?;
+        }
+        if !self.fragment.is_empty() {
+            write!(f, "#{}", escaped(&self.fragment, &self.raw_fragment, Part::Fragment))?;
+        }
+        Ok(())
+    }
+}
+
 fn parse_main(text: &str) -> Result<Url, Wrong> {
     if text.bytes().any(|b| b < 0x20 || b == 0x7f) {
         return Err("net/url: invalid control character in URL".to_owned());
@@ -213,9 +265,9 @@ fn parse_main(text: &str) -> Result<Url, Wrong> {
     }
     let (scheme, rest) = scheme(text)?;
     url.scheme = scheme.to_lowercase();
-    url.has_query = rest.contains('?');
     let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
     query.clone_into(&mut url.raw_query);
+    url.force_query = query.is_empty() && text.ends_with('?');
     if !rest.starts_with('/') {
         if !url.scheme.is_empty() {
             rest.clone_into(&mut url.opaque);
@@ -232,10 +284,9 @@ fn parse_main(text: &str) -> Result<Url, Wrong> {
         let end = authority.find('/').unwrap_or(authority.len());
         let (authority, after) = authority.split_at_checked(end).unwrap_or((authority, ""));
         path = after;
-        url.host = host_of(&url.scheme, authority)?;
-        url.user = authority.rsplit_once('@').map(|(user, _)| user.to_owned());
-    } else {
-        url.omits_host = !url.scheme.is_empty() && rest.starts_with('/');
+        (url.user, url.host) = authority_of(&url.scheme, authority)?;
+    } else if !url.scheme.is_empty() {
+        url.omit_host = true;
     }
     url.path = plain(path, Part::Path)?;
     if escape(&url.path, Part::Path) != path {
@@ -257,7 +308,8 @@ fn scheme(text: &str) -> Result<(&str, &str), Wrong> {
     Ok(("", text))
 }
 
-fn host_of(scheme: &str, authority: &str) -> Result<String, Wrong> {
+/// The user and the host.
+fn authority_of(scheme: &str, authority: &str) -> Result<(Option<String>, String), Wrong> {
     let (user, host) = match authority.rsplit_once('@') {
         Some((user, host)) => (Some(user), host),
         None => (None, authority),
@@ -269,11 +321,18 @@ fn host_of(scheme: &str, authority: &str) -> Result<String, Wrong> {
         if !valid {
             return Err("net/url: invalid userinfo".to_owned());
         }
-        let (name, password) = user.split_once(':').unwrap_or((user, ""));
-        plain(name, Part::User)?;
-        plain(password, Part::User)?;
+        let (name, password) = match user.split_once(':') {
+            Some((name, password)) => (name, Some(password)),
+            None => (user, None),
+        };
+        let mut escaped = escape(&plain(name, Part::User)?, Part::User);
+        if let Some(password) = password {
+            escaped.push(':');
+            escaped.push_str(&escape(&plain(password, Part::User)?, Part::User));
+        }
+        return Ok((Some(escaped), host));
     }
-    Ok(host)
+    Ok((None, host))
 }
 
 fn parse_host(scheme: &str, host: &str) -> Result<String, Wrong> {
