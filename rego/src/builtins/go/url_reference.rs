@@ -42,7 +42,11 @@ impl Url {
     }
 
     fn escaped_path(&self) -> String {
-        if self.path == "*" { "*".to_owned() } else { escaped(&self.path, &self.raw_path, Part::Path) }
+        if self.path == "*" {
+            "*".to_owned()
+        } else {
+            escaped(&self.path, &self.raw_path, Part::Path)
+        }
     }
 }
 
@@ -88,9 +92,8 @@ impl fmt::Display for Url {
 
 /// The text as it was written where that is a valid form of it, else its own.
 fn escaped(text: &str, raw: &str, part: Part) -> String {
-    let is_valid = raw
-        .bytes()
-        .all(|byte| b"!$&'()*+,;=:@[]%".contains(&byte) || is_plain(byte, part));
+    let is_valid =
+        raw.bytes().all(|byte| b"!$&'()*+,;=:@[]%".contains(&byte) || is_plain(byte, part));
     if !raw.is_empty() && is_valid && unescape(raw, part).is_ok_and(|plain| plain == text) {
         raw.to_owned()
     } else {
