@@ -15,6 +15,7 @@ mod formats;
 mod glob;
 pub(crate) mod go;
 mod graph;
+mod graphql;
 pub(crate) mod json;
 pub(crate) mod limits;
 mod net;

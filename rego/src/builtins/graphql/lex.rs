@@ -1,7 +1,7 @@
 //! GraphQL texts to tokens.
 
-use crate::builtins::go::quote::quote;
 use crate::builtins::Failure;
+use crate::builtins::go::quote::quote;
 
 use super::broken;
 

@@ -2,6 +2,7 @@
 //!
 //! A tree is a value from the beginning: policies take it apart, and give it back.
 
+mod definitions;
 mod lex;
 mod overlap;
 mod prelude;
@@ -35,12 +36,7 @@ fn broken(what: impl Into<String>) -> Failure {
 }
 
 /// A document of an argument, which may be its text or its tree.
-fn document(
-    value: &Value,
-    position: usize,
-    parse: fn(&str) -> Answer,
-    shape: &str,
-) -> Answer {
+fn document(value: &Value, position: usize, parse: fn(&str) -> Answer, shape: &str) -> Answer {
     match value {
         Value::String(text) => parse(text),
         Value::Object(_) => shape::decode(value, shape),

@@ -352,7 +352,7 @@ impl<'a> State<'a, '_> {
     fn fields(&self, word: &Word, value: Option<&Arg>, names: &[String]) -> Result<Held, Failure> {
         let wrong = |what: &str| self.wrong(word.at, Some(&self.source_of(word)), what);
         let mut value = value;
-        for name in names {
+        for (i, name) in names.iter().enumerate() {
             value = match value {
                 None => None,
                 Some(Arg::Nil) => {
@@ -363,7 +363,9 @@ impl<'a> State<'a, '_> {
                     entries.iter().find(|(key, _)| key == name).map(|(_, value)| value)
                 }
                 Some(other) => {
-                    let what = format!("can't evaluate field {name} in type {}", other.type_name());
+                    // A value within another one is of no type of its own.
+                    let of = if i == 0 { other.type_name() } else { "interface {}" };
+                    let what = format!("can't evaluate field {name} in type {of}");
                     return Err(wrong(&what));
                 }
             };

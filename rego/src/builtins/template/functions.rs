@@ -335,7 +335,8 @@ fn equals(a: Option<&Arg>, b: Option<&Arg>) -> Result<bool, String> {
         (Some(a @ (Arg::List(_) | Arg::Map(_))), Some(b)) => {
             let same = std::mem::discriminant(a) == std::mem::discriminant(b);
             let what = if same { "non-comparable type" } else { "non-comparable types" };
-            Err(format!("{what} {}: {}", show(b).unwrap_or_default(), b.type_name()))
+            let shown = sprintf("%s", std::slice::from_ref(b)).unwrap_or_default();
+            Err(format!("{what} {shown}: {}", b.type_name()))
         }
         (Some(a), Some(b)) => Ok(a == b),
     }
