@@ -15,6 +15,23 @@ pub(super) fn call(name: &str, args: &[&str]) -> Answer {
     function(name).unwrap()(&mut context(), &args)
 }
 
+/// Calls built-ins with arguments that are JSON, and compares with what OPA answers: JSON, or the words of
+/// an error.
+pub(super) fn agree(calls: &[(&str, &[&str], &str)]) {
+    for (name, args, expected) in calls {
+        match (call(name, args), expected.strip_prefix("error: ")) {
+            (Ok(value), None) => {
+                let expected = crate::json::parse(expected.as_bytes()).unwrap();
+                assert_eq!(value, expected, "{name}({})", args.join(", "));
+            }
+            (Err(failure), Some(words)) => {
+                assert_eq!(failure.to_string(), words, "{name}({})", args.join(", "));
+            }
+            (answer, _) => panic!("{name}({}): {answer:?}, not {expected}", args.join(", ")),
+        }
+    }
+}
+
 #[test]
 fn every_function_is_found_by_its_name() {
     for (i, (name, _)) in registry::FUNCTIONS.iter().enumerate() {

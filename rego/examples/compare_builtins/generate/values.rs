@@ -15,7 +15,11 @@ pub(super) fn made(generator: &mut Generator, position: usize) -> Option<Value> 
         ("time.parse_ns", 0) => return generator.pick(LAYOUTS).map(|text| Value::from(*text)),
         ("time.parse_ns", _) => time(generator, true),
         ("time.parse_duration_ns", _) => duration(generator),
-        ("time.add_date" | "time.diff" | "time.format" | "time.clock" | "time.date" | "time.weekday", 0)
+        (
+            "time.add_date" | "time.diff" | "time.format" | "time.clock" | "time.date"
+            | "time.weekday",
+            0,
+        )
         | ("time.diff", 1) => return Some(moment(generator)),
         ("time.add_date", _) => {
             let count = if generator.below(6) == 0 {
@@ -70,7 +74,9 @@ fn moment(generator: &mut Generator) -> Value {
         let day = i64::try_from(generator.below(366)).unwrap_or(0);
         let second = i64::try_from(generator.below(86_400)).unwrap_or(0);
         let seconds = (year - 1970) * 31_556_952 + day * 86_400 + second;
-        Value::from(seconds * 1_000_000_000 + i64::try_from(generator.below(1_000_000)).unwrap_or(0))
+        Value::from(
+            seconds * 1_000_000_000 + i64::try_from(generator.below(1_000_000)).unwrap_or(0),
+        )
     };
     let mut parts = vec![nanoseconds];
     match generator.below(8) {
@@ -113,8 +119,8 @@ fn duration(generator: &mut Generator) -> String {
     joined(
         generator,
         &[
-            "1h", "2m", "3s", "4ms", "5us", "6µs", "7ns", "1.5h", ".5s", "2d", "1w", "1y", "0.5d", "-", "1",
-            "h", "100000h", "1000d", "10y", "..1d", "3x",
+            "1h", "2m", "3s", "4ms", "5us", "6µs", "7ns", "1.5h", ".5s", "2d", "1w", "1y", "0.5d",
+            "-", "1", "h", "100000h", "1000d", "10y", "..1d", "3x",
         ],
         4,
     )
@@ -147,7 +153,8 @@ fn random_schema(generator: &mut Generator, depth: usize) -> Value {
                 9 => ("allOf", Value::from(vec![inner, random_schema(generator, depth - 1)])),
                 _ => {
                     let key = generator.pick(&["a", "b", "c"]).copied().unwrap_or("a");
-                    let object: std::collections::BTreeMap<_, _> = [(Value::from(key), inner)].into();
+                    let object: std::collections::BTreeMap<_, _> =
+                        [(Value::from(key), inner)].into();
                     ("properties", Value::from(object))
                 }
             };
@@ -174,7 +181,9 @@ fn yaml(generator: &mut Generator) -> String {
         0 => scalar(generator).to_owned(),
         1 => format!("a: {}\nb: {}\n", scalar(generator), scalar(generator)),
         2 => format!("- {}\n- {}\n", scalar(generator), scalar(generator)),
-        _ => format!("{{{}: {}, x: [{}]}}", scalar(generator), scalar(generator), scalar(generator)),
+        _ => {
+            format!("{{{}: {}, x: [{}]}}", scalar(generator), scalar(generator), scalar(generator))
+        }
     }
 }
 
@@ -203,8 +212,21 @@ fn template(generator: &mut Generator) -> String {
 }
 
 const COUNTS: &[i64] = &[
-    0, 1, -1, 12, -12, 400, 100_000, -100_000, 300, -300, 1_000_000_000_000, i64::MAX, i64::MIN,
-    292_277_022_400, 3_650_000,
+    0,
+    1,
+    -1,
+    12,
+    -12,
+    400,
+    100_000,
+    -100_000,
+    300,
+    -300,
+    1_000_000_000_000,
+    i64::MAX,
+    i64::MIN,
+    292_277_022_400,
+    3_650_000,
 ];
 
 const ZONES: &[&str] = &[
@@ -273,9 +295,46 @@ const LAYOUTS: &[&str] = &[
 ];
 
 const PIECES: &[&str] = &[
-    "2006", "06", "01", "1", "Jan", "January", "02", "2", "_2", "__2", "002", "Mon", "Monday", "15", "03",
-    "3", "04", "4", "05", "5", "PM", "pm", "MST", "Z07:00", "-0700", "Z07", "-07:00:00", "Z070000", ".000",
-    ".999", ",00", ".0000000000000", " ", "-", ":", "é", "x", "_2006", "Janx", "0",
+    "2006",
+    "06",
+    "01",
+    "1",
+    "Jan",
+    "January",
+    "02",
+    "2",
+    "_2",
+    "__2",
+    "002",
+    "Mon",
+    "Monday",
+    "15",
+    "03",
+    "3",
+    "04",
+    "4",
+    "05",
+    "5",
+    "PM",
+    "pm",
+    "MST",
+    "Z07:00",
+    "-0700",
+    "Z07",
+    "-07:00:00",
+    "Z070000",
+    ".000",
+    ".999",
+    ",00",
+    ".0000000000000",
+    " ",
+    "-",
+    ":",
+    "é",
+    "x",
+    "_2006",
+    "Janx",
+    "0",
 ];
 
 const TIMES: &[&str] = &[
@@ -327,11 +386,49 @@ const TIMES: &[&str] = &[
 ];
 
 const DURATIONS: &[&str] = &[
-    "", "0", "+0", "-0", "1", "1h", "-1h30m", "1.5h", "1µs", "1μs", "1h1", "h", ".", ".s", "1.s", "9223372036854775807ns",
-    "9223372036854775808ns", "-9223372036854775808ns", "-9223372036854775809ns", "2562047h47m16.854775807s",
-    "106751d", "106752d", "292y", "293y", "1d12h", "1.5d", "1w2d", "1y1d", "d", "1.2.3d", "-1d", "1d-1h", "1dd",
-    "1D", "0.0000000001d", "1x1d", "1 d", "1e3s", "0.3333333333333333333h", "3000000h",
-    "1\u{ff}d", "+5s", "1m1ms",
+    "",
+    "0",
+    "+0",
+    "-0",
+    "1",
+    "1h",
+    "-1h30m",
+    "1.5h",
+    "1µs",
+    "1μs",
+    "1h1",
+    "h",
+    ".",
+    ".s",
+    "1.s",
+    "9223372036854775807ns",
+    "9223372036854775808ns",
+    "-9223372036854775808ns",
+    "-9223372036854775809ns",
+    "2562047h47m16.854775807s",
+    "106751d",
+    "106752d",
+    "292y",
+    "293y",
+    "1d12h",
+    "1.5d",
+    "1w2d",
+    "1y1d",
+    "d",
+    "1.2.3d",
+    "-1d",
+    "1d-1h",
+    "1dd",
+    "1D",
+    "0.0000000001d",
+    "1x1d",
+    "1 d",
+    "1e3s",
+    "0.3333333333333333333h",
+    "3000000h",
+    "1\u{ff}d",
+    "+5s",
+    "1m1ms",
 ];
 
 const KEYWORDS: &[(&str, &str)] = &[
@@ -467,14 +564,108 @@ const JSON_SCHEMAS: &[&str] = &[
 
 /// Scalars, and what looks like them.
 const SCALARS: &[&str] = &[
-    "a", "true", "True", "yes", "no", "on", "off", "y", "N", "~", "null", "", "1", "-1", "+1", "01", "0o7", "0x1F",
-    "0b11", "1_000", "1.5", ".5", "1.", "1e3", "1E+3", "1e", ".inf", "-.inf", ".nan", "2020-01-01",
-    "2020-01-01T00:00:00Z", "12:30", "1:2:3", "'a'", "\"a\\n\\u00e9\"", "'it''s'", "a b", "a: b", "a #b", "#", "-",
-    "- a", "?", ":", "a:", "[1, 2]", "{a: 1}", "*x", "&x a", "!!str 1", "!!int '1'", "!!float 1", "!t a", "!!binary aGk=",
-    "<<", "|", ">", "%", "@", "`", "é", "日本", " a", "a ", "\ttab", "line\nbreak", "two\n\nlines\n", "\u{1}", "\u{85}",
-    "\u{feff}", "12345678901234567890", "123456789012345678901", "9223372036854775808", "=", "0.1", "1e400", "0777", "08",
-    "!!null x", "! 1", "\\", "'", "\"", "a,b", "a]b", "long text with many words that is longer than eighty columns so that it might be folded by a writer",
-    "--- a", "...", "null ", "NULL", "Yes", "-0", "0", "1__0", "_1", "0x_1", "-0x1F", "1.0", "100", "1e21", ".", "..",
+    "a",
+    "true",
+    "True",
+    "yes",
+    "no",
+    "on",
+    "off",
+    "y",
+    "N",
+    "~",
+    "null",
+    "",
+    "1",
+    "-1",
+    "+1",
+    "01",
+    "0o7",
+    "0x1F",
+    "0b11",
+    "1_000",
+    "1.5",
+    ".5",
+    "1.",
+    "1e3",
+    "1E+3",
+    "1e",
+    ".inf",
+    "-.inf",
+    ".nan",
+    "2020-01-01",
+    "2020-01-01T00:00:00Z",
+    "12:30",
+    "1:2:3",
+    "'a'",
+    "\"a\\n\\u00e9\"",
+    "'it''s'",
+    "a b",
+    "a: b",
+    "a #b",
+    "#",
+    "-",
+    "- a",
+    "?",
+    ":",
+    "a:",
+    "[1, 2]",
+    "{a: 1}",
+    "*x",
+    "&x a",
+    "!!str 1",
+    "!!int '1'",
+    "!!float 1",
+    "!t a",
+    "!!binary aGk=",
+    "<<",
+    "|",
+    ">",
+    "%",
+    "@",
+    "`",
+    "é",
+    "日本",
+    " a",
+    "a ",
+    "\ttab",
+    "line\nbreak",
+    "two\n\nlines\n",
+    "\u{1}",
+    "\u{85}",
+    "\u{feff}",
+    "12345678901234567890",
+    "123456789012345678901",
+    "9223372036854775808",
+    "=",
+    "0.1",
+    "1e400",
+    "0777",
+    "08",
+    "!!null x",
+    "! 1",
+    "\\",
+    "'",
+    "\"",
+    "a,b",
+    "a]b",
+    "long text with many words that is longer than eighty columns so that it might be folded by a writer",
+    "--- a",
+    "...",
+    "null ",
+    "NULL",
+    "Yes",
+    "-0",
+    "0",
+    "1__0",
+    "_1",
+    "0x_1",
+    "-0x1F",
+    "1.0",
+    "100",
+    "1e21",
+    ".",
+    "..",
 ];
 
 const YAML: &[&str] = &[

@@ -2,8 +2,8 @@
 
 mod patch;
 mod paths;
-pub(super) mod read;
-pub(super) mod write;
+pub(crate) mod read;
+pub(crate) mod write;
 
 use regorus::Value;
 

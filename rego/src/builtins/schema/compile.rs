@@ -154,12 +154,7 @@ impl Compiler<'_> {
         Ok(())
     }
 
-    fn keywords(
-        &mut self,
-        node: &mut Node,
-        document: &Value,
-        draft: Draft,
-    ) -> Result<(), Failure> {
+    fn keywords(&mut self, node: &mut Node, document: &Value, draft: Draft) -> Result<(), Failure> {
         let object = match document {
             Value::Bool(pass) if draft >= Draft::Six => {
                 node.pass = Some(*pass);
@@ -310,11 +305,7 @@ impl Compiler<'_> {
         }
     }
 
-    fn dependency(
-        &mut self,
-        value: &Value,
-        draft: Draft,
-    ) -> Result<Option<Dependency>, Failure> {
+    fn dependency(&mut self, value: &Value, draft: Draft) -> Result<Option<Dependency>, Failure> {
         let wrong = || must_be_of_type("Dependency", "Schema Or Array Of Strings");
         match value {
             Value::Array(names) => {
@@ -484,9 +475,7 @@ fn limit(
 ) -> Result<(Option<Decimal>, Option<Decimal>), Failure> {
     let bound = match fields.get(key) {
         None => None,
-        Some(value) => {
-            Some(Decimal::of(value).ok_or_else(|| must_be_of_a(key, "Number"))?)
-        }
+        Some(value) => Some(Decimal::of(value).ok_or_else(|| must_be_of_a(key, "Number"))?),
     };
     let Some(value) = fields.get(exclusive) else { return Ok((bound, None)) };
     let wrong = |expected: &str| Err(invalid_type(expected, exclusive));

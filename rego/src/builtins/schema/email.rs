@@ -205,9 +205,8 @@ fn encoded(word: &str) -> Option<bool> {
     let inner = word.strip_prefix("=?")?.strip_suffix("?=")?;
     let (charset, rest) = inner.split_once('?')?;
     let (encoding, text) = rest.split_once('?')?;
-    let is_known = ["utf-8", "iso-8859-1", "us-ascii"]
-        .iter()
-        .any(|known| charset.eq_ignore_ascii_case(known));
+    let is_known =
+        ["utf-8", "iso-8859-1", "us-ascii"].iter().any(|known| charset.eq_ignore_ascii_case(known));
     if charset.is_empty() || text.contains('?') || !matches!(encoding, "B" | "b" | "Q" | "q") {
         return None;
     }

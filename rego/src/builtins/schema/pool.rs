@@ -72,8 +72,7 @@ impl Pool {
         draft: Option<Draft>,
         depth: usize,
     ) -> Answer {
-        let below =
-            depth.checked_sub(1).ok_or_else(|| limits::exceeded("a schema is too deep"))?;
+        let below = depth.checked_sub(1).ok_or_else(|| limits::exceeded("a schema is too deep"))?;
         match value {
             Value::Array(array) => {
                 let elements: Result<Vec<Value>, Failure> =
@@ -101,7 +100,9 @@ impl Pool {
                         (Value::String(name), Some(url)) if &**name == "$ref" => {
                             Value::from(url.to_string())
                         }
-                        (Value::String(name), _) => self.keyword(name, value, base, draft, below)?,
+                        (Value::String(name), _) => {
+                            self.keyword(name, value, base, draft, below)?
+                        }
                         _ => value.clone(),
                     };
                     entries.insert(key.clone(), value);
@@ -197,9 +198,8 @@ fn pointed(document: &Value, pointer: &str) -> Answer {
                 found.ok_or_else(|| failed(format!("Object has no key '{key}'")))?
             }
             Value::Array(array) => {
-                let index: i64 = token
-                    .parse()
-                    .map_err(|_| failed(format!("Invalid array index '{token}'")))?;
+                let index: i64 =
+                    token.parse().map_err(|_| failed(format!("Invalid array index '{token}'")))?;
                 let found = usize::try_from(index).ok().and_then(|index| array.get(index));
                 found.ok_or_else(|| {
                     failed(format!("Out of bound array[0,{}] index '{index}'", array.len()))

@@ -63,10 +63,9 @@ impl Place<'_> {
         }
         names.reverse();
         let text = names.join(".");
-        text.strip_prefix(ROOT).and_then(|rest| rest.strip_prefix('.')).map_or_else(
-            || text.clone(),
-            str::to_owned,
-        )
+        text.strip_prefix(ROOT)
+            .and_then(|rest| rest.strip_prefix('.'))
+            .map_or_else(|| text.clone(), str::to_owned)
     }
 }
 
@@ -567,20 +566,12 @@ impl<'a> Validation<'a> {
                 let what = format!("Additional property {key} is not allowed");
                 self.problem(outcome, place, "additional_property_not_allowed", what)
             }
-            Additional::Schema(schema) => {
-                self.merged(schema, value, outcome, &place.below(key))
-            }
+            Additional::Schema(schema) => self.merged(schema, value, outcome, &place.below(key)),
             Additional::Absent | Additional::Allowed(true) => Ok(()),
         }
     }
 
-    fn text(
-        &mut self,
-        node: &Node,
-        text: &str,
-        outcome: &mut Outcome,
-        place: &Place<'_>,
-    ) -> Done {
+    fn text(&mut self, node: &Node, text: &str, outcome: &mut Outcome, place: &Place<'_>) -> Done {
         let kinds = [
             ("string_gte", "String length must be greater than or equal to ", ""),
             ("string_lte", "String length must be less than or equal to ", ""),

@@ -51,13 +51,15 @@ fn in_hours(text: &str) -> Option<String> {
     let mut rest = unsigned;
     while !rest.is_empty() {
         let digits = rest.find(|c: char| c != '.' && !c.is_ascii_digit())?;
-        let (number, unit) = rest.split_at_checked(digits).filter(|(digits, _)| !digits.is_empty())?;
+        let (number, unit) =
+            rest.split_at_checked(digits).filter(|(digits, _)| !digits.is_empty())?;
         let long = ["ms", "us", "µs", "ns"].into_iter().find(|long| unit.starts_with(long));
         let letters = match long {
             Some(long) => long.len(),
             None => usize::from(unit.starts_with(|c: char| c.is_ascii_lowercase())),
         };
-        let (unit, further) = unit.split_at_checked(letters).filter(|(unit, _)| !unit.is_empty())?;
+        let (unit, further) =
+            unit.split_at_checked(letters).filter(|(unit, _)| !unit.is_empty())?;
         rest = further;
         match LONG_UNITS.iter().find(|(name, _)| *name == unit) {
             Some((_, hours)) => {
@@ -109,10 +111,8 @@ fn standard(text: &[u8]) -> Result<i64, String> {
             .iter()
             .find(|(unit, _)| unit.as_bytes() == name)
             .ok_or_else(|| format!("unknown unit {} in duration", quote(name)))?;
-        let mut value = whole
-            .checked_mul(*unit)
-            .filter(|_| whole <= TOO_LARGE / unit)
-            .ok_or(INVALID)?;
+        let mut value =
+            whole.checked_mul(*unit).filter(|_| whole <= TOO_LARGE / unit).ok_or(INVALID)?;
         if fraction > 0 {
             value = value.saturating_add(part_of(fraction, *unit, scale));
         }

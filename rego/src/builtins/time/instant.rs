@@ -91,4 +91,3 @@ impl Instant {
         Ok(self.seconds.wrapping_mul(SECOND).wrapping_add(nanoseconds))
     }
 }
-

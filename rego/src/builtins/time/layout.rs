@@ -151,9 +151,7 @@ fn element(rest: &[u8]) -> (Option<Element>, usize) {
         [b'0', b'0', b'2', ..] => (Element::ZeroYearDay, 3),
         [b'1', b'5', ..] => (Element::Hour, 2),
         [b'1', ..] => (Element::NumMonth, 1),
-        [b'2', b'0', b'0', b'6', ..] | [b'_', b'2', b'0', b'0', b'6', ..] => {
-            (Element::LongYear, 4)
-        }
+        [b'2', b'0', b'0', b'6', ..] | [b'_', b'2', b'0', b'0', b'6', ..] => (Element::LongYear, 4),
         [b'2', ..] => (Element::Day, 1),
         [b'_', b'2', ..] => (Element::UnderDay, 2),
         [b'_', b'_', b'2', ..] => (Element::UnderYearDay, 3),

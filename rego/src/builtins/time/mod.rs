@@ -25,6 +25,14 @@ pub(super) fn is_time(layout: &str, text: &str) -> bool {
     parse::parse(layout.as_bytes(), &bytes::of(text)).is_ok()
 }
 
+/// A time by the first layout that fits, in the form of RFC 3339.
+pub(crate) fn in_rfc3339(layouts: &[&str], text: &str) -> Option<String> {
+    let text = bytes::of(text);
+    let parsed = layouts.iter().find_map(|layout| parse::parse(layout.as_bytes(), &text).ok());
+    let shown = layout::format(&parsed?, layout::RFC3339_NANO).ok()?;
+    Some(bytes::to_text(&shown))
+}
+
 /// The time at which the evaluation began.
 pub(super) fn now_ns(context: &mut Context, _: &[Value]) -> Answer {
     Ok(Value::from(context.now_ns))
@@ -104,8 +112,7 @@ fn numbers<const N: usize>(numbers: [i64; N]) -> Value {
 /// The time that an argument gives, and the layout that it may give with it: nanoseconds, or an array of
 /// them, a zone and a layout.
 fn given(argument: &Value) -> Result<(Instant, &str), Failure> {
-    let wrong =
-        || wrong_type(1, argument, &["either number (ns) or [number (ns), string (tz)]"]);
+    let wrong = || wrong_type(1, argument, &["either number (ns) or [number (ns), string (tz)]"]);
     let (nanoseconds, zone, layout) = match argument {
         Value::Number(_) => (argument, None, ""),
         Value::Array(array) => {

@@ -4,7 +4,6 @@ use num_bigint::BigInt;
 
 /// A value of Go's.
 #[derive(Debug, Clone, PartialEq)]
-#[allow(dead_code, reason = "sprintf has only some of them; text templates have the others")]
 pub(crate) enum Arg {
     /// A `nil` interface.
     Nil,
@@ -29,7 +28,8 @@ pub(crate) enum Arg {
 }
 
 impl Arg {
-    pub(super) fn type_name(&self) -> &'static str {
+    /// Go's name of its type.
+    pub(crate) fn type_name(&self) -> &'static str {
         match self {
             Self::Nil => "<nil>",
             Self::Bool(_) => "bool",

@@ -1,0 +1,982 @@
+//! YAML texts to tokens, as Go's `yaml.v3` scans them (a port of libyaml): where a key begins is known
+//! only at its colon, so places that may begin one are kept until then.
+
+use std::collections::{HashMap, VecDeque};
+
+use super::YamlError;
+
+/// Characters of a key that stands before its colon without a `?`, at most.
+const KEY: usize = 1024;
+
+/// Levels of brackets and of indents at most; what reads tokens has a lower bound.
+const LEVELS: usize = 10_000;
+
+/// Tokens that are read ahead, as Go reads them for the sake of comments.
+const AHEAD: usize = 3;
+
+/// Digits of a version's number.
+const VERSION_DIGITS: usize = 2;
+
+/// How a scalar is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Style {
+    Plain,
+    /// In quotation marks, or as a block.
+    Marked,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Token {
+    StreamEnd,
+    Version { is_known: bool },
+    TagDirective { handle: String, prefix: String },
+    DocumentStart,
+    DocumentEnd,
+    BlockSequenceStart,
+    BlockMappingStart,
+    BlockEnd,
+    FlowSequenceStart,
+    FlowSequenceEnd,
+    FlowMappingStart,
+    FlowMappingEnd,
+    BlockEntry,
+    FlowEntry,
+    Key,
+    Value,
+    Alias(String),
+    Anchor(String),
+    Tag { handle: String, suffix: String },
+    Scalar { text: String, style: Style },
+}
+
+/// A place in the text.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Mark {
+    /// In bytes.
+    pub(super) offset: usize,
+    /// In characters.
+    index: usize,
+    /// From 0.
+    pub(super) line: usize,
+    column: usize,
+}
+
+/// A token and where it begins.
+#[derive(Debug, Clone)]
+pub(super) struct Placed {
+    pub(super) token: Token,
+    pub(super) mark: Mark,
+}
+
+/// Where a key may have begun.
+#[derive(Debug, Clone, Copy)]
+struct SimpleKey {
+    possible: bool,
+    required: bool,
+    token: usize,
+    mark: Mark,
+}
+
+/// What scans a text.
+pub(super) struct Scanner<'a> {
+    text: &'a [u8],
+    mark: Mark,
+    tokens: VecDeque<Placed>,
+    /// How many tokens have been taken.
+    taken: usize,
+    flow_level: usize,
+    /// The columns of the open blocks; none where there is no block.
+    indents: Vec<Option<usize>>,
+    indent: Option<usize>,
+    simple_key_allowed: bool,
+    simple_keys: Vec<SimpleKey>,
+    /// The places in `simple_keys` by the tokens that they would precede.
+    by_token: HashMap<usize, usize>,
+}
+
+type Done = Result<(), YamlError>;
+
+/// A failure in Go's words: the context's line, or else the problem's.
+fn wrong(context: Mark, problem: Mark, what: &str) -> YamlError {
+    let line = if context.line != 0 { context.line } else { problem.line };
+    let place = if line == 0 { String::new() } else { format!("line {}: ", line + 1) };
+    YamlError::at(problem.offset, format!("{place}{what}"))
+}
+
+fn is_break(c: char) -> bool {
+    matches!(c, '\r' | '\n' | '\u{85}' | '\u{2028}' | '\u{2029}')
+}
+
+fn is_blank(c: char) -> bool {
+    matches!(c, ' ' | '\t')
+}
+
+/// The end of the text is a zero, which no text has.
+fn is_break_or_end(c: char) -> bool {
+    is_break(c) || c == '\0'
+}
+
+fn is_blank_or_end(c: char) -> bool {
+    is_blank(c) || is_break_or_end(c)
+}
+
+fn is_word(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '_' | '-')
+}
+
+/// A character that YAML texts may have.
+fn is_allowed(c: char) -> bool {
+    matches!(c, '\t' | '\n' | '\r' | ' '..='~' | '\u{85}' | '\u{a0}'..='\u{fffd}' | '\u{10000}'..)
+}
+
+impl<'a> Scanner<'a> {
+    pub(super) fn new(text: &'a str) -> Result<Self, YamlError> {
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let is_lost = |c: char| crate::builtins::bytes::is_byte(c);
+        if let Some((offset, c)) = text.char_indices().find(|(_, c)| !is_allowed(*c) || is_lost(*c))
+        {
+            let what = if is_lost(c) {
+                "invalid leading UTF-8 octet"
+            } else {
+                "control characters are not allowed"
+            };
+            return Err(YamlError::at(offset, what.to_owned()));
+        }
+        let mark = Mark::default();
+        let first = SimpleKey { possible: false, required: false, token: 0, mark };
+        Ok(Self {
+            text: text.as_bytes(),
+            mark,
+            tokens: VecDeque::new(),
+            taken: 0,
+            flow_level: 0,
+            indents: Vec::new(),
+            indent: None,
+            simple_key_allowed: true,
+            simple_keys: vec![first],
+            by_token: HashMap::new(),
+        })
+    }
+
+    /// The next token.
+    pub(super) fn peek(&mut self) -> Result<&Placed, YamlError> {
+        while self.needs_more()? {
+            self.fetch()?;
+        }
+        self.tokens.front().ok_or_else(|| YamlError::at(self.mark.offset, String::new()))
+    }
+
+    /// Takes the next token.
+    pub(super) fn take(&mut self) -> Result<Placed, YamlError> {
+        self.peek()?;
+        self.taken += 1;
+        let end = || YamlError::at(0, String::new());
+        self.tokens.pop_front().ok_or_else(end)
+    }
+
+    fn needs_more(&mut self) -> Result<bool, YamlError> {
+        if self.tokens.len() < AHEAD {
+            return Ok(true);
+        }
+        let Some(place) = self.by_token.get(&self.taken).copied() else { return Ok(false) };
+        self.is_valid(place)
+    }
+
+    // --- characters
+
+    fn rest(&self) -> &'a [u8] {
+        self.text.get(self.mark.offset..).unwrap_or_default()
+    }
+
+    /// A character ahead of which there are only ASCII ones.
+    fn ahead(&self, bytes: usize) -> char {
+        let rest = self.text.get(self.mark.offset + bytes..).unwrap_or_default();
+        match rest.first() {
+            None => '\0',
+            Some(byte) if byte.is_ascii() => char::from(*byte),
+            Some(_) => {
+                let head = rest.get(..rest.len().min(4)).unwrap_or_default();
+                let chunk = head.utf8_chunks().next().map_or("", |chunk| chunk.valid());
+                chunk.chars().next().unwrap_or('\0')
+            }
+        }
+    }
+
+    fn current(&self) -> char {
+        self.ahead(0)
+    }
+
+    fn skip(&mut self) -> char {
+        let c = self.current();
+        if c != '\0' {
+            self.mark.offset += c.len_utf8();
+            self.mark.index += 1;
+            self.mark.column += 1;
+        }
+        c
+    }
+
+    fn skip_many(&mut self, count: usize) {
+        for _ in 0..count {
+            self.skip();
+        }
+    }
+
+    /// Skips the end of a line, and gives it as it counts in a scalar.
+    fn skip_line(&mut self) -> Option<char> {
+        let c = self.current();
+        if !is_break(c) {
+            return None;
+        }
+        self.skip();
+        if c == '\r' && self.current() == '\n' {
+            self.skip();
+        }
+        self.mark.line += 1;
+        self.mark.column = 0;
+        Some(if matches!(c, '\r' | '\u{85}') { '\n' } else { c })
+    }
+
+    fn skip_blanks(&mut self) {
+        while is_blank(self.current()) {
+            self.skip();
+        }
+    }
+
+    fn skip_comment(&mut self) {
+        if self.current() == '#' {
+            while !is_break_or_end(self.current()) {
+                self.skip();
+            }
+        }
+    }
+
+    /// Whether a line begins here that separates documents.
+    fn is_at_document_mark(&self) -> bool {
+        let rest = self.rest();
+        self.mark.column == 0
+            && (rest.starts_with(b"---") || rest.starts_with(b"..."))
+            && is_blank_or_end(self.ahead(3))
+    }
+
+    // --- keys and indents
+
+    fn is_valid(&mut self, place: usize) -> Result<bool, YamlError> {
+        let now = self.mark;
+        let Some(key) = self.simple_keys.get_mut(place).filter(|key| key.possible) else {
+            return Ok(false);
+        };
+        if key.mark.line < now.line || key.mark.index + KEY < now.index {
+            if key.required {
+                return Err(wrong(key.mark, now, "could not find expected ':'"));
+            }
+            key.possible = false;
+            return Ok(false);
+        }
+        Ok(true)
+    }
+
+    fn save_key(&mut self) -> Done {
+        if !self.simple_key_allowed {
+            return Ok(());
+        }
+        let required = self.flow_level == 0 && self.indent == Some(self.mark.column);
+        let token = self.taken + self.tokens.len();
+        self.remove_key()?;
+        let place = self.simple_keys.len().saturating_sub(1);
+        if let Some(key) = self.simple_keys.last_mut() {
+            *key = SimpleKey { possible: true, required, token, mark: self.mark };
+        }
+        self.by_token.insert(token, place);
+        Ok(())
+    }
+
+    fn remove_key(&mut self) -> Done {
+        let now = self.mark;
+        if let Some(key) = self.simple_keys.last_mut().filter(|key| key.possible) {
+            if key.required {
+                return Err(wrong(key.mark, now, "could not find expected ':'"));
+            }
+            key.possible = false;
+            let token = key.token;
+            self.by_token.remove(&token);
+        }
+        Ok(())
+    }
+
+    fn push(&mut self, token: Token, mark: Mark) {
+        self.tokens.push_back(Placed { token, mark });
+    }
+
+    /// Opens a block at a column that is further in; its token is put before one that is not taken yet.
+    fn roll(&mut self, column: usize, before: Option<usize>, token: Token, mark: Mark) -> Done {
+        if self.flow_level > 0 || self.indent.is_some_and(|indent| indent >= column) {
+            return Ok(());
+        }
+        self.indents.push(self.indent);
+        self.indent = Some(column);
+        if self.indents.len() > LEVELS {
+            return Err(wrong(mark, mark, &format!("exceeded max depth of {LEVELS}")));
+        }
+        let placed = Placed { token, mark };
+        match before.and_then(|before| before.checked_sub(self.taken)) {
+            Some(at) if at <= self.tokens.len() => self.tokens.insert(at, placed),
+            _ => self.tokens.push_back(placed),
+        }
+        Ok(())
+    }
+
+    /// Closes the blocks that are further in than a column. They end where the last token did.
+    fn unroll(&mut self, column: Option<usize>, end: Mark) {
+        if self.flow_level > 0 {
+            return;
+        }
+        while self.indent > column {
+            self.push(Token::BlockEnd, end);
+            self.indent = self.indents.pop().flatten();
+        }
+    }
+
+    // --- tokens
+
+    fn fetch(&mut self) -> Done {
+        let end = self.mark;
+        self.to_next_token();
+        self.unroll(Some(self.mark.column), end);
+        let c = self.current();
+        let next = self.ahead(1);
+        if c == '\0' {
+            return self.fetch_end();
+        }
+        if self.mark.column == 0 && c == '%' {
+            self.unroll(None, self.mark);
+            self.remove_key()?;
+            self.simple_key_allowed = false;
+            return self.directive();
+        }
+        if self.is_at_document_mark() {
+            self.unroll(None, self.mark);
+            self.remove_key()?;
+            self.simple_key_allowed = false;
+            let token = if c == '-' { Token::DocumentStart } else { Token::DocumentEnd };
+            self.push(token, self.mark);
+            self.skip_many(3);
+            return Ok(());
+        }
+        let in_flow = self.flow_level > 0;
+        match c {
+            '[' => self.open(Token::FlowSequenceStart),
+            '{' => self.open(Token::FlowMappingStart),
+            ']' => self.close(Token::FlowSequenceEnd),
+            '}' => self.close(Token::FlowMappingEnd),
+            ',' => {
+                self.remove_key()?;
+                self.simple_key_allowed = true;
+                self.indicator(Token::FlowEntry);
+                Ok(())
+            }
+            '-' if is_blank_or_end(next) => self.block_entry(),
+            '?' if in_flow || is_blank_or_end(next) => self.key(),
+            ':' if in_flow || is_blank_or_end(next) => self.colon(),
+            '*' | '&' => {
+                self.save_key()?;
+                self.simple_key_allowed = false;
+                self.anchor(c == '*')
+            }
+            '!' => {
+                self.save_key()?;
+                self.simple_key_allowed = false;
+                self.tag()
+            }
+            '|' | '>' if !in_flow => {
+                self.remove_key()?;
+                self.simple_key_allowed = true;
+                self.block_scalar(c == '|')
+            }
+            '\'' | '"' => {
+                self.save_key()?;
+                self.simple_key_allowed = false;
+                self.quoted(c == '\'')
+            }
+            _ => {
+                let is_indicator = is_blank_or_end(c) || "-?:,[]{}#&*!|>'\"%@`".contains(c);
+                let is_plain = !is_indicator
+                    || c == '-' && !is_blank(next)
+                    || !in_flow && matches!(c, '?' | ':') && !is_blank_or_end(next);
+                if !is_plain {
+                    let what = "found character that cannot start any token";
+                    return Err(wrong(self.mark, self.mark, what));
+                }
+                self.save_key()?;
+                self.simple_key_allowed = false;
+                self.plain()
+            }
+        }
+    }
+
+    fn indicator(&mut self, token: Token) {
+        self.push(token, self.mark);
+        self.skip();
+    }
+
+    fn to_next_token(&mut self) {
+        loop {
+            if self.mark.column == 0 && self.current() == '\u{feff}' {
+                self.skip();
+            }
+            let may_be_tab = self.flow_level > 0 || !self.simple_key_allowed;
+            while self.current() == ' ' || may_be_tab && self.current() == '\t' {
+                self.skip();
+            }
+            self.skip_comment();
+            if self.skip_line().is_none() {
+                return;
+            }
+            if self.flow_level == 0 {
+                self.simple_key_allowed = true;
+            }
+        }
+    }
+
+    fn fetch_end(&mut self) -> Done {
+        if self.mark.column != 0 {
+            self.mark.column = 0;
+            self.mark.line += 1;
+        }
+        self.unroll(None, self.mark);
+        self.remove_key()?;
+        self.simple_key_allowed = false;
+        self.push(Token::StreamEnd, self.mark);
+        Ok(())
+    }
+
+    fn open(&mut self, token: Token) -> Done {
+        self.save_key()?;
+        let key = SimpleKey { possible: false, required: false, token: 0, mark: self.mark };
+        self.simple_keys.push(key);
+        self.flow_level += 1;
+        if self.flow_level > LEVELS {
+            return Err(wrong(self.mark, self.mark, &format!("exceeded max depth of {LEVELS}")));
+        }
+        self.simple_key_allowed = true;
+        self.indicator(token);
+        Ok(())
+    }
+
+    fn close(&mut self, token: Token) -> Done {
+        self.remove_key()?;
+        if self.flow_level > 0 {
+            self.flow_level -= 1;
+            if let Some(key) = self.simple_keys.pop() {
+                self.by_token.remove(&key.token);
+            }
+        }
+        self.simple_key_allowed = false;
+        self.indicator(token);
+        Ok(())
+    }
+
+    fn block_entry(&mut self) -> Done {
+        if self.flow_level == 0 {
+            if !self.simple_key_allowed {
+                let what = "block sequence entries are not allowed in this context";
+                return Err(wrong(self.mark, self.mark, what));
+            }
+            self.roll(self.mark.column, None, Token::BlockSequenceStart, self.mark)?;
+        }
+        self.remove_key()?;
+        self.simple_key_allowed = true;
+        self.indicator(Token::BlockEntry);
+        Ok(())
+    }
+
+    fn key(&mut self) -> Done {
+        if self.flow_level == 0 {
+            if !self.simple_key_allowed {
+                let what = "mapping keys are not allowed in this context";
+                return Err(wrong(self.mark, self.mark, what));
+            }
+            self.roll(self.mark.column, None, Token::BlockMappingStart, self.mark)?;
+        }
+        self.remove_key()?;
+        self.simple_key_allowed = self.flow_level == 0;
+        self.indicator(Token::Key);
+        Ok(())
+    }
+
+    fn colon(&mut self) -> Done {
+        let place = self.simple_keys.len().saturating_sub(1);
+        if self.is_valid(place)? {
+            let Some(key) = self.simple_keys.last().copied() else { return Ok(()) };
+            let at = key.token.saturating_sub(self.taken).min(self.tokens.len());
+            self.tokens.insert(at, Placed { token: Token::Key, mark: key.mark });
+            let (column, before) = (key.mark.column, Some(key.token));
+            self.roll(column, before, Token::BlockMappingStart, key.mark)?;
+            if let Some(key) = self.simple_keys.last_mut() {
+                key.possible = false;
+            }
+            self.by_token.remove(&key.token);
+            self.simple_key_allowed = false;
+        } else {
+            if self.flow_level == 0 {
+                if !self.simple_key_allowed {
+                    let what = "mapping values are not allowed in this context";
+                    return Err(wrong(self.mark, self.mark, what));
+                }
+                self.roll(self.mark.column, None, Token::BlockMappingStart, self.mark)?;
+            }
+            self.simple_key_allowed = self.flow_level == 0;
+        }
+        self.indicator(Token::Value);
+        Ok(())
+    }
+
+    fn word(&mut self) -> String {
+        let mut word = String::new();
+        while is_word(self.current()) {
+            word.push(self.skip());
+        }
+        word
+    }
+
+    fn directive(&mut self) -> Done {
+        let start = self.mark;
+        self.skip();
+        let name = self.word();
+        if name.is_empty() {
+            return Err(wrong(start, self.mark, "could not find expected directive name"));
+        }
+        if !is_blank_or_end(self.current()) {
+            return Err(wrong(start, self.mark, "found unexpected non-alphabetical character"));
+        }
+        let token = match name.as_str() {
+            "YAML" => {
+                self.skip_blanks();
+                let major = self.version_number(start)?;
+                if self.current() != '.' {
+                    let what = "did not find expected digit or '.' character";
+                    return Err(wrong(start, self.mark, what));
+                }
+                self.skip();
+                let minor = self.version_number(start)?;
+                Token::Version { is_known: (major, minor) == (1, 1) }
+            }
+            "TAG" => {
+                self.skip_blanks();
+                let handle = self.tag_handle(true, start)?;
+                if !is_blank(self.current()) {
+                    return Err(wrong(start, self.mark, "did not find expected whitespace"));
+                }
+                self.skip_blanks();
+                let prefix = self.tag_uri("", start)?;
+                if !is_blank_or_end(self.current()) {
+                    let what = "did not find expected whitespace or line break";
+                    return Err(wrong(start, self.mark, what));
+                }
+                Token::TagDirective { handle, prefix }
+            }
+            _ => return Err(wrong(start, self.mark, "found unknown directive name")),
+        };
+        self.skip_blanks();
+        self.skip_comment();
+        if !is_break_or_end(self.current()) {
+            return Err(wrong(start, self.mark, "did not find expected comment or line break"));
+        }
+        self.skip_line();
+        self.push(token, start);
+        Ok(())
+    }
+
+    fn version_number(&mut self, start: Mark) -> Result<u32, YamlError> {
+        let (mut number, mut length) = (0, 0);
+        while let Some(digit) = self.current().to_digit(10) {
+            length += 1;
+            if length > VERSION_DIGITS {
+                return Err(wrong(start, self.mark, "found extremely long version number"));
+            }
+            number = number * 10 + digit;
+            self.skip();
+        }
+        if length == 0 {
+            return Err(wrong(start, self.mark, "did not find expected version number"));
+        }
+        Ok(number)
+    }
+
+    fn anchor(&mut self, is_alias: bool) -> Done {
+        let start = self.mark;
+        self.skip();
+        let name = self.word();
+        let next = self.current();
+        if name.is_empty() || !is_blank_or_end(next) && !"?:,]}%@`".contains(next) {
+            let what = "did not find expected alphabetic or numeric character";
+            return Err(wrong(start, self.mark, what));
+        }
+        self.push(if is_alias { Token::Alias(name) } else { Token::Anchor(name) }, start);
+        Ok(())
+    }
+
+    fn tag(&mut self) -> Done {
+        let start = self.mark;
+        let (handle, suffix);
+        if self.ahead(1) == '<' {
+            self.skip_many(2);
+            (handle, suffix) = (String::new(), self.tag_uri("", start)?);
+            if self.current() != '>' {
+                return Err(wrong(start, self.mark, "did not find the expected '>'"));
+            }
+            self.skip();
+        } else {
+            let head = self.tag_handle(false, start)?;
+            if head.len() > 1 && head.ends_with('!') {
+                (handle, suffix) = (head, self.tag_uri("", start)?);
+            } else {
+                let rest = self.tag_uri(&head, start)?;
+                (handle, suffix) = if rest.is_empty() {
+                    (String::new(), "!".to_owned())
+                } else {
+                    ("!".to_owned(), rest)
+                };
+            }
+        }
+        if !is_blank_or_end(self.current()) {
+            let what = "did not find expected whitespace or line break";
+            return Err(wrong(start, self.mark, what));
+        }
+        self.push(Token::Tag { handle, suffix }, start);
+        Ok(())
+    }
+
+    fn tag_handle(&mut self, in_directive: bool, start: Mark) -> Result<String, YamlError> {
+        let missing = "did not find expected '!'";
+        if self.current() != '!' {
+            return Err(wrong(start, self.mark, missing));
+        }
+        let mut handle = String::from(self.skip());
+        handle.push_str(&self.word());
+        if self.current() == '!' {
+            handle.push(self.skip());
+        } else if in_directive && handle != "!" {
+            return Err(wrong(start, self.mark, missing));
+        }
+        Ok(handle)
+    }
+
+    /// What follows the handle, of which the first character is left out.
+    fn tag_uri(&mut self, head: &str, start: Mark) -> Result<String, YamlError> {
+        let mut uri: Vec<u8> = head.bytes().skip(1).collect();
+        let mut found = !head.is_empty();
+        while is_word(self.current()) || ";/?:@&=+$,.!~*'()[]%".contains(self.current()) {
+            if self.current() == '%' {
+                self.escaped_octets(start, &mut uri)?;
+            } else {
+                let mut buffer = [0; 4];
+                let c = self.skip();
+                uri.extend_from_slice(c.encode_utf8(&mut buffer).as_bytes());
+            }
+            found = true;
+        }
+        if !found {
+            return Err(wrong(start, self.mark, "did not find expected tag URI"));
+        }
+        Ok(String::from_utf8_lossy(&uri).into_owned())
+    }
+
+    fn escaped_octets(&mut self, start: Mark, uri: &mut Vec<u8>) -> Done {
+        let mut left = None;
+        while left != Some(0) {
+            let digits = [self.ahead(1), self.ahead(2)].map(|c| c.to_digit(16));
+            let ('%', [Some(high), Some(low)]) = (self.current(), digits) else {
+                return Err(wrong(start, self.mark, "did not find URI escaped octet"));
+            };
+            let octet = u8::try_from(high * 16 + low).unwrap_or(0);
+            left = Some(match left {
+                Some(left) if octet & 0xc0 == 0x80 => left - 1,
+                Some(_) => {
+                    let what = "found an incorrect trailing UTF-8 octet";
+                    return Err(wrong(start, self.mark, what));
+                }
+                None => match octet {
+                    0..0x80 => 0,
+                    0xc0..0xe0 => 1,
+                    0xe0..0xf0 => 2,
+                    0xf0..0xf8 => 3,
+                    _ => {
+                        let what = "found an incorrect leading UTF-8 octet";
+                        return Err(wrong(start, self.mark, what));
+                    }
+                },
+            });
+            uri.push(octet);
+            self.skip_many(3);
+        }
+        Ok(())
+    }
+
+    // --- scalars
+
+    fn block_scalar(&mut self, literal: bool) -> Done {
+        let start = self.mark;
+        self.skip();
+        let (mut keeps, mut strips, mut increment) = (false, false, None);
+        for _ in 0..2 {
+            match self.current() {
+                '+' | '-' if !keeps && !strips => {
+                    keeps = self.current() == '+';
+                    strips = !keeps;
+                    self.skip();
+                }
+                c @ '0'..='9' if increment.is_none() => {
+                    if c == '0' {
+                        let what = "found an indentation indicator equal to 0";
+                        return Err(wrong(start, self.mark, what));
+                    }
+                    increment = c.to_digit(10).and_then(|digit| usize::try_from(digit).ok());
+                    self.skip();
+                }
+                _ => break,
+            }
+        }
+        self.skip_blanks();
+        self.skip_comment();
+        if !is_break_or_end(self.current()) {
+            return Err(wrong(start, self.mark, "did not find expected comment or line break"));
+        }
+        self.skip_line();
+        let mut indent = increment.map(|increment| self.indent.unwrap_or(0) + increment);
+        let mut text = String::new();
+        let mut leading_break = None;
+        let mut breaks = self.block_breaks(&mut indent, start)?;
+        let mut leading_blank = false;
+        while Some(self.mark.column) == indent && self.current() != '\0' {
+            let trailing_blank = is_blank(self.current());
+            if !literal && !leading_blank && !trailing_blank && leading_break == Some('\n') {
+                if breaks.is_empty() {
+                    text.push(' ');
+                }
+            } else {
+                text.extend(leading_break);
+            }
+            text.push_str(&breaks);
+            leading_blank = is_blank(self.current());
+            while !is_break_or_end(self.current()) {
+                text.push(self.skip());
+            }
+            leading_break = self.skip_line();
+            breaks = self.block_breaks(&mut indent, start)?;
+        }
+        if !strips {
+            text.extend(leading_break);
+        }
+        if keeps {
+            text.push_str(&breaks);
+        }
+        self.push(Token::Scalar { text, style: Style::Marked }, start);
+        Ok(())
+    }
+
+    /// The empty lines of a block, and the indent, which the first line of text has.
+    fn block_breaks(
+        &mut self,
+        indent: &mut Option<usize>,
+        start: Mark,
+    ) -> Result<String, YamlError> {
+        let mut breaks = String::new();
+        let mut deepest = 0;
+        loop {
+            let is_in = |column: usize| indent.is_none_or(|indent| column < indent);
+            while is_in(self.mark.column) && self.current() == ' ' {
+                self.skip();
+            }
+            deepest = deepest.max(self.mark.column);
+            if is_in(self.mark.column) && self.current() == '\t' {
+                let what = "found a tab character where an indentation space is expected";
+                return Err(wrong(start, self.mark, what));
+            }
+            match self.skip_line() {
+                Some(c) => breaks.push(c),
+                None => break,
+            }
+        }
+        if indent.is_none() {
+            *indent = Some(deepest.max(self.indent.map_or(0, |indent| indent + 1)).max(1));
+        }
+        Ok(breaks)
+    }
+
+    fn quoted(&mut self, single: bool) -> Done {
+        let start = self.mark;
+        let quote = self.skip();
+        let mut text = String::new();
+        loop {
+            if self.is_at_document_mark() {
+                return Err(wrong(start, self.mark, "found unexpected document indicator"));
+            }
+            if self.current() == '\0' {
+                return Err(wrong(start, self.mark, "found unexpected end of stream"));
+            }
+            let mut folded = false;
+            while !is_blank_or_end(self.current()) {
+                let c = self.current();
+                if single && c == '\'' && self.ahead(1) == '\'' {
+                    text.push('\'');
+                    self.skip_many(2);
+                } else if c == quote {
+                    break;
+                } else if !single && c == '\\' && is_break(self.ahead(1)) {
+                    self.skip();
+                    self.skip_line();
+                    folded = true;
+                    break;
+                } else if !single && c == '\\' {
+                    text.push(self.escape(start)?);
+                } else {
+                    text.push(self.skip());
+                }
+            }
+            if self.current() == quote {
+                break;
+            }
+            self.fold(&mut text, folded);
+        }
+        self.skip();
+        self.push(Token::Scalar { text, style: Style::Marked }, start);
+        Ok(())
+    }
+
+    /// The space between words in quotation marks: a line's end is a space, empty lines are themselves.
+    fn fold(&mut self, text: &mut String, mut folded: bool) {
+        let (mut blanks, mut first, mut breaks) = (String::new(), None, String::new());
+        while is_blank(self.current()) || is_break(self.current()) {
+            if is_blank(self.current()) {
+                let c = self.skip();
+                if !folded {
+                    blanks.push(c);
+                }
+            } else if folded {
+                breaks.extend(self.skip_line());
+            } else {
+                blanks.clear();
+                first = self.skip_line();
+                folded = true;
+            }
+        }
+        if folded {
+            append_breaks(text, first, &breaks);
+        } else {
+            text.push_str(&blanks);
+        }
+    }
+
+    fn escape(&mut self, start: Mark) -> Result<char, YamlError> {
+        let digits = match self.ahead(1) {
+            'x' => 2,
+            'u' => 4,
+            'U' => 8,
+            _ => 0,
+        };
+        let c = match self.ahead(1) {
+            '0' | 'x' | 'u' | 'U' => '\0',
+            'a' => '\x07',
+            'b' => '\x08',
+            't' | '\t' => '\t',
+            'n' => '\n',
+            'v' => '\x0b',
+            'f' => '\x0c',
+            'r' => '\r',
+            'e' => '\x1b',
+            c @ (' ' | '"' | '\'' | '\\') => c,
+            'N' => '\u{85}',
+            '_' => '\u{a0}',
+            'L' => '\u{2028}',
+            'P' => '\u{2029}',
+            _ => return Err(wrong(start, self.mark, "found unknown escape character")),
+        };
+        self.skip_many(2);
+        if digits == 0 {
+            return Ok(c);
+        }
+        let mut code = 0;
+        for at in 0..digits {
+            let Some(digit) = self.ahead(at).to_digit(16) else {
+                // A slip of Go's.
+                let what = "did not find expected hexdecimal number";
+                return Err(wrong(start, self.mark, what));
+            };
+            code = code << 4 | digit;
+        }
+        let Some(c) = char::from_u32(code) else {
+            let what = "found invalid Unicode character escape code";
+            return Err(wrong(start, self.mark, what));
+        };
+        self.skip_many(digits);
+        Ok(c)
+    }
+
+    fn plain(&mut self) -> Done {
+        let start = self.mark;
+        let mut text = String::new();
+        let indent = self.indent.map_or(0, |indent| indent + 1);
+        let (mut blanks, mut folded) = (String::new(), false);
+        let (mut first, mut breaks) = (None, String::new());
+        while !self.is_at_document_mark() && self.current() != '#' {
+            while !is_blank_or_end(self.current()) {
+                let c = self.current();
+                let ends = c == ':' && is_blank_or_end(self.ahead(1))
+                    || self.flow_level > 0 && ",?[]{}".contains(c);
+                if ends {
+                    break;
+                }
+                if folded {
+                    append_breaks(&mut text, first, &breaks);
+                    breaks.clear();
+                    (first, folded) = (None, false);
+                } else {
+                    text.push_str(&blanks);
+                }
+                blanks.clear();
+                text.push(self.skip());
+            }
+            if !is_blank(self.current()) && !is_break(self.current()) {
+                break;
+            }
+            while is_blank(self.current()) || is_break(self.current()) {
+                if is_blank(self.current()) {
+                    if folded && self.mark.column < indent && self.current() == '\t' {
+                        let what = "found a tab character that violates indentation";
+                        return Err(wrong(start, self.mark, what));
+                    }
+                    let c = self.skip();
+                    if !folded {
+                        blanks.push(c);
+                    }
+                } else if folded {
+                    breaks.extend(self.skip_line());
+                } else {
+                    blanks.clear();
+                    first = self.skip_line();
+                    folded = true;
+                }
+            }
+            if self.flow_level == 0 && self.mark.column < indent {
+                break;
+            }
+        }
+        self.push(Token::Scalar { text, style: Style::Plain }, start);
+        if folded {
+            self.simple_key_allowed = true;
+        }
+        Ok(())
+    }
+}
+
+fn append_breaks(text: &mut String, first: Option<char>, breaks: &str) {
+    match first {
+        Some('\n') if breaks.is_empty() => text.push(' '),
+        Some('\n') => text.push_str(breaks),
+        first => {
+            text.extend(first);
+            text.push_str(breaks);
+        }
+    }
+}
