@@ -31,7 +31,7 @@ pub fn answer(question: &Question) -> Answer {
     for path in &question.paths {
         let path: Vec<Ours> = path.iter().map(|key| Ours::from(key.as_str())).collect();
         for input in &question.inputs {
-            let moment = Moment { now_ns: question.now, deadline: Instant::now() + DEADLINE };
+            let moment = Moment { now_ns: time_of(question), deadline: Instant::now() + DEADLINE };
             let evaluation = policy.evaluate(&path, input.as_ref().map(to_ours), moment);
             outcomes.push(match evaluation.result {
                 Ok(value) => from_ours(&value).map_or(Outcome::Undefined, Outcome::Value),
