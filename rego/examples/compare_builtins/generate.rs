@@ -17,6 +17,8 @@ const DEPTH: usize = 3;
 pub(crate) struct Generator {
     declaration: &'static Declaration,
     state: u64,
+    /// The layout that a time is to be written in.
+    layout: String,
 }
 
 impl Generator {
@@ -26,7 +28,7 @@ impl Generator {
             declaration.name.bytes().fold(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15), |h, b| {
                 (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3)
             });
-        Self { declaration, state }
+        Self { declaration, state, layout: String::new() }
     }
 
     /// The next call's.

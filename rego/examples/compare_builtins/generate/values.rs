@@ -12,7 +12,15 @@ pub(super) fn made(generator: &mut Generator, position: usize) -> Option<Value> 
     }
     let text = match (name, position) {
         ("time.parse_rfc3339_ns", _) => time(generator, false),
-        ("time.parse_ns", 0) => return generator.pick(LAYOUTS).map(|text| Value::from(*text)),
+        ("time.parse_ns", 0) => {
+            let layout = if generator.below(3) == 0 {
+                joined(generator, PIECES, 6)
+            } else {
+                generator.pick(LAYOUTS).copied().unwrap_or_default().to_owned()
+            };
+            generator.layout.clone_from(&layout);
+            layout
+        }
         ("time.parse_ns", _) => time(generator, true),
         ("time.parse_duration_ns", _) => duration(generator),
         (
@@ -41,14 +49,17 @@ pub(super) fn made(generator: &mut Generator, position: usize) -> Option<Value> 
                 r#"{"a": 1, "b": "x<y>", "c": [1, "two", 3.5, null, true], "d": {"e": {"f": "deep"}, "z": 0}, "empty": [], "no": false, "none": null, "big": 12345678901234567890, "m": {"b": 1, "a": [2]}, "s": ""}"#,
             ));
         }
-        ("graphql.is_valid" | "graphql.parse" | "graphql.parse_and_verify", 0)
-        | ("graphql.parse_query", 0) => {
-            return generator.pick(QUERIES).map(|text| Value::from(*text));
+        (
+            "graphql.is_valid"
+            | "graphql.parse"
+            | "graphql.parse_and_verify"
+            | "graphql.parse_query",
+            0,
+        ) => changed(generator, QUERIES),
+        ("graphql.is_valid" | "graphql.parse" | "graphql.parse_and_verify", 1) => {
+            if generator.below(8) == 0 { changed(generator, SCHEMAS) } else { LIBRARY.to_owned() }
         }
-        ("graphql.is_valid" | "graphql.parse" | "graphql.parse_and_verify", 1)
-        | ("graphql.parse_schema" | "graphql.schema_is_valid", 0) => {
-            return generator.pick(SCHEMAS).map(|text| Value::from(*text));
-        }
+        ("graphql.parse_schema" | "graphql.schema_is_valid", 0) => changed(generator, SCHEMAS),
         _ => return None,
     };
     Some(Value::from(text))
@@ -56,6 +67,32 @@ pub(super) fn made(generator: &mut Generator, position: usize) -> Option<Value> 
 
 fn json(text: &str) -> Value {
     enforcer_rego::json::parse(text.as_bytes()).unwrap_or(Value::Null)
+}
+
+/// A text with a word left out, moved or replaced, or as it is.
+fn changed(generator: &mut Generator, texts: &[&str]) -> String {
+    let text = generator.pick(texts).copied().unwrap_or_default();
+    let mut words: Vec<&str> = text.split_inclusive([' ', '{', '}', '(', ')', ':']).collect();
+    for _ in 0..generator.below(3) {
+        let (at, other) = (generator.below(words.len()), generator.below(words.len()));
+        match generator.below(4) {
+            0 if at < words.len() => {
+                words.remove(at);
+            }
+            1 if at < words.len() && other < words.len() => words.swap(at, other),
+            2 => {
+                let word = generator.pick(WORDS).copied().unwrap_or_default();
+                words.insert(at, word);
+            }
+            _ => {
+                let word = generator.pick(WORDS).copied().unwrap_or_default();
+                if let Some(place) = words.get_mut(at) {
+                    *place = word;
+                }
+            }
+        }
+    }
+    words.concat()
 }
 
 /// Some of the pieces, one after the other.
@@ -109,7 +146,27 @@ fn time(generator: &mut Generator, any: bool) -> String {
         }
         return text;
     }
-    generator.pick(TIMES).copied().unwrap_or_default().to_owned()
+    if generator.below(4) == 0 {
+        return generator.pick(TIMES).copied().unwrap_or_default().to_owned();
+    }
+    // A text of the layout, mostly.
+    let mut parts =
+        vec![moment(generator), Value::from(""), Value::from(generator.layout.as_str())];
+    if let Some(Value::Array(inner)) = parts.first().cloned()
+        && let Some(nanoseconds) = inner.first()
+    {
+        parts = vec![
+            nanoseconds.clone(),
+            Value::from("Europe/Berlin"),
+            Value::from(generator.layout.as_str()),
+        ];
+    }
+    let written = enforcer_rego::builtins::function("time.format")
+        .and_then(|format| format(&mut crate::context(), &[Value::from(parts)]).ok());
+    match written {
+        Some(Value::String(text)) => (*text).to_owned(),
+        _ => String::new(),
+    }
 }
 
 fn duration(generator: &mut Generator) -> String {
@@ -819,6 +876,26 @@ const TEMPLATES: &[&str] = &[
 ];
 
 const QUERIES: &[&str] = &[
+    "query Q($i: ID!) { person(id: $i) { name friends { id } } }",
+    "{ all { id ... on Dog { bark } ...P } } fragment P on Person { name }",
+    "{ person(id: 1, f: {a: 2, b: [Y, X]}) { __typename } }",
+    "{ a: hello b: hello @skip(if: true) }",
+    "{ __schema { types { name } } }",
+    "mutation { m }",
+    "subscription { s }",
+    "{ hello @skip(if: true) @include(if: false) }",
+    "query ($f: Filter = {a: 1}, $n: Int) { person(id: 1, f: $f) { name } x: person(id: 2, f: {a: 3, b: null}) { id } }",
+    "{ all { ... on Person { x: name } ... on Dog { x: bark } } }",
+    "{ all { id } all { ... on Node { id } } pets { ... on Dog { bark } ... on Person { friends { name } } } }",
+    "query ($o: One!) { one(o: $o) two: one(o: {a: 1}) }",
+    r##"{ person(id: "x") { friends { friends { name } } friends { id } } }"##,
+    "fragment A on Person { ...B name } fragment B on Person { id } query { person(id: 1) { ...A ...B } }",
+    r##"{ __type(name: "Person") { fields { name type { name ofType { name } } } } }"##,
+    "query A { hello } query B { list(n: [1, 2, null]) }",
+    r##"{ list(n: 1) deep(m: [[1], [2, 3]]) scalar(s: {any: [1, "x"]}) }"##,
+    "subscription S { s ...T } fragment T on Subscription { s }",
+    "query ($x: Int = 3) { list(n: [$x]) }",
+    "query ($b: Boolean! = true) { hello @include(if: $b) }",
     "{ a }",
     "query Q($x: Int = 1) { a(x: $x) b: a { c ...F ... on T @include(if: true) { d } } } fragment F on T { e }",
     "{",
@@ -836,7 +913,52 @@ const QUERIES: &[&str] = &[
     "{ a # comment\n }",
 ];
 
+const WORDS: &[&str] = &[
+    "name ",
+    "id ",
+    "hello ",
+    "Person ",
+    "Dog ",
+    "Node ",
+    "Int ",
+    "String! ",
+    "[Int!]! ",
+    "$i ",
+    "1 ",
+    "\"x\" ",
+    "null ",
+    "true ",
+    "X ",
+    "{a: 1} ",
+    "[1] ",
+    "... on Person { id } ",
+    "...P ",
+    "@skip(if: true) ",
+    "@oneOf ",
+    "@deprecated ",
+    "! ",
+    "} ",
+    "{ ",
+    "interface ",
+    "input ",
+    "implements Node ",
+    "| Dog ",
+    "= 1 ",
+    "extend ",
+    "__typename ",
+    "# c\n",
+    "bark ",
+    "f: ",
+    "(n: 1) ",
+];
+
+/// A schema with something of everything.
+const LIBRARY: &str = r#"schema { query: Query mutation: Mutation subscription: Subscription } type Query { person(id: ID!, f: Filter): Person hello: String all: [Node!]! pets: [U] one(o: One): Int list(n: [Int]): Int deep(m: [[Int!]]): Int scalar(s: Any): Any } interface Node { id: ID! } type Person implements Node { id: ID! name: String! friends: [Person!] } type Dog implements Node { id: ID! bark: Int } input Filter { a: Int! b: [E] = [X] c: Filter } input One @oneOf { a: Int b: String } enum E { X Y } union U = Person | Dog scalar Any type Mutation { m: Int } type Subscription { s: Int t: Int }"#;
+
 const SCHEMAS: &[&str] = &[
+    LIBRARY,
+    LIBRARY,
+    LIBRARY,
     "type Query { hello: String }",
     "type Query { person(id: ID): Person } type Person { name: String! friends: [Person!] }",
     "schema { query: Q } type Q { a(x: Int = 1): Int b: T } type T implements I { c: String d: E } interface I { c: String } enum E { A B @deprecated(reason: \"x\") } union U = T input In { x: Int! } scalar Date directive @d(a: Int) repeatable on FIELD | OBJECT",

@@ -8,6 +8,8 @@ use super::broken;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     End,
+    /// What is no token. What is wrong with it is told where it is taken.
+    Invalid,
     /// One of `! $ & ( ) : = @ [ ] { } |`.
     Mark(char),
     Spread,
@@ -23,6 +25,7 @@ impl Kind {
     pub(super) fn show(self) -> String {
         match self {
             Self::End => "<EOF>".to_owned(),
+            Self::Invalid => "<Invalid>".to_owned(),
             Self::Mark(c) => c.to_string(),
             Self::Spread => "...".to_owned(),
             Self::Name => "Name".to_owned(),
@@ -69,7 +72,8 @@ impl<'a> Lexer<'a> {
         Self { rest: text, line: 1, column: 1 }
     }
 
-    fn place(&self) -> (usize, usize) {
+    /// Where it is.
+    pub(super) fn place(&self) -> (usize, usize) {
         (self.line, self.column)
     }
 
@@ -154,7 +158,7 @@ impl<'a> Lexer<'a> {
             '-' | '0'..='9' => self.number(place),
             '"' if self.rest.starts_with("\"\"\"") => self.block(place),
             '"' => self.text(place),
-            '\0'..' ' => {
+            '\0'..='\x1f' => {
                 let code = u32::from(c);
                 Err(self.wrong(&format!("Cannot contain the invalid character \"\\u{code:04x}\"")))
             }

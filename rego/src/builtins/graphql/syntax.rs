@@ -34,6 +34,8 @@ pub(super) struct Parser<'a> {
     pub(super) before: Token,
     /// The comments before the next token.
     comment: Value,
+    /// What is wrong with the next token.
+    fault: Option<Failure>,
     depth: usize,
 }
 
@@ -42,15 +44,22 @@ impl<'a> Parser<'a> {
         let token = Token { kind: Kind::End, text: String::new(), place: (1, 1) };
         let (next, before) = (token.clone(), token);
         let lexer = Lexer::new(text);
-        let mut parser = Self { lexer, next, before, comment: Value::Null, depth: DEPTH };
+        let mut parser =
+            Self { lexer, next, before, comment: Value::Null, fault: None, depth: DEPTH };
         parser.advance()?;
         Ok(parser)
     }
 
     fn advance(&mut self) -> Result<(), Failure> {
+        if let Some(fault) = self.fault.take() {
+            return Err(fault);
+        }
         let mut comments = Vec::new();
         loop {
-            let token = self.lexer.read()?;
+            let token = self.lexer.read().unwrap_or_else(|fault| {
+                self.fault = Some(fault);
+                Token { kind: Kind::Invalid, text: String::new(), place: self.lexer.place() }
+            });
             if token.kind != Kind::Comment {
                 self.before = std::mem::replace(&mut self.next, token);
                 break;
@@ -220,7 +229,7 @@ impl<'a> Parser<'a> {
                 "null" => Literal::Null,
                 _ => Literal::Enum,
             },
-            Kind::End | Kind::Mark(_) | Kind::Spread | Kind::Comment => {
+            Kind::End | Kind::Invalid | Kind::Mark(_) | Kind::Spread | Kind::Comment => {
                 return Err(self.unexpected(&self.next));
             }
         };
