@@ -1,7 +1,7 @@
 //! Our engine's answers to [`Question`]s, through its public entry.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use enforcer_rego::{
     EvaluationError, Evaluator, File, Moment, Namespace, Policy, Report, Settings, Tests,
@@ -47,6 +47,15 @@ pub fn answer(question: &Question) -> Answer {
 }
 
 /// The files as a bundle has them: base data and the version of the language are files of it.
+/// The time that policies read: the question's, or the real one.
+fn time_of(question: &Question) -> i64 {
+    let real = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    match question.now {
+        0 => i64::try_from(real().as_nanos()).unwrap_or(i64::MAX),
+        now => now,
+    }
+}
+
 fn files(question: &Question) -> Vec<File> {
     let file = |path: &str, text: &str| File { path: path.to_owned(), content: text.into() };
     let mut files: Vec<File> = question.files.iter().map(|(path, text)| file(path, text)).collect();

@@ -51,3 +51,48 @@ fn the_two_halves_of_all_addresses_are_all_addresses() {
     assert_eq!(merged(r#"["8000::/1", "::/1"]"#), Ok(r#"["::/0"]"#.to_owned()));
     assert_eq!(merged(r#"["128.0.0.0/1", "0.0.0.0/1"]"#), Ok(r#"["0.0.0.0/0"]"#.to_owned()));
 }
+
+/// The time at which the tables of calls were answered.
+const TABLE_NOW_NS: i64 = 1_800_000_000_000_000_000;
+
+/// Checks a table of calls with OPA's answers, one JSON object a line: either a text that others have in
+/// them by its name (`<name>`), or a call. Of an error, the kind is checked. With `first`, the answer is
+/// an array of which the first element is said.
+pub(super) fn table(lines: &str) {
+    let mut texts: Vec<(String, String)> = Vec::new();
+    let mut wrong = Vec::new();
+    for line in lines.lines() {
+        let line =
+            texts.iter().fold(line.to_owned(), |line, (name, text)| line.replace(name, text));
+        let call: Value = crate::json::parse(line.as_bytes()).unwrap();
+        let field = |name: &str| call.as_object().unwrap().get(&Value::from(name)).cloned();
+        if let Some(Value::String(name)) = field("text") {
+            let text = json::write::marshal(&field("is").unwrap(), None).unwrap();
+            let plain = text[1..text.len() - 1].replace("\\u003c", "<").replace("\\u003e", ">");
+            texts.push((format!("<{name}>"), plain.replace("\\u0026", "&")));
+            continue;
+        }
+        let name = field("name").unwrap();
+        let args: Vec<Value> = field("args").unwrap().as_array().unwrap().iter().cloned().collect();
+        let mut context = Context::new(TABLE_NOW_NS, Instant::now() + Duration::from_secs(60));
+        let ours = function(name.as_string().unwrap()).unwrap()(&mut context, &args);
+        let kind = match &ours {
+            Ok(_) => None,
+            Err(Failure::Builtin(_)) => Some(Value::from("eval_builtin_error")),
+            Err(Failure::Type(_)) => Some(Value::from("eval_type_error")),
+            Err(other) => Some(Value::from(format!("{other:?}"))),
+        };
+        let ours = match (ours, field("first")) {
+            (Ok(Value::Array(all)), Some(_)) => Ok(all.first().cloned().unwrap()),
+            (ours, _) => ours,
+        };
+        let same = match field("error") {
+            Some(error) => kind == Some(error),
+            None => ours.as_ref().ok() == field("result").as_ref(),
+        };
+        if !same {
+            wrong.push(format!("{}\n  ours: {ours:?}", line.chars().take(400).collect::<String>()));
+        }
+    }
+    assert!(wrong.is_empty(), "{}\n{}", wrong.len(), wrong.join("\n"));
+}

@@ -51,7 +51,7 @@ pub(super) fn intn(context: &mut Context, args: &[Value]) -> Answer {
 }
 
 /// A random value, the same whenever it is asked for again in one evaluation.
-fn stable(
+pub(super) fn stable(
     context: &mut Context,
     key: String,
     make: impl FnOnce() -> Result<Value, Failure>,

@@ -171,18 +171,6 @@ pub(in crate::builtins) enum PrivateKey {
     Agreement([u8; 32]),
 }
 
-impl PrivateKey {
-    /// The public key that belongs to it.
-    pub(in crate::builtins) fn public(&self) -> PublicKey {
-        match self {
-            Self::Rsa(key) => PublicKey::Rsa(key.public.clone()),
-            Self::Ec(key) => PublicKey::Ec(key.public.clone()),
-            Self::Ed25519(key) => PublicKey::Ed25519(key.public),
-            Self::Agreement(_) => PublicKey::Agreement,
-        }
-    }
-}
-
 impl RsaPublic {
     /// A key whose size is bounded.
     ///
@@ -257,9 +245,18 @@ impl RsaPrivate {
         if crt.qinv >= p || (&crt.qinv * &q) % &p != one {
             return Err(failed("crypto/rsa: invalid CRT coefficient"));
         }
-        let de = &d * &e;
-        if &de % &p1 != one || &de % &q1 != one {
-            return Err(failed("crypto/rsa: invalid private exponent"));
+        for (prime, exponent, name) in [(&p1, &crt.dp, "dP"), (&q1, &crt.dq, "dQ")] {
+            if &d % prime != *exponent {
+                return Err(failed(&format!("crypto/rsa: d does not match {name}")));
+            }
+        }
+        let half = public.n.bits() / 2;
+        let difference = if p > q { &p - &q } else { &q - &p };
+        if difference.bits() <= half.saturating_sub(100) {
+            return Err(failed("crypto/rsa: |p - q| too small"));
+        }
+        if d.bits() <= half {
+            return Err(failed("crypto/rsa: d too small"));
         }
         Ok(Self { public, d, p, q, crt })
     }
@@ -374,7 +371,7 @@ fn public_key(algorithm: &Algorithm<'_>, bytes: &[u8]) -> Result<PublicKey, Fail
             let curve =
                 Curve::of(&curve).ok_or_else(|| failed("x509: unsupported elliptic curve"))?;
             let key = EcPublic::of_bytes(curve, bytes);
-            key.map(PublicKey::Ec).ok_or_else(|| failed("crypto/ecdsa: invalid public key"))
+            key.map(PublicKey::Ec).ok_or_else(|| failed(&format!("{curve:?} point not on curve")))
         }
         ED25519 | X25519 => {
             let name = if algorithm.oid.is(ED25519) { "Ed25519" } else { "X25519" };
@@ -407,10 +404,29 @@ fn above_zero(n: BigInt) -> Option<BigUint> {
     n.to_biguint().filter(|n| *n != BigUint::ZERO)
 }
 
+/// What Go says of a private key that is written in another form than asked for.
+fn instead(bytes: &[u8], asked: &str) -> Failure {
+    let mut fields = Der::new(bytes).read(der::SEQUENCE);
+    let next = |fields: &mut Der<'_>| fields.any().map(|element| element.tag);
+    let tags = fields.as_mut().map(|fields| [next(fields), next(fields), next(fields)]);
+    let form = match tags {
+        Some([Some(der::INTEGER), Some(der::OCTET_STRING), _]) => "EC",
+        Some([Some(der::INTEGER), Some(der::SEQUENCE), Some(der::OCTET_STRING)]) => "PKCS8",
+        Some([Some(der::INTEGER), Some(der::INTEGER), Some(der::INTEGER)]) => "PKCS1",
+        _ => asked,
+    };
+    if form == asked {
+        return failed("asn1: structure error");
+    }
+    failed(&format!(
+        "x509: failed to parse private key (use Parse{form}PrivateKey instead for this key format)"
+    ))
+}
+
 /// A private RSA key of PKCS #1.
 pub(super) fn pkcs1(bytes: &[u8]) -> Result<RsaPrivate, Failure> {
     let mut rest = Der::new(bytes);
-    let structure = || failed("asn1: structure error");
+    let structure = || instead(bytes, "PKCS1");
     let mut key = rest.read(der::SEQUENCE).ok_or_else(structure)?;
     if !rest.is_empty() {
         return Err(failed("asn1: syntax error: trailing data"));
@@ -448,7 +464,7 @@ pub(super) fn pkcs1(bytes: &[u8]) -> Result<RsaPrivate, Failure> {
 
 /// A private key of PKCS #8.
 pub(super) fn pkcs8(bytes: &[u8]) -> Result<PrivateKey, Failure> {
-    let structure = || failed("asn1: structure error");
+    let structure = || instead(bytes, "PKCS8");
     let mut info = Der::new(bytes).read(der::SEQUENCE).ok_or_else(structure)?;
     info.word(der::INTEGER).ok_or_else(structure)?;
     let algorithm = Algorithm::of(info.read(der::SEQUENCE).ok_or_else(structure)?)?;
@@ -499,7 +515,12 @@ pub(in crate::builtins) fn agreement_public(key: [u8; 32]) -> [u8; 32] {
 
 /// A private key of SEC 1. The curve may be said outside of it.
 pub(super) fn ec(curve: Option<&Oid>, bytes: &[u8]) -> Result<EcPrivate, Failure> {
-    let structure = || failed("x509: failed to parse EC private key: asn1: structure error");
+    let structure = || match instead(bytes, "EC") {
+        Failure::Builtin(what) if what.starts_with("asn1") => {
+            failed(&format!("x509: failed to parse EC private key: {what}"))
+        }
+        other => other,
+    };
     let mut key = Der::new(bytes).read(der::SEQUENCE).ok_or_else(structure)?;
     let version = key.word(der::INTEGER).ok_or_else(structure)?;
     let number = key.read(der::OCTET_STRING).ok_or_else(structure)?.bytes();

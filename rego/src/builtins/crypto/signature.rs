@@ -5,6 +5,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use num_bigint::BigUint;
 use rsa::BoxedUint;
 use sha2::{Digest as _, Sha256, Sha384, Sha512};
+use subtle::ConstantTimeEq as _;
 
 use super::failed;
 use super::keys::{Curve, EcPrivate, EcPublic, Ed25519Private, RsaPrivate, RsaPublic, fixed};
@@ -87,8 +88,7 @@ pub(in crate::builtins) enum Padding {
 
 /// Whether two texts of bytes are the same. The time depends on their lengths alone.
 pub(in crate::builtins) fn same(a: &[u8], b: &[u8]) -> bool {
-    a.len() == b.len()
-        && std::hint::black_box(a.iter().zip(b).fold(0, |d, (a, b)| d | (a ^ b))) == 0
+    a.ct_eq(b).into()
 }
 
 fn boxed(n: &BigUint) -> BoxedUint {
@@ -142,9 +142,14 @@ pub(in crate::builtins) fn sign_rsa(
     }
     let (n, e) = (boxed(&key.public.n), BoxedUint::from(key.public.e));
     let primes = vec![boxed(&key.p), boxed(&key.q)];
-    let invalid = |_| failed("crypto/rsa: invalid private key");
-    let key = rsa::PrivateKey::from_components_with_wide_primes(n, e, boxed(&key.d), primes)
-        .map_err(invalid)?;
+    let balanced = key.p.bits().max(key.q.bits()) <= key.public.n.bits().div_ceil(2);
+    let of_components = if balanced {
+        rsa::PrivateKey::from_components
+    } else {
+        rsa::PrivateKey::from_components_with_wide_primes
+    };
+    let key = of_components(n, e, boxed(&key.d), primes)
+        .map_err(|_| failed("crypto/rsa: invalid private key"))?;
     let digest = hash.of(message);
     let mut random = getrandom::SysRng;
     match hash {

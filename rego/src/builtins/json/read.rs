@@ -19,6 +19,16 @@ pub(crate) fn parse(text: &str) -> Result<Value, Failure> {
     Ok(value)
 }
 
+/// The value that a text begins with, as [`parse`]; what follows it is not looked at.
+///
+/// # Errors
+/// As [`parse`].
+pub(crate) fn parse_first(text: &str) -> Result<Value, Failure> {
+    let mut reader = Reader { bytes: text.as_bytes(), text, at: 0, build: true };
+    reader.space();
+    reader.value(limits::DEPTH)
+}
+
 /// Whether a text is JSON.
 ///
 /// # Errors

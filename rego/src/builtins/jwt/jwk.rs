@@ -158,11 +158,19 @@ fn ed25519(seed: [u8; 32], public: [u8; 32]) -> Result<keys::Ed25519Private, Fai
 }
 
 fn parse(text: &str) -> Result<Vec<Jwk>, Failure> {
-    let value = read::parse(text).map_err(|failure| match failure {
-        // What the reader says shows parts of the text.
+    // What the reader says shows parts of the text.
+    let silent = |failure| match failure {
         Failure::Builtin(_) => failed("the text is no JSON"),
         other => other,
-    })?;
+    };
+    let value = match read::parse(text) {
+        Ok(value) => value,
+        // OPA's library takes a key with anything behind it, and no set.
+        Err(Failure::Builtin(_)) => {
+            return Ok(vec![key(&read::parse_first(text).map_err(silent)?)?]);
+        }
+        Err(other) => return Err(other),
+    };
     match field(&value, "keys") {
         None => Ok(vec![key(&value)?]),
         Some(Value::Array(all)) => {
@@ -218,11 +226,11 @@ fn rsa(fields: &Fields<'_>, private: bool) -> Result<Material, Failure> {
     let e = e.to_i64().and_then(|e| u64::try_from(e).ok());
     let e = e.ok_or_else(|| failed("rsa public exponent too large for this platform"))?;
     let public = RsaPublic::new(n, e)?;
-    let (p, q) = (number("p")?, number("q")?);
-    let crt = (number("dp")?, number("dq")?, number("qi")?);
     if !private {
         return Ok(Material::Rsa(public));
     }
+    let (p, q) = (number("p")?, number("q")?);
+    let crt = (number("dp")?, number("dq")?, number("qi")?);
     let d = fields.bytes("d")?.filter(|d| !d.is_empty()).ok_or_else(|| required("d"))?;
     Ok(Material::RsaPrivate(RsaParts {
         public,

@@ -6,12 +6,12 @@ use super::token::{field, within};
 use super::verify::Algorithm;
 use super::{failed, jwk};
 use crate::builtins::crypto::keys::PrivateKey;
-use crate::builtins::crypto::signature;
+use crate::builtins::crypto::signature::{self, Hash, Padding};
 use crate::builtins::go::base64;
 use crate::builtins::json::read;
 use crate::builtins::json::write::marshal;
-use crate::builtins::operands::{argument, string};
-use crate::builtins::{Answer, Context, Failure, bytes};
+use crate::builtins::operands::{argument, string, type_name};
+use crate::builtins::{Answer, Context, Failure, bytes, encoding, uuid};
 
 /// A key that tokens are signed with.
 pub(super) enum SigningKey {
@@ -21,23 +21,30 @@ pub(super) enum SigningKey {
     Public,
 }
 
-pub(in crate::builtins) fn encode_sign(_: &mut Context, args: &[Value]) -> Answer {
+pub(in crate::builtins) fn encode_sign(context: &mut Context, args: &[Value]) -> Answer {
     let json = |position| marshal(argument(args, position), None);
-    sign(&json(1)?, &json(2)?, &json(3)?)
+    sign(context, &json(1)?, &json(2)?, &json(3)?)
 }
 
-pub(in crate::builtins) fn encode_sign_raw(_: &mut Context, args: &[Value]) -> Answer {
+pub(in crate::builtins) fn encode_sign_raw(context: &mut Context, args: &[Value]) -> Answer {
     let key = string(args, 3)?;
-    sign(string(args, 1)?, string(args, 2)?, key)
+    sign(context, string(args, 1)?, string(args, 2)?, key)
 }
 
-fn sign(header: &str, payload: &str, key: &str) -> Answer {
-    let key = jwk::signing_key(key)?;
+fn sign(context: &mut Context, header: &str, payload: &str, key_text: &str) -> Answer {
+    let key = jwk::signing_key(key_text)?;
     let fields = read::parse(header)
         .map_err(|failure| within("missing or invalid 'alg' header", failure))?;
     let name = match field(&fields, "alg") {
         Some(Value::String(name)) => name,
-        _ => return Err(failed("missing or invalid 'alg' header: header \"alg\" not found")),
+        Some(other) => {
+            let kind = type_name(other);
+            let what = format!("value doesn't contain string; it contains {kind}");
+            return Err(failed(&format!("missing or invalid 'alg' header: {what}")));
+        }
+        None => {
+            return Err(failed("missing or invalid 'alg' header: jwsbb: header \"alg\" not found"));
+        }
     };
     let algorithm = Algorithm::named(name).filter(|_| Algorithm::is_known(name));
     let algorithm = algorithm.ok_or_else(|| failed(&format!("unknown JWS algorithm: {name}")))?;
@@ -50,8 +57,21 @@ fn sign(header: &str, payload: &str, key: &str) -> Answer {
     }
     let encode = |bytes: &[u8]| base64::encode(bytes, base64::URL, false);
     let message = format!("{}.{}", encode(&bytes::of(header)), encode(&bytes::of(payload)));
-    let signature = signature(algorithm, &key, message.as_bytes())?;
-    Ok(Value::from(format!("{message}.{}", encode(&signature))))
+    let signed = || {
+        let signature = signature(algorithm, &key, message.as_bytes())?;
+        Ok(Value::from(format!("{message}.{}", encode(&signature))))
+    };
+    match algorithm {
+        // The salt is random.
+        Algorithm::Rsa(Padding::Pss | Padding::PssAnySalt, _) => {
+            let key = Hash::Sha256.keyed(key_text.as_bytes(), message.as_bytes());
+            uuid::stable(context, format!("io.jwt.encode_sign {}", encoding::hex(&key)), signed)
+        }
+        Algorithm::Keyed(_)
+        | Algorithm::Rsa(Padding::Pkcs1, _)
+        | Algorithm::Ec(_)
+        | Algorithm::EdDsa => signed(),
+    }
 }
 
 fn signature(algorithm: Algorithm, key: &SigningKey, message: &[u8]) -> Result<Vec<u8>, Failure> {

@@ -19,7 +19,7 @@ use self::verify::Options;
 use super::keys::{self, PrivateKey, PublicKey};
 use super::{base64_value, failed, object, pem};
 use crate::builtins::go::base64;
-use crate::builtins::number::{Number, text as number_text};
+use crate::builtins::number::Number;
 use crate::builtins::operands::{self, string, wrong_type};
 use crate::builtins::{Answer, Context, Failure, bytes, operands::argument, order};
 
@@ -159,9 +159,9 @@ fn options_of(context: &Context, given: &Object) -> Result<Options, Failure> {
     Ok(options)
 }
 
-/// An integer that is written as one and that a word holds.
+/// An integer that a word holds.
 fn word(value: &Value) -> Option<i64> {
-    Number::of(value).filter(|_| !number_text::is_float(value))?.to_i64()
+    Number::of(value)?.to_i64()
 }
 
 fn usages(value: &Value) -> Result<Vec<u8>, Failure> {

@@ -2,17 +2,25 @@
 
 use regorus::Value;
 
-use super::value::{list, oid, text, texts};
+use super::value::{list, oid, texts};
 use crate::builtins::Failure;
-use crate::builtins::crypto::der::{self, Der, Oid};
+use crate::builtins::crypto::der::{self, Der, Element, Oid};
 use crate::builtins::crypto::{failed, object};
 
-/// A name's attributes, in order.
+/// A name's attributes, in order. In requests, values may be no texts.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Name(Vec<(Oid, String)>);
+pub(super) struct Name(Vec<(Oid, Result<String, Value>)>);
 
-/// The name of a `Name` with its header.
+/// The name of a `Name` with its header, whose values are texts.
 pub(super) fn parse(whole: &[u8]) -> Result<Name, Failure> {
+    parse_with(whole, |value| string(value.tag, value.content).map(Ok))
+}
+
+/// The same, with what reads a value.
+pub(super) fn parse_with(
+    whole: &[u8],
+    read: impl Fn(Element<'_>) -> Result<Result<String, Value>, String>,
+) -> Result<Name, Failure> {
     let wrong = |what: &str| failed(&format!("x509: invalid RDNSequence{what}"));
     let mut sequence = Der::new(whole).read(der::SEQUENCE).ok_or_else(|| wrong(""))?;
     let mut attributes = Vec::new();
@@ -23,8 +31,8 @@ pub(super) fn parse(whole: &[u8]) -> Result<Name, Failure> {
             let mut attribute = attribute.ok_or_else(|| wrong(": invalid attribute"))?;
             let kind = attribute.oid().ok_or_else(|| wrong(": invalid attribute type"))?;
             let value = attribute.any().ok_or_else(|| wrong(": invalid attribute value"))?;
-            let value = string(value.tag, value.content)
-                .map_err(|what| wrong(&format!(": invalid attribute value: {what}")))?;
+            let value =
+                read(value).map_err(|what| wrong(&format!(": invalid attribute value: {what}")))?;
             attributes.push((kind, value));
         }
     }
@@ -62,8 +70,9 @@ fn is_printable(byte: &u8) -> bool {
 
 /// Two bytes a character, with a zero at the end or none.
 fn utf16(bytes: &[u8]) -> Option<String> {
-    let bytes = bytes.strip_suffix(&[0, 0]).filter(|_| bytes.len() % 2 == 0).unwrap_or(bytes);
-    if bytes.len() % 2 != 0 {
+    let bytes =
+        bytes.strip_suffix(&[0, 0]).filter(|_| bytes.len().is_multiple_of(2)).unwrap_or(bytes);
+    if !bytes.len().is_multiple_of(2) {
         return None;
     }
     bytes
@@ -81,7 +90,8 @@ fn utf16(bytes: &[u8]) -> Option<String> {
 impl Name {
     fn all(&self, last: u32) -> Vec<&str> {
         let is = |oid: &Oid| oid.is(&[2, 5, 4, last]);
-        self.0.iter().filter(|(oid, _)| is(oid)).map(|(_, text)| text.as_str()).collect()
+        let texts = self.0.iter().filter(|(oid, _)| is(oid));
+        texts.filter_map(|(_, value)| value.as_deref().ok()).collect()
     }
 
     fn last(&self, last: u32) -> Value {
@@ -91,8 +101,12 @@ impl Name {
     /// As Go writes it in JSON.
     pub(super) fn value(&self) -> Value {
         let many = |last| texts(self.all(last).into_iter());
-        let attribute = |(kind, value): &(Oid, String)| {
-            object([("Type", oid(kind)), ("Value", text(value.as_bytes()))])
+        let attribute = |(kind, value): &(Oid, Result<String, Value>)| {
+            let value = match value {
+                Ok(text) => Value::from(text.as_str()),
+                Err(other) => other.clone(),
+            };
+            object([("Type", oid(kind)), ("Value", value)])
         };
         object([
             ("Country", many(6)),

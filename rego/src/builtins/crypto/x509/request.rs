@@ -6,7 +6,7 @@ use super::algorithm::SignatureAlgorithm;
 use super::certificate::{Extension, parse_extension};
 use super::extensions::{Names, SUBJECT_ALTERNATIVE_NAME};
 use super::name;
-use super::value::{self, list, oid, text};
+use super::value::{self, list, oid};
 use crate::builtins::crypto::der::{self, Der};
 use crate::builtins::crypto::keys::{self, Algorithm};
 use crate::builtins::crypto::{base64_value, failed, object};
@@ -43,7 +43,11 @@ pub(super) fn value(bytes: &[u8]) -> Answer {
     let attributes = fields.read(der::constructed(0)).ok_or_else(structure)?;
 
     let (kind, key) = keys::public_key_info(Der::new(info.content), false)?;
-    let subject = name::parse(raw_subject)?;
+    let subject =
+        name::parse_with(raw_subject, |value| match name::string(value.tag, value.content) {
+            Ok(text) => Ok(Ok(text)),
+            Err(what) => any_value(Der::new(value.whole)).map(Err).ok_or(what),
+        })?;
     let extensions = requested(attributes)?;
     let mut names = Names::default();
     for extension in &extensions {
@@ -148,7 +152,7 @@ fn any_value(mut rest: Der<'_>) -> Option<Value> {
         | der::IA5_STRING
         | der::T61_STRING
         | der::UTF8_STRING
-        | der::BMP_STRING => text(name::string(element.tag, element.content).ok()?.as_bytes()),
+        | der::BMP_STRING => Value::from(name::string(element.tag, element.content).ok()?),
         der::BIT_STRING => {
             let bits = same.bit_string()?;
             let (bytes, length) = bits.left_aligned();

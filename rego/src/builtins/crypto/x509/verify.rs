@@ -76,10 +76,16 @@ pub(super) fn chain<'a>(
         builder.extend(leaf, &[leaf], &mut chains)?;
         chains
     };
-    let valid = chains.into_iter().find(|chain| {
-        policies::hold(chain) && allows_usage(chain, &options.usages) && constraints::hold(chain)
-    });
-    Ok(valid)
+    for chain in chains {
+        limits::in_time(context)?;
+        if policies::hold(&chain)
+            && allows_usage(&chain, &options.usages)
+            && constraints::hold(&chain)
+        {
+            return Ok(Some(chain));
+        }
+    }
+    Ok(None)
 }
 
 impl<'a> Builder<'a, '_> {

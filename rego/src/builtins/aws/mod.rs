@@ -8,7 +8,7 @@ use regorus::value::Object;
 use super::crypto::signature::Hash;
 use super::go::{calendar, url};
 use super::json::write::marshal;
-use super::number::{Number, text as number_text};
+use super::number::Number;
 use super::operands::{argument, object, wrong, wrong_type};
 use super::{Answer, Context, Failure, bytes, encoding, order, text};
 
@@ -62,7 +62,7 @@ pub(super) fn sign_req(_: &mut Context, args: &[Value]) -> Answer {
     if !matches!(time, Value::Number(_)) {
         return Err(wrong_type(1, time, &["number"]));
     }
-    let time = Number::of(time).filter(|_| !number_text::is_float(time)).and_then(|n| n.to_i64());
+    let time = Number::of(time).and_then(|number| number.to_i64());
     let time =
         time.ok_or_else(|| wrong(3, "could not convert time_ns value into a unix timestamp"))?;
     check_request(request)?;
@@ -216,4 +216,12 @@ fn check_request(request: &Object) -> Result<(), Failure> {
     }
     let no_text = |value: Option<&Value>| !matches!(value, Some(Value::String(_)));
     about(1, "invalid values for required request", those(no_text))
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn requests_are_signed_as_opa_signs_them() {
+        crate::builtins::tests::table(include_str!("tests.jsonl"));
+    }
 }
