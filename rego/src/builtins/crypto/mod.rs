@@ -4,6 +4,7 @@ mod der;
 pub(super) mod keys;
 pub(super) mod pem;
 mod private;
+mod private_der;
 pub(super) mod signature;
 pub(super) mod x509;
 

@@ -3,7 +3,7 @@
 use regorus::Value;
 
 use super::keys::{self, PrivateKey};
-use super::{failed, pem};
+use super::{failed, pem, private_der};
 use crate::builtins::go::base64;
 use crate::builtins::jwt::jwk;
 use crate::builtins::operands::string;
@@ -45,9 +45,9 @@ fn parse(text: &[u8]) -> Result<Vec<PrivateKey>, Failure> {
     while let (Some(block), after) = pem::decode(rest) {
         rest = after;
         found.push(match block.label.as_str() {
-            "RSA PRIVATE KEY" => PrivateKey::Rsa(keys::pkcs1(&block.bytes)?),
-            "PRIVATE KEY" => keys::pkcs8(&block.bytes)?,
-            "EC PRIVATE KEY" => PrivateKey::Ec(keys::ec(None, &block.bytes)?),
+            "RSA PRIVATE KEY" => PrivateKey::Rsa(private_der::pkcs1(&block.bytes)?),
+            "PRIVATE KEY" => private_der::pkcs8(&block.bytes)?,
+            "EC PRIVATE KEY" => PrivateKey::Ec(private_der::ec(None, &block.bytes)?),
             _ => continue,
         });
         if found.len() > KEYS {

@@ -65,7 +65,8 @@ impl Algorithm {
         short && Self::named(name).is_some()
     }
 
-    /// Whether a signature is one of this key. `strict` is as `io.jwt.decode_verify` takes it.
+    /// Whether a signature is one of this key, as `io.jwt.decode_verify` takes them: halves of ECDSA's are
+    /// as long as the curve's numbers, and a salt of PSS is as long as the hash.
     pub(super) fn verifies(self, key: &VerificationKey, message: &[u8], signature: &[u8]) -> bool {
         let public = match key {
             VerificationKey::Secret(secret) => {

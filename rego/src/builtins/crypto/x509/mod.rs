@@ -17,7 +17,7 @@ use regorus::value::Object;
 use self::certificate::Certificate;
 use self::verify::Options;
 use super::keys::{self, PrivateKey, PublicKey};
-use super::{base64_value, failed, object, pem};
+use super::{base64_value, failed, object, pem, private_der};
 use crate::builtins::go::base64;
 use crate::builtins::number::Number;
 use crate::builtins::operands::{self, string, wrong_type};
@@ -302,12 +302,12 @@ fn key_block(text: &[u8]) -> Result<Vec<u8>, Failure> {
 /// A private key in any of the three forms.
 fn private_key(der: &[u8]) -> Result<PrivateKey, Failure> {
     let halts = |failure: &Failure| matches!(failure, Failure::Halt(_));
-    match keys::pkcs1(der) {
+    match private_der::pkcs1(der) {
         Ok(key) => return Ok(PrivateKey::Rsa(key)),
         Err(failure) if halts(&failure) => return Err(failure),
         Err(_) => {}
     }
-    match keys::pkcs8(der) {
+    match private_der::pkcs8(der) {
         Ok(PrivateKey::Agreement(_)) => {
             return Err(failed("tls: found unknown private key type in PKCS#8 wrapping"));
         }
@@ -315,7 +315,7 @@ fn private_key(der: &[u8]) -> Result<PrivateKey, Failure> {
         Err(failure) if halts(&failure) => return Err(failure),
         Err(_) => {}
     }
-    match keys::ec(None, der) {
+    match private_der::ec(None, der) {
         Ok(key) => Ok(PrivateKey::Ec(key)),
         Err(_) => Err(failed("tls: failed to parse private key")),
     }
