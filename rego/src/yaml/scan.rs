@@ -341,7 +341,7 @@ impl<'a> Scanner<'a> {
 
     fn fetch(&mut self) -> Done {
         let end = self.mark;
-        self.to_next_token();
+        self.skip_to_token();
         self.unroll(Some(self.mark.column), end);
         let c = self.current();
         let next = self.ahead(1);
@@ -419,7 +419,7 @@ impl<'a> Scanner<'a> {
         self.skip();
     }
 
-    fn to_next_token(&mut self) {
+    fn skip_to_token(&mut self) {
         loop {
             if self.mark.column == 0 && self.current() == '\u{feff}' {
                 self.skip();
