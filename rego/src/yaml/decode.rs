@@ -254,6 +254,9 @@ struct Decoder<'a> {
     late: Option<String>,
 }
 
+/// A key's identity, and the text that it is in JSON, or what is said of one that is none.
+type Key = (String, Result<String, &'static str>);
+
 /// A mapping that is being made.
 #[derive(Default)]
 struct Making {
@@ -418,11 +421,7 @@ impl<'a> Decoder<'a> {
 
     /// A key's identity, and the text that it is in JSON, or what is said of one that is none. Nothing
     /// where the key is left out.
-    fn key(
-        &mut self,
-        key: Index,
-        as_text: bool,
-    ) -> Result<Option<(String, Result<String, &'static str>)>, YamlError> {
+    fn key(&mut self, key: Index, as_text: bool) -> Result<Option<Key>, YamlError> {
         let mut node = self.node(key)?;
         let mut alias = None;
         if let Kind::Alias { target, .. } = &node.kind {
@@ -453,10 +452,7 @@ impl<'a> Decoder<'a> {
     }
 
     /// A key of a mapping whose keys are all texts.
-    fn text_key(
-        &mut self,
-        node: &Node,
-    ) -> Result<Option<(String, Result<String, &'static str>)>, YamlError> {
+    fn text_key(&mut self, node: &Node) -> Result<Option<Key>, YamlError> {
         self.count()?;
         match &node.kind {
             Kind::Scalar { text } => match scalar(node).map_err(Self::failed)? {

@@ -35,7 +35,7 @@ pub(super) fn json_float(value: f64) -> Result<String, YamlError> {
         return Err(YamlError::new(format!("json: unsupported value: {shown}")));
     }
     let size = value.abs();
-    if size != 0.0 && (size < 1e-6 || size >= 1e21) {
+    if size != 0.0 && !(1e-6..1e21).contains(&size) {
         let text = format!("{value:e}");
         return Ok(if size >= 1e21 { text.replace('e', "e+") } else { text });
     }
@@ -82,11 +82,8 @@ fn is_base_60(text: &str) -> bool {
     });
     let rest: Vec<&str> = parts.collect();
     let Some((last, middle)) = rest.split_last() else { return false };
-    let is_sixty = |part: &str| match part.as_bytes() {
-        [b'0'..=b'9'] => true,
-        [b'0'..=b'5', b'0'..=b'9'] => true,
-        _ => false,
-    };
+    let is_sixty =
+        |part: &str| matches!(part.as_bytes(), [b'0'..=b'9'] | [b'0'..=b'5', b'0'..=b'9']);
     let (last, fraction) = last.split_once('.').unwrap_or((last, ""));
     is_first
         && middle.iter().all(|part| is_sixty(part))

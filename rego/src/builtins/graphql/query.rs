@@ -28,15 +28,10 @@ impl Parser<'_> {
     fn operation(&mut self) -> Answer {
         if self.is(Kind::Mark('{')) {
             let selections = self.required_selections()?;
-            // The library looks for comments when it has read the operation.
-            let comment = self.comment();
+            // The library looks for comments when it has read the operation, and finds no others.
             return Ok(node(
                 "OperationDefinition",
-                [
-                    ("Operation", Value::from("query")),
-                    ("SelectionSet", selections),
-                    ("Comment", comment),
-                ],
+                [("Operation", Value::from("query")), ("SelectionSet", selections)],
             ));
         }
         let comment = self.comment();

@@ -547,13 +547,12 @@ impl<'a> Check<'a, '_> {
     }
 
     fn arguments_of_nothing(&mut self, field: &'a Value) -> Done {
-        for argument in list(field, "Arguments") {
-            let value = part(argument, "Value").unwrap_or(&Value::Null);
-            self.value(value, None, None)?;
-            let name = text(argument, "Name");
-            return Err(broken(format!("Unknown argument \"{name}\" on field \"__typename\".")));
-        }
-        Ok(())
+        let arguments = list(field, "Arguments");
+        let Some(argument) = arguments.first() else { return Ok(()) };
+        let value = part(argument, "Value").unwrap_or(&Value::Null);
+        self.value(value, None, None)?;
+        let name = text(argument, "Name");
+        Err(broken(format!("Unknown argument \"{name}\" on field \"__typename\".")))
     }
 
     /// Whether lists of what is asked about the schema are too deep in each other.

@@ -60,7 +60,7 @@ pub(in crate::builtins) fn float(text: &str) -> Result<String, Failure> {
         return Err(Failure::Builtin(what));
     }
     let size = float.abs();
-    if size != 0.0 && (size < SMALL || size >= LARGE) {
+    if size != 0.0 && !(SMALL..LARGE).contains(&size) {
         let text = format!("{float:e}");
         return Ok(if size >= LARGE { text.replace('e', "e+") } else { text });
     }

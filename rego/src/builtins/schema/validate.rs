@@ -92,6 +92,9 @@ struct Validation<'a> {
 
 type Done = Result<(), Failure>;
 
+/// Whether a number is beyond a bound.
+type IsBeyond = fn(&Decimal, &Decimal) -> bool;
+
 impl<'a> Validation<'a> {
     fn node(&self, index: Index) -> Result<&'a Node, Failure> {
         let missing = || Failure::Builtin("schema is invalid".to_owned());
@@ -187,7 +190,8 @@ impl<'a> Validation<'a> {
             (other, _) => crate::builtins::operands::type_name(other),
         };
         let has = |name: &str| node.types.iter().any(|known| known == name);
-        if !node.types.is_empty() && !has(given) && !(given == "integer" && has("number")) {
+        let fits = has(given) || given == "integer" && has("number");
+        if !node.types.is_empty() && !fits {
             let expected = match node.types.as_slice() {
                 [one] => one.clone(),
                 many => format!("[{}]", many.join(",")),
@@ -598,7 +602,7 @@ impl<'a> Validation<'a> {
             let what = format!("Must be a multiple of {}", factor.show());
             self.problem(outcome, place, "multiple_of", what)?;
         }
-        let bounds: [(&Option<Decimal>, fn(&Decimal, &Decimal) -> bool, _, _); 4] = [
+        let bounds: [(_, IsBeyond, _, _); 4] = [
             (&node.maximum, |n, bound| n > bound, "number_lte", "less than or equal to"),
             (&node.below, |n, bound| n >= bound, "number_lt", "less than"),
             (&node.minimum, |n, bound| n < bound, "number_gte", "greater than or equal to"),

@@ -269,7 +269,7 @@ mod tests {
     fn the_table_is_whole() {
         let (index, data) = index();
         assert!(index.len() > 500);
-        assert!(index.is_sorted_by_key(|entry| name_of(entry)));
+        assert!(index.is_sorted_by_key(name_of));
         for entry in index {
             let name = String::from_utf8_lossy(name_of(entry));
             let zone = Zone::named(name.trim_end_matches('\0').as_bytes()).expect(&name);
