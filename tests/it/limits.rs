@@ -208,7 +208,7 @@ allow if print(input.text)";
     let line = enforcer.wait_for_log("what was printed", |line| {
         line["message"].as_str().is_some_and(|text| text.contains("hello"))
     });
-    assert_eq!(line["message"], r"worker says: \u{1b}[2Jhello\u{202e}");
+    assert_eq!(line["message"], r"worker says: policy.rego:2: \u{1b}[2Jhello\u{202e}");
     assert_eq!(line["tenant_id"], "prints");
 
     let mut connection = enforcer.connect();

@@ -261,7 +261,7 @@ fn an_answer_too_many_is_a_breach_and_never_another_request_s_answer() {
 fn a_worker_that_does_not_introduce_itself_never_serves() {
     let bundles = Bundles::new().tenant("no-greeting", ECHO).tenant("honest", ECHO);
     let enforcer = bundles.start_as(&mut hostile_binary(), &[]);
-    enforcer.wait_for_state("no-greeting", "rejected");
+    enforcer.wait_for_state("no-greeting", "quarantined");
     enforcer.decide("no-greeting", r#"{"input":{}}"#).assert_error(503, "tenant_unavailable");
     assert_serves(&enforcer, "honest");
 }
