@@ -104,7 +104,8 @@ impl Lowering<'_> {
         }
         let whole = || vec![Guard::Statement(statement)];
         match &statement.kind {
-            ExprKind::Term(term) if self.is_part(term, known) => whole(),
+            // Whether it is there; whether it is false is seen where it stands.
+            ExprKind::Term(term) if self.is_part(term, known) => vec![Guard::Defined(term)],
             ExprKind::Call(terms) => match terms.as_slice() {
                 [operator, a, b] if is_equality(operator) => {
                     match self.equation(a, b, known).or_else(|| self.equation(b, a, known)) {
@@ -166,7 +167,7 @@ impl Lowering<'_> {
                 known.parts.insert(name);
                 Some(Question::Whole)
             }
-            (TermValue::Ref(_), _) if is_scalar(b) && self.is_part(a, known) => {
+            (TermValue::Ref(_), _) if is_indexed(b) && self.is_part(a, known) => {
                 Some(Question::Whole)
             }
             (TermValue::Var(name), _) if is_scalar(b) => {
@@ -281,6 +282,14 @@ fn prints(statement: &Expr) -> bool {
 
 fn is_scalar(term: &Term) -> bool {
     Key::of(&term.value).is_some()
+}
+
+/// Whether OPA's index takes it for a value: a scalar or an array of them.
+fn is_indexed(term: &Term) -> bool {
+    match &term.value {
+        TermValue::Array(terms) => terms.iter().all(is_scalar),
+        _ => is_scalar(term),
+    }
 }
 
 fn has_scalars(term: &Term) -> bool {

@@ -363,15 +363,21 @@ q := 1 if { conflict == 1; x := input.missing; x > 1 }
 r := 1 if { conflict == 1; input.kind == "this" }
 f(x) := 1 if { conflict == 1; x == 2 }
 g := f(1)
-h := 1 if { conflict == 1; not input.kind == "this" }"#],
+h := 1 if { conflict == 1; not input.kind == "this" }
+off := 1 if { conflict == 1; input.off }
+gone := 1 if { conflict == 1; input.gone }
+array := 1 if { conflict == 1; input.list == [2] }"#],
             "{}",
-            Some(r#"{"kind": "this"}"#),
+            Some(r#"{"kind": "this", "off": false, "list": [1]}"#),
             &[
                 ("a.p", "undefined"),
                 ("a.q", "undefined"),
                 ("a.r", "eval_conflict_error"),
                 ("a.g", "undefined"),
                 ("a.h", "eval_conflict_error"),
+                ("a.off", "eval_conflict_error"),
+                ("a.gone", "undefined"),
+                ("a.array", "undefined"),
             ],
         );
     }
