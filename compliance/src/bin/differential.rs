@@ -187,6 +187,7 @@ impl Run {
         let comparison = compare(&theirs, &ours);
         self.tally.total.evaluations += comparison.evaluations;
         self.tally.total.defined += comparison.defined;
+        self.tally.total.opa_failed += comparison.opa_failed;
         self.tally.total.refused += comparison.refused;
         self.tally.total.same_words += comparison.same_words;
         for difference in comparison.differences {
@@ -248,11 +249,12 @@ impl Run {
             share(tally.sound_loaded, tally.sound),
         ));
         say(format!(
-            "{} evaluations, {} of them defined ({}); OPA ended {} in errors",
+            "{} evaluations, {} of them defined ({}); OPA ended {} in errors, and {} more by faults of its own",
             total.evaluations,
             total.defined,
             share(total.defined, total.evaluations),
             tally.errors,
+            total.opa_failed,
         ));
         if opa_only {
             return true;
