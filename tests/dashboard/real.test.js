@@ -159,7 +159,7 @@ test("a rejected bundle is an alert with its file and line, until it is seen", a
   const { page, close } = await dashboard();
   const file = join(supervisor.bundles ?? "", "tenant_b/policy.rego");
   const good = await readFile(file, "utf8");
-  await writeFile(file, `${good}\nbroken {{{\n`);
+  await writeFile(file, `${good}\nbroken := }\n`);
   const line = good.split("\n").length + 1;
   const alert = page.locator(".alert.rejected");
   await alert.filter({ hasText: `policy.rego:${line}:` }).waitFor();
