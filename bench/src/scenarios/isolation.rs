@@ -29,11 +29,10 @@ const CONNECTIONS: usize = 32;
 const NEIGHBOUR: &str = "neighbour";
 
 /// What it does, and how it is asked to: as often as all the others together, or ten times as often.
-const FAULTS: [(&str, &str, usize, Pace); 4] = [
+const FAULTS: [(&str, &str, usize, Pace); 3] = [
     ("spins", "spin", 64, Pace::Open(RATE)),
     ("floods", "nothing", 64, Pace::Open(10.0 * RATE)),
     ("allocates", "allocate", 64, Pace::Open(RATE)),
-    ("crash-loops", "crash", 64, Pace::Open(RATE)),
 ];
 
 /// Between two releases of the neighbour from its quarantine, where it would cost nobody anything.
@@ -117,7 +116,7 @@ fn questions(what: &str) -> Vec<Prepared> {
     (0..DIFFERENT_QUESTIONS).map(question).collect()
 }
 
-/// A neighbour that spins, floods, allocates without end, or crashes over and over.
+/// A neighbour that spins, floods, or allocates until its worker ends, over and over.
 pub(super) fn neighbours(settings: &Settings) -> io::Result<Section> {
     let victims = victims();
     let mut server = Server::start(&settings.programs, Kind::Enforcer, &victims)?;
