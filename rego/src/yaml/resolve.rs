@@ -1,6 +1,7 @@
 //! What scalars stand for: YAML 1.2's core schema, with some of 1.1.
 
 use crate::builtins::go::base64;
+use crate::builtins::go::parse_int::{self, Integer};
 use crate::builtins::time;
 
 pub(super) const LONG_PREFIX: &str = "tag:yaml.org,2002:";
@@ -119,27 +120,11 @@ pub(super) fn tagged(tag: &str, text: &str) -> Result<(Scalar, Option<String>), 
     }
 }
 
-/// An integer in any of Go's bases.
+/// An integer in any of Go's bases. One that only an unsigned integer holds has no sign.
 fn integer(text: &str) -> Option<Scalar> {
-    let (negative, digits) = match text.strip_prefix('-') {
-        Some(digits) => (true, digits),
-        None => (false, text.strip_prefix('+').unwrap_or(text)),
-    };
-    let (digits, base) = match digits.as_bytes() {
-        [b'0', b'x' | b'X', ..] => (digits.get(2..)?, 16),
-        [b'0', b'b' | b'B', ..] => (digits.get(2..)?, 2),
-        [b'0', b'o' | b'O', ..] => (digits.get(2..)?, 8),
-        [b'0', _, ..] => (digits.get(1..)?, 8),
-        _ => (digits, 10),
-    };
-    if !digits.starts_with(|first: char| first.is_ascii_alphanumeric()) {
-        return None;
-    }
-    let value = u64::from_str_radix(digits, base).ok()?;
-    match i64::try_from(i128::from(value) * if negative { -1 } else { 1 }) {
-        Ok(value) => Some(Scalar::Integer(value)),
-        Err(_) if !negative && !text.starts_with('+') => Some(Scalar::Unsigned(value)),
-        Err(_) => None,
+    match parse_int::parse(text)? {
+        Integer::Signed(value) => Some(Scalar::Integer(value)),
+        Integer::Unsigned(value) => (!text.starts_with('+')).then_some(Scalar::Unsigned(value)),
     }
 }
 

@@ -5,6 +5,7 @@ pub(crate) mod calendar;
 pub(crate) mod float;
 pub(crate) mod fmt;
 pub(crate) mod parse_float;
+pub(crate) mod parse_int;
 pub(crate) mod quote;
 pub(crate) mod unicode;
 pub(crate) mod url;

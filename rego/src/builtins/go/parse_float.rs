@@ -116,11 +116,11 @@ fn underscores_are_right(unsigned: &str) -> bool {
 }
 
 /// The nearest float to a hexadecimal mantissa times a power of two.
-fn hexadecimal(mantissa: &str, exponent: i64) -> Option<f64> {
+pub(crate) fn hexadecimal(mantissa: &str, exponent: i64) -> Option<f64> {
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
     let digits = format!("{whole}{fraction}");
     let integer = num_bigint::BigInt::parse_bytes(digits.as_bytes(), 16)?;
-    let shift = exponent - 4 * i64::try_from(fraction.len()).ok()?;
+    let shift = exponent.checked_sub(i64::try_from(fraction.len()).ok()?.checked_mul(4)?)?;
     Some(crate::builtins::number::float::nearest_f64(&integer, shift))
 }
 

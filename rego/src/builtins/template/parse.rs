@@ -4,6 +4,8 @@ use std::collections::HashMap;
 
 use super::lex::{self, Kind, Token};
 use super::{DEPTH, functions, unquote};
+use crate::builtins::go::parse_float;
+use crate::builtins::go::parse_int::{self, Integer};
 use crate::builtins::go::quote::quote;
 use crate::builtins::{Failure, limits};
 
@@ -558,8 +560,10 @@ fn number(text: &str) -> Result<WordKind, String> {
     if !is_hex(text) && plain.ends_with('i') {
         return Ok(WordKind::Complex);
     }
-    if let Some(integer) = integer(&plain) {
-        return Ok(integer);
+    match parse_int::parse(&plain) {
+        Some(Integer::Signed(integer)) => return Ok(WordKind::Integer(integer)),
+        Some(Integer::Unsigned(_)) => return Ok(WordKind::Overflow),
+        None => {}
     }
     let wrong = || format!("illegal number syntax: {}", quote(text));
     let float: f64 = if plain.contains(['x', 'X']) {
@@ -576,27 +580,6 @@ fn number(text: &str) -> Result<WordKind, String> {
     Ok(WordKind::Float(float))
 }
 
-fn integer(text: &str) -> Option<WordKind> {
-    let (negative, digits) = match text.strip_prefix('-') {
-        Some(digits) => (true, digits),
-        None => (false, text.strip_prefix('+').unwrap_or(text)),
-    };
-    let (digits, base) = match digits.as_bytes() {
-        [b'0', b'x' | b'X', ..] => (digits.get(2..)?, 16),
-        [b'0', b'b' | b'B', ..] => (digits.get(2..)?, 2),
-        [b'0', b'o' | b'O', ..] => (digits.get(2..)?, 8),
-        [b'0', _, ..] => (digits.get(1..)?, 8),
-        _ => (digits, 10),
-    };
-    let size = u64::from_str_radix(digits, base).ok()?;
-    let signed = i128::from(size) * if negative { -1 } else { 1 };
-    match i64::try_from(signed) {
-        Ok(integer) => Some(WordKind::Integer(integer)),
-        Err(_) if !negative => Some(WordKind::Overflow),
-        Err(_) => None,
-    }
-}
-
 /// `0x1.8p3`
 fn hex_float(text: &str) -> Option<f64> {
     let (negative, unsigned) = match text.strip_prefix('-') {
@@ -604,11 +587,6 @@ fn hex_float(text: &str) -> Option<f64> {
         None => (false, text.strip_prefix('+').unwrap_or(text)),
     };
     let (mantissa, exponent) = unsigned.get(2..)?.split_once(['p', 'P'])?;
-    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    let digits = format!("{whole}{fraction}");
-    let mantissa = num_bigint::BigInt::parse_bytes(digits.as_bytes(), 16)?;
-    let exponent: i64 = exponent.parse().ok()?;
-    let shift = i64::try_from(fraction.len()).ok()?.checked_mul(4)?;
-    let size = crate::builtins::number::float::nearest_f64(&mantissa, exponent.checked_sub(shift)?);
+    let size = parse_float::hexadecimal(mantissa, exponent.parse().ok()?)?;
     Some(if negative { -size } else { size })
 }

@@ -10,6 +10,7 @@ use serde::de::{DeserializeSeed, EnumAccess, MapAccess, SeqAccess, VariantAccess
 use serde::{Deserialize, Deserializer};
 
 use super::time;
+use crate::builtins::go::parse_int::{self, Integer};
 
 /// A node, with the line it begins in, from 1.
 #[derive(Debug, Clone, PartialEq)]
@@ -158,27 +159,11 @@ fn resolve(text: &str) -> Resolved {
     }
 }
 
-/// An integer in any of Go's bases.
+/// An integer in any of Go's bases. One that only an unsigned integer holds has no sign.
 fn integer(text: &str) -> Option<Resolved> {
-    let (negative, digits) = match text.strip_prefix('-') {
-        Some(digits) => (true, digits),
-        None => (false, text.strip_prefix('+').unwrap_or(text)),
-    };
-    let (digits, base) = match digits.as_bytes() {
-        [b'0', b'x' | b'X', ..] => (digits.get(2..)?, 16),
-        [b'0', b'b' | b'B', ..] => (digits.get(2..)?, 2),
-        [b'0', b'o' | b'O', ..] => (digits.get(2..)?, 8),
-        [b'0', _, ..] => (digits.get(1..)?, 8),
-        _ => (digits, 10),
-    };
-    if !digits.starts_with(|first: char| first.is_ascii_alphanumeric()) {
-        return None;
-    }
-    let value = u64::from_str_radix(digits, base).ok()?;
-    match i64::try_from(i128::from(value) * if negative { -1 } else { 1 }) {
-        Ok(value) => Some(Resolved::Integer(value)),
-        Err(_) if !negative && !text.starts_with('+') => Some(Resolved::Unsigned(value)),
-        Err(_) => None,
+    match parse_int::parse(text)? {
+        Integer::Signed(value) => Some(Resolved::Integer(value)),
+        Integer::Unsigned(value) => (!text.starts_with('+')).then_some(Resolved::Unsigned(value)),
     }
 }
 
