@@ -30,8 +30,6 @@ pub struct Case {
 /// Why a case fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Cause {
-    /// The bundle is refused for a built-in that is not there.
-    UnsupportedBuiltin,
     /// The bundle is refused because it asks for the network.
     Network,
     /// The bundle is refused for another reason.
@@ -55,7 +53,6 @@ impl Cause {
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
-            Self::UnsupportedBuiltin => "unsupported built-in",
             Self::Network => "network",
             Self::Refused => "refused",
             Self::WrongValue => "wrong value",
@@ -281,13 +278,7 @@ impl Case {
 
 fn refusal(faults: &[Fault]) -> Cause {
     let says = |text: &str| faults.iter().any(|fault| fault.message.contains(text));
-    if says("is not part of this version") {
-        Cause::UnsupportedBuiltin
-    } else if says("unsafe built-in function calls") {
-        Cause::Network
-    } else {
-        Cause::Refused
-    }
+    if says("unsafe built-in function calls") { Cause::Network } else { Cause::Refused }
 }
 
 fn words(faults: &[Fault]) -> String {

@@ -18,7 +18,7 @@ use std::sync::mpsc;
 use std::thread;
 
 use enforcer_rego::ast::RegoVersion;
-use enforcer_rego::opa_json::write;
+use enforcer_rego::opa_json::write::{self, Form};
 use enforcer_rego::parse::parse_module;
 use enforcer_rego::source::Sources;
 use serde_json::value::RawValue;
@@ -240,7 +240,7 @@ fn judge(
     }
     match ours {
         Ok(module) if answer.errors.is_empty() => {
-            let ours = write::module(&sources, &module);
+            let ours = write::module(&sources, &module, Form::Located);
             let theirs = answer.modules.get(PATH).map(|module| module.get()).unwrap_or_default();
             if ours == theirs {
                 counts.same_tree += 1;

@@ -25,7 +25,6 @@ pub mod json;
 pub mod lower;
 pub mod machine;
 pub mod number;
-#[cfg(any(test, feature = "opa-json"))]
 pub mod opa_json;
 pub mod parse;
 mod policy;

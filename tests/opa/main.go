@@ -101,6 +101,15 @@ type outcome struct {
 }
 
 func faults(err error) []fault {
+	// First, because the error of a built-in may hold those of a module.
+	var top *topdown.Error
+	if errors.As(err, &top) {
+		f := fault{Code: top.Code, Message: top.Message}
+		if top.Location != nil {
+			f.File, f.Row, f.Col = top.Location.File, top.Location.Row, top.Location.Col
+		}
+		return []fault{f}
+	}
 	var many ast.Errors
 	if errors.As(err, &many) {
 		var all []fault
@@ -112,14 +121,6 @@ func faults(err error) []fault {
 	var one *ast.Error
 	if errors.As(err, &one) {
 		return []fault{of(one)}
-	}
-	var top *topdown.Error
-	if errors.As(err, &top) {
-		f := fault{Code: top.Code, Message: top.Message}
-		if top.Location != nil {
-			f.File, f.Row, f.Col = top.Location.File, top.Location.Row, top.Location.Col
-		}
-		return []fault{f}
 	}
 	return []fault{{Code: "error", Message: err.Error()}}
 }

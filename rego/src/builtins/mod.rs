@@ -28,6 +28,7 @@ mod objects;
 mod opa;
 mod operands;
 pub(crate) mod order;
+mod parse_module;
 mod regex;
 mod registry;
 mod replace;
@@ -109,21 +110,16 @@ pub type Function = fn(&mut Context, &[Value]) -> Answer;
 /// The function of a built-in by OPA's name (`plus`, `internal.member_2`, `json.patch`). An error's
 /// text has no name of the built-in; OPA's messages begin with it and a colon.
 ///
-/// OPA's built-ins that have no function here yet get one that ends the evaluation: so a policy in
-/// which `with` replaces them can be loaded, and an answer never depends on one that is not there.
+/// A declared name without a function is that of syntax (`assign`, `print`), or of a built-in that no
+/// policy may call. Where `with` puts such a name in a function's place, the evaluation ends.
 #[must_use]
 pub fn function(name: &str) -> Option<Function> {
-    index_of(name).and_then(by_index).or_else(|| is_missing(name).then_some(missing as Function))
+    let declared = || table::declaration(name).map(|_| unsupported as Function);
+    index_of(name).and_then(by_index).or_else(declared)
 }
 
-/// Whether a built-in is declared and has no function.
-#[must_use]
-pub fn is_missing(name: &str) -> bool {
-    index_of(name).is_none() && table::declaration(name).is_some()
-}
-
-fn missing(_: &mut Context, _: &[Value]) -> Answer {
-    Err(Failure::Halt("the policy calls a built-in that this version does not have".to_owned()))
+fn unsupported(_: &mut Context, _: &[Value]) -> Answer {
+    Err(Failure::Halt("unsupported built-in".to_owned()))
 }
 
 /// The place of a built-in among all that have a function, below [`COUNT`].

@@ -152,6 +152,7 @@ pub(super) const FUNCTIONS: &[(&str, Function)] = &[
     ("regex.template_match", super::regex::template_match),
     ("rego.metadata.chain", super::opa::metadata_chain),
     ("rego.metadata.rule", super::opa::metadata_rule),
+    ("rego.parse_module", super::parse_module::parse_module),
     ("rem", super::arithmetic::rem),
     ("replace", super::replace::replace),
     ("round", super::arithmetic::round),

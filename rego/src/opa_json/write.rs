@@ -1,8 +1,5 @@
-//! Our syntax trees as OPA's JSON, byte for byte what `opa parse --format json` prints with locations.
-//!
-//! Two things of OPA's cannot be compared and are left out: comments, which our tree does not keep,
-//! and the `name` of a head, which OPA sets beside the reference or not depending on how a rule is
-//! written (`opa-oracle` leaves them out for `"comparable": true`).
+//! Our syntax trees as OPA's JSON, byte for byte: what `opa parse --format json` prints with locations,
+//! and what `rego.parse_module` has without.
 
 use std::fmt::Write as _;
 
@@ -12,16 +9,32 @@ use crate::ast::{
     Annotations, Body, Every, Expr, ExprKind, Head, Import, Logical, Module, Package, Rule, Scope,
     TemplatePart, Term, TermValue, With,
 };
+use crate::builtins::go::base64;
 use crate::compile::visit::{self, Flow, NodeMut};
 use crate::compile::{order, text};
 use crate::source::{Sources, Span};
 
+/// What is written of a tree.
+#[derive(Debug, Clone, Copy)]
+pub enum Form<'a> {
+    /// With places, and without two things that a comparison must leave out: comments, which a tree
+    /// does not keep, and the `name` of a head, which OPA sets beside the reference or not depending
+    /// on how a rule is written (`opa-oracle` leaves them out for `"comparable": true`).
+    Located,
+    /// Without places, but with these comments, `#` included, and the names of the heads of v1 modules.
+    Plain {
+        /// In the order of the text.
+        comments: &'a [Span],
+    },
+}
+
 /// A module as OPA's JSON.
 #[must_use]
-pub fn module(sources: &Sources, module: &Module) -> String {
+pub fn module(sources: &Sources, module: &Module, form: Form<'_>) -> String {
     let mut module = module.clone();
     sort_collections(&mut module);
-    let mut writer = Writer { sources, annotations: &module.annotations, text: String::new() };
+    let mut writer =
+        Writer { sources, annotations: &module.annotations, form, text: String::new() };
     writer.module(&module);
     writer.text
 }
@@ -65,6 +78,7 @@ fn sort_in(node: NodeMut<'_>) {
 struct Writer<'a> {
     sources: &'a Sources,
     annotations: &'a [Annotations],
+    form: Form<'a>,
     text: String,
 }
 
@@ -85,7 +99,32 @@ impl Writer<'_> {
         self.raw("]");
     }
 
-    fn location(&mut self, span: Span) {
+    /// A member's name. The first member of an object is the one behind its bracket.
+    fn key(&mut self, name: &str) {
+        if !self.text.ends_with('{') {
+            self.raw(",");
+        }
+        write_string(&mut self.text, name);
+        self.raw(":");
+    }
+
+    /// A member that is there where it is true.
+    fn flag(&mut self, name: &str, is_set: bool) {
+        if is_set {
+            self.key(name);
+            self.raw("true");
+        }
+    }
+
+    /// A member with a place, where places are written.
+    fn location(&mut self, name: &str, span: Span) {
+        if matches!(self.form, Form::Located) {
+            self.key(name);
+            self.place(span);
+        }
+    }
+
+    fn place(&mut self, span: Span) {
         let location = self.sources.location(span);
         self.raw("{\"file\":");
         write_string(&mut self.text, &location.file);
@@ -93,27 +132,48 @@ impl Writer<'_> {
     }
 
     fn module(&mut self, module: &Module) {
-        self.raw("{\"package\":");
+        self.raw("{");
+        self.key("package");
         self.package(&module.package);
         if !module.imports.is_empty() {
-            self.raw(",\"imports\":");
+            self.key("imports");
             self.list(&module.imports, Self::import);
         }
         if !module.annotations.is_empty() {
-            self.raw(",\"annotations\":");
+            self.key("annotations");
             self.list(&module.annotations, Self::annotation);
         }
         if !module.rules.is_empty() {
-            self.raw(",\"rules\":");
-            self.list(&module.rules, Self::rule);
+            self.key("rules");
+            self.list(&module.rules, |writer, rule| writer.rule(rule, is_named(rule)));
+        }
+        if let Form::Plain { comments } = self.form
+            && !comments.is_empty()
+        {
+            self.key("comments");
+            self.list(comments, |writer, comment| writer.comment(*comment));
         }
         self.raw("}");
     }
 
+    /// A comment, which OPA keeps as bytes.
+    fn comment(&mut self, span: Span) {
+        self.raw("{");
+        self.key("Text");
+        let text = self.sources.text(span);
+        let text = text.strip_prefix('#').unwrap_or(text);
+        let text = text.strip_suffix('\r').unwrap_or(text).as_bytes();
+        let text = base64::encode(text, base64::STANDARD, true);
+        write_string(&mut self.text, &text);
+        self.key("Location");
+        self.place(span);
+        self.raw("}");
+    }
+
     fn package(&mut self, package: &Package) {
-        self.raw("{\"location\":");
-        self.location(package.span);
-        self.raw(",\"path\":");
+        self.raw("{");
+        self.location("location", package.span);
+        self.key("path");
         self.list(&package.path, Self::term);
         self.raw("}");
     }
@@ -121,18 +181,14 @@ impl Writer<'_> {
     fn import(&mut self, import: &Import) {
         self.raw("{");
         if let Some(alias) = &import.alias {
-            self.raw("\"alias\":");
+            self.key("alias");
             write_string(&mut self.text, alias);
-            self.raw(",");
         }
         if let Some(span) = import.alias_span {
-            self.raw("\"alias_location\":");
-            self.location(span);
-            self.raw(",");
+            self.location("alias_location", span);
         }
-        self.raw("\"location\":");
-        self.location(import.span);
-        self.raw(",\"path\":");
+        self.location("location", import.span);
+        self.key("path");
         self.term(&import.path);
         self.raw("}");
     }
@@ -164,58 +220,55 @@ impl Writer<'_> {
                     write_members(&mut self.text, value, &["unknowns", "mask_rule"]);
                 }
                 (_, Some(value)) => write_value(&mut self.text, value),
-                (_, None) => self.location(annotation.span),
+                (_, None) => self.place(annotation.span),
             }
         }
         self.raw("}");
     }
 
-    fn rule(&mut self, rule: &Rule) {
+    fn rule(&mut self, rule: &Rule, is_named: bool) {
         self.raw("{");
         if !rule.annotations.is_empty() {
-            self.raw("\"annotations\":");
+            self.key("annotations");
             let annotations = self.annotations;
             let attached = rule.annotations.iter().filter_map(|index| annotations.get(*index));
             self.list(attached, Self::annotation);
-            self.raw(",");
         }
-        self.raw("\"body\":");
+        self.key("body");
         self.body(&rule.body);
-        if rule.is_default {
-            self.raw(",\"default\":true");
-        }
+        self.flag("default", rule.is_default);
         if let Some(other) = &rule.else_rule {
-            self.raw(",\"else\":");
-            self.rule(other);
+            self.key("else");
+            self.rule(other, is_named);
         }
-        self.raw(",\"head\":");
-        self.head(&rule.head);
-        self.raw(",\"location\":");
-        self.location(rule.span);
+        self.key("head");
+        self.head(&rule.head, is_named);
+        self.location("location", rule.span);
         self.raw("}");
     }
 
-    fn head(&mut self, head: &Head) {
+    fn head(&mut self, head: &Head, is_named: bool) {
         self.raw("{");
+        if let (true, Form::Plain { .. }) = (is_named, self.form)
+            && let Some(TermValue::Var(name)) = head.reference.first().map(|first| &first.value)
+        {
+            self.key("name");
+            write_string(&mut self.text, name);
+        }
         if let Some(args) = head.args.as_ref().filter(|args| !args.is_empty()) {
-            self.raw("\"args\":");
+            self.key("args");
             self.list(args, Self::term);
-            self.raw(",");
         }
         for (name, term) in [("key", &head.key), ("value", &head.value)] {
             if let Some(term) = term {
-                let _ = write!(self.text, "\"{name}\":");
+                self.key(name);
                 self.term(term);
-                self.raw(",");
             }
         }
-        if head.assign {
-            self.raw("\"assign\":true,");
-        }
-        self.raw("\"ref\":");
+        self.flag("assign", head.assign);
+        self.key("ref");
         self.list(&head.reference, Self::term);
-        self.raw(",\"location\":");
-        self.location(head.span);
+        self.location("location", head.span);
         self.raw("}");
     }
 
@@ -225,28 +278,26 @@ impl Writer<'_> {
 
     fn expr(&mut self, index: usize, expr: &Expr) {
         self.raw("{");
-        if expr.generated {
-            self.raw("\"generated\":true,");
-        }
-        let _ = write!(self.text, "\"index\":{index},\"location\":");
-        self.location(expr.span);
-        if expr.negated {
-            self.raw(",\"negated\":true");
-        }
-        self.raw(",\"terms\":");
+        self.flag("generated", expr.generated);
+        self.key("index");
+        let _ = write!(self.text, "{index}");
+        self.location("location", expr.span);
+        self.flag("negated", expr.negated);
+        self.key("terms");
         match &expr.kind {
             ExprKind::Term(term) => self.term(term),
             ExprKind::Call(terms) => self.list(terms, Self::term),
             ExprKind::Some(symbols) => {
-                self.raw("{\"location\":");
-                self.location(expr.span);
-                self.raw(",\"symbols\":");
+                self.raw("{");
+                self.location("location", expr.span);
+                self.key("symbols");
                 self.list(symbols, Self::term);
                 self.raw("}");
             }
             ExprKind::Every(every) => self.every(every),
             ExprKind::Not(not) => {
-                self.raw("{\"body\":");
+                self.raw("{");
+                self.key("body");
                 self.body(&not.body);
                 let _ = write!(self.text, ",\"explicit_body\":{},\"type\":\"not\"}}", not.explicit);
             }
@@ -254,50 +305,48 @@ impl Writer<'_> {
             ExprKind::Or(sides) => self.logical(sides, "or"),
         }
         if !expr.with.is_empty() {
-            self.raw(",\"with\":");
+            self.key("with");
             self.list(&expr.with, Self::with);
         }
         self.raw("}");
     }
 
     fn every(&mut self, every: &Every) {
-        self.raw("{\"body\":");
+        self.raw("{");
+        self.key("body");
         self.body(&every.body);
-        self.raw(",\"domain\":");
+        self.key("domain");
         self.term(&every.domain);
-        self.raw(",\"key\":");
+        self.key("key");
         match &every.key {
             Some(key) => self.term(key),
             None => self.raw("null"),
         }
-        self.raw(",\"location\":");
-        self.location(every.span);
-        self.raw(",\"value\":");
+        self.location("location", every.span);
+        self.key("value");
         self.term(&every.value);
         self.raw("}");
     }
 
     fn logical(&mut self, sides: &Logical, kind: &str) {
         self.raw("{");
-        if sides.explicit_left {
-            self.raw("\"explicit_lhs\":true,");
-        }
-        if sides.explicit_right {
-            self.raw("\"explicit_rhs\":true,");
-        }
-        self.raw("\"lhs\":");
+        self.flag("explicit_lhs", sides.explicit_left);
+        self.flag("explicit_rhs", sides.explicit_right);
+        self.key("lhs");
         self.body(&sides.left);
-        self.raw(",\"rhs\":");
+        self.key("rhs");
         self.body(&sides.right);
-        let _ = write!(self.text, ",\"type\":\"{kind}\"}}");
+        self.key("type");
+        write_string(&mut self.text, kind);
+        self.raw("}");
     }
 
     fn with(&mut self, with: &With) {
-        self.raw("{\"location\":");
-        self.location(with.span);
-        self.raw(",\"target\":");
+        self.raw("{");
+        self.location("location", with.span);
+        self.key("target");
         self.term(&with.target);
-        self.raw(",\"value\":");
+        self.key("value");
         self.term(&with.value);
         self.raw("}");
     }
@@ -305,11 +354,11 @@ impl Writer<'_> {
     fn term(&mut self, term: &Term) {
         self.raw("{");
         if !term.span.is_empty() {
-            self.raw("\"location\":");
-            self.location(term.span);
-            self.raw(",");
+            self.location("location", term.span);
         }
-        let _ = write!(self.text, "\"type\":\"{}\",\"value\":", text::kind(&term.value));
+        self.key("type");
+        write_string(&mut self.text, text::kind(&term.value));
+        self.key("value");
         match &term.value {
             TermValue::Null => self.raw("{}"),
             TermValue::Bool(value) => self.raw(if *value { "true" } else { "false" }),
@@ -324,23 +373,26 @@ impl Writer<'_> {
             }),
             TermValue::ArrayComprehension { term, body }
             | TermValue::SetComprehension { term, body } => {
-                self.raw("{\"term\":");
+                self.raw("{");
+                self.key("term");
                 self.term(term);
-                self.raw(",\"body\":");
+                self.key("body");
                 self.body(body);
                 self.raw("}");
             }
             TermValue::ObjectComprehension { key, value, body } => {
-                self.raw("{\"key\":");
+                self.raw("{");
+                self.key("key");
                 self.term(key);
-                self.raw(",\"value\":");
+                self.key("value");
                 self.term(value);
-                self.raw(",\"body\":");
+                self.key("body");
                 self.body(body);
                 self.raw("}");
             }
             TermValue::TemplateString { parts, multi_line } => {
-                self.raw("{\"parts\":");
+                self.raw("{");
+                self.key("parts");
                 if parts.is_empty() {
                     self.raw("null");
                 } else {
@@ -353,6 +405,20 @@ impl Writer<'_> {
             }
         }
         self.raw("}");
+    }
+}
+
+/// Whether OPA gives a rule of a v1 module a name beside its reference, and so the `else` of it.
+fn is_named(rule: &Rule) -> bool {
+    let head = &rule.head;
+    let is_function = head.args.as_ref().is_some_and(|args| !args.is_empty());
+    match head.reference.as_slice() {
+        [_] => true,
+        // Those that could have been elements of a set or object once: `p.q := 1`, `p[x] := y if …`.
+        [_, _] if rule.is_default || head.value.is_none() => false,
+        [_, _] if is_function => !rule.generated_body,
+        [_, _] => rule.generated_body || !head.generated_value,
+        _ => false,
     }
 }
 

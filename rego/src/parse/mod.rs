@@ -55,3 +55,48 @@ pub fn parse_module(
         faults
     })
 }
+
+/// A module of v1 as the policies that ask for its tree see it: its comments are kept, `#` included,
+/// and `# METADATA` is one of them.
+#[derive(Debug)]
+pub(crate) struct Plain {
+    /// The tree, without annotations.
+    pub(crate) module: Module,
+    /// In the order of the text.
+    pub(crate) comments: Vec<Span>,
+}
+
+/// Why a text is no module, as OPA tells kinds of faults apart.
+#[derive(Debug)]
+pub(crate) enum Refusal {
+    /// There is no statement.
+    Empty,
+    /// A statement is no Rego. OPA shows the line with such a fault.
+    Syntax(Vec<Diagnostic>),
+    /// Statements do not make a module.
+    Module(Vec<Diagnostic>),
+}
+
+/// Reads a module of v1 without its annotations.
+///
+/// # Errors
+/// The faults of the first statement that is wrong.
+pub(crate) fn parse_plain(sources: &Sources, file: FileId) -> Result<Plain, Refusal> {
+    let version = RegoVersion::V1;
+    let Some(source) = sources.file(file) else { return Err(Refusal::Empty) };
+    let parsed = Parser::new(&source.text, file, version).first_statements();
+    if !parsed.faults.is_empty() {
+        return Err(Refusal::Syntax(parsed.faults));
+    }
+    if parsed.statements.is_empty() {
+        return Err(Refusal::Empty);
+    }
+    let number = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
+    let comments = parsed.comments.iter();
+    let comments = comments
+        .map(|comment| Span { file, start: number(comment.start), end: number(comment.end) })
+        .collect();
+    let module = module::assemble(parsed.statements, &source.text, file, version)
+        .map_err(Refusal::Module)?;
+    Ok(Plain { module, comments })
+}

@@ -10,6 +10,9 @@ use super::rules::{HeadKeywords, ParsedRule};
 use super::statements::{Statement, Statements};
 use super::token::is_keyword_of;
 
+/// What is said of a text without statements.
+pub(super) const EMPTY: &str = "empty module";
+
 /// Makes a module of a file's statements.
 pub(super) fn module(
     parsed: Statements,
@@ -23,12 +26,24 @@ pub(super) fn module(
         faults.append(&mut later_faults);
         return Err(faults);
     }
-    let fault = |message, span| vec![Diagnostic::new(Code::Parse, message, span)];
+    if let (true, Some(block)) = (statements.is_empty(), blocks.first()) {
+        return Err(vec![Diagnostic::new(Code::Parse, "package expected", block.span())]);
+    }
+    let mut module = assemble(statements, text, file, version)?;
+    annotations::attach(&mut module, blocks, text)?;
+    Ok(module)
+}
+
+/// Makes a module of statements that are right each by itself, without annotations.
+pub(super) fn assemble(
+    statements: Vec<Statement>,
+    text: &str,
+    file: FileId,
+    version: RegoVersion,
+) -> Result<Module, Vec<Diagnostic>> {
     if statements.is_empty() {
-        return Err(match blocks.first() {
-            Some(block) => fault("package expected", block.span()),
-            None => fault("empty module", Span { file, start: 0, end: 0 }),
-        });
+        let span = Span { file, start: 0, end: 0 };
+        return Err(vec![Diagnostic::new(Code::Parse, EMPTY, span)]);
     }
     let mut builder = Builder::new(version);
     let heads: Vec<Keyword> = statements.iter().map(Keyword::of).collect();
@@ -40,19 +55,17 @@ pub(super) fn module(
     if version != RegoVersion::V0 {
         rules.iter().for_each(|parsed| check_v1(parsed, &mut faults));
     }
-    let mut module = match package {
-        Some(package) if faults.is_empty() => Module {
+    match package {
+        Some(package) if faults.is_empty() => Ok(Module {
             file,
             package,
             imports,
             rules: rules.into_iter().map(|parsed| parsed.rule).collect(),
             annotations: Vec::new(),
             version,
-        },
-        _ => return Err(faults),
-    };
-    annotations::attach(&mut module, blocks, text)?;
-    Ok(module)
+        }),
+        _ => Err(faults),
+    }
 }
 
 struct Builder {

@@ -54,18 +54,26 @@ impl<'a> Parser<'a> {
     /// Reads all statements. After a fault, reading goes on at the next line that looks like the
     /// beginning of a statement.
     pub(super) fn statements(mut self) -> Statements {
-        let mut statements = Vec::new();
-        self.run(&mut statements);
-        let faults = self.faults();
-        let comments = self.comments();
-        let mut later_faults = Vec::new();
-        if !faults.is_empty() {
-            while faults.len() + later_faults.len() < MAX_FAULTS && self.recover() {
-                self.run(&mut statements);
-                later_faults.append(&mut self.faults());
+        let mut parsed = self.up_to_fault();
+        if !parsed.faults.is_empty() {
+            while parsed.faults.len() + parsed.later_faults.len() < MAX_FAULTS && self.recover() {
+                self.run(&mut parsed.statements);
+                parsed.later_faults.append(&mut self.faults());
             }
         }
-        Statements { statements, comments, faults, later_faults }
+        parsed
+    }
+
+    /// Reads statements up to the first fault.
+    pub(super) fn first_statements(mut self) -> Statements {
+        self.up_to_fault()
+    }
+
+    fn up_to_fault(&mut self) -> Statements {
+        let mut statements = Vec::new();
+        self.run(&mut statements);
+        let (faults, comments) = (self.faults(), self.comments());
+        Statements { statements, comments, faults, later_faults: Vec::new() }
     }
 
     /// Goes to the next line that looks like the beginning of a statement.

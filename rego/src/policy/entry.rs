@@ -6,9 +6,7 @@ use regorus::Value;
 
 use super::Namespace;
 use crate::ast::{Module, Term, TermValue};
-use crate::builtins;
 use crate::core::data::value_at;
-use crate::core::walk;
 use crate::core::{
     Body, Collection, Definition, Expr, Found, Operand, Program, Root, Rule, RuleId, RuleKind,
     Statement, StatementKind, Var,
@@ -72,29 +70,6 @@ pub(super) fn element(array: &Value, index: usize) -> Value {
 pub(super) fn at(value: &Value, path: &[Value]) -> Value {
     let found = path.iter().try_fold(value, |value, key| value_at(value, key));
     found.cloned().unwrap_or(Value::Undefined)
-}
-
-/// Calls of built-ins that have no function here. Where `with` replaces a built-in somewhere, its calls
-/// go through a function of the program, and are an error of the request that gets to one.
-pub(super) fn missing_builtins(program: &Program) -> Vec<Diagnostic> {
-    let mut faults = Vec::new();
-    for rule in program.rules.iter().filter(|rule| rule.slot.is_none()) {
-        for body in walk::bodies(&rule.definitions) {
-            // What is nested too deeply is refused where it is emitted.
-            let _ = walk::statements(&body.block, &mut |statement| {
-                let (StatementKind::Let(_, Expr::Builtin(name, _))
-                | StatementKind::Test(Expr::Builtin(name, _))) = &statement.kind
-                else {
-                    return;
-                };
-                if let (true, Some(span)) = (builtins::is_missing(name), statement.span) {
-                    let message = format!("the built-in {name} is not part of this version");
-                    faults.push(Diagnostic::new(Code::Type, message, span));
-                }
-            });
-        }
-    }
-    faults
 }
 
 /// A warning where the document that decides is not defined by any rule.

@@ -189,10 +189,6 @@ impl Policy {
         prints::locate(&sources, &mut compiled.modules);
         let mut program =
             lower::lower(&sources, &compiled).map_err(|faults| reports(faults, &sources))?;
-        let faults = entry::missing_builtins(&program);
-        if !faults.is_empty() {
-            return Err(reports(faults, &sources));
-        }
         compiled.warnings.extend(unused::warnings(&sources, &compiled, &settings.decision));
         let mut warnings = reports(compiled.warnings, &sources);
         warnings.extend(entry::missing(&program, &settings.decision));
