@@ -4,10 +4,12 @@
 //! |---|---|
 //! | `enforcer-compliance` | the cases of OPA's compliance suite with what they want |
 //! | `differential` | random modules and inputs, with the real OPA |
+//! | `builtins` | generated calls of every built-in, with the real OPA's functions |
 //! | `corpus` | policies that people wrote and their own tests, with the real OPA |
 //! | `cases` | folders of a policy, an input and what must come |
 //! | `engine` | nothing: our engine as a process that the others ask |
 
+pub mod calls;
 pub mod cases;
 pub mod compare;
 pub mod corpus;

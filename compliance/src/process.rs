@@ -66,7 +66,10 @@ impl Process {
     }
 
     /// Sends one request and takes the line that answers it.
-    fn exchange(&mut self, request: &Json) -> Result<Json, Answer> {
+    ///
+    /// # Errors
+    /// [`Answer::Crashed`] and [`Answer::Late`], where there is no such line.
+    pub fn exchange(&mut self, request: &Json) -> Result<Json, Answer> {
         let crashed = |error: std::io::Error| Answer::Crashed(error.to_string());
         let mut running = match self.running.take() {
             Some(running) => running,

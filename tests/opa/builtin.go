@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/open-policy-agent/opa/v1/ast"
@@ -119,12 +120,18 @@ func builtin(r request) (result outcome) {
 		Seed:           rand.Reader,
 		Time:           ast.NumberTerm(json.Number(fmt.Sprint(r.Time))),
 		Cancel:         cancel,
+		PrintHook:      topdown.NewPrintHook(io.Discard),
 		Cache:          builtins.Cache{},
 		NDBuiltinCache: builtins.NDBCache{},
 		Capabilities:   ast.CapabilitiesForThisVersion(),
 	}
 	var results []any
 	err = f(bctx, operands, func(t *ast.Term) error {
+		if t == nil {
+			// Printing has no value, and the statement holds.
+			results = append(results, true)
+			return nil
+		}
 		results = append(results, encode(t.Value))
 		return nil
 	})

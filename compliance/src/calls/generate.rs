@@ -1,46 +1,63 @@
 //! Arguments: mostly of the declared types and from pools of texts that mean something to the
-//! built-in, sometimes of any type.
+//! built-in, sometimes of any type; or those of recorded calls, with changes.
 
+mod graphql;
+mod modules;
+mod patterns;
 mod pools;
+mod schemas;
+mod texts;
+mod times;
 mod values;
+mod whole;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::recorded::Recorded;
+use enforcer_rego::Value;
 use enforcer_rego::builtins::table::{Declaration, StaticType};
 use enforcer_rego::number;
-use regorus::Value;
 
 /// How deep a generated value nests.
 const DEPTH: usize = 3;
 
 /// Generates the arguments of one built-in's calls.
-pub(crate) struct Generator {
+pub struct Generator<'a> {
     declaration: &'static Declaration,
+    recorded: &'a Recorded,
     state: u64,
     /// The layout that a time is to be written in.
     layout: String,
 }
 
-impl Generator {
+impl<'a> Generator<'a> {
     /// The same seed gives the same calls.
-    pub(crate) fn new(seed: u64, declaration: &'static Declaration) -> Self {
+    #[must_use]
+    pub fn new(seed: u64, declaration: &'static Declaration, recorded: &'a Recorded) -> Self {
         let state =
             declaration.name.bytes().fold(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15), |h, b| {
                 (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3)
             });
-        Self { declaration, state, layout: String::new() }
+        Self { declaration, recorded, state, layout: String::new() }
     }
 
     /// The next call's.
-    pub(crate) fn arguments(&mut self) -> Vec<Value> {
+    pub fn arguments(&mut self) -> Vec<Value> {
         let declaration = self.declaration;
+        let (recorded, name) = (self.recorded, declaration.name);
+        let own = recorded.of(name);
+        let calls =
+            if own.is_empty() || self.below(3) == 0 { recorded.of_family(name) } else { own };
+        if !calls.is_empty() && self.below(5) > 0 {
+            return self.changed(calls);
+        }
         let mut given = Vec::new();
         for (i, parameter) in declaration.parameters.iter().enumerate() {
             if let Some(value) = values::made(self, i) {
                 given.push(value);
                 continue;
             }
-            let value = match pools::whole(declaration.name, i) {
+            let value = match whole::whole(declaration.name, i) {
                 Some(pool) if self.below(8) > 0 => self.json(pool),
                 _ if self.below(12) == 0 => self.any(DEPTH),
                 _ => self.of(&parameter.of, i, DEPTH),
@@ -48,6 +65,50 @@ impl Generator {
             given.push(value);
         }
         given
+    }
+
+    /// A recorded call's arguments, often with one of another call's or with a character changed.
+    fn changed(&mut self, recorded: &[Vec<Value>]) -> Vec<Value> {
+        let mut args = self.pick(recorded).cloned().unwrap_or_default();
+        let position = self.below(args.len());
+        let other = self.pick(recorded).and_then(|other| other.get(position)).cloned();
+        let change = self.below(6);
+        if let Some(arg) = args.get_mut(position) {
+            match (change, &*arg, other) {
+                (0 | 1, _, Some(other)) => *arg = other,
+                (2, Value::String(text), _) => *arg = Value::from(self.mistyped(text)),
+                _ => {}
+            }
+        }
+        // The calls of other built-ins of the family may have fewer.
+        args.truncate(self.declaration.parameters.len());
+        while args.len() < self.declaration.parameters.len() {
+            args.push(self.any(DEPTH));
+        }
+        args
+    }
+
+    /// A text with one character left out, doubled or replaced.
+    fn mistyped(&mut self, text: &str) -> String {
+        let characters: Vec<char> = text.chars().collect();
+        let at = self.below(characters.len());
+        let mut changed: String = characters.iter().take(at).collect();
+        let rest = characters.get(at..).unwrap_or_default();
+        match (self.below(3), rest) {
+            (0, [_, rest @ ..]) => changed.extend(rest),
+            (1, [first, ..]) => {
+                changed.push(*first);
+                changed.extend(rest);
+            }
+            (_, [_, rest @ ..]) => {
+                changed.push(
+                    self.pick(&['A', 'a', '0', '=', '-', '\n', '.', 'é']).copied().unwrap_or('A'),
+                );
+                changed.extend(rest);
+            }
+            _ => {}
+        }
+        changed
     }
 
     fn next(&mut self) -> u64 {
@@ -63,7 +124,7 @@ impl Generator {
         usize::try_from(self.next() % n).unwrap_or(0)
     }
 
-    fn pick<'a, T>(&mut self, all: &'a [T]) -> Option<&'a T> {
+    fn pick<'t, T>(&mut self, all: &'t [T]) -> Option<&'t T> {
         all.get(self.below(all.len()))
     }
 

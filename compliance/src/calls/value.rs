@@ -1,8 +1,7 @@
 //! Values as the oracle writes them: `{"n": "1"}` is a number, `{"s": […]}` a set, `{"o": [[k, v]]}` an
 //! object.
 
-use enforcer_rego::number;
-use regorus::Value;
+use enforcer_rego::{Value, number};
 use serde_json::json;
 
 /// For the oracle.
@@ -32,8 +31,12 @@ pub(crate) fn encode(value: &Value) -> serde_json::Value {
 
 /// The text that this crate's built-ins write of a float: OPA keeps the one that it has read.
 fn float_text(f: f64) -> String {
-    if f == 0.0 || (1e-4..1e21).contains(&f.abs()) {
-        return format!("{f:?}");
+    if f == 0.0 {
+        return if f.is_sign_negative() { "-0.0" } else { "0.0" }.to_owned();
+    }
+    if (1e-4..1e21).contains(&f.abs()) {
+        let point = if f.fract() == 0.0 { ".0" } else { "" };
+        return format!("{f}{point}");
     }
     let text = format!("{f:e}");
     match text.split_once("e-") {
