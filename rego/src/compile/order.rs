@@ -238,6 +238,20 @@ pub(crate) fn sort_object(pairs: &mut Vec<(Term, Term)>) {
     });
 }
 
+/// Members of a set or pairs of an object in order, whose terms stages may have replaced since they
+/// were sorted. Of those with the same key the last stays.
+pub(crate) fn sorted<T>(mut members: Vec<&T>, key: impl Fn(&T) -> &Term) -> Vec<&T> {
+    members.sort_by(|left, right| compare(key(left), key(right)));
+    members.dedup_by(|later, earlier| {
+        let same = equal(key(later), key(earlier));
+        if same {
+            std::mem::swap(later, earlier);
+        }
+        same
+    });
+    members
+}
+
 /// Sorts every object and set of a module, innermost first.
 pub(crate) fn sort_collections(module: &mut Module) {
     for rule in &mut module.rules {

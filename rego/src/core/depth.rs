@@ -5,7 +5,7 @@
 //! program whose bound is too high is not evaluated. A worker evaluates on its main thread, which has
 //! a stack of 8 MiB.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use regorus::Value;
 
@@ -36,8 +36,8 @@ pub(crate) struct Costs {
     pub(crate) block: usize,
     /// For the rest of a block in `Each`.
     pub(crate) each: usize,
-    /// For what looks whether a function is replaced.
-    pub(crate) slot: usize,
+    /// For what looks whether a function is replaced, or whether its value is known.
+    pub(crate) front: usize,
     /// For an environment, beside its function.
     pub(crate) environment: usize,
     /// How many there may be.
@@ -72,11 +72,15 @@ struct Need {
 ///
 /// What replaces a function may add more levels to a value than the function does, and as often as it
 /// is called. So evaluators look at its value ([`is_high`]), which then counts as one from outside.
-pub(crate) fn check(program: &Program, costs: &Costs) -> Result<(), Fault> {
+///
+/// `kept` are the functions whose values the evaluator keeps.
+pub(crate) fn check(program: &Program, costs: &Costs, kept: &HashSet<RuleId>) -> Result<(), Fault> {
     let mut needs = vec![Need::default(); program.rules.len()];
     for id in order(program)? {
         let Some(rule) = program.rules.get(index(id)) else { continue };
-        let need = need_of(program, costs, rule, &needs)?;
+        let front = if rule.slot.is_some() || kept.contains(&id) { costs.front } else { 0 };
+        let mut need = need_of(program, costs, rule, &needs)?;
+        need.levels = need.levels.saturating_add(front);
         if need.levels.saturating_add(need.replacing) > costs.limit {
             return Err(Fault::Levels(rule.span));
         }
@@ -193,7 +197,7 @@ fn need_of(program: &Program, costs: &Costs, rule: &Rule, needs: &[Need]) -> Res
             below.replacing = below.replacing.max(all.saturating_add(around));
         }
     })?;
-    let mut own = costs.rule + if rule.slot.is_some() { costs.slot } else { 0 };
+    let mut own = costs.rule;
     let mut height = 0;
     let mut nesting = 0;
     for body in walk::bodies(&rule.definitions) {

@@ -22,6 +22,7 @@ mod assembler;
 mod block;
 mod expression;
 mod frame;
+mod kept;
 mod literals;
 mod places;
 mod registers;
@@ -95,6 +96,11 @@ pub(crate) enum Call {
     Mocked,
     /// `(slot, arguments)`: what replaces it there, called.
     Mock,
+    /// `(function, arguments)`: an array of its value, which is empty where it has no value; true
+    /// where it is not known, which is what jumps. From then on it is known that it has no value, until one is kept.
+    Recall,
+    /// `(function, arguments, value)`: keeps the value.
+    Keep,
 }
 
 impl Call {
@@ -113,6 +119,8 @@ impl Call {
             Self::Replaced => "$replaced",
             Self::Mocked => "$mocked",
             Self::Mock => "$mock",
+            Self::Recall => "$recall",
+            Self::Keep => "$keep",
         }
     }
 }
@@ -235,7 +243,7 @@ pub enum Refusal {
 /// What the VM takes of the stack, in levels of a rule's call: 2.7 KiB in a debug build (where the
 /// VM is optimised as well), of which half of a worker's stack holds these. An environment is
 /// a built-in that runs another VM.
-const COSTS: Costs = Costs { rule: 1, block: 0, each: 0, slot: 1, environment: 4, limit: 1_500 };
+const COSTS: Costs = Costs { rule: 1, block: 0, each: 0, front: 1, environment: 4, limit: 1_500 };
 
 impl From<depth::Fault> for Refusal {
     fn from(fault: depth::Fault) -> Self {
@@ -256,8 +264,9 @@ impl From<depth::Fault> for Refusal {
 /// # Errors
 /// What has no room, or is no proper core, with its place.
 pub fn emit(program: &Program) -> Result<Emitted, Refusal> {
-    let survey = survey::survey(program)?;
-    depth::check(program, &COSTS).map_err(Refusal::from)?;
+    let kept = kept::kept(program)?;
+    depth::check(program, &COSTS, &kept).map_err(Refusal::from)?;
+    let survey = survey::survey(program, &kept)?;
     let mut out = Assembler::new();
     rule::emit_all(program, &survey, &mut out)?;
     for &function in &survey.evaluated_alone {

@@ -17,8 +17,8 @@ use super::survey::{Facts, Survey, same_constant};
 use super::{Call, Conflict, Refusal, What};
 use crate::core::walk::{self, TooDeep};
 use crate::core::{
-    Body, Collection, Definition, Expr, Operand, Program, Root, Rule, RuleId, RuleKind, SlotId,
-    Statement, StatementKind, Var,
+    Body, Collection, Definition, Expr, Operand, Program, Root, Rule, RuleId, RuleKind, Statement,
+    StatementKind, Var,
 };
 
 /// Emits all rules. Those without a jump come last: only jumps need instructions that 16 bits can
@@ -30,15 +30,15 @@ pub(super) fn emit_all(
 ) -> Result<(), Refusal> {
     for jumping in [true, false] {
         for (number, rule) in program.rules.iter().enumerate() {
-            if jumps(rule) != jumping {
-                continue;
-            }
             let id = RuleId(u32::try_from(number).unwrap_or(u32::MAX));
             let facts = *survey.of(id)?;
+            if (facts.index != facts.own_index || jumps(rule)) != jumping {
+                continue;
+            }
             out.place = rule.span;
-            if let Some(slot) = rule.slot {
+            if facts.index != facts.own_index {
                 out.places.begin_rule(out.here(), id, rule.span);
-                emit_slot(rule, slot, &facts, survey, out)?;
+                emit_front(id, rule, &facts, survey, out)?;
             }
             out.place = rule.span;
             out.places.begin_rule(out.here(), id, rule.span);
@@ -61,9 +61,7 @@ fn jumps(rule: &Rule) -> bool {
     };
     let is_compared = rule.kind == RuleKind::Object
         || rule.definitions.len() > 1 && same_constant(&rule.definitions).is_none();
-    is_compared
-        || rule.slot.is_some()
-        || walk::bodies(&rule.definitions).any(|body| body.block.iter().any(may_jump))
+    is_compared || walk::bodies(&rule.definitions).any(|body| body.block.iter().any(may_jump))
 }
 
 /// Emits the code that a rule's value is asked for with.
@@ -101,11 +99,11 @@ fn argument_registers(parameters: usize) -> impl Iterator<Item = Register> {
     (1..).take(passed(parameters))
 }
 
-/// A function that `with` may replace is two: this one looks at the environment, and calls the other
-/// where it is not replaced.
-fn emit_slot(
+/// A function that `with` may replace, or whose values are kept, is two: this one looks at the
+/// environment and at what is known, and calls the other where it has to.
+fn emit_front(
+    id: RuleId,
     rule: &Rule,
-    slot: SlotId,
     facts: &Facts,
     survey: &Survey,
     out: &mut Assembler,
@@ -113,20 +111,38 @@ fn emit_slot(
     let start = out.here();
     let args: Vec<Register> = argument_registers(facts.parameters.unwrap_or(0)).collect();
     let mut frame = Frame::new(out, survey, args.len());
-    let [number, is_replaced] = [frame.temporary()?, frame.temporary()?];
-    frame.out.load(number, &Value::from(slot.0))?;
-    frame.out.call(Call::Mocked, is_replaced, &[number])?;
-    let jump = frame.out.jump_if(is_replaced);
-    match facts.parameters {
-        None => frame.out.push(Instruction::CallRule { dest: RESULT, rule_index: facts.own_index }),
-        Some(_) => frame.out.call_function(facts.own_index, RESULT, &args)?,
+    let packed = frame.temporary()?;
+    let replaced = match rule.slot {
+        Some(slot) => {
+            let [number, is_replaced] = [frame.temporary()?, frame.temporary()?];
+            frame.out.load(number, &Value::from(slot.0))?;
+            frame.out.call(Call::Mocked, is_replaced, &[number])?;
+            Some((number, frame.out.jump_if(is_replaced)))
+        }
+        None => None,
+    };
+    if facts.is_kept {
+        let [number, known] = [frame.temporary()?, frame.temporary()?];
+        frame.out.load(number, &Value::from(id.0))?;
+        frame.out.array(packed, args.clone())?;
+        frame.out.call(Call::Recall, known, &[number, packed])?;
+        let is_new = frame.out.jump_if(known);
+        let first = LiteralOrRegister::Literal(frame.out.literal(&Value::from(0_u32))?);
+        frame.out.index(RESULT, known, vec![first])?;
+        frame.out.push(Instruction::RuleReturn {});
+        frame.out.land(is_new)?;
+        frame.out.call_function(facts.own_index, RESULT, &args)?;
+        frame.out.call(Call::Keep, known, &[number, packed, RESULT])?;
+    } else {
+        frame.out.call_function(facts.own_index, RESULT, &args)?;
     }
     frame.out.push(Instruction::RuleReturn {});
-    frame.out.land(jump)?;
-    let packed = frame.temporary()?;
-    frame.out.array(packed, args)?;
-    frame.out.call(Call::Mock, RESULT, &[number, packed])?;
-    frame.out.push(Instruction::RuleReturn {});
+    if let Some((number, jump)) = replaced {
+        frame.out.land(jump)?;
+        frame.out.array(packed, args)?;
+        frame.out.call(Call::Mock, RESULT, &[number, packed])?;
+        frame.out.push(Instruction::RuleReturn {});
+    }
     let registers = frame.register_count();
     let info = info(rule, RuleType::Complete, vec![vec![start]], registers);
     out.define_rule(facts.index, info);

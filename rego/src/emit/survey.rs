@@ -1,6 +1,6 @@
 //! What the emission of one rule has to know about the others.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use super::shape::Shapes;
 use super::{Refusal, What};
@@ -15,8 +15,10 @@ use crate::core::{
 pub(super) struct Facts {
     /// Its number in the VM.
     pub(super) index: u16,
-    /// The number of what is evaluated where it is not replaced.
+    /// The number of what is evaluated where it is neither replaced nor known.
     pub(super) own_index: u16,
+    /// Whether its values are kept.
+    pub(super) is_kept: bool,
     /// How many parameters it has; nothing for what is no function.
     pub(super) parameters: Option<usize>,
     /// Whether it always has a value.
@@ -44,24 +46,25 @@ fn find(facts: &[Facts], rule: RuleId) -> Option<&Facts> {
     usize::try_from(rule.0).ok().and_then(|index| facts.get(index))
 }
 
-/// Looks at all rules, and whether core is what it says.
-pub(super) fn survey(program: &Program) -> Result<Survey, Refusal> {
+/// Looks at all rules, and whether core is what it says. The functions whose values are kept are known.
+pub(super) fn survey(program: &Program, kept: &HashSet<RuleId>) -> Result<Survey, Refusal> {
     let limit = usize::from(u16::MAX);
-    let slotted = program.rules.iter().filter(|rule| rule.slot.is_some()).count();
     let ceiling = Refusal::Ceiling { what: What::Rules, limit, place: None };
-    if program.rules.len().saturating_add(slotted) > limit {
-        return Err(ceiling);
-    }
     let mut own = program.rules.len();
     let mut facts = Vec::with_capacity(program.rules.len());
     for (index, rule) in program.rules.iter().enumerate() {
-        let number = |index| u16::try_from(index).map_err(|_| ceiling.clone());
+        let number = |index| {
+            u16::try_from(index).ok().filter(|index| *index < u16::MAX).ok_or(ceiling.clone())
+        };
         let index = number(index)?;
-        let own_index = if rule.slot.is_some() { number(own)? } else { index };
-        own += usize::from(rule.slot.is_some());
+        let is_kept = kept.contains(&RuleId(u32::from(index)));
+        let is_double = rule.slot.is_some() || is_kept;
+        let own_index = if is_double { number(own)? } else { index };
+        own += usize::from(is_double);
         facts.push(Facts {
             index,
             own_index,
+            is_kept,
             parameters: parameters(rule),
             is_defined: is_defined(rule),
         });

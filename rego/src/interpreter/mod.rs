@@ -9,6 +9,7 @@
 mod calls;
 mod environment;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use regorus::utils::limits::PolicyLengthConfig;
@@ -28,7 +29,7 @@ use crate::machine::{
 /// What the interpreter takes of the stack, in levels of 4 KiB, of which half of a worker's stack
 /// holds these. A function of the text takes up to 8 KiB in a debug build: a rule is three of them, a
 /// block in another one or two. A loop takes 2.3 KiB.
-const COSTS: Costs = Costs { rule: 5, block: 4, each: 1, slot: 2, environment: 1, limit: 1_000 };
+const COSTS: Costs = Costs { rule: 5, block: 4, each: 1, front: 2, environment: 1, limit: 1_000 };
 
 /// How long a line of the text may be, how long the text, and how many lines it may have. The text is
 /// ours, and grows with the policy, which is bounded where it is read.
@@ -87,7 +88,8 @@ impl Interpreter {
     /// # Errors
     /// Where it is too deep for the interpreter.
     pub fn new(program: &Program, data: Value) -> Result<Self, Unprintable> {
-        depth::check(program, &COSTS)?;
+        // regorus' interpreter keeps no values of functions.
+        depth::check(program, &COSTS, &HashSet::new())?;
         let mut printed = print::print(program).map_err(|TooDeep| Unprintable::Depth)?;
         let text = std::mem::take(&mut printed.text);
         let rules = (0..).map(RuleId).zip(&program.rules);

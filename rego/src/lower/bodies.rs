@@ -7,6 +7,7 @@ use regorus::Value;
 use crate::ast::{Body, Every, Expr as Ast, ExprKind, Rule, Term, TermValue};
 use crate::compile::Key;
 use crate::compile::graph::known_values;
+use crate::compile::order;
 use crate::core::{Block, Collection, Expr, Operand, StatementKind};
 use crate::diagnostic::{Code, Diagnostic};
 
@@ -192,7 +193,11 @@ impl Lowering<'_> {
             },
             TermValue::Ref(terms) => self.reference(scope, terms)?,
             TermValue::Array(terms) => Expr::Array(self.terms(scope, terms)?),
-            TermValue::Set(terms) => Expr::Set(self.terms(scope, terms)?),
+            TermValue::Set(terms) => {
+                let members = order::sorted(terms.iter().collect(), |term| term);
+                let members = members.into_iter().map(|term| self.term(scope, term));
+                Expr::Set(members.collect::<Result<_, _>>()?)
+            }
             TermValue::Object(items) => self.object(scope, items)?,
             TermValue::ArrayComprehension { term, body } => {
                 self.comprehension(scope, Collection::Array, None, term, body)?
@@ -223,7 +228,7 @@ impl Lowering<'_> {
         items: &[(Term, Term)],
     ) -> Result<Expr, Diagnostic> {
         let mut operands = Vec::with_capacity(items.len());
-        for (key, value) in items {
+        for (key, value) in order::sorted(items.iter().collect(), |(key, _)| key) {
             operands.push((self.term(scope, key)?, self.term(scope, value)?));
         }
         Ok(Expr::Object(operands))

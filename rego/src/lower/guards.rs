@@ -132,10 +132,12 @@ impl Lowering<'_> {
                 if all.is_empty() { Vec::new() } else { vec![Guard::Any(vec![all])] }
             }
             ExprKind::Or(both) => {
+                // OPA asks whether a reference is there only where every way to the rule reads it.
                 let side = |body: &'a Body| -> Vec<_> {
                     let mut inner = known.clone();
                     body.iter()
                         .flat_map(|statement| self.questions(statement, &mut inner))
+                        .filter(|guard| !matches!(guard, Guard::Defined(_)))
                         .collect()
                 };
                 let (left, right) = (side(&both.left), side(&both.right));

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use regorus::Value;
 
 use crate::ast::Name;
-use crate::core::{Block, Expr, Operand, Statement, StatementKind, Var};
+use crate::core::{Block, Expr, Operand, Root, Statement, StatementKind, Var};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::source::Span;
 
@@ -23,12 +23,39 @@ pub(super) struct Scope {
     trail: Vec<Name>,
     /// The values that variables can only have, where the body says so.
     known: HashMap<Name, Vec<Value>>,
+    /// What variables of sets and objects were made of.
+    literals: HashMap<Var, Literal>,
     frames: Vec<Frame>,
     /// Closures around this scope, in rules of their own.
     depth: usize,
     /// How many blocks have been ended.
     failures: usize,
     span: Option<Span>,
+}
+
+/// A set or an object as it is written, in OPA's order of terms: constants first, then variables.
+///
+/// OPA goes through the terms, not through their values: two that turn out to be equal are two.
+#[derive(Debug)]
+enum Literal {
+    Set(Vec<Operand>),
+    Object(Vec<(Operand, Operand)>),
+}
+
+impl Literal {
+    /// Where an expression has terms whose values are not known, and their order may show.
+    fn of(expr: &Expr) -> Option<Self> {
+        let is_open = |operand: &Operand| matches!(operand, Operand::Var(_));
+        match expr {
+            Expr::Set(members) if members.len() > 1 && members.iter().any(is_open) => {
+                Some(Self::Set(members.clone()))
+            }
+            Expr::Object(items) if items.len() > 1 && items.iter().any(|(key, _)| is_open(key)) => {
+                Some(Self::Object(items.clone()))
+            }
+            _ => None,
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -61,6 +88,7 @@ impl Scope {
             bound: HashMap::new(),
             trail: Vec::new(),
             known: HashMap::new(),
+            literals: HashMap::new(),
             frames: vec![Frame::default()],
             depth,
             failures: 0,
@@ -78,6 +106,7 @@ impl Scope {
         self.bound.clear();
         self.trail.clear();
         self.known.clear();
+        self.literals.clear();
         self.frames = vec![Frame::default()];
     }
 
@@ -149,6 +178,9 @@ impl Scope {
             Expr::Operand(operand) => operand,
             expr => {
                 let var = self.fresh();
+                if let Some(literal) = Literal::of(&expr) {
+                    self.literals.insert(var, literal);
+                }
                 self.push(StatementKind::Let(var, expr));
                 Operand::Var(var)
             }
@@ -157,6 +189,37 @@ impl Scope {
 
     /// Goes through a collection with all that follows: its key and element.
     pub(super) fn each(&mut self, collection: Operand) -> Result<(Var, Var), Diagnostic> {
+        let literal = match &collection {
+            Operand::Var(var) => self.literals.get(var),
+            Operand::Const(_) => None,
+        };
+        match literal {
+            None => self.each_value(collection),
+            Some(Literal::Set(members)) => {
+                let members = Expr::Array(members.clone());
+                let members = self.operand(members);
+                let (_, member) = self.each_value(members)?;
+                Ok((member, member))
+            }
+            Some(Literal::Object(items)) => {
+                let items = items.clone();
+                let pair = |(key, value)| self.operand(Expr::Array(vec![key, value]));
+                let pairs = items.into_iter().map(pair).collect();
+                let pairs = self.operand(Expr::Array(pairs));
+                let (_, pair) = self.each_value(pairs)?;
+                let mut part = |place: u32| {
+                    let (part, place) = (self.fresh(), Operand::Const(Value::from(place)));
+                    let expr = Expr::Path(Root::Operand(Operand::Var(pair)), vec![place]);
+                    self.push(StatementKind::Let(part, expr));
+                    part
+                };
+                Ok((part(0), part(1)))
+            }
+        }
+    }
+
+    /// Goes through a value.
+    fn each_value(&mut self, collection: Operand) -> Result<(Var, Var), Diagnostic> {
         self.check_depth()?;
         let (key, value) = (self.fresh(), self.fresh());
         let header = Some(Header { key, value, collection, span: self.span });

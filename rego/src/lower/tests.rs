@@ -356,6 +356,7 @@ element contains 1 if { some x in [1, 2]; later(x) }"#],
     fn what_the_index_asks_is_asked_first() {
         check(
             &[r#"package a
+import future.keywords.or
 conflict := 1
 conflict := 2
 p := 1 if { conflict == 1; input.kind == "other" }
@@ -366,7 +367,9 @@ g := f(1)
 h := 1 if { conflict == 1; not input.kind == "this" }
 off := 1 if { conflict == 1; input.off }
 gone := 1 if { conflict == 1; input.gone }
-array := 1 if { conflict == 1; input.list == [2] }"#],
+array := 1 if { conflict == 1; input.list == [2] }
+either := 1 if { conflict == 1; input.gone or input.missing }
+alike := 1 if { conflict == 1; input.kind == "a" or input.kind == "b" }"#],
             "{}",
             Some(r#"{"kind": "this", "off": false, "list": [1]}"#),
             &[
@@ -378,6 +381,8 @@ array := 1 if { conflict == 1; input.list == [2] }"#],
                 ("a.off", "eval_conflict_error"),
                 ("a.gone", "undefined"),
                 ("a.array", "undefined"),
+                ("a.either", "eval_conflict_error"),
+                ("a.alike", "undefined"),
             ],
         );
     }

@@ -100,7 +100,7 @@ struct Nested {
 }
 
 fn own(running: &mut Running, call: Call, args: &[Value]) -> anyhow::Result<Outcome> {
-    let found = running.program.as_deref().and_then(|program| match call {
+    let found = running.program.as_deref_mut().and_then(|program| match call {
         Call::Builtin { .. } | Call::Conflict(_) => None,
         Call::Stored => stored(program, args).map(Outcome::Value),
         Call::Extent => extent(program, args).map(Outcome::Value),
@@ -110,6 +110,8 @@ fn own(running: &mut Running, call: Call, args: &[Value]) -> anyhow::Result<Outc
         Call::Mocked => mocked(program, args).map(Outcome::Value),
         Call::With => with(program, args).map(Outcome::Nested),
         Call::Mock => mock(program, args),
+        Call::Recall => recall(program, args).map(Outcome::Value),
+        Call::Keep => keep(program, args).map(Outcome::Value),
     });
     match (found, call) {
         (Some(outcome), _) => Ok(outcome),
@@ -207,6 +209,23 @@ fn mock(program: &Loaded, args: &[Value]) -> Option<Outcome> {
             nested(program, *function, args, environment).map(Outcome::Nested)
         }
     }
+}
+
+fn recall(program: &mut Loaded, args: &[Value]) -> Option<Value> {
+    let [function, args] = args else { return None };
+    let known = &mut program.environments.last_mut()?.known;
+    Some(match known.recall(RuleId(function.as_u32().ok()?), args) {
+        Some(Value::Undefined) => Value::new_array(),
+        Some(value) => Value::from(vec![value]),
+        None => Value::Bool(true),
+    })
+}
+
+fn keep(program: &mut Loaded, args: &[Value]) -> Option<Value> {
+    let [function, args, value] = args else { return None };
+    let known = &mut program.environments.last_mut()?.known;
+    known.keep(RuleId(function.as_u32().ok()?), args, value.clone());
+    Some(Value::Bool(true))
 }
 
 fn with(program: &Loaded, args: &[Value]) -> Option<Nested> {

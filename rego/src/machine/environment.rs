@@ -1,5 +1,6 @@
 //! Environments: what `with` replaces.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use regorus::Value;
@@ -9,7 +10,7 @@ use crate::core::{RuleId, Slot, SlotId, Target};
 use crate::emit::{Source, WithSite};
 
 /// What an evaluation reads that is no rule.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Environment {
     /// Undefined where there is none.
     pub(super) input: Value,
@@ -18,6 +19,8 @@ pub(super) struct Environment {
     pub(super) replaced: BTreeSet<SlotId>,
     /// Functions that are replaced.
     pub(super) mocks: BTreeMap<SlotId, Mock>,
+    /// Values of functions in it.
+    pub(super) known: Known,
 }
 
 /// What replaces a function.
@@ -29,6 +32,44 @@ pub(super) enum Mock {
     Function(RuleId),
 }
 
+/// Values of functions, by their arguments. Undefined is one of them.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    values: BTreeMap<(RuleId, Value), Value>,
+}
+
+/// How many values of functions are kept in an environment: they last until its end. Others are
+/// evaluated each time.
+const KNOWN: usize = 16_384;
+
+impl Known {
+    /// The value of a function for these arguments, if it is known. Otherwise it is undefined until
+    /// another is kept: nothing asks for it before, because functions are not recursive.
+    pub(super) fn recall(&mut self, function: RuleId, args: &Value) -> Option<Value> {
+        let is_full = self.values.len() >= KNOWN;
+        match self.values.entry((function, args.clone())) {
+            Entry::Occupied(known) => Some(known.get().clone()),
+            Entry::Vacant(_) if is_full => None,
+            Entry::Vacant(place) => {
+                place.insert(Value::Undefined);
+                None
+            }
+        }
+    }
+
+    /// Keeps a value that was asked for.
+    pub(super) fn keep(&mut self, function: RuleId, args: &Value, value: Value) {
+        if let Some(place) = self.values.get_mut(&(function, args.clone())) {
+            *place = value;
+        }
+    }
+
+    /// Forgets all.
+    pub(super) fn clear(&mut self) {
+        self.values.clear();
+    }
+}
+
 impl Environment {
     /// Without an input, and with nothing replaced.
     pub(super) fn new(data: Value) -> Self {
@@ -37,18 +78,30 @@ impl Environment {
             data: Data::new(data),
             replaced: BTreeSet::new(),
             mocks: BTreeMap::new(),
+            known: Known::default(),
+        }
+    }
+
+    /// Another in which all is the same; what is known in this one may not be so in that one.
+    fn inner(&self) -> Self {
+        Self {
+            input: self.input.clone(),
+            data: self.data.clone(),
+            replaced: self.replaced.clone(),
+            mocks: self.mocks.clone(),
+            known: Known::default(),
         }
     }
 
     /// The one in which what replaces a function is evaluated.
     pub(super) fn without_mocks(&self) -> Self {
-        Self { mocks: BTreeMap::new(), ..self.clone() }
+        Self { mocks: BTreeMap::new(), ..self.inner() }
     }
 
     /// This with a site's replacements. Nothing where they do not fit the program's slots, which
     /// emission makes sure of.
     pub(super) fn with(&self, site: &WithSite, values: &[Value], slots: &[Slot]) -> Option<Self> {
-        let mut inner = self.clone();
+        let mut inner = self.inner();
         let mut values = values.iter();
         for (target, source) in &site.replacements {
             match (target, source) {

@@ -223,6 +223,9 @@ impl Loaded {
 
     fn end(mut self: Box<Self>) -> Box<Self> {
         self.environments.truncate(1);
+        if let Some(outermost) = self.environments.first_mut() {
+            outermost.known.clear();
+        }
         self.begin(Value::Undefined);
         self
     }

@@ -471,6 +471,67 @@ q[x].bar := 4 if x := "a"
 }
 
 #[test]
+fn a_function_is_evaluated_once_for_the_same_arguments() {
+    let levels = (1..40).map(|level| {
+        let below = level - 1;
+        format!("f{level}(x) := f{below}(x) + f{below}(x)\n")
+    });
+    let rules =
+        format!("f0(x) := x\n{}allow := f39(1) == 549755813888", levels.collect::<String>());
+    let module = format!("package tenants.t\n{rules}\n");
+    let mut policy = load(&[("policy.rego", &module)]).unwrap();
+    assert_eq!(policy.evaluator(), Evaluator::Bytecode);
+    let values = policy.decide(json::parse(b"{}").unwrap(), moment()).result.unwrap();
+    assert_eq!(values, [Value::Bool(true)]);
+}
+
+#[test]
+fn what_is_known_of_a_function_is_so_in_one_evaluation_and_environment() {
+    let rules = "# Functions with loops are worth it.
+holder(role) := user if { some user, roles in input.roles; role in roles }
+allow if {
+    holder(\"admin\") == \"ann\"
+    not holder(\"cook\")
+    not holder(\"cook\")
+    holder(\"admin\") == \"bob\" with input.roles as {\"bob\": [\"admin\"]}
+    not holder(\"admin\") with input.roles as {}
+    holder(\"admin\") == \"eve\" with holder as \"eve\"
+    holder(\"cook\") == \"cook\" with holder as same
+    holder(\"admin\") == \"ann\"
+}
+same(x) := x";
+    let module = format!("package tenants.t\n{rules}\n");
+    let mut policy = load(&[("policy.rego", &module)]).unwrap();
+    for (input, expected) in [
+        (r#"{"roles": {"ann": ["admin"]}}"#, true),
+        (r#"{"roles": {"cat": ["admin"]}}"#, false),
+        (r#"{"roles": {"ann": ["admin", "cook"]}}"#, false),
+        (r#"{"roles": {"ann": ["admin"]}}"#, true),
+    ] {
+        let values = policy.decide(json::parse(input.as_bytes()).unwrap(), moment()).result;
+        let allowed = values.unwrap() == [Value::Bool(true)];
+        assert_eq!(allowed, expected, "{input}");
+    }
+}
+
+#[test]
+fn a_collection_as_written_is_gone_through_term_by_term() {
+    let input = r#"{"a": 1, "b": 2, "c": 1}"#;
+    for (solutions, expected) in [
+        ("x | some x in {input.b, input.a, input.c, 3}", "[3, 1, 2, 1]"),
+        ("x | s := {input.b, input.c, 3, input.a}; s[x]", "[3, 1, 2, 1]"),
+        ("x | y := input.b; z := input.a; some x in {z, y, 9}", "[9, 2, 1]"),
+        ("x | some {\"k\": x} in {{\"k\": input.b}, {\"k\": 7}}", "[7, 2]"),
+        ("x | some x in {input.b, input.a} | {0}", "[0, 1, 2]"),
+        ("[k, v] | some k, v in {input.b: 5, 3: 6, input.a: 7}", "[[3, 6], [1, 7], [2, 5]]"),
+        ("k | some k, _ in {\"y\": input.b, \"x\": input.a}", r#"["x", "y"]"#),
+    ] {
+        let rules = format!("allow := [{solutions}] == {expected}");
+        assert!(allows_with(&rules, input), "{rules}");
+    }
+}
+
+#[test]
 fn the_interpreter_stops_at_the_first_solution_as_bytecode_does() {
     let rules =
         "allow if some document in data.tenants.t.lib[_]\nlib.a contains 1\nlib.b := 1\nlib.b := 2";
