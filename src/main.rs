@@ -12,6 +12,9 @@ use enforcer_worker::{Spec, WorkerError};
 /// The subcommand that says what this host offers for a worker's sandbox.
 const SANDBOX_SUBCOMMAND: &str = "sandbox";
 
+/// The subcommand that says what policies may use.
+const CAPABILITIES_SUBCOMMAND: &str = "capabilities";
+
 /// Bounds what a worker allocates, and nothing else.
 #[global_allocator]
 static ALLOCATOR: enforcer_worker::BoundedAllocator = enforcer_worker::BoundedAllocator;
@@ -60,6 +63,7 @@ fn main() -> ExitCode {
     let result = match arguments.subcommand() {
         Some((WORKER_SUBCOMMAND, arguments)) => work(arguments),
         Some((SANDBOX_SUBCOMMAND, arguments)) => report_sandbox(arguments),
+        Some((CAPABILITIES_SUBCOMMAND, _)) => print_capabilities(),
         _ => supervise(&arguments),
     };
     match result {
@@ -90,6 +94,10 @@ fn report_sandbox(arguments: &ArgMatches) -> Result<(), Failure> {
         write!(output, "{report}")?;
     }
     if report.is_strict { Ok(()) } else { Err(Failure::NotStrict) }
+}
+
+fn print_capabilities() -> Result<(), Failure> {
+    Ok(writeln!(std::io::stdout().lock(), "{:#}", enforcer_rego::capabilities())?)
 }
 
 fn config(arguments: &ArgMatches) -> Result<Config, Failure> {
@@ -148,6 +156,11 @@ fn command() -> Command {
                         .action(ArgAction::SetTrue)
                         .help("As JSON and not as a table"),
                 ),
+        )
+        .subcommand(
+            Command::new(CAPABILITIES_SUBCOMMAND)
+                .about("Prints the built-ins that policies may use, as OPA's capabilities")
+                .after_help("For `opa check --capabilities FILE` and editors. Built-ins that need the network are left out."),
         )
 }
 

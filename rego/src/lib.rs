@@ -34,6 +34,7 @@ pub mod source;
 pub mod types;
 mod yaml;
 
+pub use builtins::table::capabilities;
 pub use bundle::{File, MAX_IGNORED_FILES, Tests};
 pub use policy::{
     Evaluation, EvaluationError, Evaluator, FailureKind, Moment, Namespace, Policy, Settings,

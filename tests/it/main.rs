@@ -9,6 +9,7 @@
 
 mod bad_bundles;
 mod bad_input;
+mod capabilities;
 mod concurrency;
 mod configuration;
 mod dashboard;

@@ -12,6 +12,7 @@ use std::time::Instant;
 
 use regorus::Value;
 
+use crate::builtins::table;
 use crate::bundle::{self, Bundle, File, Tests};
 use crate::compile;
 use crate::core::{Document, Found, RuleId};
@@ -23,13 +24,6 @@ use crate::report::Report;
 use crate::source::{Location, Sources};
 use crate::types;
 use evaluators::{Asked, Choice, Evaluators, Fault};
-
-/// Built-ins that need the network or tell of the host. A policy that calls one is refused, because
-/// a decision must not wait for another machine, and a worker has no network.
-const REFUSED_BUILTINS: [(&str, &str); 2] = [
-    ("http.send", "a worker has no network: send what the policy needs with the input"),
-    ("net.lookup_ip_addr", "a worker has no network: send the address with the input"),
-];
 
 /// Which packages a bundle may define.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -184,7 +178,7 @@ impl Policy {
             return Err(vec![Report::of_bundle("the bundle holds no *.rego file")]);
         }
         let options = compile::Options {
-            refused_builtins: REFUSED_BUILTINS
+            refused_builtins: table::REFUSED
                 .iter()
                 .map(|(name, why)| ((*name).to_owned(), (*why).to_owned()))
                 .collect(),

@@ -10,10 +10,12 @@
 //! A declaration says nothing about whether the built-in can be evaluated here: that is
 //! [`function`](super::function)'s answer.
 
+mod capabilities;
 mod declarations;
 #[cfg(test)]
 mod tests;
 
+pub use capabilities::{REFUSED, capabilities};
 pub use declarations::{DECLARATIONS, FEATURES, FUTURE_KEYWORDS, OPA_VERSION};
 
 /// A built-in as OPA declares it.
