@@ -424,9 +424,6 @@ impl<'a> Scanner<'a> {
 
     fn skip_to_token(&mut self) {
         loop {
-            if self.mark.column == 0 && self.current() == '\u{feff}' {
-                self.skip();
-            }
             let may_be_tab = self.flow_level > 0 || !self.simple_key_allowed;
             while self.current() == ' ' || may_be_tab && self.current() == '\t' {
                 self.skip();
