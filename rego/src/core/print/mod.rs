@@ -14,7 +14,7 @@
 //! | `Not { b }` | `v2 := h3(v1)` and `v2`, with `h3(x1) := y if { a := [1 \| b]; y := core.none(a) }` |
 //! | `Each k, v in c { b }` | `v2 := core.elements(c)` and `some v3 in v2`, then `v4 := v3[0]` and `v5 := v3[1]` |
 //! | the same, in a block whose first solution is enough | `v1 := core.begin(0)` before it, `v6 := core.is_open(v1, v3)` and `v6` in the loop, `v9 := core.solved(v1, [v2, …])` at the end |
-//! | `Every k, v in c { b }` | `v2 := h3(v1)` and `v2`: `h3` collects a boolean for each element |
+//! | `Every k, v in c { b }` | `v2 := h3(v1)` and `v2`: `h3` collects a boolean for each element, up to the first that is false |
 //! | `Collect x = kind { b }` | `v4 := h3(v1)`: `h3` collects arrays of what is yielded |
 //! | path, built-in | `core.path(v1, ["a", v2])`, `core.call("plus", [v1, 2])` |
 //! | rule, function | `r7`, `f8(v1)` |
@@ -549,15 +549,19 @@ impl Printer<'_> {
         let outside = std::mem::take(&mut self.names);
         let pairs = self.operand(collection);
         let elements = "a0";
+        let begun = self.names.next();
         let mut lines = String::new();
-        self.go_through(elements, key, value, &mut lines);
+        let pair = self.go_through(elements, key, value, &mut lines);
+        self.test(&format!("core.is_open({begun}, {pair})"), &mut lines);
         let holds = self.names.next();
         let inner = self.call_helper(&inner, &inner_free);
+        let _ = writeln!(lines, "\t{holds} := {inner}");
+        self.test(&format!("core.refuted({begun}, {holds})"), &mut lines);
         self.names = outside;
         let helper = self.new_helper();
         let head = call(&helper, free.iter().copied());
         self.line(&format!(
-            "{head} := y if {{\n\t{elements} := core.collection({pairs})\n\ta1 := [{holds} |\n{lines}\t{holds} := {inner}\n\t]\n\ty := core.all(a1)\n}}"
+            "{head} := y if {{\n\t{elements} := core.collection({pairs})\n\t{begun} := core.begin(0)\n\ta1 := [{holds} |\n{lines}\t]\n\ty := core.all(a1)\n}}"
         ));
         Ok(self.call_helper(&helper, &free))
     }
