@@ -36,7 +36,7 @@ enum Outcome {
 }
 
 /// The functions with how many arguments they take.
-const FUNCTIONS: [(&str, u8, Own); 27] = [
+const FUNCTIONS: [(&str, u8, Own); 28] = [
     ("core.constant", 1, constant),
     ("core.call", 2, call),
     ("core.path", 2, path),
@@ -52,6 +52,7 @@ const FUNCTIONS: [(&str, u8, Own); 27] = [
     ("core.begin", 1, begin),
     ("core.is_open", 2, is_open),
     ("core.solved", 2, solved),
+    ("core.refuted", 2, refuted),
     ("core.same", 1, same),
     ("core.elements", 1, elements),
     ("core.collection", 1, collection),
@@ -247,6 +248,14 @@ fn is_open(_: &Tables, args: &[Value]) -> Option<Outcome> {
 /// The second argument is all that is bound in the block, so that this comes after it.
 fn solved(_: &Tables, args: &[Value]) -> Option<Outcome> {
     Some(Outcome::Solved(number(args.first())?))
+}
+
+/// The second argument is whether an element holds: the first that does not decides.
+fn refuted(_: &Tables, args: &[Value]) -> Option<Outcome> {
+    match args.get(1)? {
+        Value::Bool(false) => Some(Outcome::Solved(number(args.first())?)),
+        _ => value(Value::Bool(true)),
+    }
 }
 
 fn same(_: &Tables, args: &[Value]) -> Option<Outcome> {

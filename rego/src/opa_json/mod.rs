@@ -1,7 +1,11 @@
-//! OPA's own JSON of syntax trees: what `rego.parse_module` has, and what ours are compared with.
+//! OPA's own JSON of syntax trees: what `rego.parse_module` has, and what ours are compared with. It is
+//! read into Rust's types with the text of numbers kept; values of documents are read by
+//! [`crate::json`].
 
 #[cfg(any(test, feature = "opa-json"))]
 pub mod canonical;
 #[cfg(any(test, feature = "opa-json"))]
 pub mod read;
+#[cfg(any(test, feature = "opa-json"))]
+mod shape;
 pub mod write;

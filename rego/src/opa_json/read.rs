@@ -4,11 +4,16 @@
 //! It does not say which language a module is written in, and which values and bodies were generated;
 //! the former is the caller's to say, and the latter is taken as "no".
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use serde::Deserialize;
 use serde_json::value::RawValue;
+
+pub use super::shape::Fault;
+use super::shape::{
+    AnswerJson, ComprehensionJson, ExprJson, HeadJson, ImportJson, ModuleJson, PartJson, PlaceJson,
+    RuleJson, StatementJson, TemplateJson, TermJson,
+};
 
 use crate::ast::{
     Annotations, Body, Every, Expr, ExprKind, Head, Import, Logical, Module, Name, NotBlock,
@@ -34,24 +39,6 @@ pub enum ReadError {
     /// A kind of node that is not known.
     #[error("OPA's tree has a node of an unknown kind: {0}")]
     Kind(String),
-}
-
-/// OPA's faults, as `opa-oracle` prints them.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct Fault {
-    /// `rego_parse_error`, …
-    pub code: String,
-    /// The words.
-    pub message: String,
-    /// The file's path.
-    #[serde(default)]
-    pub file: String,
-    /// From 1; 0 where there is no place.
-    #[serde(default)]
-    pub row: u32,
-    /// From 1; 0 where there is no place.
-    #[serde(default)]
-    pub col: u32,
 }
 
 /// What `opa-oracle` answers to `parse` and `compile`: modules in the order of their files' paths, or
@@ -97,170 +84,6 @@ pub fn compiled(sources: &Sources, modules: Vec<Module>) -> Compiled {
         graph: compiler.graph,
         warnings: compiler.warnings,
     }
-}
-
-#[derive(Deserialize)]
-struct AnswerJson<'a> {
-    #[serde(default, borrow)]
-    modules: BTreeMap<String, ModuleJson<'a>>,
-    #[serde(default)]
-    errors: Vec<Fault>,
-    error: Option<Fault>,
-}
-
-#[derive(Deserialize)]
-struct ModuleJson<'a> {
-    #[serde(borrow)]
-    package: PackageJson<'a>,
-    #[serde(default, borrow)]
-    imports: Vec<ImportJson<'a>>,
-    #[serde(default)]
-    annotations: Vec<serde_json::Map<String, serde_json::Value>>,
-    #[serde(default, borrow)]
-    rules: Vec<RuleJson<'a>>,
-}
-
-#[derive(Deserialize, Clone, Copy)]
-struct PlaceJson {
-    #[serde(default)]
-    row: u32,
-    #[serde(default)]
-    col: u32,
-}
-
-#[derive(Deserialize)]
-struct PackageJson<'a> {
-    #[serde(borrow)]
-    path: Vec<TermJson<'a>>,
-    location: Option<PlaceJson>,
-}
-
-#[derive(Deserialize)]
-struct ImportJson<'a> {
-    #[serde(borrow)]
-    path: TermJson<'a>,
-    alias: Option<String>,
-    location: Option<PlaceJson>,
-    alias_location: Option<PlaceJson>,
-}
-
-#[derive(Deserialize)]
-struct RuleJson<'a> {
-    #[serde(borrow)]
-    head: HeadJson<'a>,
-    #[serde(borrow)]
-    body: Vec<ExprJson<'a>>,
-    #[serde(rename = "else", borrow)]
-    else_rule: Option<&'a RawValue>,
-    #[serde(default)]
-    default: bool,
-    #[serde(default)]
-    annotations: Vec<serde_json::Map<String, serde_json::Value>>,
-    location: Option<PlaceJson>,
-}
-
-#[derive(Deserialize)]
-struct HeadJson<'a> {
-    #[serde(rename = "ref", borrow)]
-    reference: Vec<TermJson<'a>>,
-    #[serde(borrow)]
-    args: Option<Vec<TermJson<'a>>>,
-    #[serde(borrow)]
-    key: Option<TermJson<'a>>,
-    #[serde(borrow)]
-    value: Option<TermJson<'a>>,
-    #[serde(default)]
-    assign: bool,
-    location: Option<PlaceJson>,
-}
-
-#[derive(Deserialize)]
-struct ExprJson<'a> {
-    #[serde(borrow)]
-    terms: &'a RawValue,
-    #[serde(default, borrow)]
-    with: Vec<WithJson<'a>>,
-    #[serde(default)]
-    generated: bool,
-    #[serde(default)]
-    negated: bool,
-    /// Negative where the statement was rewritten from `:=`.
-    index: i64,
-    location: Option<PlaceJson>,
-}
-
-#[derive(Deserialize)]
-struct WithJson<'a> {
-    #[serde(borrow)]
-    target: TermJson<'a>,
-    #[serde(borrow)]
-    value: TermJson<'a>,
-    location: Option<PlaceJson>,
-}
-
-/// The one object in place of a list of terms: a term, or a statement of another kind.
-#[derive(Deserialize)]
-struct StatementJson<'a> {
-    #[serde(rename = "type")]
-    kind: Option<String>,
-    #[serde(borrow)]
-    value: Option<&'a RawValue>,
-    #[serde(borrow)]
-    symbols: Option<Vec<TermJson<'a>>>,
-    #[serde(borrow)]
-    key: Option<TermJson<'a>>,
-    #[serde(borrow)]
-    domain: Option<TermJson<'a>>,
-    #[serde(default, borrow)]
-    body: Vec<ExprJson<'a>>,
-    #[serde(default)]
-    explicit_body: bool,
-    #[serde(default, borrow)]
-    lhs: Vec<ExprJson<'a>>,
-    #[serde(default, borrow)]
-    rhs: Vec<ExprJson<'a>>,
-    #[serde(default)]
-    explicit_lhs: bool,
-    #[serde(default)]
-    explicit_rhs: bool,
-    location: Option<PlaceJson>,
-}
-
-#[derive(Deserialize)]
-struct TermJson<'a> {
-    #[serde(rename = "type")]
-    kind: String,
-    #[serde(borrow)]
-    value: Option<&'a RawValue>,
-    location: Option<PlaceJson>,
-}
-
-#[derive(Deserialize)]
-struct ComprehensionJson<'a> {
-    #[serde(borrow)]
-    term: Option<TermJson<'a>>,
-    #[serde(borrow)]
-    key: Option<TermJson<'a>>,
-    #[serde(borrow)]
-    value: Option<TermJson<'a>>,
-    #[serde(borrow)]
-    body: Vec<ExprJson<'a>>,
-}
-
-#[derive(Deserialize)]
-struct TemplateJson<'a> {
-    /// `null` in `$""`.
-    #[serde(borrow)]
-    parts: Option<Vec<&'a RawValue>>,
-    #[serde(default)]
-    multi_line: bool,
-}
-
-/// Whether a part of a template string is an expression: only that has `terms`.
-#[derive(Deserialize)]
-struct PartJson<'a> {
-    #[serde(borrow)]
-    terms: Option<&'a RawValue>,
 }
 
 /// Where the lines of a file begin, in bytes.

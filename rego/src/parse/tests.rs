@@ -423,6 +423,40 @@ fn metadata_that_opa_refuses_is_refused() {
     );
 }
 
+#[test]
+fn metadata_is_yaml_as_go_reads_it() {
+    let fields = |lines: &str| {
+        let text = format!("package a\n\n# METADATA\n{lines}\np := 1");
+        let module = parse_as(&text, RegoVersion::V1).unwrap();
+        serde_json::Value::from(module.annotations[0].fields.clone())
+    };
+    let block = |lines: &str| format!("# METADATA\n{lines}\np := 1");
+    assert_eq!(
+        fields("# title: >\n#   a\n#   b\n#\n#   c\n# description: |2\n#    d\n#   e"),
+        serde_json::json!({"title": "a b\nc\n", "description": " d\ne\n"})
+    );
+    assert_eq!(
+        fields("# title: &t x\n# description: *t\n# custom: {x: {<<: {a: 1, b: 1}, b: 2}}"),
+        serde_json::json!({"title": "x", "description": "x", "custom": {"x": {"a": 1, "b": 2}}})
+    );
+    assert_eq!(
+        faults(&block("# custom: &a\n#   b: *a")),
+        ["3:1: yaml: anchor 'a' value contains itself"]
+    );
+    assert_eq!(
+        faults(&block("# custom: {<<: 1}")),
+        ["3:1: yaml: map merge requires map or sequence of maps as the value"]
+    );
+    assert_eq!(
+        faults(&block("# custom:\n# \ta: 1")),
+        ["4:1: yaml: line 2: found character that cannot start any token"]
+    );
+    assert_eq!(
+        faults(&block("# !!seq []: y")),
+        ["3:1: yaml: unmarshal errors:\n  line 1: cannot unmarshal !!seq into string"]
+    );
+}
+
 // --- bounds
 
 /// Runs with the stack of a worker's main thread.

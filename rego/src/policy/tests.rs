@@ -538,6 +538,8 @@ fn the_interpreter_stops_at_the_first_solution_as_bytecode_does() {
     assert!(allows_with(rules, "{}"));
     let rules = "allow if not none_\nnone_ if data.tenants.t.lib[_] == 1\nlib.a := 2\nlib.b := 1\nlib.c := 1\nlib.c := 2";
     assert!(!allows_with(rules, "{}"));
+    let rules = "allow if not all_\nall_ if every x in [1, 2] { f(x) == 0 }\nf(1) := 1\nf(2) := 1\nf(2) := 2";
+    assert!(allows_with(rules, "{}"));
 }
 
 /// The warnings about these files, each with its help.

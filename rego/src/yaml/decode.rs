@@ -1,14 +1,14 @@
-//! Trees of nodes to values: aliases and merge keys are resolved, and keys become texts.
+//! Trees of nodes to values, as Go's decoder makes them of a type that is asked for. Aliases and merge
+//! keys (`<<`) are resolved.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
-use regorus::Value;
-
-use super::parse::{self, Index, Kind, Node, Nodes};
+use super::YamlError;
+use super::any::{Any, Identity, Mapping};
+use super::parse::{Index, Kind, Node, Nodes};
 use super::resolve::{self, Scalar};
-use super::{YamlError, emit};
 use crate::builtins::go::quote::quote;
-use crate::builtins::{Failure, limits, number};
+use crate::builtins::limits;
 
 /// Beyond these Go looks at how much of a document comes from aliases.
 const ALIASED: usize = 100;
@@ -21,224 +21,129 @@ const MANY: f64 = 4_000_000.0;
 /// Messages about one mapping at most.
 const MESSAGES: usize = 100;
 
-/// A value of a document.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum Yaml {
-    Null,
-    Bool(bool),
-    Integer(i64),
-    Unsigned(u64),
-    Float(f64),
-    Text(String),
-    Sequence(Vec<Yaml>),
-    Mapping(BTreeMap<String, Yaml>),
-}
-
-impl Yaml {
-    /// The value of the JSON that this stands for.
-    pub(super) fn into_value(self) -> Result<Value, YamlError> {
-        Ok(match self {
-            Self::Null => Value::Null,
-            Self::Bool(value) => Value::from(value),
-            Self::Integer(value) => Value::from(value),
-            Self::Unsigned(value) => Value::from(value),
-            Self::Float(value) => {
-                number::text::parse(&emit::json_float(value)?).map_err(|error| match error {
-                    Failure::Builtin(what) | Failure::Type(what) => YamlError::new(what),
-                    Failure::Halt(what) | Failure::Conflict(what) => {
-                        YamlError { is_limit: true, ..YamlError::new(what) }
-                    }
-                })?
-            }
-            Self::Text(text) => Value::from(text),
-            Self::Sequence(elements) => {
-                let elements: Result<Vec<Value>, YamlError> =
-                    elements.into_iter().map(Self::into_value).collect();
-                Value::from(elements?)
-            }
-            Self::Mapping(entries) => {
-                let entries: Result<BTreeMap<Value, Value>, YamlError> = entries
-                    .into_iter()
-                    .map(|(key, value)| Ok((Value::from(key), value.into_value()?)))
-                    .collect();
-                Value::from(entries?)
-            }
-        })
-    }
-
-    /// As Go shows a value of its own (`%#v`).
-    fn go_syntax(&self) -> String {
-        match self {
-            Self::Null => "interface {}(nil)".to_owned(),
-            Self::Bool(value) => value.to_string(),
-            Self::Integer(value) => value.to_string(),
-            Self::Unsigned(value) => format!("{value:#x}"),
-            Self::Float(value) => value.to_string(),
-            Self::Text(text) => quote(text),
-            Self::Sequence(elements) => {
-                let shown: Vec<_> = elements.iter().map(Self::go_syntax).collect();
-                format!("[]interface {{}}{{{}}}", shown.join(", "))
-            }
-            Self::Mapping(entries) => {
-                let shown: Vec<_> = entries
-                    .iter()
-                    .map(|(key, value)| format!("{}:{}", quote(key), value.go_syntax()))
-                    .collect();
-                format!("map[string]interface {{}}{{{}}}", shown.join(", "))
-            }
-        }
-    }
-}
-
-/// The value of a text's first document; null where there is none.
-pub(super) fn decode(text: &str, depth: usize) -> Result<Yaml, YamlError> {
-    let (mut nodes, root) = parse::parse(text, depth)?;
-    normalize(&mut nodes);
-    let Some(root) = root else { return Ok(Yaml::Null) };
-    let mut decoder = Decoder {
-        nodes: &nodes,
-        aliases: HashSet::new(),
-        decoded: 0,
-        aliased: 0,
-        alias_depth: 0,
-        depth,
-        problems: Vec::new(),
-        merged: None,
-        late: None,
-    };
-    let value = decoder.value(root)?.unwrap_or(Yaml::Null);
-    if !decoder.problems.is_empty() {
-        let problems = decoder.problems.join("\n  ");
-        return Err(YamlError::at(0, format!("unmarshal errors:\n  {problems}")));
-    }
-    match decoder.late {
-        Some(what) => Err(YamlError::new(what)),
-        None => Ok(value),
-    }
-}
-
-/// What OPA does to a tree before it is decoded: dates are texts, the last of equal keys counts, and
-/// several merge keys are one.
-fn normalize(nodes: &mut Nodes) {
-    let mut index = 0;
-    // A mapping comes before its keys, and these may be dates as long as it has not been looked at.
-    while let Some(node) = nodes.get(index).cloned() {
-        match node.kind {
-            Kind::Scalar { .. } if node.is_bare && node.tag == resolve::TIMESTAMP => {
-                if let Some(node) = nodes.get_mut(index) {
-                    resolve::STRING.clone_into(&mut node.tag);
-                }
-            }
-            Kind::Mapping(pairs) => {
-                let pairs = without_repeated_merges(nodes, pairs);
-                let pairs = without_repeated_keys(nodes, pairs);
-                if let Some(node) = nodes.get_mut(index) {
-                    node.kind = Kind::Mapping(pairs);
-                }
-            }
-            Kind::Scalar { .. } | Kind::Sequence(_) | Kind::Alias { .. } => {}
-        }
-        index += 1;
-    }
-}
-
-type Pairs = Vec<(Index, Index)>;
-
-fn is_scalar_merge(nodes: &Nodes, key: Index) -> bool {
-    nodes
-        .get(key)
-        .is_some_and(|key| matches!(key.kind, Kind::Scalar { .. }) && key.tag == resolve::MERGE)
-}
-
-fn without_repeated_merges(nodes: &mut Nodes, pairs: Pairs) -> Pairs {
-    let mut merged = Vec::new();
-    for (_, value) in pairs.iter().filter(|(key, _)| is_scalar_merge(nodes, *key)) {
-        match nodes.get(*value).map(|value| &value.kind) {
-            Some(Kind::Sequence(many)) => merged.extend_from_slice(many),
-            _ => merged.push(*value),
-        }
-    }
-    if merged.len() < 2 {
-        return pairs;
-    }
-    let sequence = Kind::Sequence(merged);
-    let tag = "!!seq".to_owned();
-    let mut all = Some(nodes.add(Node { kind: sequence, tag, is_bare: false, line: 0 }));
-    let mut kept = Vec::new();
-    for (key, value) in pairs {
-        if !is_scalar_merge(nodes, key) {
-            kept.push((key, value));
-        } else if let Some(all) = all.take() {
-            kept.push((key, all));
-        }
-    }
-    kept
-}
-
-fn without_repeated_keys(nodes: &Nodes, pairs: Pairs) -> Pairs {
-    let mut places: HashMap<String, usize> = HashMap::new();
-    let mut kept: Pairs = Vec::new();
-    for (key, value) in pairs {
-        let text = nodes
-            .get(key)
-            .filter(|node| node.tag != resolve::MERGE)
-            .and_then(|node| scalar(node).ok().flatten())
-            .and_then(|scalar| key_text(&scalar));
-        let place = text.as_ref().and_then(|text| places.get(text));
-        if let Some((_, earlier)) = place.and_then(|place| kept.get_mut(*place)) {
-            *earlier = value;
-            continue;
-        }
-        if let Some(text) = text {
-            places.insert(text, kept.len());
-        }
-        kept.push((key, value));
-    }
-    kept
-}
-
-/// A scalar that is decoded, or a time, which is no key.
-enum Decoded {
-    Value(Yaml),
-    Time(String),
-}
-
 /// What a scalar node stands for.
-fn scalar(node: &Node) -> Result<Option<Decoded>, String> {
-    let Kind::Scalar { text } = &node.kind else { return Ok(None) };
+///
+/// # Errors
+/// In Go's words, where its tag does not fit.
+pub(super) fn scalar(node: &Node) -> Result<Any, YamlError> {
+    let text = node.text();
     if node.tag == resolve::STRING {
-        return Ok(Some(Decoded::Value(Yaml::Text(text.clone()))));
+        return Ok(Any::Text(text.to_owned()));
     }
     let (found, other) = if node.is_bare && node.tag != resolve::MERGE {
         (resolve::plain(text), None)
     } else {
-        resolve::tagged(&node.tag, text)?
+        resolve::tagged(&node.tag, text).map_err(failed)?
     };
-    Ok(Some(match found {
-        Scalar::Null => Decoded::Value(Yaml::Null),
-        Scalar::Bool(value) => Decoded::Value(Yaml::Bool(value)),
-        Scalar::Integer(value) => Decoded::Value(Yaml::Integer(value)),
-        Scalar::Unsigned(value) => Decoded::Value(Yaml::Unsigned(value)),
-        Scalar::Float(value) => Decoded::Value(Yaml::Float(value)),
-        Scalar::Time(time) => Decoded::Time(time),
-        Scalar::Text => Decoded::Value(Yaml::Text(other.unwrap_or_else(|| text.clone()))),
-    }))
+    Ok(match found {
+        Scalar::Null => Any::Null,
+        Scalar::Bool(value) => Any::Bool(value),
+        Scalar::Integer(value) => Any::Integer(value),
+        Scalar::Unsigned(value) => Any::Unsigned(value),
+        Scalar::Float(value) => Any::Float(value),
+        Scalar::Time(time) => Any::Time(time),
+        Scalar::Text => Any::Text(other.unwrap_or_else(|| text.to_owned())),
+    })
 }
 
-/// The text that a key is in JSON.
-fn key_text(key: &Decoded) -> Option<String> {
-    let Decoded::Value(value) = key else { return None };
-    match value {
-        Yaml::Text(text) => Some(text.clone()),
-        Yaml::Integer(value) => Some(value.to_string()),
-        Yaml::Unsigned(value) => Some(value.to_string()),
-        Yaml::Float(value) => Some(emit::key_float(*value)),
-        Yaml::Bool(value) => Some(value.to_string()),
-        Yaml::Null | Yaml::Sequence(_) | Yaml::Mapping(_) => None,
+fn failed(what: impl Into<String>) -> YamlError {
+    YamlError::at(0, what.into())
+}
+
+fn is_merge(node: &Node) -> bool {
+    matches!(&node.kind, Kind::Scalar { text } if text == "<<") && node.tag == resolve::MERGE
+}
+
+/// The keys that a mapping has before another is merged into it.
+type Merged = HashSet<Identity>;
+
+/// What the entries of a mapping are decoded into, and those that are merged into it.
+trait Target<'a> {
+    /// Called before the entries of each mapping.
+    fn begin(&mut self) {}
+
+    fn entry(
+        &mut self,
+        decoder: &mut Decoder<'a>,
+        pair: (Index, Index),
+        merged: Option<&mut Merged>,
+    ) -> Result<(), YamlError>;
+}
+
+impl<'a> Target<'a> for Mapping {
+    fn entry(
+        &mut self,
+        decoder: &mut Decoder<'a>,
+        (key, value): (Index, Index),
+        merged: Option<&mut Merged>,
+    ) -> Result<(), YamlError> {
+        let key = if self.is_of_texts() {
+            decoder.text(key)?.map(Any::Text)
+        } else {
+            decoder.any(key)?
+        };
+        let Some(key) = key else { return Ok(()) };
+        if let Some(merged) = merged
+            && !merged.insert(hashed(&key)?)
+        {
+            return Ok(());
+        }
+        let identity =
+            key.identity().map_err(|_| failed(format!("invalid map key: {}", key.go_syntax())))?;
+        if let Some(value) = decoder.any(value)? {
+            self.insert(key, identity, value);
+        }
+        Ok(())
     }
 }
 
-struct Decoder<'a> {
+/// A key's identity among those of a merge.
+fn hashed(key: &Any) -> Result<Identity, YamlError> {
+    key.identity().map_err(|kind| failed(format!("runtime error: hash of unhashable type {kind}")))
+}
+
+/// The fields of a struct.
+struct Fields<'f, F> {
+    kind: &'static str,
+    names: &'f [&'static str],
+    done: HashSet<String>,
+    field: F,
+}
+
+impl<'a, F> Target<'a> for Fields<'_, F>
+where
+    F: FnMut(&mut Decoder<'a>, &str, Index) -> Result<(), YamlError>,
+{
+    fn begin(&mut self) {
+        self.done.clear();
+    }
+
+    fn entry(
+        &mut self,
+        decoder: &mut Decoder<'a>,
+        (key, value): (Index, Index),
+        merged: Option<&mut Merged>,
+    ) -> Result<(), YamlError> {
+        let Some(name) = decoder.text(key)? else { return Ok(()) };
+        if merged.is_some_and(|merged| !merged.insert(Identity::Text(name.clone())))
+            || !self.names.contains(&name.as_str())
+        {
+            return Ok(());
+        }
+        if self.done.contains(&name) {
+            let (line, kind) = (decoder.node(key)?.line, self.kind);
+            decoder.problems.push(format!("line {line}: field {name} already set in type {kind}"));
+            return Ok(());
+        }
+        (self.field)(decoder, &name, value)?;
+        self.done.insert(name);
+        Ok(())
+    }
+}
+
+/// Decodes nodes. A value that does not fit the type that is asked for is left out, and reported by
+/// [`Self::finish`] together with all others.
+pub(crate) struct Decoder<'a> {
     nodes: &'a Nodes,
     /// The aliases that are being decoded.
     aliases: HashSet<Index>,
@@ -246,32 +151,154 @@ struct Decoder<'a> {
     aliased: usize,
     alias_depth: usize,
     depth: usize,
-    /// What Go collects and reports together.
     problems: Vec<String>,
-    /// The keys that a mapping has before another is merged into it, and their kinds.
-    merged: Option<HashSet<String>>,
-    /// What is found where a document is turned into JSON.
-    late: Option<String>,
-}
-
-/// A key's identity, and the text that it is in JSON, or what is said of one that is none.
-type Key = (String, Result<String, &'static str>);
-
-/// A mapping that is being made.
-#[derive(Default)]
-struct Making {
-    entries: BTreeMap<String, Yaml>,
-    /// Whether all its keys are texts: then those that are merged into it are too.
-    is_of_texts: bool,
+    merged: Option<Merged>,
 }
 
 impl<'a> Decoder<'a> {
-    fn node(&self, index: Index) -> Result<&'a Node, YamlError> {
-        self.nodes.get(index).ok_or_else(YamlError::too_much)
+    pub(crate) fn new(nodes: &'a Nodes, depth: usize) -> Self {
+        Self {
+            nodes,
+            aliases: HashSet::new(),
+            decoded: 0,
+            aliased: 0,
+            alias_depth: 0,
+            depth,
+            problems: Vec::new(),
+            merged: None,
+        }
     }
 
-    fn failed(what: impl Into<String>) -> YamlError {
-        YamlError::at(0, what.into())
+    /// Ends decoding.
+    ///
+    /// # Errors
+    /// What did not fit its type, and keys that a mapping has twice.
+    pub(crate) fn finish(self) -> Result<(), YamlError> {
+        if self.problems.is_empty() {
+            return Ok(());
+        }
+        Err(failed(format!("unmarshal errors:\n  {}", self.problems.join("\n  "))))
+    }
+
+    /// A value of any type.
+    ///
+    /// # Errors
+    /// Where Go gives up.
+    pub(crate) fn any(&mut self, index: Index) -> Result<Option<Any>, YamlError> {
+        self.resolved(index, |decoder, node| match &node.kind {
+            Kind::Scalar { .. } => scalar(node).map(Some),
+            Kind::Sequence(children) => {
+                decoder.elements(children, Self::any).map(|all| Some(Any::Sequence(all)))
+            }
+            Kind::Mapping(pairs) => {
+                let mut mapping = Mapping::new(decoder.has_text_keys(pairs));
+                let is_whole = decoder.mapping(pairs, &mut mapping)?;
+                Ok(is_whole.then_some(Any::Mapping(mapping)))
+            }
+            Kind::Alias { .. } => Ok(None),
+        })
+    }
+
+    /// A text, which any scalar but null is.
+    ///
+    /// # Errors
+    /// Where Go gives up.
+    pub(crate) fn text(&mut self, index: Index) -> Result<Option<String>, YamlError> {
+        self.resolved(index, |decoder, node| match &node.kind {
+            Kind::Scalar { text } => Ok(match scalar(node)? {
+                Any::Null => None,
+                Any::Text(text) => Some(text),
+                _ => Some(text.clone()),
+            }),
+            _ => decoder.misfit(node, "string"),
+        })
+    }
+
+    /// A truth value, by the names of YAML 1.1 too.
+    ///
+    /// # Errors
+    /// Where Go gives up.
+    pub(crate) fn boolean(&mut self, index: Index) -> Result<Option<bool>, YamlError> {
+        self.resolved(index, |decoder, node| {
+            if let Kind::Scalar { .. } = &node.kind {
+                match scalar(node)? {
+                    Any::Null => return Ok(None),
+                    Any::Bool(value) => return Ok(Some(value)),
+                    Any::Text(text) => match text.as_str() {
+                        "y" | "Y" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" => {
+                            return Ok(Some(true));
+                        }
+                        "n" | "N" | "no" | "No" | "NO" | "off" | "Off" | "OFF" => {
+                            return Ok(Some(false));
+                        }
+                        _ => {}
+                    },
+                    _ => {}
+                }
+            }
+            decoder.misfit(node, "bool")
+        })
+    }
+
+    /// A sequence of a type that Go names so. It is empty for null.
+    ///
+    /// # Errors
+    /// Where Go gives up.
+    pub(crate) fn sequence<T>(
+        &mut self,
+        index: Index,
+        kind: &str,
+        element: impl FnMut(&mut Self, Index) -> Result<Option<T>, YamlError>,
+    ) -> Result<Option<Vec<T>>, YamlError> {
+        self.resolved(index, |decoder, node| match &node.kind {
+            Kind::Scalar { .. } if scalar(node)? == Any::Null => Ok(Some(Vec::new())),
+            Kind::Sequence(children) => decoder.elements(children, element).map(Some),
+            _ => decoder.misfit(node, kind),
+        })
+    }
+
+    /// A mapping whose keys are texts, of values of any type. There is none within for null.
+    ///
+    /// # Errors
+    /// Where Go gives up.
+    pub(crate) fn text_mapping(
+        &mut self,
+        index: Index,
+    ) -> Result<Option<Option<Mapping>>, YamlError> {
+        self.resolved(index, |decoder, node| match &node.kind {
+            Kind::Scalar { .. } if scalar(node)? == Any::Null => Ok(Some(None)),
+            Kind::Mapping(pairs) => {
+                let mut mapping = Mapping::new(true);
+                let is_whole = decoder.mapping(pairs, &mut mapping)?;
+                Ok(is_whole.then_some(Some(mapping)))
+            }
+            _ => decoder.misfit(node, "map[string]interface {}"),
+        })
+    }
+
+    /// The fields of a struct that Go names so. Each is given at most once, and others are left out.
+    ///
+    /// # Errors
+    /// Where Go gives up.
+    pub(crate) fn fields(
+        &mut self,
+        index: Index,
+        kind: &'static str,
+        names: &[&'static str],
+        field: impl FnMut(&mut Self, &str, Index) -> Result<(), YamlError>,
+    ) -> Result<(), YamlError> {
+        self.resolved(index, |decoder, node| match &node.kind {
+            Kind::Scalar { .. } if scalar(node)? == Any::Null => Ok(()),
+            Kind::Mapping(pairs) => {
+                let mut fields = Fields { kind, names, done: HashSet::new(), field };
+                decoder.mapping(pairs, &mut fields).map(drop)
+            }
+            _ => decoder.misfit(node, kind).map(|_: Option<()>| ()),
+        })
+    }
+
+    fn node(&self, index: Index) -> Result<&'a Node, YamlError> {
+        self.nodes.get(index).ok_or_else(YamlError::too_much)
     }
 
     fn count(&mut self) -> Result<(), YamlError> {
@@ -285,26 +312,30 @@ impl<'a> Decoder<'a> {
                 .map(|count| u32::try_from(count).map_or(f64::INFINITY, f64::from));
             let beyond = ((decoded - FEW) / (MANY - FEW)).clamp(0.0, 1.0);
             if aliased / decoded > 0.99 - 0.89 * beyond {
-                return Err(Self::failed("document contains excessive aliasing"));
+                return Err(failed("document contains excessive aliasing"));
             }
         }
         Ok(())
     }
 
-    /// Goes into an alias.
-    fn follow<T>(
+    /// Decodes a node, or the one that it is an alias of.
+    fn resolved<T>(
         &mut self,
-        alias: Index,
-        name: &str,
-        decode: impl FnOnce(&mut Self) -> Result<T, YamlError>,
+        index: Index,
+        decode: impl FnOnce(&mut Self, &'a Node) -> Result<T, YamlError>,
     ) -> Result<T, YamlError> {
-        if !self.aliases.insert(alias) {
-            return Err(Self::failed(format!("anchor '{name}' value contains itself")));
+        self.count()?;
+        let node = self.node(index)?;
+        let Kind::Alias { name, target } = &node.kind else { return decode(self, node) };
+        if !self.aliases.insert(index) {
+            return Err(failed(format!("anchor '{name}' value contains itself")));
         }
         self.alias_depth += 1;
-        let decoded = self.deeper(decode)?;
+        self.count()?;
+        let node = self.node(*target)?;
+        let decoded = self.deeper(|decoder| decode(decoder, node))?;
         self.alias_depth -= 1;
-        self.aliases.remove(&alias);
+        self.aliases.remove(&index);
         Ok(decoded)
     }
 
@@ -318,44 +349,51 @@ impl<'a> Decoder<'a> {
         Ok(decoded)
     }
 
-    /// A node's value; `None` where Go has left it out, which is a problem.
-    fn value(&mut self, index: Index) -> Result<Option<Yaml>, YamlError> {
-        self.count()?;
-        let node = self.node(index)?;
+    /// Reports a value that does not fit its type.
+    fn misfit<T>(&mut self, node: &Node, kind: &str) -> Result<Option<T>, YamlError> {
         match &node.kind {
-            Kind::Scalar { .. } => Ok(match scalar(node).map_err(Self::failed)? {
-                Some(Decoded::Value(value)) => Some(value),
-                Some(Decoded::Time(time)) => Some(Yaml::Text(time)),
-                None => None,
-            }),
-            Kind::Sequence(children) => self.deeper(|decoder| {
-                let mut elements = Vec::new();
-                for child in children {
-                    elements.extend(decoder.value(*child)?);
-                }
-                Ok(Some(Yaml::Sequence(elements)))
-            }),
-            Kind::Mapping(pairs) => {
-                let is_of_texts = pairs.iter().all(|(key, _)| {
-                    self.nodes
-                        .get(*key)
-                        .is_some_and(|key| key.tag == resolve::STRING || key.tag == resolve::MERGE)
-                });
-                let mut making = Making { is_of_texts, ..Making::default() };
-                let whole = self.deeper(|decoder| decoder.mapping(index, &mut making))?;
-                Ok(whole.then_some(Yaml::Mapping(making.entries)))
-            }
-            Kind::Alias { name, target } => {
-                self.follow(index, name, |decoder| decoder.value(*target))
-            }
+            Kind::Scalar { .. } => drop(scalar(node)?),
+            Kind::Mapping(pairs) if !self.keys_differ(pairs)? => return Ok(None),
+            Kind::Sequence(_) | Kind::Mapping(_) | Kind::Alias { .. } => {}
         }
+        let (line, tag) = (node.line, &node.tag);
+        let shown = match tag.as_str() {
+            resolve::SEQUENCE | resolve::MAPPING => String::new(),
+            _ => format!(" `{}`", shortened(node.text())),
+        };
+        self.problems.push(format!("line {line}: cannot unmarshal {tag}{shown} into {kind}"));
+        Ok(None)
+    }
+
+    fn elements<T>(
+        &mut self,
+        children: &[Index],
+        mut element: impl FnMut(&mut Self, Index) -> Result<Option<T>, YamlError>,
+    ) -> Result<Vec<T>, YamlError> {
+        self.deeper(|decoder| {
+            let mut elements = Vec::new();
+            for child in children {
+                elements.extend(element(decoder, *child)?);
+            }
+            Ok(elements)
+        })
+    }
+
+    fn has_text_keys(&self, pairs: &[(Index, Index)]) -> bool {
+        pairs.iter().all(|(key, _)| {
+            let node = self.nodes.get(*key).and_then(|key| match &key.kind {
+                Kind::Alias { target, .. } => self.nodes.get(*target),
+                Kind::Scalar { .. } | Kind::Sequence(_) | Kind::Mapping(_) => Some(key),
+            });
+            node.is_some_and(|key| key.tag == resolve::STRING || key.tag == resolve::MERGE)
+        })
     }
 
     /// Whether no key is there twice.
     fn keys_differ(&mut self, pairs: &[(Index, Index)]) -> Result<bool, YamlError> {
-        let mut known: HashMap<(u8, &str), Vec<usize>> = HashMap::new();
+        let mut known: HashMap<(u8, &str), Vec<(usize, usize)>> = HashMap::new();
         let mut messages = Vec::new();
-        for (key, _) in pairs {
+        for (place, (key, _)) in pairs.iter().enumerate() {
             let node = self.node(*key)?;
             let id = match &node.kind {
                 Kind::Scalar { text } => (0, text.as_str()),
@@ -363,127 +401,61 @@ impl<'a> Decoder<'a> {
                 Kind::Sequence(_) => (2, ""),
                 Kind::Mapping(_) => (3, ""),
             };
-            let lines = known.entry(id).or_default();
-            for line in lines.iter().take(MESSAGES.saturating_sub(messages.len())) {
+            let earlier = known.entry(id).or_default();
+            let room = MESSAGES.saturating_sub(messages.len());
+            for (earlier, line) in earlier.iter().take(room) {
                 let (now, key) = (node.line, quote(id.1));
-                messages.push((
-                    *line,
-                    format!("line {now}: mapping key {key} already defined at line {line}"),
-                ));
+                let message =
+                    format!("line {now}: mapping key {key} already defined at line {line}");
+                messages.push((*earlier, message));
             }
-            lines.push(node.line);
+            earlier.push((place, node.line));
         }
         let differ = messages.is_empty();
-        messages.sort_by_key(|(line, _)| *line);
+        messages.sort_by_key(|(earlier, _)| *earlier);
         self.problems.extend(messages.into_iter().map(|(_, message)| message));
         Ok(differ)
     }
 
-    /// Decodes a mapping into one that is being made. Gives whether it is whole.
-    fn mapping(&mut self, index: Index, making: &mut Making) -> Result<bool, YamlError> {
-        let Kind::Mapping(pairs) = &self.node(index)?.kind else { return Ok(false) };
+    /// Decodes a mapping into something that is being made. Gives whether it is whole.
+    fn mapping(
+        &mut self,
+        pairs: &[(Index, Index)],
+        target: &mut dyn Target<'a>,
+    ) -> Result<bool, YamlError> {
         if !self.keys_differ(pairs)? {
             return Ok(false);
         }
+        target.begin();
         let mut merged = self.merged.take();
         let mut merge = None;
         for (key, value) in pairs {
-            let key_node = self.node(*key)?;
-            let is_merge = matches!(&key_node.kind, Kind::Scalar { text } if text == "<<")
-                && key_node.tag == resolve::MERGE;
-            if is_merge {
+            if is_merge(self.node(*key)?) {
                 merge = Some(*value);
-                continue;
-            }
-            let Some((id, text)) = self.key(*key, making.is_of_texts)? else { continue };
-            if merged.as_mut().is_some_and(|merged| !merged.insert(id)) {
-                continue;
-            }
-            let Some(value) = self.value(*value)? else { continue };
-            match text {
-                Ok(text) => {
-                    making.entries.insert(text, value);
-                }
-                Err(kind) => {
-                    let value = value.go_syntax();
-                    let value = if value.contains("(nil)") { "<nil>".to_owned() } else { value };
-                    let what = format!("unsupported map key of type: {kind}, value: {value}");
-                    self.late.get_or_insert(what);
-                }
+            } else {
+                self.deeper(|decoder| target.entry(decoder, (*key, *value), merged.as_mut()))?;
             }
         }
         self.merged = merged;
         if let Some(merge) = merge {
-            self.merge(pairs, merge, making)?;
+            self.deeper(|decoder| decoder.merge(pairs, merge, target))?;
         }
         Ok(true)
-    }
-
-    /// A key's identity, and the text that it is in JSON, or what is said of one that is none. Nothing
-    /// where the key is left out.
-    fn key(&mut self, key: Index, as_text: bool) -> Result<Option<Key>, YamlError> {
-        let mut node = self.node(key)?;
-        let mut alias = None;
-        if let Kind::Alias { target, .. } = &node.kind {
-            alias = Some(key);
-            node = self.node(*target)?;
-        }
-        if as_text {
-            return self.text_key(node);
-        }
-        match &node.kind {
-            Kind::Scalar { text } => {
-                self.count()?;
-                let decoded = scalar(node).map_err(Self::failed)?;
-                let key_text = decoded.as_ref().and_then(key_text);
-                let kind = match decoded {
-                    Some(Decoded::Time(_)) => "time.Time, key: time.Time{}",
-                    _ => "%!s(<nil>), key: <nil>",
-                };
-                let id = format!("{} {}", node.tag, key_text.as_deref().unwrap_or(text));
-                Ok(Some((id, key_text.ok_or(kind))))
-            }
-            Kind::Sequence(_) | Kind::Mapping(_) | Kind::Alias { .. } => {
-                let index = alias.unwrap_or(key);
-                let Some(value) = self.value(index)? else { return Ok(None) };
-                Err(Self::failed(format!("invalid map key: {}", value.go_syntax())))
-            }
-        }
-    }
-
-    /// A key of a mapping whose keys are all texts.
-    fn text_key(&mut self, node: &Node) -> Result<Option<Key>, YamlError> {
-        self.count()?;
-        match &node.kind {
-            Kind::Scalar { text } => match scalar(node).map_err(Self::failed)? {
-                Some(Decoded::Value(Yaml::Null)) | None => Ok(None),
-                Some(Decoded::Value(Yaml::Text(text))) => {
-                    Ok(Some((format!("{} {text}", resolve::STRING), Ok(text))))
-                }
-                Some(Decoded::Value(_) | Decoded::Time(_)) => {
-                    Ok(Some((format!("{} {text}", resolve::STRING), Ok(text.clone()))))
-                }
-            },
-            Kind::Sequence(_) | Kind::Mapping(_) | Kind::Alias { .. } => {
-                let (line, tag) = (node.line, &node.tag);
-                self.problems.push(format!("line {line}: cannot unmarshal {tag} into string"));
-                Ok(None)
-            }
-        }
     }
 
     fn merge(
         &mut self,
         parent: &[(Index, Index)],
         merge: Index,
-        making: &mut Making,
+        target: &mut dyn Target<'a>,
     ) -> Result<(), YamlError> {
         let is_outermost = self.merged.is_none();
         if is_outermost {
-            let mut keys = HashSet::new();
+            let mut keys = Merged::new();
+            self.merged = Some(Merged::new());
             for (key, _) in parent {
-                if let Some((id, _)) = self.key(*key, false)? {
-                    keys.insert(id);
+                if let Some(key) = self.any(*key)? {
+                    keys.insert(hashed(&key)?);
                 }
             }
             self.merged = Some(keys);
@@ -491,10 +463,10 @@ impl<'a> Decoder<'a> {
         match &self.node(merge)?.kind {
             Kind::Sequence(many) => {
                 for one in many {
-                    self.merge_one(*one, making)?;
+                    self.merge_one(*one, target)?;
                 }
             }
-            Kind::Mapping(_) | Kind::Alias { .. } => self.merge_one(merge, making)?,
+            Kind::Mapping(_) | Kind::Alias { .. } => self.merge_one(merge, target)?,
             Kind::Scalar { .. } => return Err(Self::no_map()),
         }
         if is_outermost {
@@ -504,24 +476,23 @@ impl<'a> Decoder<'a> {
     }
 
     fn no_map() -> YamlError {
-        Self::failed("map merge requires map or sequence of maps as the value")
+        failed("map merge requires map or sequence of maps as the value")
     }
 
-    fn merge_one(&mut self, index: Index, making: &mut Making) -> Result<(), YamlError> {
-        self.count()?;
-        match &self.node(index)?.kind {
-            Kind::Mapping(_) => self.deeper(|decoder| decoder.mapping(index, making)).map(drop),
-            Kind::Alias { name, target } => {
-                if !matches!(self.node(*target)?.kind, Kind::Mapping(_)) {
-                    return Err(Self::no_map());
-                }
-                self.follow(index, name, |decoder| {
-                    decoder.count()?;
-                    decoder.mapping(*target, making)
-                })
-                .map(drop)
-            }
-            Kind::Scalar { .. } | Kind::Sequence(_) => Err(Self::no_map()),
-        }
+    fn merge_one(&mut self, index: Index, target: &mut dyn Target<'a>) -> Result<(), YamlError> {
+        self.resolved(index, |decoder, node| {
+            let Kind::Mapping(pairs) = &node.kind else { return Err(Self::no_map()) };
+            decoder.mapping(pairs, target).map(drop)
+        })
     }
+}
+
+/// The beginning of a text, as Go cuts it: in bytes, each of which is replaced where it is no text.
+fn shortened(text: &str) -> String {
+    if text.len() <= 10 {
+        return text.to_owned();
+    }
+    let end = text.floor_char_boundary(7);
+    let start = text.get(..end).unwrap_or_default();
+    format!("{start}{}...", "\u{fffd}".repeat(7 - end))
 }

@@ -1,11 +1,11 @@
 //! Values as YAML texts, as Go's `yaml.v3` writes them with two spaces for a level.
 
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 
-use super::YamlError;
-use super::decode::Yaml;
+use super::any::Any;
 use super::resolve::{self, Scalar};
-use crate::builtins::go::float;
+use super::{YamlError, float};
 use crate::builtins::limits;
 
 /// Bytes of a key that is written without a `?`, at most.
@@ -18,45 +18,11 @@ const INDENT: usize = 2;
 ///
 /// # Errors
 /// Where the text would be longer than a built-in may make it.
-pub(super) fn emit(document: &Yaml) -> Result<String, YamlError> {
+pub(super) fn emit(document: &Any) -> Result<String, YamlError> {
     let mut writer = Writer { out: String::new(), column: 0, after_space: true, at_begin: true };
     writer.node(document, None)?;
     writer.indent(0);
     Ok(writer.out)
-}
-
-/// A float as Go writes it in JSON.
-///
-/// # Errors
-/// What JSON does not have.
-pub(super) fn json_float(value: f64) -> Result<String, YamlError> {
-    if !value.is_finite() {
-        let shown = float::format(value, 'g', None);
-        return Err(YamlError::new(format!("json: unsupported value: {shown}")));
-    }
-    let size = value.abs();
-    if size != 0.0 && !(1e-6..1e21).contains(&size) {
-        let text = format!("{value:e}");
-        return Ok(if size >= 1e21 { text.replace('e', "e+") } else { text });
-    }
-    Ok(value.to_string())
-}
-
-/// A float as a key: the shortest text of the nearest 32-bit float.
-#[allow(clippy::cast_possible_truncation, reason = "Go rounds keys to 32 bits")]
-pub(super) fn key_float(value: f64) -> String {
-    let rounded = value as f32;
-    let shortest = format!("{rounded:e}").parse().unwrap_or(f64::from(rounded));
-    yaml_float(shortest)
-}
-
-fn yaml_float(value: f64) -> String {
-    match float::format(value, 'g', None).as_str() {
-        "+Inf" => ".inf".to_owned(),
-        "-Inf" => "-.inf".to_owned(),
-        "NaN" => ".nan".to_owned(),
-        text => text.to_owned(),
-    }
 }
 
 fn is_break(c: char) -> bool {
@@ -208,33 +174,35 @@ impl Writer {
     }
 
     /// Writes a node. `parent` is the indent of the collection that it is in.
-    fn node(&mut self, node: &Yaml, parent: Option<usize>) -> Result<(), YamlError> {
+    fn node(&mut self, node: &Any, parent: Option<usize>) -> Result<(), YamlError> {
         if self.out.len() > limits::STRING_BYTES {
             return Err(YamlError::too_much());
         }
         let indent = parent.map_or(0, |parent| parent + INDENT);
         match node {
-            Yaml::Null => self.plain("null"),
-            Yaml::Bool(value) => self.plain(&value.to_string()),
-            Yaml::Integer(value) => self.plain(&value.to_string()),
-            Yaml::Unsigned(value) => self.plain(&value.to_string()),
-            Yaml::Float(value) => self.plain(&yaml_float(*value)),
-            Yaml::Text(text) => {
+            Any::Null => self.plain("null"),
+            Any::Bool(value) => self.plain(&value.to_string()),
+            Any::Integer(value) => self.plain(&value.to_string()),
+            Any::Unsigned(value) => self.plain(&value.to_string()),
+            Any::Float(value) => self.plain(&float::yaml(*value)),
+            Any::Time(text) => self.plain(text),
+            Any::Text(text) => {
                 self.text(text, parent.map_or(INDENT, |parent| parent + INDENT), false);
             }
-            Yaml::Sequence(elements) if elements.is_empty() => self.empty("[", "]"),
-            Yaml::Mapping(entries) if entries.is_empty() => self.empty("{", "}"),
-            Yaml::Sequence(elements) => {
+            Any::Sequence(elements) if elements.is_empty() => self.empty("[", "]"),
+            Any::Mapping(mapping) if mapping.entries().is_empty() => self.empty("{", "}"),
+            Any::Sequence(elements) => {
                 for element in elements {
                     self.indent(indent);
                     self.indicator("-", true, true);
                     self.node(element, Some(indent))?;
                 }
             }
-            Yaml::Mapping(entries) => {
-                let keys = entries.keys().map(String::as_str).collect();
-                for key in sorted(keys) {
-                    let Some(value) = entries.get(key) else { continue };
+            Any::Mapping(mapping) => {
+                let keys = mapping.entries().iter().filter_map(|(key, _)| key.as_text());
+                let ordered: BTreeSet<&str> = keys.collect();
+                for key in sorted(ordered.into_iter().collect()) {
+                    let Some(value) = mapping.get(key) else { continue };
                     self.indent(indent);
                     if !analyze(key).has_breaks && key.len() <= KEY {
                         self.text(key, indent + INDENT, true);

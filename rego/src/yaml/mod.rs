@@ -1,15 +1,23 @@
 //! YAML as OPA reads and writes it: with Go's `yaml.v3`, as the JSON that it stands for.
 
+mod any;
 mod decode;
 mod emit;
+mod float;
+mod json;
 mod parse;
 mod resolve;
 mod scan;
+mod time;
 
 #[cfg(test)]
 mod tests;
 
 use regorus::Value;
+
+pub(crate) use any::{Any, Mapping};
+pub(crate) use decode::Decoder;
+pub(crate) use parse::Index;
 
 /// Levels of a document, as for JSON.
 const MAX_DEPTH: usize = 127;
@@ -59,7 +67,32 @@ pub(crate) fn parse(text: &str) -> Result<Value, YamlError> {
 /// # Errors
 /// The same.
 pub(crate) fn value(text: &str, depth: usize) -> Result<Value, YamlError> {
-    decode::decode(text, depth)?.into_value()
+    json::value(text, depth)
+}
+
+/// Decodes the first document of a text, whatever follows, by a function; the text may hold none. Levels are
+/// bound as for JSON.
+///
+/// # Errors
+/// What is no YAML, what the function fails with, and values that do not fit their types.
+pub(crate) fn decode<T: Default>(
+    text: &str,
+    decode: impl FnOnce(&mut Decoder<'_>, Index) -> Result<T, YamlError>,
+) -> Result<T, YamlError> {
+    decode_first(text, MAX_DEPTH, decode)
+}
+
+fn decode_first<T: Default>(
+    text: &str,
+    depth: usize,
+    decode: impl FnOnce(&mut Decoder<'_>, Index) -> Result<T, YamlError>,
+) -> Result<T, YamlError> {
+    let (nodes, root) = parse::first(text, depth)?;
+    let Some(root) = root else { return Ok(T::default()) };
+    let mut decoder = Decoder::new(&nodes, depth);
+    let decoded = decode(&mut decoder, root)?;
+    decoder.finish()?;
+    Ok(decoded)
 }
 
 /// The YAML text of a JSON text.
@@ -67,5 +100,6 @@ pub(crate) fn value(text: &str, depth: usize) -> Result<Value, YamlError> {
 /// # Errors
 /// What YAML does not take of JSON: some control characters, and keys of more than 1,024 characters.
 pub(crate) fn of_json(json: &str, depth: usize) -> Result<String, YamlError> {
-    emit::emit(&decode::decode(json, depth)?)
+    let any = decode_first(json, depth, |decoder, root| decoder.any(root))?;
+    emit::emit(&any.unwrap_or(Any::Null))
 }

@@ -6,7 +6,7 @@ use super::scan::{Mark, Placed, Scanner, Style, Token};
 use super::{YamlError, resolve};
 
 /// The number of a node.
-pub(super) type Index = usize;
+pub(crate) type Index = usize;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -34,9 +34,19 @@ pub(super) struct Node {
     pub(super) line: usize,
 }
 
+impl Node {
+    /// The text of a scalar.
+    pub(super) fn text(&self) -> &str {
+        match &self.kind {
+            Kind::Scalar { text } => text,
+            Kind::Sequence(_) | Kind::Mapping(_) | Kind::Alias { .. } => "",
+        }
+    }
+}
+
 /// The nodes of a stream's documents.
 #[derive(Debug, Default)]
-pub(super) struct Nodes(Vec<Node>);
+pub(crate) struct Nodes(Vec<Node>);
 
 impl Nodes {
     pub(super) fn get(&self, index: Index) -> Option<&Node> {
@@ -64,20 +74,22 @@ struct Properties {
 ///
 /// # Errors
 /// In Go's words where a document is none; another failure where one is too deep.
-pub(super) fn parse(text: &str, depth: usize) -> Result<(Nodes, Option<Index>), YamlError> {
-    let mut parser = Parser {
-        scanner: Scanner::new(text)?,
-        nodes: Nodes::default(),
-        anchors: HashMap::new(),
-        directives: Vec::new(),
-        depth,
-    };
-    let mut first = None;
-    let mut is_first = true;
-    while let Some(root) = parser.document(is_first)? {
-        first = first.or(Some(root));
-        is_first = false;
+pub(super) fn all(text: &str, depth: usize) -> Result<(Nodes, Option<Index>), YamlError> {
+    let mut parser = Parser::new(text, depth)?;
+    let first = parser.document(true)?;
+    if first.is_some() {
+        while parser.document(false)?.is_some() {}
     }
+    Ok((parser.nodes, first))
+}
+
+/// Reads the first document of a stream, whatever follows.
+///
+/// # Errors
+/// The same.
+pub(super) fn first(text: &str, depth: usize) -> Result<(Nodes, Option<Index>), YamlError> {
+    let mut parser = Parser::new(text, depth)?;
+    let first = parser.document(true)?;
     Ok((parser.nodes, first))
 }
 
@@ -96,7 +108,17 @@ fn wrong(context: Mark, problem: Mark, what: &str) -> YamlError {
     YamlError::at(problem.offset, format!("{place}{what}"))
 }
 
-impl Parser<'_> {
+impl<'a> Parser<'a> {
+    fn new(text: &'a str, depth: usize) -> Result<Self, YamlError> {
+        Ok(Self {
+            scanner: Scanner::new(text)?,
+            nodes: Nodes::default(),
+            anchors: HashMap::new(),
+            directives: Vec::new(),
+            depth,
+        })
+    }
+
     fn is(&mut self, token: &Token) -> Result<bool, YamlError> {
         Ok(self.scanner.peek()?.token == *token)
     }
@@ -210,7 +232,8 @@ impl Parser<'_> {
 
     /// A node for a collection, whose children follow.
     fn collection(&mut self, about: Properties, kind: Kind, mark: Mark) -> Index {
-        let default = if matches!(kind, Kind::Mapping(_)) { "!!map" } else { "!!seq" };
+        let default =
+            if matches!(kind, Kind::Mapping(_)) { resolve::MAPPING } else { resolve::SEQUENCE };
         let has_tag = !matches!(about.tag.as_str(), "" | "!");
         let tag = if has_tag { resolve::short(&about.tag) } else { default.to_owned() };
         let index = self.add(kind, tag, false, mark);

@@ -1,24 +1,18 @@
 //! What scalars stand for: YAML 1.2's core schema, with some of 1.1.
 
+use super::time;
 use crate::builtins::go::base64;
 use crate::builtins::go::parse_int::{self, Integer};
-use crate::builtins::time;
 
 pub(super) const LONG_PREFIX: &str = "tag:yaml.org,2002:";
 pub(super) const STRING: &str = "!!str";
+pub(super) const SEQUENCE: &str = "!!seq";
+pub(super) const MAPPING: &str = "!!map";
 pub(super) const MERGE: &str = "!!merge";
 pub(super) const NULL: &str = "!!null";
 pub(super) const TIMESTAMP: &str = "!!timestamp";
 const BINARY: &str = "!!binary";
 const FLOAT: &str = "!!float";
-
-/// Go's layouts of times.
-const TIMES: [&str; 4] = [
-    "2006-1-2T15:4:5.999999999Z07:00",
-    "2006-1-2t15:4:5.999999999Z07:00",
-    "2006-1-2 15:4:5.999999999",
-    "2006-1-2",
-];
 
 /// What a scalar stands for.
 #[derive(Debug, Clone, PartialEq)]
@@ -72,7 +66,7 @@ fn scalar(text: &str, may_be_time: bool) -> Scalar {
     match text.as_bytes().first() {
         Some(b'.') => float(text).map_or(Scalar::Text, Scalar::Float),
         Some(b'0'..=b'9' | b'+' | b'-') => {
-            if may_be_time && let Some(time) = timestamp(text) {
+            if may_be_time && let Some(time) = time::timestamp(text) {
                 return Scalar::Time(time);
             }
             let plain = text.replace('_', "");
@@ -80,14 +74,6 @@ fn scalar(text: &str, may_be_time: bool) -> Scalar {
         }
         _ => Scalar::Text,
     }
-}
-
-fn timestamp(text: &str) -> Option<String> {
-    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-    if digits != 4 || text.as_bytes().get(4) != Some(&b'-') {
-        return None;
-    }
-    time::in_rfc3339(&TIMES, text)
 }
 
 /// What a scalar stands for by its tag, and its text where that is another one.

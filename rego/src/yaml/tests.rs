@@ -41,3 +41,10 @@ fn what_is_too_deep_is_a_limit_and_no_fault_of_the_text() {
     let deep = format!("{}1{}", "[".repeat(500), "]".repeat(500));
     assert!(value(&deep, 512).is_ok());
 }
+
+#[test]
+fn a_byte_order_mark_counts_at_the_beginning_alone() {
+    let read = |text| parse(text).unwrap().to_string();
+    assert_eq!(read("\u{feff}a: 1\n"), r#"{"a":1}"#);
+    assert_eq!(read("a: 1\n\u{feff}b: 2\n"), "{\"a\":1,\"\u{feff}b\":2}");
+}

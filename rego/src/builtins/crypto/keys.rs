@@ -8,7 +8,7 @@ use num_traits::One as _;
 use regorus::Value;
 
 use super::der::{self, Der, Oid};
-use super::{failed, signature};
+use super::{curves, failed};
 use crate::builtins::{Failure, limits};
 
 /// Bits of the modulus of an RSA key: the time of a signature grows with the third power of them, and
@@ -267,10 +267,10 @@ impl EcPublic {
     pub(in crate::builtins) fn new(curve: Curve, x: &[u8], y: &[u8]) -> Option<Self> {
         let (x, y) = (fixed(x, curve.bytes())?, fixed(y, curve.bytes())?);
         let on_curve = match curve {
-            Curve::P224 => signature::is_on_p224(&x, &y),
-            Curve::P256 => signature::p256_key::is_point(&x, &y),
-            Curve::P384 => signature::p384_key::is_point(&x, &y),
-            Curve::P521 => signature::p521_key::is_point(&x, &y),
+            Curve::P224 => curves::is_on_p224(&x, &y),
+            Curve::P256 => curves::p256_key::is_point(&x, &y),
+            Curve::P384 => curves::p384_key::is_point(&x, &y),
+            Curve::P521 => curves::p521_key::is_point(&x, &y),
         };
         on_curve.then_some(Self { curve, x, y })
     }

@@ -1,5 +1,6 @@
 //! `crypto.*`
 
+mod curves;
 mod der;
 pub(super) mod keys;
 pub(super) mod pem;

@@ -7,7 +7,7 @@ use super::keys::{
     Algorithm, Crt, Curve, EC, ED25519, EcPrivate, EcPublic, PrivateKey, RSA, RsaPrivate,
     RsaPublic, X25519, above_zero, ed25519, fixed,
 };
-use super::{failed, signature};
+use super::{curves, failed};
 use crate::builtins::Failure;
 
 /// What Go says of a private key that is written in another form than asked for.
@@ -136,9 +136,9 @@ pub(super) fn ec(curve: Option<&Oid>, bytes: &[u8]) -> Result<EcPrivate, Failure
 fn ec_private(curve: Curve, d: Vec<u8>) -> Option<EcPrivate> {
     let public = match curve {
         Curve::P224 => None,
-        Curve::P256 => signature::p256_key::public(&d),
-        Curve::P384 => signature::p384_key::public(&d),
-        Curve::P521 => signature::p521_key::public(&d),
+        Curve::P256 => curves::p256_key::public(&d),
+        Curve::P384 => curves::p384_key::public(&d),
+        Curve::P521 => curves::p521_key::public(&d),
     };
     let (x, y) = public?;
     Some(EcPrivate { public: EcPublic { curve, x, y }, d })

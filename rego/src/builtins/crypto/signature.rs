@@ -7,8 +7,8 @@ use rsa::BoxedUint;
 use sha2::{Digest as _, Sha256, Sha384, Sha512};
 use subtle::ConstantTimeEq as _;
 
-use super::failed;
 use super::keys::{Curve, EcPrivate, EcPublic, Ed25519Private, RsaPrivate, RsaPublic, fixed};
+use super::{curves, failed};
 use crate::builtins::Failure;
 
 /// Bits of an RSA modulus that Go verifies and signs with; `keys` bounds it above.
@@ -180,9 +180,9 @@ pub(in crate::builtins) fn verify_ec(
     let (digest, signature) = (hash.of(message), [r, s].concat());
     match key.curve {
         Curve::P224 => false,
-        Curve::P256 => p256_key::verify(key, &digest, &signature),
-        Curve::P384 => p384_key::verify(key, &digest, &signature),
-        Curve::P521 => p521_key::verify(key, &digest, &signature),
+        Curve::P256 => curves::p256_key::verify(&key.x, &key.y, &digest, &signature),
+        Curve::P384 => curves::p384_key::verify(&key.x, &key.y, &digest, &signature),
+        Curve::P521 => curves::p521_key::verify(&key.x, &key.y, &digest, &signature),
     }
 }
 
@@ -199,71 +199,11 @@ pub(in crate::builtins) fn sign_ec(
     let digest = hash.of(message);
     let signature = match key.public.curve {
         Curve::P224 => None,
-        Curve::P256 => p256_key::sign(&key.d, &digest),
-        Curve::P384 => p384_key::sign(&key.d, &digest),
-        Curve::P521 => p521_key::sign(&key.d, &digest),
+        Curve::P256 => curves::p256_key::sign(&key.d, &digest),
+        Curve::P384 => curves::p384_key::sign(&key.d, &digest),
+        Curve::P521 => curves::p521_key::sign(&key.d, &digest),
     };
     signature.ok_or_else(|| failed("crypto/ecdsa: invalid private key"))
-}
-
-/// A curve's functions; the curves' crates have the same names.
-macro_rules! curve {
-    ($name:ident, $curve:ident) => {
-        pub(super) mod $name {
-            use $curve::PublicKey;
-            use $curve::ecdsa::signature::hazmat::{PrehashSigner as _, PrehashVerifier as _};
-            use $curve::ecdsa::{Signature, SigningKey, VerifyingKey};
-
-            use super::EcPublic;
-
-            fn uncompressed(x: &[u8], y: &[u8]) -> Vec<u8> {
-                [&[4], x, y].concat()
-            }
-
-            /// Whether the two are the coordinates of a point.
-            pub(in super::super) fn is_point(x: &[u8], y: &[u8]) -> bool {
-                PublicKey::from_sec1_bytes(&uncompressed(x, y)).is_ok()
-            }
-
-            /// The coordinates of the public key of a private one.
-            pub(in super::super) fn public(d: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
-                let key = SigningKey::from_slice(d).ok()?;
-                let point = key.verifying_key().to_sec1_point(false);
-                let (x, y) = point.as_bytes().get(1..)?.split_at_checked(d.len())?;
-                Some((x.to_vec(), y.to_vec()))
-            }
-
-            pub(super) fn verify(key: &EcPublic, digest: &[u8], signature: &[u8]) -> bool {
-                let Ok(key) = VerifyingKey::from_sec1_bytes(&uncompressed(&key.x, &key.y)) else {
-                    return false;
-                };
-                let Ok(signature) = Signature::from_slice(signature) else { return false };
-                key.verify_prehash(digest, &signature).is_ok()
-            }
-
-            pub(super) fn sign(d: &[u8], digest: &[u8]) -> Option<Vec<u8>> {
-                let key = SigningKey::from_slice(d).ok()?;
-                let signature: Signature = key.sign_prehash(digest).ok()?;
-                Some(signature.to_bytes().to_vec())
-            }
-        }
-    };
-}
-curve!(p256_key, p256);
-curve!(p384_key, p384);
-curve!(p521_key, p521);
-
-/// Whether the two are the coordinates of a point of P-224. Certificates may have such keys; nothing
-/// is computed with them.
-pub(super) fn is_on_p224(x: &[u8], y: &[u8]) -> bool {
-    let p = (BigUint::from(1_u8) << 224) - (BigUint::from(1_u8) << 96) + 1_u8;
-    let b = BigUint::parse_bytes(b"b4050a850c04b3abf54132565044b0b7d7bfd8ba270b39432355ffb4", 16);
-    let (x, y) = (BigUint::from_bytes_be(x), BigUint::from_bytes_be(y));
-    if x >= p || y >= p {
-        return false;
-    }
-    let minus_three_x = (&p - (3_u8 * &x) % &p) % &p;
-    (&y * &y) % &p == (&x * &x * &x + minus_three_x + b.unwrap_or_default()) % &p
 }
 
 /// Whether a signature of Ed25519 is one of this key.

@@ -4,6 +4,7 @@
 
 mod definitions;
 mod lex;
+mod literals;
 mod overlap;
 mod prelude;
 mod query;

@@ -5,8 +5,7 @@ use std::collections::{HashMap, HashSet};
 use regorus::Value;
 
 use super::schema::{Schema, Type};
-use super::tree::{Literal, list, part, text};
-use super::validate::{is_inline, is_spread};
+use super::tree::{Literal, is_inline, is_spread, list, part, text};
 use super::{DEPTH, broken, types};
 use crate::builtins::Failure;
 use crate::builtins::limits::{self, Clock};

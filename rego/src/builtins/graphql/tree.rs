@@ -84,3 +84,17 @@ impl Literal {
         number.and_then(|number| LITERALS.get(number).copied()).unwrap_or(Self::Variable)
     }
 }
+
+/// The type of a field, an argument or a variable.
+pub(super) fn type_of(node: &Value) -> &Value {
+    part(node, "Type").unwrap_or(&Value::Null)
+}
+
+/// A spread has a name and no alias, a field has both.
+pub(super) fn is_spread(selection: &Value) -> bool {
+    part(selection, "Alias").is_none() && part(selection, "Name").is_some()
+}
+
+pub(super) fn is_inline(selection: &Value) -> bool {
+    part(selection, "TypeCondition").is_some()
+}

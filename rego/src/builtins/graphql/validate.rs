@@ -6,16 +6,13 @@ use regorus::Value;
 
 use super::overlap::Overlap;
 use super::schema::{Schema, Type, within_itself};
-use super::tree::{Literal, flag, list, named, part, text, texts};
-use super::{DEPTH, broken, types};
+use super::tree::{Literal, flag, is_inline, is_spread, list, named, part, text, texts, type_of};
+use super::{DEPTH, broken, literals, types};
 use crate::builtins::Failure;
 use crate::builtins::limits::{self, Clock};
 
 /// Lists within lists of what a query asks about the schema, at most one less.
 const INTROSPECTION: usize = 3;
-
-/// Scalars whose values are known.
-const SCALARS: [&str; 5] = ["Int", "Float", "String", "Boolean", "ID"];
 
 /// Checks a query.
 ///
@@ -85,10 +82,6 @@ struct Check<'a, 'c> {
 }
 
 type Done = Result<(), Failure>;
-
-fn type_of(node: &Value) -> &Value {
-    part(node, "Type").unwrap_or(&Value::Null)
-}
 
 /// Whether a default is there that is not nothing.
 fn has_default(definition: &Value) -> bool {
@@ -348,7 +341,10 @@ impl<'a> Check<'a, '_> {
             _ => {}
         }
         match (expected, of) {
-            (Some(expected), Some(of)) => self.literal(value, expected, of),
+            (Some(expected), Some(of)) => {
+                let variables = self.operation.as_ref().map(|operation| &*operation.variables);
+                literals::check(value, expected.of, of, variables.unwrap_or_default())
+            }
             _ => Ok(()),
         }
     }
@@ -374,118 +370,6 @@ impl<'a> Check<'a, '_> {
             )));
         }
         Ok(())
-    }
-
-    /// Whether a literal can be where a type is expected.
-    fn literal(&mut self, value: &'a Value, expected: Expected<'a>, of: &'a Type) -> Done {
-        let kind = Literal::of(value);
-        let raw = text(value, "Raw");
-        let wrong = || {
-            let wanted = types::show(expected.of);
-            Err(broken(format!("Expected value of type \"{wanted}\", found {raw}.")))
-        };
-        if kind == Literal::Null && types::is_required(expected.of) {
-            return wrong();
-        }
-        let is = |names: &[&str]| names.contains(&of.name.as_str());
-        if of.kind == "SCALAR" && !is(&SCALARS) {
-            return Ok(());
-        }
-        if !self.has_value(value, DEPTH)? {
-            return wrong();
-        }
-        let fits = match kind {
-            Literal::Null | Literal::Variable => true,
-            Literal::List => types::element(expected.of).is_some(),
-            Literal::Integer => is(&["Int", "Float", "ID"]),
-            Literal::Float => is(&["Float"]),
-            Literal::Text | Literal::Block => of.kind != "ENUM" && is(&["String", "ID"]),
-            Literal::Enum => of.kind == "ENUM" && of.has_value(raw),
-            Literal::Bool => is(&["Boolean"]),
-            Literal::Object => return self.object(value, of),
-        };
-        if fits { Ok(()) } else { wrong() }
-    }
-
-    /// Whether the numbers of a literal are numbers of the machine.
-    fn has_value(&self, value: &Value, depth: usize) -> Result<bool, Failure> {
-        let below = depth.checked_sub(1).ok_or_else(|| limits::exceeded("a value is too deep"))?;
-        let raw = text(value, "Raw");
-        match Literal::of(value) {
-            Literal::Integer => Ok(raw.parse::<i64>().is_ok()),
-            Literal::Float => Ok(raw.parse::<f64>().is_ok_and(f64::is_finite)),
-            Literal::Bool => Ok(matches!(raw, "true" | "false")),
-            Literal::List | Literal::Object => {
-                for child in list(value, "Children") {
-                    let literal = part(child, "Value").unwrap_or(&Value::Null);
-                    if !self.has_value(literal, below)? {
-                        return Ok(false);
-                    }
-                }
-                Ok(true)
-            }
-            _ => Ok(true),
-        }
-    }
-
-    fn object(&mut self, value: &'a Value, of: &'a Type) -> Done {
-        let children = list(value, "Children");
-        let name = &of.name;
-        for field in of.fields() {
-            let (field_name, field_type) = (text(field, "Name"), type_of(field));
-            let is_asked_for =
-                types::is_required(field_type) && part(field, "DefaultValue").is_none();
-            if is_asked_for && named(&children, field_name).is_none() {
-                let shown = types::show(field_type);
-                return Err(broken(format!(
-                    "Field \"{name}.{field_name}\" of required type \"{shown}\" was not provided."
-                )));
-            }
-        }
-        if of.has_directive("oneOf") {
-            self.one_of(&children, name)?;
-        }
-        for child in children {
-            let child = text(child, "Name");
-            if of.field(child).is_none() {
-                return Err(broken(format!(
-                    "Field \"{child}\" is not defined by type \"{name}\"."
-                )));
-            }
-        }
-        Ok(())
-    }
-
-    fn one_of(&mut self, children: &[&'a Value], name: &str) -> Done {
-        let [child] = children else {
-            return Err(broken(format!(
-                "OneOf Input Object \"{name}\" must specify exactly one key."
-            )));
-        };
-        let literal = part(child, "Value").unwrap_or(&Value::Null);
-        match Literal::of(literal) {
-            Literal::Null => {
-                let child = text(child, "Name");
-                Err(broken(format!("Field \"{name}.{child}\" must be non-null.")))
-            }
-            Literal::Variable => {
-                let raw = text(literal, "Raw");
-                let operation = self.operation.as_ref();
-                let variable = operation.and_then(|operation| {
-                    let mut known = operation.variables.iter();
-                    known.find(|variable| text(variable, "Variable") == raw)
-                });
-                match variable {
-                    Some(variable) if !types::is_required(type_of(variable)) => {
-                        Err(broken(format!(
-                            "Variable \"${raw}\" must be non-nullable to be used for OneOf Input Object \"{name}\"."
-                        )))
-                    }
-                    _ => Ok(()),
-                }
-            }
-            _ => Ok(()),
-        }
     }
 
     fn selections(&mut self, parent: Option<&'a Type>, selections: &[&'a Value]) -> Done {
@@ -647,13 +531,4 @@ impl<'a> Check<'a, '_> {
         let parents: HashSet<&String> = parents.iter().collect();
         self.schema.possible(&of.name).iter().any(|of| parents.contains(of))
     }
-}
-
-/// A spread has a name and no alias, a field has both.
-pub(super) fn is_spread(selection: &Value) -> bool {
-    part(selection, "Alias").is_none() && part(selection, "Name").is_some()
-}
-
-pub(super) fn is_inline(selection: &Value) -> bool {
-    part(selection, "TypeCondition").is_some()
 }

@@ -1,5 +1,9 @@
 //! JSON texts as Go's decoder takes them: lone surrogates become U+FFFD, and the last of equal keys
 //! counts.
+//!
+//! [`crate::json`] reads the documents of requests and bundles. It stays apart: its faults are told in
+//! bytes of a file and not in Go's words, which decisions can see, and serde_json's reader is the fast
+//! one where each request passes.
 
 use std::collections::BTreeMap;
 

@@ -4,9 +4,11 @@ use std::cmp::Ordering;
 
 use regorus::Value;
 
+use super::algorithm::Algorithm;
 use super::failed;
+use super::key::{NamedKey, VerificationKey};
 use super::token::{self, Header, Token, field};
-use super::verify::{self, Algorithm, NamedKey, VerificationKey};
+use super::verify;
 use crate::builtins::operands::{object, string};
 use crate::builtins::{Answer, Context, Failure, bytes, compare, limits, order, text};
 

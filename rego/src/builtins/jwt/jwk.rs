@@ -7,10 +7,10 @@ use num_traits::ToPrimitive as _;
 use regorus::Value;
 use regorus::value::Object;
 
+use super::algorithm::Algorithm;
 use super::failed;
-use super::sign::SigningKey;
+use super::key::{NamedKey, SigningKey, VerificationKey};
 use super::token::{field, within};
-use super::verify::{Algorithm, NamedKey, VerificationKey};
 use crate::builtins::crypto::keys::{
     self, Crt, Curve, EcPrivate, EcPublic, PrivateKey, PublicKey, RsaPrivate, RsaPublic,
 };

@@ -1,7 +1,9 @@
 //! `io.jwt.*`
 
+mod algorithm;
 mod constraints;
 pub(super) mod jwk;
+mod key;
 mod sign;
 mod token;
 mod verify;

@@ -2,8 +2,9 @@
 
 use regorus::Value;
 
+use super::algorithm::Algorithm;
+use super::key::SigningKey;
 use super::token::{field, within};
-use super::verify::Algorithm;
 use super::{failed, jwk};
 use crate::builtins::crypto::keys::PrivateKey;
 use crate::builtins::crypto::signature::{self, Hash, Padding};
@@ -12,14 +13,6 @@ use crate::builtins::json::read;
 use crate::builtins::json::write::marshal;
 use crate::builtins::operands::{argument, string, type_name};
 use crate::builtins::{Answer, Context, Failure, bytes, encoding, uuid};
-
-/// A key that tokens are signed with.
-pub(super) enum SigningKey {
-    Private(PrivateKey),
-    Secret(Vec<u8>),
-    /// A key that only verifies.
-    Public,
-}
 
 pub(in crate::builtins) fn encode_sign(context: &mut Context, args: &[Value]) -> Answer {
     let json = |position| marshal(argument(args, position), None);

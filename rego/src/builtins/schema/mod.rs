@@ -10,6 +10,7 @@ mod decimal;
 mod describe;
 mod email;
 mod formats;
+mod outcome;
 mod pool;
 mod validate;
 

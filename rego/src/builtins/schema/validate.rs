@@ -6,27 +6,10 @@ use regorus::Value;
 
 use super::compile::{Additional, Bounds, Dependency, Index, Node, Schema};
 use super::decimal::Decimal;
+use super::outcome::{Outcome, Place, Problem};
 use super::{DEPTH, canonical, formats};
 use crate::builtins::limits::{self, Clock};
 use crate::builtins::{Failure, order};
-
-/// The document in the names of places.
-const ROOT: &str = "(Root)";
-
-/// What is wrong with a document.
-#[derive(Debug)]
-pub(super) struct Problem {
-    /// The library's name of the kind.
-    pub(super) kind: &'static str,
-    pub(super) field: String,
-    pub(super) description: String,
-}
-
-impl Problem {
-    fn size(&self) -> usize {
-        size_of::<Self>() + self.field.len() + self.description.len()
-    }
-}
 
 /// All that is wrong with a document, the keys of an object in their order.
 ///
@@ -38,48 +21,7 @@ pub(super) fn validate(
     clock: &mut Clock,
 ) -> Result<Vec<Problem>, Failure> {
     let mut validation = Validation { schema, clock, depth: DEPTH, bytes: 0 };
-    let place = Place { name: ROOT, parent: None };
-    Ok(validation.apart(0, document, &place)?.problems)
-}
-
-/// Where in the document something is.
-struct Place<'a> {
-    name: &'a str,
-    parent: Option<&'a Self>,
-}
-
-impl Place<'_> {
-    fn below<'b>(&'b self, name: &'b str) -> Place<'b> {
-        Place { name, parent: Some(self) }
-    }
-
-    /// The names from the document on, which alone is named where there are no others.
-    fn field(&self) -> String {
-        let mut names = vec![self.name];
-        let mut place = self;
-        while let Some(parent) = place.parent {
-            names.push(parent.name);
-            place = parent;
-        }
-        names.reverse();
-        let text = names.join(".");
-        text.strip_prefix(ROOT)
-            .and_then(|rest| rest.strip_prefix('.'))
-            .map_or_else(|| text.clone(), str::to_owned)
-    }
-}
-
-/// What is wrong, and how much is right: of many schemas the nearest one's problems are shown.
-#[derive(Default)]
-struct Outcome {
-    problems: Vec<Problem>,
-    score: i64,
-}
-
-impl Outcome {
-    fn is_valid(&self) -> bool {
-        self.problems.is_empty()
-    }
+    Ok(validation.apart(0, document, &Place::ROOT)?.problems)
 }
 
 struct Validation<'a> {
@@ -118,11 +60,6 @@ impl<'a> Validation<'a> {
         Ok(())
     }
 
-    fn merge(outcome: &mut Outcome, other: Outcome) {
-        outcome.problems.extend(other.problems);
-        outcome.score += other.score;
-    }
-
     /// Drops what is not shown.
     fn forget(&mut self, outcome: &Outcome) {
         let size: usize = outcome.problems.iter().map(Problem::size).sum();
@@ -149,7 +86,7 @@ impl<'a> Validation<'a> {
         place: &Place<'_>,
     ) -> Done {
         let other = self.apart(index, value, place)?;
-        Self::merge(outcome, other);
+        outcome.merge(other);
         Ok(())
     }
 
@@ -244,14 +181,21 @@ impl<'a> Validation<'a> {
         outcome: &mut Outcome,
         place: &Place<'_>,
     ) -> Done {
-        self.any_of(node, value, outcome, place)?;
+        if !node.any_of.is_empty() {
+            self.any(
+                &node.any_of,
+                |validation, _, schema| validation.apart(*schema, value, place),
+                (outcome, place),
+                ("number_any_of", "Must validate at least one schema (anyOf)"),
+            )?;
+        }
         self.one_of(node, value, outcome, place)?;
         if !node.all_of.is_empty() {
             let mut all_valid = true;
             for schema in &node.all_of {
                 let other = self.apart(*schema, value, place)?;
                 all_valid &= other.is_valid();
-                Self::merge(outcome, other);
+                outcome.merge(other);
             }
             if !all_valid {
                 let what = "Must validate all the schemas (allOf)".to_owned();
@@ -279,7 +223,7 @@ impl<'a> Validation<'a> {
                 let other = self.apart(branch, value, place)?;
                 if !other.is_valid() {
                     self.problem(outcome, place, kind, what.to_owned())?;
-                    Self::merge(outcome, other);
+                    outcome.merge(other);
                 }
             }
         }
@@ -302,28 +246,25 @@ impl<'a> Validation<'a> {
         }
     }
 
-    fn any_of(
+    /// Looks for a candidate that is valid. Where there is none, the nearest one's problems are shown.
+    fn any<T>(
         &mut self,
-        node: &Node,
-        value: &Value,
-        outcome: &mut Outcome,
-        place: &Place<'_>,
+        candidates: &[T],
+        mut validate: impl FnMut(&mut Self, usize, &T) -> Result<Outcome, Failure>,
+        (outcome, place): (&mut Outcome, &Place<'_>),
+        (kind, what): (&'static str, &str),
     ) -> Done {
-        if node.any_of.is_empty() {
-            return Ok(());
-        }
         let mut best: Option<Outcome> = None;
-        for schema in &node.any_of {
-            let other = self.apart(*schema, value, place)?;
+        for (i, candidate) in candidates.iter().enumerate() {
+            let other = validate(self, i, candidate)?;
             if other.is_valid() {
                 best.iter().for_each(|best| self.forget(best));
                 return Ok(());
             }
             best = self.nearer(best, other);
         }
-        let what = "Must validate at least one schema (anyOf)".to_owned();
-        self.problem(outcome, place, "number_any_of", what)?;
-        best.into_iter().for_each(|best| Self::merge(outcome, best));
+        self.problem(outcome, place, kind, what.to_owned())?;
+        best.into_iter().for_each(|best| outcome.merge(best));
         Ok(())
     }
 
@@ -353,7 +294,7 @@ impl<'a> Validation<'a> {
             self.problem(outcome, place, "number_one_of", what)?;
         }
         match best {
-            Some(best) if valid == 0 => Self::merge(outcome, best),
+            Some(best) if valid == 0 => outcome.merge(best),
             Some(best) => self.forget(&best),
             None => {}
         }
@@ -479,31 +420,16 @@ impl<'a> Validation<'a> {
             }
         }
         if let Some(contains) = node.contains {
-            self.contains(contains, items, outcome, place)?;
+            self.any(
+                items,
+                |validation, i, item| {
+                    validation.apart(contains, item, &place.below(&i.to_string()))
+                },
+                (outcome, place),
+                ("contains", "At least one of the items must match"),
+            )?;
         }
         outcome.score += 1;
-        Ok(())
-    }
-
-    fn contains(
-        &mut self,
-        schema: Index,
-        items: &[&Value],
-        outcome: &mut Outcome,
-        place: &Place<'_>,
-    ) -> Done {
-        let mut best: Option<Outcome> = None;
-        for (i, item) in items.iter().enumerate() {
-            let other = self.apart(schema, item, &place.below(&i.to_string()))?;
-            if other.is_valid() {
-                best.iter().for_each(|best| self.forget(best));
-                return Ok(());
-            }
-            best = self.nearer(best, other);
-        }
-        let what = "At least one of the items must match".to_owned();
-        self.problem(outcome, place, "contains", what)?;
-        best.into_iter().for_each(|best| Self::merge(outcome, best));
         Ok(())
     }
 
@@ -535,7 +461,7 @@ impl<'a> Validation<'a> {
                 if !other.is_valid() {
                     let what = format!("Property name of \"{key}\" does not match");
                     self.problem(outcome, place, "invalid_property_name", what)?;
-                    Self::merge(outcome, other);
+                    outcome.merge(other);
                 }
             }
         }

@@ -25,14 +25,6 @@ pub(super) fn is_time(layout: &str, text: &str) -> bool {
     parse::parse(layout.as_bytes(), &bytes::of(text)).is_ok()
 }
 
-/// A time by the first layout that fits, in the form of RFC 3339.
-pub(crate) fn in_rfc3339(layouts: &[&str], text: &str) -> Option<String> {
-    let text = bytes::of(text);
-    let parsed = layouts.iter().find_map(|layout| parse::parse(layout.as_bytes(), &text).ok());
-    let shown = layout::format(&parsed?, layout::RFC3339_NANO).ok()?;
-    Some(bytes::to_text(&shown))
-}
-
 /// The time at which the evaluation began.
 pub(super) fn now_ns(context: &mut Context, _: &[Value]) -> Answer {
     Ok(Value::from(context.now_ns))

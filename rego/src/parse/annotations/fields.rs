@@ -9,8 +9,10 @@ use crate::source::FileId;
 use super::super::parser::Parser;
 use super::super::token::Token;
 use super::super::words;
-use super::raw::{Any, Raw};
+use super::any::{check_keys, go_text, to_json};
+use super::raw::Raw;
 use super::url;
+use crate::yaml::{Any, Mapping};
 
 /// Takes a block's fields apart.
 ///
@@ -51,9 +53,9 @@ pub(super) fn fields(raw: Raw) -> Result<Map<String, Value>, String> {
     }
     for (name, members) in [("custom", raw.custom), ("labels", raw.labels)] {
         let mut values = Map::new();
-        for (key, value) in members.into_iter().flatten() {
-            value.check_keys(&[])?;
-            values.insert(key, value.to_json());
+        for (key, value) in members.iter().flat_map(Mapping::entries) {
+            check_keys(value, &[])?;
+            values.insert(key.as_text().unwrap_or_default().to_owned(), to_json(value));
         }
         if !values.is_empty() {
             fields.insert(name.to_owned(), values.into());
@@ -63,18 +65,18 @@ pub(super) fn fields(raw: Raw) -> Result<Map<String, Value>, String> {
 }
 
 fn about(item: &Any, what: &str, error: &str) -> String {
-    format!("invalid {what} definition {}: {error}", item.go_text())
+    format!("invalid {what} definition {}: {error}", go_text(item))
 }
 
 /// A member that is a string, without spaces around it.
-fn member<'a>(item: &'a Any, name: &str) -> &'a str {
-    item.get(name).and_then(Any::as_str).unwrap_or_default().trim()
+fn member<'a>(item: &'a Mapping, name: &str) -> &'a str {
+    item.get(name).and_then(Any::as_text).unwrap_or_default().trim()
 }
 
 fn related(item: &Any) -> Result<Value, String> {
-    item.check_keys(&[])?;
+    check_keys(item, &[])?;
     match item {
-        Any::Mapping(_) => {
+        Any::Mapping(item) => {
             let (description, address) = (member(item, "description"), member(item, "ref"));
             if address.is_empty() {
                 return Err("'ref' value required in object".to_owned());
@@ -86,7 +88,7 @@ fn related(item: &Any) -> Result<Value, String> {
                 json!({ "ref": address, "description": description })
             })
         }
-        _ => match item.as_str() {
+        _ => match item.as_text() {
             Some("") => Err("ref URL may not be empty string".to_owned()),
             Some(address) => Ok(json!({ "ref": url::normalize(address)? })),
             None => Err("invalid value type, must be string or map".to_owned()),
@@ -95,9 +97,9 @@ fn related(item: &Any) -> Result<Value, String> {
 }
 
 fn author(item: &Any) -> Result<Value, String> {
-    item.check_keys(&[])?;
+    check_keys(item, &[])?;
     let (name, email) = match item {
-        Any::Mapping(_) => {
+        Any::Mapping(item) => {
             let (name, email) = (member(item, "name"), member(item, "email"));
             if name.is_empty() && email.is_empty() {
                 return Err("'name' and/or 'email' values required in object".to_owned());
@@ -105,7 +107,7 @@ fn author(item: &Any) -> Result<Value, String> {
             (name.to_owned(), email)
         }
         _ => {
-            let text = item.as_str().ok_or("invalid value type, must be string or map")?;
+            let text = item.as_text().ok_or("invalid value type, must be string or map")?;
             author_text(text)?
         }
     };
@@ -127,16 +129,17 @@ fn author_text(text: &str) -> Result<(String, &str), String> {
     Ok((words.join(" "), email.unwrap_or_default()))
 }
 
-fn compile(members: Vec<(String, Any)>) -> Result<Value, String> {
+fn compile(members: Mapping) -> Result<Value, String> {
     let mut compile = Map::new();
-    for (name, value) in members {
-        match (name.as_str(), &value) {
+    for (key, value) in members.entries() {
+        let Some(name) = key.as_text() else { continue };
+        match (name, value) {
             ("unknowns", Any::Sequence(items)) if !items.is_empty() => {
                 let unknowns: Result<Vec<Value>, String> = items.iter().map(unknown).collect();
-                compile.insert(name, unknowns?.into());
+                compile.insert(name.to_owned(), unknowns?.into());
             }
             ("mask_rule", _) => {
-                let Some(text) = value.as_str() else { continue };
+                let Some(text) = value.as_text() else { continue };
                 let mask = term(text)
                     .ok_or_else(|| format!("invalid mask_rule annotation {text:?}: no term"))?;
                 let mask = match &mask.value {
@@ -144,7 +147,7 @@ fn compile(members: Vec<(String, Any)>) -> Result<Value, String> {
                     TermValue::Ref(keys) => json(keys),
                     _ => return Err(format!("invalid mask_rule annotation type {text:?}: string")),
                 };
-                compile.insert(name, mask);
+                compile.insert(name.to_owned(), mask);
             }
             _ => {}
         }
@@ -153,7 +156,7 @@ fn compile(members: Vec<(String, Any)>) -> Result<Value, String> {
 }
 
 fn unknown(item: &Any) -> Result<Value, String> {
-    let Some(text) = item.as_str() else { return Ok(Value::Null) };
+    let Some(text) = item.as_text() else { return Ok(Value::Null) };
     match term(text) {
         Some(Term { value: TermValue::Ref(keys), .. }) => Ok(json(&keys)),
         Some(term) => Err(format!(
@@ -164,17 +167,19 @@ fn unknown(item: &Any) -> Result<Value, String> {
     }
 }
 
-fn schema(pair: Vec<(String, Any)>) -> Result<Value, String> {
-    let (path, value) = pair.into_iter().next().unwrap_or_default();
-    let Some(Term { value: TermValue::Ref(keys), .. }) = term(&path) else {
+fn schema(pair: Option<Mapping>) -> Result<Value, String> {
+    let pair = pair.and_then(|pair| pair.into_entries().into_iter().next());
+    let (key, value) = pair.unwrap_or((Any::Null, Any::Null));
+    let path = key.as_text().unwrap_or_default();
+    let Some(Term { value: TermValue::Ref(keys), .. }) = term(path) else {
         return Err("invalid document reference".to_owned());
     };
     let keys = json(&keys);
     match &value {
-        Any::Mapping(pairs) if pairs.iter().all(|(key, _)| key.as_str().is_some()) => {
-            Ok(json!({ "path": keys, "definition": value.to_json() }))
+        Any::Mapping(mapping) if mapping.is_of_texts() => {
+            Ok(json!({ "path": keys, "definition": to_json(&value) }))
         }
-        _ => match value.as_str() {
+        _ => match value.as_text() {
             Some(text) => Ok(json!({ "path": keys, "schema": schema_path(text)? })),
             None => Err(format!("invalid schema declaration for path {path:?}")),
         },
@@ -220,10 +225,4 @@ fn json(keys: &[Term]) -> Value {
             json!({ "type": text::kind(&key.value), "value": value })
         })
         .collect()
-}
-
-impl Default for Any {
-    fn default() -> Self {
-        Self::Scalar(Value::Null)
-    }
 }

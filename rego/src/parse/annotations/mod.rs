@@ -1,10 +1,9 @@
 //! `# METADATA` blocks: comments that are read as YAML, and attached to what follows them.
 
+mod any;
 mod fields;
 mod raw;
-mod time;
 mod url;
-mod yaml;
 
 use std::collections::HashMap;
 
@@ -122,24 +121,23 @@ fn read_block(
     if document.trim().is_empty() {
         return Err(fault("expected METADATA block, found whitespace".to_owned(), first));
     }
-    let in_yaml = |message: String, line: Option<usize>| {
-        let at =
-            line.map_or_else(|| lines.first(), |line| lines.get(line).or_else(|| lines.last()));
-        fault(with_hints(message, lines, text), at.copied().unwrap_or(first))
-    };
-    let node = yaml::parse(&document).map_err(|(message, line)| in_yaml(message, line))?;
-    let raw = node.as_ref().map(raw::raw).unwrap_or_else(|| Ok(raw::Raw::default()));
-    let raw = raw.map_err(|misfit| match misfit {
-        raw::Misfit::Key(message) => in_yaml(format!("yaml: {message}"), None),
-        raw::Misfit::Types(errors) => {
-            let first = errors.first().and_then(|first| first.strip_prefix("line "));
-            let line = first.and_then(|first| first.split(':').next()?.parse().ok());
-            in_yaml(format!("yaml: unmarshal errors:\n  {}", errors.join("\n  ")), line)
-        }
+    let raw = raw::raw(&document).map_err(|error| {
+        let at = match line_of(&error.message) {
+            Some(line) => lines.get(line).or_else(|| lines.last()),
+            None => lines.first(),
+        };
+        fault(with_hints(error.message, lines, text), at.copied().unwrap_or(first))
     })?;
     let (scope, entrypoint) = (raw.scope.clone(), raw.entrypoint);
     let fields = fields::fields(raw).map_err(|message| fault(message, first))?;
     Ok(Block { scope, entrypoint, fields, span: whole })
+}
+
+/// The line that a message of Go's package begins with.
+fn line_of(message: &str) -> Option<usize> {
+    let message = message.strip_prefix("yaml:")?;
+    let message = message.strip_prefix(" unmarshal errors:").unwrap_or(message).trim_start();
+    message.strip_prefix("line ")?.split(':').next()?.parse().ok()
 }
 
 /// OPA's hints where no space follows a colon.

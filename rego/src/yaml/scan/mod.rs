@@ -14,6 +14,9 @@ const KEY: usize = 1024;
 /// Levels of brackets and of indents at most; what reads tokens has a lower bound.
 const LEVELS: usize = 10_000;
 
+/// A token that does not exist: no key precedes it.
+const NO_TOKEN: usize = usize::MAX;
+
 /// Tokens that are read ahead, as Go reads them for the sake of comments.
 const AHEAD: usize = 3;
 
@@ -143,7 +146,7 @@ impl<'a> Scanner<'a> {
             return Err(YamlError::at(offset, what.to_owned()));
         }
         let mark = Mark::default();
-        let first = SimpleKey { possible: false, required: false, token: 0, mark };
+        let first = SimpleKey { possible: false, required: false, token: NO_TOKEN, mark };
         Ok(Self {
             text: text.as_bytes(),
             mark,
@@ -421,9 +424,6 @@ impl<'a> Scanner<'a> {
 
     fn skip_to_token(&mut self) {
         loop {
-            if self.mark.column == 0 && self.current() == '\u{feff}' {
-                self.skip();
-            }
             let may_be_tab = self.flow_level > 0 || !self.simple_key_allowed;
             while self.current() == ' ' || may_be_tab && self.current() == '\t' {
                 self.skip();
@@ -452,7 +452,7 @@ impl<'a> Scanner<'a> {
 
     fn open(&mut self, token: Token) -> Done {
         self.save_key()?;
-        let key = SimpleKey { possible: false, required: false, token: 0, mark: self.mark };
+        let key = SimpleKey { possible: false, required: false, token: NO_TOKEN, mark: self.mark };
         self.simple_keys.push(key);
         self.flow_level += 1;
         if self.flow_level > LEVELS {

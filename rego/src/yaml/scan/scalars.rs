@@ -5,6 +5,35 @@ use super::{
 };
 use crate::yaml::YamlError;
 
+/// What stands between words of a scalar in several lines: a line's end is a space, empty lines are
+/// themselves.
+#[derive(Default)]
+struct Space {
+    /// Before a line's end.
+    blanks: String,
+    /// Whether a line has ended.
+    folded: bool,
+    /// The first line's end; none where it is escaped.
+    first: Option<char>,
+    /// Those that follow.
+    breaks: String,
+}
+
+impl Space {
+    fn append_to(self, text: &mut String) {
+        if !self.folded {
+            text.push_str(&self.blanks);
+            return;
+        }
+        match self.first {
+            Some('\n') if self.breaks.is_empty() => text.push(' '),
+            Some('\n') | None => {}
+            Some(other) => text.push(other),
+        }
+        text.push_str(&self.breaks);
+    }
+}
+
 impl Scanner<'_> {
     pub(super) fn block_scalar(&mut self, literal: bool) -> Done {
         let start = self.mark;
@@ -128,35 +157,31 @@ impl Scanner<'_> {
             if self.current() == quote {
                 break;
             }
-            self.fold(&mut text, folded);
+            let mut space = Space { folded, ..Space::default() };
+            while self.skip_space(&mut space) {}
+            space.append_to(&mut text);
         }
         self.skip();
         self.push(Token::Scalar { text, style: Style::Marked }, start);
         Ok(())
     }
 
-    /// The space between words in quotation marks: a line's end is a space, empty lines are themselves.
-    fn fold(&mut self, text: &mut String, mut folded: bool) {
-        let (mut blanks, mut first, mut breaks) = (String::new(), None, String::new());
-        while is_blank(self.current()) || is_break(self.current()) {
-            if is_blank(self.current()) {
-                let c = self.skip();
-                if !folded {
-                    blanks.push(c);
-                }
-            } else if folded {
-                breaks.extend(self.skip_line());
-            } else {
-                blanks.clear();
-                first = self.skip_line();
-                folded = true;
+    /// Skips a blank or a line's end between words, where there is one.
+    fn skip_space(&mut self, space: &mut Space) -> bool {
+        if is_blank(self.current()) {
+            let c = self.skip();
+            if !space.folded {
+                space.blanks.push(c);
             }
+            return true;
         }
-        if folded {
-            append_breaks(text, first, &breaks);
+        let Some(end) = self.skip_line() else { return false };
+        if space.folded {
+            space.breaks.push(end);
         } else {
-            text.push_str(&blanks);
+            *space = Space { folded: true, first: Some(end), ..Space::default() };
         }
+        true
     }
 
     fn escape(&mut self, start: Mark) -> Result<char, YamlError> {
@@ -208,8 +233,7 @@ impl Scanner<'_> {
         let start = self.mark;
         let mut text = String::new();
         let indent = self.indent.map_or(0, |indent| indent + 1);
-        let (mut blanks, mut folded) = (String::new(), false);
-        let (mut first, mut breaks) = (None, String::new());
+        let mut space = Space::default();
         while !self.is_at_document_mark() && self.current() != '#' {
             while !is_blank_or_end(self.current()) {
                 let c = self.current();
@@ -218,35 +242,20 @@ impl Scanner<'_> {
                 if ends {
                     break;
                 }
-                if folded {
-                    append_breaks(&mut text, first, &breaks);
-                    breaks.clear();
-                    (first, folded) = (None, false);
-                } else {
-                    text.push_str(&blanks);
-                }
-                blanks.clear();
+                std::mem::take(&mut space).append_to(&mut text);
                 text.push(self.skip());
             }
             if !is_blank(self.current()) && !is_break(self.current()) {
                 break;
             }
-            while is_blank(self.current()) || is_break(self.current()) {
-                if is_blank(self.current()) {
-                    if folded && self.mark.column < indent && self.current() == '\t' {
-                        let what = "found a tab character that violates indentation";
-                        return Err(wrong(start, self.mark, what));
-                    }
-                    let c = self.skip();
-                    if !folded {
-                        blanks.push(c);
-                    }
-                } else if folded {
-                    breaks.extend(self.skip_line());
-                } else {
-                    blanks.clear();
-                    first = self.skip_line();
-                    folded = true;
+            loop {
+                let is_tab = self.current() == '\t';
+                if space.folded && self.mark.column < indent && is_tab {
+                    let what = "found a tab character that violates indentation";
+                    return Err(wrong(start, self.mark, what));
+                }
+                if !self.skip_space(&mut space) {
+                    break;
                 }
             }
             if self.flow_level == 0 && self.mark.column < indent {
@@ -254,20 +263,9 @@ impl Scanner<'_> {
             }
         }
         self.push(Token::Scalar { text, style: Style::Plain }, start);
-        if folded {
+        if space.folded {
             self.simple_key_allowed = true;
         }
         Ok(())
-    }
-}
-
-fn append_breaks(text: &mut String, first: Option<char>, breaks: &str) {
-    match first {
-        Some('\n') if breaks.is_empty() => text.push(' '),
-        Some('\n') => text.push_str(breaks),
-        first => {
-            text.extend(first);
-            text.push_str(breaks);
-        }
     }
 }

@@ -5,10 +5,11 @@ use std::collections::BTreeSet;
 use num_bigint::BigUint;
 
 use super::algorithm::SignatureAlgorithm;
+use super::extension::{self, Extension};
 use super::extensions::Extensions;
 use super::name::{self, Name};
 use super::time::{self, Time};
-use crate::builtins::crypto::der::{self, Der, Oid};
+use crate::builtins::crypto::der::{self, Der};
 use crate::builtins::crypto::failed;
 use crate::builtins::crypto::keys::{self, Algorithm, KeyKind, PublicKey};
 use crate::builtins::{Failure, limits};
@@ -41,14 +42,6 @@ pub(super) struct Certificate {
     pub(super) not_after: Time,
     pub(super) extensions: Vec<Extension>,
     pub(super) parsed: Extensions,
-}
-
-/// An extension as it is written.
-#[derive(Debug, Clone)]
-pub(super) struct Extension {
-    pub(super) id: Oid,
-    pub(super) critical: bool,
-    pub(super) value: Vec<u8>,
 }
 
 impl Certificate {
@@ -171,7 +164,7 @@ fn parse_extensions(mut all: Der<'_>) -> Result<Vec<Extension>, Failure> {
     let mut seen = BTreeSet::new();
     while !all.is_empty() {
         let one = all.read(der::SEQUENCE).ok_or_else(|| failed("x509: malformed extension"))?;
-        let extension = parse_extension(one)?;
+        let extension = extension::parse(one)?;
         if !seen.insert(extension.id.clone()) {
             return Err(failed(&format!(
                 "x509: certificate contains duplicate extension with OID \"{}\"",
@@ -181,17 +174,4 @@ fn parse_extensions(mut all: Der<'_>) -> Result<Vec<Extension>, Failure> {
         extensions.push(extension);
     }
     Ok(extensions)
-}
-
-/// What is in an `Extension`.
-pub(super) fn parse_extension(mut one: Der<'_>) -> Result<Extension, Failure> {
-    let id = one.oid().ok_or_else(|| failed("x509: malformed extension OID field"))?;
-    let critical = if one.peek(der::BOOLEAN) {
-        one.boolean().ok_or_else(|| failed("x509: malformed extension critical field"))?
-    } else {
-        false
-    };
-    let value = one.read(der::OCTET_STRING);
-    let value = value.ok_or_else(|| failed("x509: malformed extension value field"))?;
-    Ok(Extension { id, critical, value: value.bytes().to_vec() })
 }

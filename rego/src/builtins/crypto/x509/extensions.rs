@@ -2,8 +2,8 @@
 
 use std::net::IpAddr;
 
-use super::certificate::Extension;
-use super::constraints::{is_domain, mailbox};
+use super::domain::{is_domain, mailbox};
+use super::extension::Extension;
 use crate::builtins::crypto::der::{self, Der, LongOid, Oid};
 use crate::builtins::crypto::failed;
 use crate::builtins::go::url::{self, Url};

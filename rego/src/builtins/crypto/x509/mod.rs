@@ -3,7 +3,10 @@
 mod algorithm;
 mod certificate;
 mod constraints;
+mod domain;
+mod extension;
 mod extensions;
+mod lists;
 mod name;
 mod policies;
 mod request;

@@ -2,7 +2,7 @@
 
 use regorus::Value;
 
-use super::value::{list, oid, texts};
+use super::lists::{list, oid, texts};
 use crate::builtins::Failure;
 use crate::builtins::crypto::der::{self, Der, Element, Oid};
 use crate::builtins::crypto::{failed, object};

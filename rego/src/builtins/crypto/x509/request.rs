@@ -3,10 +3,10 @@
 use regorus::Value;
 
 use super::algorithm::SignatureAlgorithm;
-use super::certificate::{Extension, parse_extension};
+use super::extension::{self, Extension};
 use super::extensions::{Names, SUBJECT_ALTERNATIVE_NAME};
-use super::name;
-use super::value::{self, list, oid};
+use super::lists::{list, oid};
+use super::{name, value};
 use crate::builtins::crypto::der::{self, Der};
 use crate::builtins::crypto::keys::{self, Algorithm};
 use crate::builtins::crypto::{base64_value, failed, object};
@@ -93,7 +93,7 @@ fn requested(mut attributes: Der<'_>) -> Result<Vec<Extension>, Failure> {
         let mut own: Vec<Extension> = Vec::new();
         while !list.is_empty() {
             let one = list.read(der::SEQUENCE);
-            own.push(parse_extension(one.ok_or_else(|| failed("asn1: structure error"))?)?);
+            own.push(extension::parse(one.ok_or_else(|| failed("asn1: structure error"))?)?);
         }
         for extension in own {
             if extensions.iter().any(|other| other.id == extension.id) {

@@ -5,23 +5,14 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use num_bigint::BigInt;
 use regorus::Value;
 
-use super::certificate::{Certificate, Extension};
+use super::certificate::Certificate;
+use super::extension::Extension;
 use super::extensions::{Names, Network, Subtrees};
-use crate::builtins::crypto::der::{LongOid, Oid};
+use super::lists::{list, oid, texts};
+use crate::builtins::crypto::der::LongOid;
 use crate::builtins::crypto::{base64_value, keys, object};
 use crate::builtins::go::url::Url;
 use crate::builtins::number;
-
-/// A list, which Go writes as `null` where there is nothing in it.
-pub(super) fn list(values: impl Iterator<Item = Value>) -> Value {
-    let values: Vec<Value> = values.collect();
-    if values.is_empty() { Value::Null } else { Value::from(values) }
-}
-
-/// The parts of an identifier.
-pub(super) fn oid(oid: &Oid) -> Value {
-    Value::from(oid.parts().iter().map(|part| Value::from(u64::from(*part))).collect::<Vec<_>>())
-}
 
 /// Bytes as a text; those that are no characters become U+FFFD, one by one.
 pub(super) fn text(bytes: &[u8]) -> Value {
@@ -31,11 +22,6 @@ pub(super) fn text(bytes: &[u8]) -> Value {
         text.extend(chunk.invalid().iter().map(|_| '\u{fffd}'));
     }
     Value::from(text)
-}
-
-/// A list of texts.
-pub(super) fn texts<'a>(all: impl Iterator<Item = &'a str>) -> Value {
-    list(all.map(Value::from))
 }
 
 fn strings(all: &[String]) -> Value {

@@ -1,6 +1,7 @@
 //! Dates in YAML.
 
-/// A timestamp as Go prints it in JSON; nothing if a text is none of those that `yaml.v3` takes.
+/// A timestamp in the form of RFC 3339, in its own zone; nothing if a text is none of those that
+/// `yaml.v3` takes.
 pub(super) fn timestamp(text: &str) -> Option<String> {
     let mut rest = text;
     let year = number(&mut rest, 4..=4)?;
@@ -56,7 +57,7 @@ const fn days(year: u32, month: u32) -> u32 {
 
 /// `.120` to `.12`, at most nine digits.
 fn fraction(rest: &mut &str) -> String {
-    let Some(digits) = rest.strip_prefix('.') else { return String::new() };
+    let Some(digits) = rest.strip_prefix(['.', ',']) else { return String::new() };
     let length = digits.bytes().take_while(u8::is_ascii_digit).count();
     let Some((fraction, behind)) = digits.split_at_checked(length).filter(|_| length > 0) else {
         return String::new();
@@ -77,10 +78,9 @@ fn zone(rest: &mut &str) -> Option<String> {
         '-'
     };
     let hours = number(rest, 2..=2).filter(|hours| *hours <= 24)?;
-    let minutes = after(rest, ':').and_then(|()| number(rest, 2..=2))?;
-    if minutes >= 60 {
-        return None;
-    }
+    // Go takes 60 minutes for an hour.
+    let minutes = after(rest, ':').and_then(|()| number(rest, 2..=2)).filter(|part| *part <= 60)?;
+    let (hours, minutes) = (hours + minutes / 60, minutes % 60);
     let is_utc = hours == 0 && minutes == 0;
     Some(if is_utc { "Z".to_owned() } else { format!("{sign}{hours:02}:{minutes:02}") })
 }

@@ -14,7 +14,7 @@
 //! | `Not { b }` | `v2 := h3(v1)` and `v2`, with `h3(x1) := y if { a := [1 \| b]; y := core.none(a) }` |
 //! | `Each k, v in c { b }` | `v2 := core.elements(c)` and `some v3 in v2`, then `v4 := v3[0]` and `v5 := v3[1]` |
 //! | the same, in a block whose first solution is enough | `v1 := core.begin(0)` before it, `v6 := core.is_open(v1, v3)` and `v6` in the loop, `v9 := core.solved(v1, [v2, …])` at the end |
-//! | `Every k, v in c { b }` | `v2 := h3(v1)` and `v2`: `h3` collects a boolean for each element |
+//! | `Every k, v in c { b }` | `v2 := h3(v1)` and `v2`: `h3` collects a boolean for each element, up to the first that is false |
 //! | `Collect x = kind { b }` | `v4 := h3(v1)`: `h3` collects arrays of what is yielded |
 //! | path, built-in | `core.path(v1, ["a", v2])`, `core.call("plus", [v1, 2])` |
 //! | rule, function | `r7`, `f8(v1)` |
@@ -23,11 +23,14 @@
 //! | a definition | `d7_0 := y if { y := b7_0_0; core.has(y) } else := …` |
 //! | a rule | `r7 := y if { v0 := d7_0; v1 := d7_1; y := core.one(7, [v0, v1]) }` |
 
-use std::collections::{BTreeSet, HashMap};
+mod names;
+
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use regorus::Value;
 
+use self::names::{Names, applied, call};
 use super::walk::{self, TooDeep};
 use super::{
     Block, Body, Collection, Definition, Expr, Operand, Program, Replacement, Root, Rule, RuleId,
@@ -98,16 +101,6 @@ fn parameters(rule: &Rule) -> u32 {
     }
 }
 
-/// A function's name and its parameters or arguments; a rule's name alone.
-fn call(name: &str, vars: impl IntoIterator<Item = Var>) -> String {
-    let vars: Vec<String> = vars.into_iter().map(parameter).collect();
-    applied(name, &vars)
-}
-
-fn applied(name: &str, args: &[String]) -> String {
-    if args.is_empty() { name.to_owned() } else { format!("{name}({})", args.join(", ")) }
-}
-
 struct Printer<'a> {
     program: &'a Program,
     printed: Printed,
@@ -115,49 +108,6 @@ struct Printer<'a> {
     /// How many helpers there are.
     helpers: u32,
     names: Names,
-}
-
-/// The names of one function of the text.
-///
-/// regorus evaluates the statements of a body by their dependencies, and of those that it can
-/// evaluate the one whose variable's name is first. So names count up, and a value is always that of a
-/// call: regorus takes an array of variables for a pattern as well. The order is that of core then.
-#[derive(Debug, Default)]
-struct Names {
-    count: u32,
-    variables: HashMap<Var, String>,
-}
-
-impl Names {
-    fn next(&mut self) -> String {
-        self.count += 1;
-        Self::numbered(self.count)
-    }
-
-    /// The names that came after one.
-    fn after(&self, name: &str) -> Vec<String> {
-        (1..=self.count).map(Self::numbered).skip_while(|one| one != name).skip(1).collect()
-    }
-
-    fn numbered(number: u32) -> String {
-        format!("v{number:08}")
-    }
-
-    /// The name of a variable that is bound here.
-    fn bind(&mut self, var: Var) -> String {
-        let name = self.next();
-        self.variables.insert(var, name.clone());
-        name
-    }
-
-    /// A variable's name. What is not bound here is a parameter.
-    fn of(&self, var: Var) -> String {
-        self.variables.get(&var).cloned().unwrap_or_else(|| parameter(var))
-    }
-}
-
-fn parameter(var: Var) -> String {
-    format!("x{}", var.0)
 }
 
 /// What a block's solution is.
@@ -382,7 +332,7 @@ impl Printer<'_> {
                         let _ = writeln!(lines, "\t{name} := {helper}");
                     }
                     StatementKind::Each { key, value, collection, block } => {
-                        let pairs = self.pairs(collection);
+                        let pairs = self.operand(collection);
                         let elements = self.names.next();
                         let _ = writeln!(lines, "\t{elements} := core.elements({pairs})");
                         let pair = self.go_through(&elements, *key, *value, &mut lines);
@@ -411,10 +361,6 @@ impl Printer<'_> {
             Yield::Pair(key, value) => format!("[{}, {}]", self.operand(key), self.operand(value)),
         };
         Ok((lines, element))
-    }
-
-    fn pairs(&mut self, collection: &Operand) -> String {
-        self.operand(collection)
     }
 
     fn go_through(
@@ -601,17 +547,21 @@ impl Printer<'_> {
         }
         free.extend(walk::variable(collection));
         let outside = std::mem::take(&mut self.names);
-        let pairs = self.pairs(collection);
+        let pairs = self.operand(collection);
         let elements = "a0";
+        let begun = self.names.next();
         let mut lines = String::new();
-        self.go_through(elements, key, value, &mut lines);
+        let pair = self.go_through(elements, key, value, &mut lines);
+        self.test(&format!("core.is_open({begun}, {pair})"), &mut lines);
         let holds = self.names.next();
         let inner = self.call_helper(&inner, &inner_free);
+        let _ = writeln!(lines, "\t{holds} := {inner}");
+        self.test(&format!("core.refuted({begun}, {holds})"), &mut lines);
         self.names = outside;
         let helper = self.new_helper();
         let head = call(&helper, free.iter().copied());
         self.line(&format!(
-            "{head} := y if {{\n\t{elements} := core.collection({pairs})\n\ta1 := [{holds} |\n{lines}\t{holds} := {inner}\n\t]\n\ty := core.all(a1)\n}}"
+            "{head} := y if {{\n\t{elements} := core.collection({pairs})\n\t{begun} := core.begin(0)\n\ta1 := [{holds} |\n{lines}\t]\n\ty := core.all(a1)\n}}"
         ));
         Ok(self.call_helper(&helper, &free))
     }
