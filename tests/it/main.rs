@@ -7,6 +7,7 @@
     reason = "a test that finds something amiss ends by panicking, also in its helpers"
 )]
 
+mod any_arguments;
 mod bad_bundles;
 mod bad_input;
 mod capabilities;
