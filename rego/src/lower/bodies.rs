@@ -13,7 +13,8 @@ use crate::diagnostic::{Code, Diagnostic};
 
 use super::Lowering;
 use super::constants::constant;
-use super::guards::{Guard, HARMLESS};
+use super::guards::Guard;
+use super::operators::{HARMLESS, is_equality};
 use super::scope::Scope;
 
 impl Lowering<'_> {
@@ -305,16 +306,4 @@ fn has_conflicts(block: &Block) -> bool {
             Collection::Array | Collection::Set => has_conflicts(block),
         },
     })
-}
-
-/// Whether a call's operator is `=`.
-pub(super) fn is_equality(operator: &Term) -> bool {
-    match &operator.value {
-        TermValue::Ref(terms) => match terms.as_slice() {
-            [Term { value: TermValue::Var(name), .. }] => &**name == "eq",
-            _ => false,
-        },
-        TermValue::Var(name) => &**name == "eq",
-        _ => false,
-    }
 }

@@ -6,10 +6,11 @@ use crate::core::{Body, Definition, Expr, Operand, Rule, RuleKind, Var};
 use crate::diagnostic::{Code, Diagnostic};
 
 use super::nodes::NodeId;
+use super::requests::Request;
 use super::scope::Scope;
 use super::targets::Callee;
 use super::unify::is_known;
-use super::{Lowering, MAX_PARAMETERS, Request, helper};
+use super::{Lowering, MAX_PARAMETERS, helper};
 
 impl Lowering<'_> {
     /// A call as a statement. It may have one operand more than parameters, which its value is

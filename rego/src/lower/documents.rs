@@ -8,8 +8,9 @@ use crate::core::{
 use crate::diagnostic::Diagnostic;
 
 use super::nodes::{NodeId, Shape};
+use super::requests::Request;
 use super::scope::{Mark, Scope};
-use super::{Lowering, Request, helper};
+use super::{Lowering, helper};
 
 /// How many children or definitions one rule of core puts together: each takes a variable.
 pub(super) const CHUNK: usize = 32;

@@ -13,13 +13,9 @@ use crate::compile::Key;
 use crate::compile::visit::{Flow, Node, any_term, walk, walk_terms};
 
 use super::Lowering;
-use super::bodies::is_equality;
 use super::constants::constant;
 use super::nodes::{Nodes, Shape};
-
-/// Built-ins that have a value for all arguments.
-pub(super) const HARMLESS: [&str; 7] =
-    ["equal", "neq", "lt", "lte", "gt", "gte", "internal.member_2"];
+use super::operators::{HARMLESS, is_equality, is_named};
 
 /// What is evaluated of a definition, in order.
 pub(super) enum Guard<'a> {
@@ -302,15 +298,4 @@ fn has_scalars(term: &Term) -> bool {
             .all(|(key, value)| is_scalar(value) && matches!(constant(key), Ok(Some(_)))),
         _ => false,
     }
-}
-
-/// Whether an operator is a built-in of this name.
-fn is_named(operator: &Term, name: &str) -> bool {
-    let TermValue::Ref(terms) = &operator.value else { return false };
-    let mut parts = name.split('.');
-    let alike = terms.iter().all(|term| match &term.value {
-        TermValue::Var(part) | TermValue::String(part) => parts.next() == Some(&**part),
-        _ => false,
-    });
-    alike && parts.next().is_none()
 }

@@ -8,51 +8,9 @@ use crate::diagnostic::Diagnostic;
 
 use super::documents::{CHUNK, only, parts, unless_replaced};
 use super::nodes::{NodeId, Shape};
-use super::references::{Steps, part};
-use super::scope::Scope;
-use super::{Lowering, MAX_PARAMETERS, Request, helper};
-
-/// What is known of a key before evaluation.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Known {
-    /// Its value.
-    One(Value),
-    /// It is one of these.
-    Of(Vec<Value>),
-    /// Nothing.
-    Any,
-}
-
-impl Known {
-    fn may_be(&self, key: &Value) -> bool {
-        match self {
-            Self::One(value) => value == key,
-            Self::Of(values) => values.contains(key),
-            Self::Any => true,
-        }
-    }
-}
-
-/// What is asked of the document at a place.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Wanted {
-    /// Its value.
-    Value,
-    /// An array of its keys, in OPA's order: `[key]` where the rest has to be looked up in the rule
-    /// tree or in base data, and `[key, value]` in a rule's value.
-    Keys,
-}
-
-/// A function that finds what is below a node. Its parameters are the keys that are not constant,
-/// and then, where a key was gone through, what another lookup had for the last such key.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Lookup {
-    pub(super) node: NodeId,
-    pub(super) keys: Vec<Known>,
-    /// How many keys lead to the last that was gone through.
-    pub(super) found: Option<usize>,
-    pub(super) wanted: Wanted,
-}
+use super::requests::{Known, Lookup, Request, Steps, Wanted};
+use super::scope::{Scope, part};
+use super::{Lowering, MAX_PARAMETERS, helper};
 
 impl Lookup {
     /// How many parameters the function has, and whether these are one array.

@@ -2,13 +2,13 @@
 //!
 //! Every rule, function and document becomes a rule of core; so does whatever has to be evaluated by
 //! itself: a statement with `with`, a package's document, what a document has at one key. Each is
-//! asked for ([`Request`]) where it is used, made once, and shared.
+//! asked for ([`requests`]) where it is used, made once, and shared.
 //!
 //! - [`nodes`]: the rule tree, and what each node is
 //! - [`rules`]: rules and functions; [`documents`]: packages; [`lookups`]: paths that are known at
 //!   run time
 //! - [`bodies`]: statements; [`guards`]: which are first; [`calls`]; [`unify`]: `=` and patterns; [`references`]; [`with`]
-//! - [`scope`]: variables and open blocks of the rule that is being made; [`constants`]
+//! - [`scope`]: variables and open blocks of the rule that is being made; [`constants`]; [`operators`]
 //!
 //! Recursion is over the syntax tree, whose depth the parser bounds.
 //!
@@ -22,7 +22,9 @@ mod documents;
 mod guards;
 mod lookups;
 mod nodes;
+mod operators;
 mod references;
+mod requests;
 mod rules;
 mod scope;
 mod targets;
@@ -40,9 +42,8 @@ use crate::core::{Document, Program, Rule, RuleId, RuleKind};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::source::Sources;
 
-use lookups::Lookup;
 use nodes::{NodeId, Nodes, Shape};
-use rules::Asked;
+use requests::{Asked, Request};
 use targets::Targets;
 
 /// How deep loops and closures of a rule may nest, those of its statements with `with` included.
@@ -76,35 +77,6 @@ pub fn lower(_sources: &Sources, compiled: &Compiled) -> Result<Program, Vec<Dia
     };
     lowering.run();
     lowering.finish()
-}
-
-/// What is to become a rule of core.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-enum Request {
-    /// A rule's value, or a function.
-    Rule(NodeId),
-    /// The same where no data is replaced.
-    Own(NodeId),
-    /// The same without its default.
-    Found(NodeId),
-    /// A function's value where that is known before: its last parameter.
-    Known(NodeId),
-    /// What a document has at a key, by the definitions that fit the keys after it.
-    Entry(NodeId, Vec<Asked>),
-    /// The same where no data is replaced.
-    OwnEntry(NodeId, Vec<Asked>),
-    /// Entries of a document by some of its definitions; at such keys, or all.
-    Entries { node: NodeId, keys: Vec<Asked>, first: usize, count: usize },
-    /// The document at a node of the tree, base data included.
-    Extent(NodeId),
-    /// Without base data, and of some children only.
-    Virtual { node: NodeId, first: usize, count: usize },
-    /// What is below a node at keys that are given at run time.
-    Lookup(Lookup),
-    /// The same for some of the children of the node.
-    LookupPart { lookup: Lookup, first: usize, count: usize },
-    /// A built-in that `with` replaces somewhere.
-    Builtin(&'static str),
 }
 
 /// The lowering of one policy.

@@ -7,14 +7,13 @@ use crate::compile::Key;
 use crate::core::{Expr, Operand, Root, Var};
 use crate::diagnostic::Diagnostic;
 
+use super::Lowering;
 use super::constants::constant;
-use super::lookups::{Known, Lookup, Wanted};
 use super::nodes::{NodeId, Nodes, Shape};
-use super::rules::Asked;
-use super::scope::Scope;
+use super::requests::{Asked, Known, Lookup, Request, Steps, Wanted};
+use super::scope::{Scope, part};
 use super::targets::Place as Replaceable;
 use super::unify::is_known;
-use super::{Lowering, Request};
 
 /// A key of a reference.
 enum Step<'t> {
@@ -22,24 +21,6 @@ enum Step<'t> {
     Given(Operand),
     /// It goes through all keys; each is unified with a pattern, which is a variable most often.
     Found(&'t Term),
-}
-
-/// The keys of a reference.
-#[derive(Clone, Copy)]
-pub(super) enum Steps<'t> {
-    /// As they are written.
-    Terms(&'t [Term]),
-    /// Evaluated.
-    Given(&'t [Operand]),
-}
-
-impl Steps<'_> {
-    const fn len(self) -> usize {
-        match self {
-            Steps::Terms(terms) => terms.len(),
-            Steps::Given(keys) => keys.len(),
-        }
-    }
 }
 
 impl Lowering<'_> {
@@ -328,12 +309,6 @@ struct Place {
     keys: Vec<(Known, Operand)>,
     /// The last key that was gone through: how many keys lead there, and what a lookup had for it.
     found: Option<(usize, Var)>,
-}
-
-/// The element of an array at a place.
-pub(super) fn part(array: Var, place: usize) -> Expr {
-    let place = Operand::Const(Value::from(place));
-    Expr::Path(Root::Operand(Operand::Var(array)), vec![place])
 }
 
 /// A root and keys into it.

@@ -12,10 +12,10 @@ use crate::diagnostic::Diagnostic;
 use super::constants::constant;
 use super::documents::{CHUNK, only, parts, unless_replaced};
 use super::nodes::{self, NodeId, Shape};
-use super::references::part;
-use super::scope::Scope;
+use super::requests::{Asked, Request};
+use super::scope::{Scope, part};
 use super::targets::Callee;
-use super::{Lowering, MAX_PARAMETERS, Request, helper};
+use super::{Lowering, MAX_PARAMETERS, helper};
 
 /// What a definition has besides its body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,17 +26,6 @@ enum Head {
     Element,
     /// A value at the key that its reference ends with.
     Item,
-}
-
-/// What a reference says of a key of a document.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Asked {
-    /// It is this one; there are definitions for other keys, which are left out.
-    One(Value),
-    /// It is known when the document is evaluated.
-    Given,
-    /// It is gone through.
-    Open,
 }
 
 impl<'a> Lowering<'a> {

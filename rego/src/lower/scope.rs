@@ -207,13 +207,10 @@ impl Scope {
                 let pairs = items.into_iter().map(pair).collect();
                 let pairs = self.operand(Expr::Array(pairs));
                 let (_, pair) = self.each_value(pairs)?;
-                let mut part = |place: u32| {
-                    let (part, place) = (self.fresh(), Operand::Const(Value::from(place)));
-                    let expr = Expr::Path(Root::Operand(Operand::Var(pair)), vec![place]);
-                    self.push(StatementKind::Let(part, expr));
-                    part
-                };
-                Ok((part(0), part(1)))
+                let [key, value] = [self.fresh(), self.fresh()];
+                self.push(StatementKind::Let(key, part(pair, 0)));
+                self.push(StatementKind::Let(value, part(pair, 1)));
+                Ok((key, value))
             }
         }
     }
@@ -282,4 +279,10 @@ impl Scope {
         let message = format!("loops and closures nest to {MAX_BLOCK_DEPTH} levels at most");
         Err(Diagnostic { code: Code::Bundle, message, span: self.span, help: None })
     }
+}
+
+/// The element of an array at a place.
+pub(super) fn part(array: Var, place: usize) -> Expr {
+    let place = Operand::Const(Value::from(place));
+    Expr::Path(Root::Operand(Operand::Var(array)), vec![place])
 }

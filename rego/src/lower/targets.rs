@@ -10,9 +10,10 @@ use crate::compile::visit::{Flow, Node, walk};
 use crate::core::{Operand, RuleId, Slot, SlotId};
 use crate::diagnostic::{Code, Diagnostic};
 
+use super::Lowering;
 use super::constants::constant;
 use super::nodes::{NodeId, Shape};
-use super::{Lowering, Request};
+use super::requests::Request;
 
 /// What a call calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -14,9 +14,8 @@ use crate::core::{
 };
 use crate::diagnostic::{Code, Diagnostic};
 
-use super::bodies::is_equality;
-use super::references::part;
-use super::scope::Scope;
+use super::operators::is_equality;
+use super::scope::{Scope, part};
 use super::targets::WithTarget;
 use super::{Lowering, MAX_PARAMETERS, helper};
 
