@@ -27,7 +27,7 @@ fn builtins() -> Vec<(String, usize)> {
         (builtin["name"].as_str().unwrap().to_owned(), arguments)
     });
     let is_called = |name: &str| {
-        !LEFT_OUT.contains(&name) && !name.starts_with("internal.") && !name.starts_with("rego.")
+        !LEFT_OUT.contains(&name) && !name.starts_with("internal.") && !name.starts_with("rego.metadata.")
     };
     named.filter(|(name, _)| is_called(name)).collect()
 }
@@ -146,6 +146,7 @@ const TEXTS: [&str; 46] = [
 ];
 
 #[test]
+#[allow(clippy::print_stdout, reason = "figures for the terminal")]
 fn no_arguments_of_a_built_in_end_a_worker() {
     let builtins = builtins();
     assert!(builtins.len() > 180, "{}", builtins.len());

@@ -89,7 +89,7 @@ fn call_own(call: Call, args: &[Value]) -> anyhow::Result<Value> {
 enum Outcome {
     Value(Value),
     /// An evaluation that borrows the state itself.
-    Nested(Nested),
+    Nested(Box<Nested>),
 }
 
 /// A function in an environment.
@@ -108,7 +108,7 @@ fn own(running: &mut Running, call: Call, args: &[Value]) -> anyhow::Result<Outc
         Call::Pairs => args.first().map(pairs).map(Outcome::Value),
         Call::Replaced => replaced(program, args).map(Outcome::Value),
         Call::Mocked => mocked(program, args).map(Outcome::Value),
-        Call::With => with(program, args).map(Outcome::Nested),
+        Call::With => with(program, args).map(Box::new).map(Outcome::Nested),
         Call::Mock => mock(program, args),
         Call::Recall => recall(program, args).map(Outcome::Value),
         Call::Keep => keep(program, args).map(Outcome::Value),
@@ -206,7 +206,7 @@ fn mock(program: &Loaded, args: &[Value]) -> Option<Outcome> {
         Mock::Value(value) => Some(Outcome::Value(value.clone())),
         Mock::Function(function) => {
             let environment = environment.without_mocks();
-            nested(program, *function, args, environment).map(Outcome::Nested)
+            nested(program, *function, args, environment).map(Box::new).map(Outcome::Nested)
         }
     }
 }
