@@ -27,7 +27,9 @@ fn builtins() -> Vec<(String, usize)> {
         (builtin["name"].as_str().unwrap().to_owned(), arguments)
     });
     let is_called = |name: &str| {
-        !LEFT_OUT.contains(&name) && !name.starts_with("internal.") && !name.starts_with("rego.metadata.")
+        !LEFT_OUT.contains(&name)
+            && !name.starts_with("internal.")
+            && !name.starts_with("rego.metadata.")
     };
     named.filter(|(name, _)| is_called(name)).collect()
 }

@@ -22,8 +22,9 @@ const SWITCHED_OFF: &str = "ENFORCER_EVALUATOR is interpreter";
 const RANDOM: [&str; 4] =
     ["io.jwt.encode_sign", "io.jwt.encode_sign_raw", "rand.intn", "uuid.rfc4122"];
 
-/// How long a comparison may hold up the answer. An evaluation that takes the interpreter longer is
-/// not compared.
+/// How long the interpreter may hold up the answer. An evaluation that takes it longer is not
+/// compared, and neither is one that has less time left than this, and as much again for the
+/// interpreter to be made.
 const COMPARISON_TIME: Duration = Duration::from_millis(10);
 
 /// What may evaluate a policy.
@@ -80,10 +81,9 @@ pub(super) enum Evaluators {
 /// What the machine's answers are compared with.
 #[derive(Debug)]
 pub(super) enum CrossCheck {
-    /// The interpreter, which is made for the first comparison.
-    Pending(Box<Program>),
-    /// The interpreter.
-    Ready(Box<Interpreter>),
+    /// An interpreter of this, which is made for each comparison: it takes as much memory as the rest
+    /// of a small tenant's worker, and comparisons are rare.
+    Possible(Box<Program>),
     /// Two evaluations of the policy may differ by chance, or the interpreter cannot evaluate it.
     Unavailable,
 }
@@ -97,6 +97,7 @@ impl Evaluators {
         program: Program,
         data: &Value,
         choice: Choice,
+        sampler: CrossCheckSampler,
         sources: &Sources,
     ) -> Result<Self, String> {
         let because = match choice {
@@ -106,11 +107,11 @@ impl Evaluators {
                     let check = if is_random(&program) {
                         CrossCheck::Unavailable
                     } else {
-                        CrossCheck::Pending(Box::new(program))
+                        CrossCheck::Possible(Box::new(program))
                     };
                     return Ok(Self::Machine {
                         machine: Box::new(Machine::new(emitted, data.clone())),
-                        sampler: CrossCheckSampler::default(),
+                        sampler,
                         check,
                     });
                 }
@@ -149,12 +150,13 @@ impl Evaluators {
                 Evaluation { result: result.map_err(Fault::Evaluation), prints }
             }
             Self::Machine { machine, sampler, check } => {
-                let is_due = sampler.is_due();
+                let is_due = sampler.is_due()
+                    && deadline.saturating_duration_since(Instant::now()) > 2 * COMPARISON_TIME;
                 let compared = if is_due { input.clone() } else { None };
                 let machine::Evaluation { result, prints, errors: _ } =
                     machine.evaluate(rule, input, asked.context(deadline), strictness);
                 let agrees = !is_due
-                    || check.interpreter(data).is_none_or(|interpreter| {
+                    || check.interpreter(data).is_none_or(|mut interpreter| {
                         let deadline = deadline.min(Instant::now() + COMPARISON_TIME);
                         let context = asked.context(deadline);
                         let other = interpreter.evaluate(rule, compared, context, strictness);
@@ -170,15 +172,13 @@ impl Evaluators {
 
 impl CrossCheck {
     /// The interpreter, where there can be one.
-    fn interpreter(&mut self, data: &Value) -> Option<&mut Interpreter> {
-        if let Self::Pending(program) = self {
-            *self = Interpreter::new(program, data.clone())
-                .map_or(Self::Unavailable, |interpreter| Self::Ready(Box::new(interpreter)));
+    fn interpreter(&mut self, data: &Value) -> Option<Interpreter> {
+        let Self::Possible(program) = self else { return None };
+        let interpreter = Interpreter::new(program, data.clone()).ok();
+        if interpreter.is_none() {
+            *self = Self::Unavailable;
         }
-        match self {
-            Self::Ready(interpreter) => Some(interpreter),
-            Self::Pending(_) | Self::Unavailable => None,
-        }
+        interpreter
     }
 }
 

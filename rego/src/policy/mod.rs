@@ -24,6 +24,7 @@ use crate::report::Report;
 use crate::source::{Location, Sources};
 use crate::types;
 use evaluators::{Asked, Choice, Evaluators, Fault};
+use sampler::CrossCheckSampler;
 
 /// Which packages a bundle may define.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -197,7 +198,11 @@ impl Policy {
         let keyed = entry::add_keyed(&mut program);
         let documents = std::mem::take(&mut program.documents);
         let choice = if settings.interpreter_only { Choice::Interpreter } else { Choice::Auto };
-        let evaluators = Evaluators::new(program, &data, choice, &sources)
+        let sampler = match &settings.namespace {
+            Namespace::Tenant(id) => CrossCheckSampler::for_tenant(id),
+            Namespace::Open => CrossCheckSampler::from_the_first(),
+        };
+        let evaluators = Evaluators::new(program, &data, choice, sampler, &sources)
             .map_err(|message| vec![Report::of_bundle(message)])?;
         Ok(Self {
             evaluators,

@@ -1,31 +1,49 @@
 //! Which answers of the bytecode are compared with the interpreter's: the last line of defence,
 //! should one be wrong.
 
-/// Says of each answer whether it is compared: many of the first ones, when a tenant's requests are
-/// new to the bytecode, and then a few for as long as it answers.
-#[derive(Debug, Default)]
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+/// Says of each answer whether it is compared: one of the first ones, then one each time as many were
+/// given again, and later one in [`Self::INTERVAL`].
+#[derive(Debug)]
 pub(crate) struct CrossCheckSampler {
     answered: u64,
+    next: u64,
 }
 
 impl CrossCheckSampler {
-    /// One answer of so many is compared. The interpreter takes about ten times as long, so that
-    /// costs about a hundredth of the time. Before the first of them, every answer is compared whose
-    /// number is a power of two.
-    const INTERVAL: u64 = 1024;
+    /// To make the interpreter takes about as long as a hundred answers, so this costs about a
+    /// hundredth of the time.
+    const INTERVAL: u64 = 16_384;
 
-    /// The first answer that is compared. A worker gives the first one to nobody, and a client may
-    /// have waited for the worker to be there when it gets the second. The interpreter takes longer
-    /// to begin than all the rest of them.
-    const FIRST: u64 = 4;
+    /// The earliest answer that is compared of a tenant. The first is the warm-up's, which nobody
+    /// gets, and for the second a client may have waited until the worker was there.
+    const EARLIEST: u64 = 4;
+
+    /// Among how many answers the first is that is compared. Tenants that all begin at once, after a
+    /// start of the host, do not all pause at once.
+    const SPREAD: u64 = 1_024;
+
+    /// For a tenant, or for whatever else has a name of its own.
+    pub(crate) fn for_tenant(id: &str) -> Self {
+        let mut hasher = DefaultHasher::new();
+        id.hash(&mut hasher);
+        Self { answered: 0, next: Self::EARLIEST + hasher.finish() % Self::SPREAD }
+    }
+
+    /// For tools: the very first answer is compared as well.
+    pub(crate) const fn from_the_first() -> Self {
+        Self { answered: 0, next: 1 }
+    }
 
     /// Whether the answer that was given now is to be compared.
-    pub(crate) const fn is_due(&mut self) -> bool {
+    pub(crate) fn is_due(&mut self) -> bool {
         self.answered = self.answered.wrapping_add(1);
-        self.answered.is_multiple_of(Self::INTERVAL)
-            || (self.answered < Self::INTERVAL
-                && self.answered >= Self::FIRST
-                && self.answered.is_power_of_two())
+        if self.answered != self.next {
+            return false;
+        }
+        self.next = self.next.wrapping_add(self.next.min(Self::INTERVAL));
+        true
     }
 }
 
@@ -33,11 +51,27 @@ impl CrossCheckSampler {
 mod tests {
     use super::*;
 
+    fn due(mut sampler: CrossCheckSampler, answers: u64) -> Vec<u64> {
+        (1..=answers).filter(|_| sampler.is_due()).collect()
+    }
+
     #[test]
     fn many_of_the_first_answers_are_compared_and_some_ever_after() {
-        let mut sampler = CrossCheckSampler::default();
-        let interval = CrossCheckSampler::INTERVAL;
-        let due: Vec<u64> = (1..=4 * interval).filter(|_| sampler.is_due()).collect();
-        assert_eq!(due, [4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 3072, 4096]);
+        let all = due(CrossCheckSampler::from_the_first(), 50_000);
+        let expected =
+            [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768, 49152];
+        assert_eq!(all, expected);
+    }
+
+    #[test]
+    fn tenants_are_compared_at_different_times_and_not_while_a_client_waits_for_the_worker() {
+        let firsts = (0..1_000).map(|number| {
+            let sampler = CrossCheckSampler::for_tenant(&format!("tenant{number}"));
+            due(sampler, 2_000).first().copied().unwrap()
+        });
+        let mut at = std::collections::BTreeMap::<u64, u32>::new();
+        firsts.for_each(|first| *at.entry(first).or_default() += 1);
+        assert!(at.keys().all(|first| (4..1_028).contains(first)), "{at:?}");
+        assert!(at.values().all(|tenants| *tenants < 10), "{at:?}");
     }
 }
