@@ -132,3 +132,28 @@ impl Environment {
         self.data.find(&[]).cloned().unwrap_or(Value::Undefined)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_known_has_a_bound_and_what_is_past_it_is_evaluated_each_time() {
+        let mut known = Known::default();
+        let function = RuleId(7);
+        for argument in 0..KNOWN {
+            let args = Value::from(argument);
+            assert_eq!(known.recall(function, &args), None);
+            known.keep(function, &args, Value::Bool(true));
+        }
+        let (kept, past) = (Value::from(0_u32), Value::from(KNOWN));
+        for _ in 0..2 {
+            assert_eq!(known.recall(function, &kept), Some(Value::Bool(true)));
+            assert_eq!(known.recall(function, &past), None);
+            known.keep(function, &past, Value::Bool(true));
+        }
+        assert_eq!(known.values.len(), KNOWN);
+        // Another function's values are others.
+        assert_eq!(known.recall(RuleId(8), &kept), None);
+    }
+}
