@@ -472,6 +472,20 @@ q[x].bar := 4 if x := "a"
 }
 
 #[test]
+fn an_object_pattern_has_all_keys_of_what_it_matches() {
+    let input = r#"{"one": {"k": 1}, "more": {"k": 1, "l": 2}, "all": [{"k": 1, "l": 2}]}"#;
+    for (rules, expected) in [
+        ("allow if { {\"k\": x} = input.one; x == 1 }", true),
+        ("allow if { {\"k\": x} = input.more; x == 1 }", false),
+        ("allow if { some {\"k\": x} in input.all; x == 1 }", false),
+        ("allow if f(input.one) == 1\nf({\"k\": x}) := x", true),
+        ("allow if f(input.more) == 1\nf({\"k\": x}) := x", false),
+    ] {
+        assert_eq!(allows_with(rules, input), expected, "{rules}");
+    }
+}
+
+#[test]
 fn a_function_is_evaluated_once_for_the_same_arguments() {
     let levels = (1..40).map(|level| {
         let below = level - 1;
