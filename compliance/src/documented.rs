@@ -19,22 +19,8 @@ impl Documented {
     /// # Errors
     /// The line that has no three parts.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let mut entries = Vec::new();
-        for line in text.lines().map(str::trim) {
-            if line.is_empty() || line.starts_with('#') {
-                continue;
-            }
-            let parts: Vec<&str> = line.split('|').map(str::trim).collect();
-            let [kind, opa, ours] = parts.as_slice() else {
-                return Err(format!("not `kind | OPA | ours`: {line}"));
-            };
-            entries.push(Entry {
-                kind: (*kind).to_owned(),
-                opa: (*opa).to_owned(),
-                ours: (*ours).to_owned(),
-            });
-        }
-        Ok(Self(entries))
+        let rows = rows(text, "kind | OPA | ours")?.into_iter();
+        Ok(Self(rows.map(|[kind, opa, ours]| Entry { kind, opa, ours }).collect()))
     }
 
     /// Whether a difference is in the list. A wrong allow never is.
@@ -47,6 +33,24 @@ impl Documented {
                     && difference.ours.contains(&entry.ours)
             })
     }
+}
+
+/// The lines of a list, each of as many parts between bars; `#` begins a comment.
+///
+/// # Errors
+/// The line that has other parts, and the form that it should have.
+pub(crate) fn rows<const PARTS: usize>(
+    text: &str,
+    form: &str,
+) -> Result<Vec<[String; PARTS]>, String> {
+    text.lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+        .map(|line| {
+            let parts: Vec<String> = line.split('|').map(|part| part.trim().to_owned()).collect();
+            parts.try_into().map_err(|_| format!("not `{form}`: {line}"))
+        })
+        .collect()
 }
 
 #[cfg(test)]

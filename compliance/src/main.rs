@@ -65,10 +65,7 @@ fn run(matches: &ArgMatches) -> Result<bool, Failure> {
     let mut engine: Process =
         if matches.get_flag("check-opa") { tool::opa(matches) } else { tool::engine(matches) };
     let only = matches.get_one::<String>("only").cloned().unwrap_or_default();
-    let known = match matches.get_one::<PathBuf>("documented") {
-        Some(path) => Known::parse(&std::fs::read_to_string(path).map_err(Failure::file(path))?),
-        None => Known::default(),
-    };
+    let known = tool::documented(matches, |text| Ok(Known::parse(text)))?;
     let dialect = if matches.get_flag("v0") { Dialect::V0 } else { Dialect::V1 };
     let mut passed = 0_u64;
     let mut documented: BTreeMap<Cause, u64> = BTreeMap::new();

@@ -44,6 +44,19 @@ pub fn engine(matches: &ArgMatches) -> Process {
     Process::new(matches.get_one::<String>("engine").cloned().unwrap_or_else(beside))
 }
 
+/// What the file holds that `--documented` names; nothing where it is not given.
+///
+/// # Errors
+/// Where the file cannot be read, or `parse` finds something wrong with it.
+pub fn documented<T: Default>(
+    matches: &ArgMatches,
+    parse: impl FnOnce(&str) -> Result<T, String>,
+) -> Result<T, Failure> {
+    let Some(path) = matches.get_one::<PathBuf>("documented") else { return Ok(T::default()) };
+    let text = std::fs::read_to_string(path).map_err(Failure::file(path))?;
+    parse(&text).map_err(|reason| Failure::content(path, reason))
+}
+
 /// Prints a line.
 pub fn say(line: impl Display) {
     // Who closed the output does not want the rest.

@@ -1,11 +1,11 @@
 //! Every built-in, in a sealed worker, with arguments that a client makes up.
 
 use std::fmt::Write;
-use std::process::Stdio;
 
 use serde_json::{Value, json};
 
-use crate::enforcer::{Bundles, binary};
+use crate::capabilities::capabilities;
+use crate::enforcer::Bundles;
 
 /// How often each built-in is called. For a long run:
 ///
@@ -19,8 +19,7 @@ const LEFT_OUT: [&str; 4] = ["assign", "eq", "print", "walk"];
 
 /// Every built-in that policies may call, and how many arguments it takes.
 fn builtins() -> Vec<(String, usize)> {
-    let output = binary().arg("capabilities").stdout(Stdio::piped()).output().unwrap();
-    let all: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let all = capabilities();
     let all = all["builtins"].as_array().unwrap().iter();
     let named = all.map(|builtin| {
         let arguments = builtin["decl"]["args"].as_array().map_or(0, Vec::len);
@@ -160,8 +159,8 @@ fn no_arguments_of_a_built_in_end_a_worker() {
     let mut connection = enforcer.connect();
     let mut dice = Dice(0x5EED);
     let (mut answered, mut failed) = (0, 0);
+    let walk = ("walk".to_owned(), 1);
     for round in 0..rounds {
-        let walk = ("walk".to_owned(), 1);
         for (name, arguments) in builtins.iter().chain([&walk]) {
             let args: Vec<Value> = (0..*arguments).map(|_| dice.value(3)).collect();
             let body = json!({"input": {"name": name, "args": args}}).to_string();

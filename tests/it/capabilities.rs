@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 
 use crate::enforcer::binary;
 
-fn capabilities() -> Value {
+/// What the binary prints.
+pub(crate) fn capabilities() -> Value {
     // It needs nothing of a host that would serve: no bundles, no valid configuration.
     let mut command = binary();
     command.arg("capabilities").env("BUNDLES_DIR", "/no/such/directory");

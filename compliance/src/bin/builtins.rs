@@ -96,11 +96,7 @@ struct Tally {
 }
 
 fn run(matches: &ArgMatches) -> Result<bool, Failure> {
-    let documented = match matches.get_one::<PathBuf>("documented") {
-        Some(path) => Documented::parse(&read(path)?)
-            .map_err(|reason| Failure::content(path.clone(), reason))?,
-        None => Documented::default(),
-    };
+    let documented = tool::documented(matches, Documented::parse)?;
     let mut oracle = tool::opa(matches);
     let mut tallies: BTreeMap<&str, Tally> = BTreeMap::new();
     for call in calls(matches)? {

@@ -74,13 +74,7 @@ struct Run {
 
 fn run(matches: &ArgMatches) -> Result<bool, Failure> {
     let root = matches.get_one::<PathBuf>("folder").cloned().unwrap_or_default();
-    let documented = match matches.get_one::<PathBuf>("documented") {
-        Some(path) => {
-            let text = std::fs::read_to_string(path).map_err(Failure::file(path))?;
-            Documented::parse(&text).map_err(|reason| Failure::content(path, reason))?
-        }
-        None => Documented::default(),
-    };
+    let documented = tool::documented(matches, Documented::parse)?;
     let only = matches.get_one::<String>("only").cloned().unwrap_or_default();
     let mut run = Run {
         opa: tool::opa(matches),

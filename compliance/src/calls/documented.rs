@@ -1,5 +1,7 @@
 //! Differences of values from OPA's that are meant to be, each with its reason in `docs/rego.md`.
 
+use crate::documented::rows;
+
 /// One line of the list: `built-in | a part of the call | a part of OPA's answer | a part of ours`.
 struct Entry {
     name: String,
@@ -16,20 +18,15 @@ impl Documented {
     /// # Errors
     /// The line that has no four parts, or says nothing of which calls it is about.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let lines = text.lines().map(str::trim);
-        lines
-            .filter(|line| !line.is_empty() && !line.starts_with('#'))
-            .map(|line| {
-                let parts: Vec<&str> = line.split('|').map(str::trim).collect();
-                match parts.as_slice() {
-                    [name, call, opa, ours]
-                        if !(call.is_empty() && opa.is_empty() && ours.is_empty()) =>
-                    {
-                        let parts = [call, opa, ours].map(|part| (*part).to_owned());
-                        Ok(Entry { name: (*name).to_owned(), parts })
-                    }
-                    _ => Err(format!("not `built-in | call | OPA | ours`: {line}")),
+        let form = "built-in | call | OPA | ours";
+        rows(text, form)?
+            .into_iter()
+            .map(|[name, call, opa, ours]| {
+                let parts = [call, opa, ours];
+                if parts.iter().all(String::is_empty) {
+                    return Err(format!("not `{form}`: {name} without a part"));
                 }
+                Ok(Entry { name, parts })
             })
             .collect::<Result<_, _>>()
             .map(Self)

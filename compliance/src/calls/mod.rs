@@ -11,7 +11,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use enforcer_rego::Value;
-use enforcer_rego::builtins::table::{Declaration, REFUSED, declaration};
+use enforcer_rego::builtins::table::{Declaration, declaration, is_refused};
 use enforcer_rego::builtins::{Answer, Context, Failure, function};
 use serde_json::{Value as Json, json};
 
@@ -34,7 +34,7 @@ const REWRITTEN: [&str; 3] = ["assign", "eq", "print"];
 #[must_use]
 pub fn is_compared(declaration: &Declaration) -> bool {
     let name = declaration.name;
-    !REWRITTEN.contains(&name) && !REFUSED.iter().any(|(refused, _)| *refused == name)
+    !REWRITTEN.contains(&name) && !is_refused(name)
 }
 
 /// A call of a built-in on values.

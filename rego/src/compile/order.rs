@@ -228,19 +228,18 @@ pub(crate) fn sort_set(members: &mut Vec<Term>) {
 
 /// Sorts the pairs of an object by key. Of two values for one key the last stays.
 pub(crate) fn sort_object(pairs: &mut Vec<(Term, Term)>) {
-    pairs.sort_by(|(left, _), (right, _)| compare(left, right));
-    pairs.dedup_by(|(later_key, later), (earlier_key, earlier)| {
-        let same = equal(later_key, earlier_key);
-        if same {
-            std::mem::swap(later, earlier);
-        }
-        same
-    });
+    sort_by_key(pairs, |(key, _)| key);
 }
 
 /// Members of a set or pairs of an object in order, whose terms stages may have replaced since they
 /// were sorted. Of those with the same key the last stays.
-pub(crate) fn sorted<T>(mut members: Vec<&T>, key: impl Fn(&T) -> &Term) -> Vec<&T> {
+pub(crate) fn sorted<T>(members: &[T], key: impl Fn(&T) -> &Term) -> Vec<&T> {
+    let mut members: Vec<&T> = members.iter().collect();
+    sort_by_key(&mut members, |member| key(member));
+    members
+}
+
+fn sort_by_key<T>(members: &mut Vec<T>, key: impl Fn(&T) -> &Term) {
     members.sort_by(|left, right| compare(key(left), key(right)));
     members.dedup_by(|later, earlier| {
         let same = equal(key(later), key(earlier));
@@ -249,7 +248,6 @@ pub(crate) fn sorted<T>(mut members: Vec<&T>, key: impl Fn(&T) -> &Term) -> Vec<
         }
         same
     });
-    members
 }
 
 /// Sorts every object and set of a module, innermost first.

@@ -73,11 +73,16 @@ struct Need {
 /// What replaces a function may add more levels to a value than the function does, and as often as it
 /// is called. So evaluators look at its value ([`is_high`]), which then counts as one from outside.
 ///
-/// `kept` are the functions whose values the evaluator keeps.
-pub(crate) fn check(program: &Program, costs: &Costs, kept: &HashSet<RuleId>) -> Result<(), Fault> {
+/// `order` is [`order`]'s; `kept` are the functions whose values the evaluator keeps.
+pub(crate) fn check(
+    program: &Program,
+    order: &[RuleId],
+    costs: &Costs,
+    kept: &HashSet<RuleId>,
+) -> Result<(), Fault> {
     let mut needs = vec![Need::default(); program.rules.len()];
-    for id in order(program)? {
-        let Some(rule) = program.rules.get(index(id)) else { continue };
+    for &id in order {
+        let Some(rule) = program.rules.get(id.index()) else { continue };
         let front = if rule.slot.is_some() || kept.contains(&id) { costs.front } else { 0 };
         let mut need = need_of(program, costs, rule, &needs)?;
         need.levels = need.levels.saturating_add(front);
@@ -87,7 +92,7 @@ pub(crate) fn check(program: &Program, costs: &Costs, kept: &HashSet<RuleId>) ->
         if need.height > HEIGHT {
             return Err(Fault::Height(rule.span));
         }
-        if let Some(known) = needs.get_mut(index(id)) {
+        if let Some(known) = needs.get_mut(id.index()) {
             *known = need;
         }
     }
@@ -135,8 +140,8 @@ pub(crate) fn order(program: &Program) -> Result<Vec<RuleId>, Fault> {
         let mut next = Some(RuleId(first));
         loop {
             if let Some(id) = next.take() {
-                let state = states.get_mut(index(id));
-                let rule = program.rules.get(index(id));
+                let state = states.get_mut(id.index());
+                let rule = program.rules.get(id.index());
                 if let Some((state, rule)) = state.zip(rule) {
                     match state {
                         State::Unseen => {
@@ -153,7 +158,7 @@ pub(crate) fn order(program: &Program) -> Result<Vec<RuleId>, Fault> {
             let Some((id, rest)) = open.last_mut() else { break };
             next = rest.pop();
             if next.is_none() {
-                if let Some(state) = states.get_mut(index(*id)) {
+                if let Some(state) = states.get_mut(id.index()) {
                     *state = State::Done;
                 }
                 order.push(*id);
@@ -240,12 +245,8 @@ fn nesting_of(mut block: &[Statement], costs: &Costs) -> usize {
     }
 }
 
-fn index(id: RuleId) -> usize {
-    usize::try_from(id.0).unwrap_or(usize::MAX)
-}
-
 fn need(needs: &[Need], id: RuleId) -> Need {
-    needs.get(index(id)).copied().unwrap_or_default()
+    needs.get(id.index()).copied().unwrap_or_default()
 }
 
 /// The levels that the variables of a body have over those of parameters and of what is outside.

@@ -465,7 +465,7 @@ impl Maker {
     }
 
     fn parameters(&self, function: RuleId) -> Option<usize> {
-        match self.program.rules.get(usize::try_from(function.0).ok()?)?.kind {
+        match self.program.rules.get(function.index())?.kind {
             RuleKind::Function(count) => usize::try_from(count).ok(),
             RuleKind::Entry => Some(1),
             RuleKind::Complete | RuleKind::Set | RuleKind::Object => None,

@@ -6,8 +6,6 @@
 
 use std::collections::HashSet;
 
-use super::Refusal;
-use crate::core::depth;
 use crate::core::walk;
 use crate::core::{Block, Expr, Program, Rule, RuleId, RuleKind, StatementKind};
 
@@ -25,12 +23,15 @@ const FOUND: u64 = 4;
 /// has room for, and larger programs need the room more.
 const FUNCTIONS: usize = 1_000;
 
-/// Finds the functions whose values are kept. That blocks do not nest too deeply has been checked.
-pub(super) fn kept(program: &Program) -> Result<HashSet<RuleId>, Refusal> {
+/// Finds the functions whose values are kept. `order` is [`depth::order`]'s, which has checked that
+/// blocks do not nest too deeply.
+///
+/// [`depth::order`]: crate::core::depth::order
+pub(super) fn kept(program: &Program, order: &[RuleId]) -> HashSet<RuleId> {
     let mut counts = Counts(vec![1; program.rules.len()]);
     let mut kept = HashSet::new();
-    for id in depth::order(program).map_err(Refusal::from)? {
-        let Some(rule) = program.rules.get(index(id)) else { continue };
+    for &id in order {
+        let Some(rule) = program.rules.get(id.index()) else { continue };
         let is_function = match rule.kind {
             RuleKind::Function(_) | RuleKind::Entry => true,
             // The VM keeps their values.
@@ -45,15 +46,11 @@ pub(super) fn kept(program: &Program) -> Result<HashSet<RuleId>, Refusal> {
             // Not more than that, however often it is called with the same arguments.
             count = FOUND;
         }
-        if let Some(known) = counts.0.get_mut(index(id)) {
+        if let Some(known) = counts.0.get_mut(id.index()) {
             *known = count;
         }
     }
-    Ok(kept)
-}
-
-fn index(id: RuleId) -> usize {
-    usize::try_from(id.0).unwrap_or(usize::MAX)
+    kept
 }
 
 /// How many statements a call of each rule evaluates.
@@ -98,7 +95,7 @@ impl Counts {
 
     fn expression(&self, expr: &Expr) -> u64 {
         let used = walk::used_rules(expr);
-        let counts = used.iter().map(|rule| self.0.get(index(*rule)).copied().unwrap_or(1));
+        let counts = used.iter().map(|rule| self.0.get(rule.index()).copied().unwrap_or(1));
         counts.fold(0, u64::saturating_add)
     }
 }

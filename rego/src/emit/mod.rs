@@ -264,9 +264,10 @@ impl From<depth::Fault> for Refusal {
 /// # Errors
 /// What has no room, or is no proper core, with its place.
 pub fn emit(program: &Program) -> Result<Emitted, Refusal> {
-    let kept = kept::kept(program)?;
-    depth::check(program, &COSTS, &kept).map_err(Refusal::from)?;
-    let survey = survey::survey(program, &kept)?;
+    let order = depth::order(program)?;
+    let kept = kept::kept(program, &order);
+    depth::check(program, &order, &COSTS, &kept)?;
+    let survey = survey::survey(program, &order, &kept)?;
     let mut out = Assembler::new();
     rule::emit_all(program, &survey, &mut out)?;
     for &function in &survey.evaluated_alone {

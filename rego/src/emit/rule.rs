@@ -75,7 +75,7 @@ pub(super) fn emit_entry(
     if !out.begin_entry(rule) {
         return Ok(());
     }
-    let span = usize::try_from(rule.0).ok().and_then(|index| program.rules.get(index)?.span);
+    let span = program.rules.get(rule.index()).and_then(|rule| rule.span);
     out.places.begin_rule(out.here(), rule, span);
     match facts.parameters {
         None => out.push(Instruction::CallRule { dest: RESULT, rule_index: facts.index }),

@@ -11,7 +11,6 @@ use regorus::Value;
 
 use super::Refusal;
 use crate::builtins::table::{self, StaticType};
-use crate::core::depth;
 use crate::core::{
     Block, Collection, Expr, Operand, Program, Root, Rule, RuleId, RuleKind, Slot, StatementKind,
     Substitute, Target, Var,
@@ -151,8 +150,8 @@ pub(super) struct Shapes {
 }
 
 impl Shapes {
-    /// Goes through all rules until nothing more is found out.
-    pub(super) fn of(program: &Program) -> Result<Self, Refusal> {
+    /// Goes through all rules, whose order is known, until nothing more is found out.
+    pub(super) fn of(program: &Program, order: &[RuleId]) -> Result<Self, Refusal> {
         let mut shapes = Self {
             results: vec![None; program.rules.len()],
             parameters: program.rules.iter().map(|rule| vec![None; parameters(rule)]).collect(),
@@ -162,18 +161,17 @@ impl Shapes {
             // What is replaced may be called with anything, and so may what replaces it.
             if let Slot::Function { rule, candidates } = slot {
                 for function in candidates.iter().chain([rule]) {
-                    if let Some(parameters) = shapes.parameters.get_mut(index(*function)) {
+                    if let Some(parameters) = shapes.parameters.get_mut(function.index()) {
                         parameters.fill(Some(Shape::ANY));
                     }
                 }
             }
         }
-        let order = depth::order(program)?;
         loop {
             let mut is_stable = true;
             // Callers come before what they call, so that most is found out at once.
-            for &id in order.iter().rev().chain(&order) {
-                if let Some(rule) = program.rules.get(index(id)) {
+            for &id in order.iter().rev().chain(order) {
+                if let Some(rule) = program.rules.get(id.index()) {
                     is_stable &= !shapes.look_at(id, rule);
                 }
             }
@@ -185,12 +183,12 @@ impl Shapes {
 
     /// Of a rule's value.
     pub(super) fn result(&self, rule: RuleId) -> Shape {
-        self.results.get(index(rule)).copied().flatten().unwrap_or(Shape::JSON)
+        self.results.get(rule.index()).copied().flatten().unwrap_or(Shape::JSON)
     }
 
     /// Of a function's argument.
     pub(super) fn parameter(&self, function: RuleId, position: usize) -> Shape {
-        let parameters = self.parameters.get(index(function));
+        let parameters = self.parameters.get(function.index());
         parameters.and_then(|all| *all.get(position)?).unwrap_or(Shape::JSON)
     }
 
@@ -245,7 +243,7 @@ impl Shapes {
             result = Some(Shape::ANY);
         }
         let mut found = look.found;
-        if let Some(known) = self.results.get_mut(index(id)) {
+        if let Some(known) = self.results.get_mut(id.index()) {
             found |= join_into(known, result);
         }
         found
@@ -258,10 +256,6 @@ fn parameters(rule: &Rule) -> usize {
         RuleKind::Entry => 1,
         RuleKind::Complete | RuleKind::Set | RuleKind::Object => 0,
     }
-}
-
-fn index(id: RuleId) -> usize {
-    usize::try_from(id.0).unwrap_or(usize::MAX)
 }
 
 /// Whether that is something new.
@@ -351,7 +345,7 @@ impl Look<'_> {
     fn calls(&mut self, expr: &Expr) {
         if let Expr::Call(function, args) | Expr::With { function, args, .. } = expr {
             let args: Vec<Shape> = args.iter().map(|arg| self.operand(arg)).collect();
-            if let Some(parameters) = self.shapes.parameters.get_mut(index(*function)) {
+            if let Some(parameters) = self.shapes.parameters.get_mut(function.index()) {
                 for (parameter, arg) in parameters.iter_mut().zip(args) {
                     self.found |= join_into(parameter, Some(arg));
                 }

@@ -43,11 +43,16 @@ impl Survey {
 }
 
 fn find(facts: &[Facts], rule: RuleId) -> Option<&Facts> {
-    usize::try_from(rule.0).ok().and_then(|index| facts.get(index))
+    facts.get(rule.index())
 }
 
-/// Looks at all rules, and whether core is what it says. The functions whose values are kept are known.
-pub(super) fn survey(program: &Program, kept: &HashSet<RuleId>) -> Result<Survey, Refusal> {
+/// Looks at all rules, and whether core is what it says. Their order and the
+/// functions whose values are kept are known.
+pub(super) fn survey(
+    program: &Program,
+    order: &[RuleId],
+    kept: &HashSet<RuleId>,
+) -> Result<Survey, Refusal> {
     let limit = usize::from(u16::MAX);
     let ceiling = Refusal::Ceiling { what: What::Rules, limit, place: None };
     let mut own = program.rules.len();
@@ -78,7 +83,7 @@ pub(super) fn survey(program: &Program, kept: &HashSet<RuleId>) -> Result<Survey
     for rule in &program.rules {
         look_at(rule, program, &facts, &mut evaluated_alone)?;
     }
-    Ok(Survey { facts, shapes: Shapes::of(program)?, evaluated_alone })
+    Ok(Survey { facts, shapes: Shapes::of(program, order)?, evaluated_alone })
 }
 
 fn parameters(rule: &Rule) -> Option<usize> {

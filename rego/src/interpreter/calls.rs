@@ -115,7 +115,7 @@ fn conflicting(
     place: usize,
 ) -> anyhow::Error {
     let place = tables.printed.places.get(place);
-    let rule = place.and_then(|(rule, _)| tables.rules.get(usize::try_from(rule.0).ok()?));
+    let rule = place.and_then(|(rule, _)| tables.rules.get(rule.index()));
     let error = EvaluationError {
         kind: ErrorKind::Conflict,
         message: conflict.message(rule.map_or("", |rule| &rule.name)),

@@ -89,7 +89,7 @@ impl Interpreter {
     /// Where it is too deep for the interpreter.
     pub fn new(program: &Program, data: Value) -> Result<Self, Unprintable> {
         // regorus' interpreter keeps no values of functions.
-        depth::check(program, &COSTS, &HashSet::new())?;
+        depth::check(program, &depth::order(program)?, &COSTS, &HashSet::new())?;
         let mut printed = print::print(program).map_err(|TooDeep| Unprintable::Depth)?;
         let text = std::mem::take(&mut printed.text);
         let rules = (0..).map(RuleId).zip(&program.rules);
@@ -132,7 +132,7 @@ impl Interpreter {
         context: Context,
         strictness: Strictness,
     ) -> Result<Evaluation, EvaluationError> {
-        let facts = usize::try_from(rule.0).ok().and_then(|index| self.tables.rules.get(index));
+        let facts = self.tables.rules.get(rule.index());
         let path = match facts {
             Some(RuleFacts {
                 text,

@@ -195,7 +195,7 @@ impl Lowering<'_> {
             TermValue::Ref(terms) => self.reference(scope, terms)?,
             TermValue::Array(terms) => Expr::Array(self.terms(scope, terms)?),
             TermValue::Set(terms) => {
-                let members = order::sorted(terms.iter().collect(), |term| term);
+                let members = order::sorted(terms, |term| term);
                 let members = members.into_iter().map(|term| self.term(scope, term));
                 Expr::Set(members.collect::<Result<_, _>>()?)
             }
@@ -229,7 +229,7 @@ impl Lowering<'_> {
         items: &[(Term, Term)],
     ) -> Result<Expr, Diagnostic> {
         let mut operands = Vec::with_capacity(items.len());
-        for (key, value) in order::sorted(items.iter().collect(), |(key, _)| key) {
+        for (key, value) in order::sorted(items, |(key, _)| key) {
             operands.push((self.term(scope, key)?, self.term(scope, value)?));
         }
         Ok(Expr::Object(operands))

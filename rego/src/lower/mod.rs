@@ -164,8 +164,7 @@ impl Lowering<'_> {
     /// Puts a rule in its place.
     fn set(&mut self, id: RuleId, mut rule: Rule) {
         tidy::tidy(&mut rule);
-        let place = usize::try_from(id.0).ok().and_then(|index| self.rules.get_mut(index));
-        if let Some(place) = place {
+        if let Some(place) = self.rules.get_mut(id.index()) {
             *place = Some(rule);
         }
     }

@@ -170,7 +170,7 @@ fn packed(program: &Program, function: RuleId, args: &[Value]) -> Vec<Operand> {
 }
 
 fn is_packed(program: &Program, function: RuleId, args: usize) -> bool {
-    let rule = usize::try_from(function.0).ok().and_then(|index| program.rules.get(index));
+    let rule = program.rules.get(function.index());
     let kind = rule.map(|rule| rule.kind);
     args > 1 && matches!(kind, Some(RuleKind::Entry | RuleKind::Function(1)))
 }

@@ -12,12 +12,16 @@ pub const REFUSED: [(&str, &str); 2] = [
     ("net.lookup_ip_addr", "a worker has no network: send the address with the input"),
 ];
 
+/// Whether no policy may call a built-in.
+#[must_use]
+pub fn is_refused(name: &str) -> bool {
+    REFUSED.iter().any(|(refused, _)| *refused == name)
+}
+
 /// The capabilities: every declared built-in but the [`REFUSED`] ones, without OPA's descriptions.
 #[must_use]
 pub fn capabilities() -> Value {
-    let is_offered = |declaration: &&Declaration| {
-        !REFUSED.iter().any(|(refused, _)| *refused == declaration.name)
-    };
+    let is_offered = |declaration: &&Declaration| !is_refused(declaration.name);
     json!({
         "builtins": DECLARATIONS.iter().filter(is_offered).map(builtin).collect::<Vec<_>>(),
         "features": FEATURES,

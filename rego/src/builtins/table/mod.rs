@@ -15,7 +15,7 @@ mod declarations;
 #[cfg(test)]
 mod tests;
 
-pub use capabilities::{REFUSED, capabilities};
+pub use capabilities::{REFUSED, capabilities, is_refused};
 pub use declarations::{DECLARATIONS, FEATURES, FUTURE_KEYWORDS, OPA_VERSION};
 
 /// A built-in as OPA declares it.

@@ -243,9 +243,7 @@ impl Printer<'_> {
             "else := y if {{\n\tcore.mocked(input, {slot}, -1)\n\ty := core.mock(input, {slot})\n}}"
         ));
         for candidate in candidates {
-            let Some(function) =
-                usize::try_from(candidate.0).ok().and_then(|index| self.program.rules.get(index))
-            else {
+            let Some(function) = self.program.rules.get(candidate.index()) else {
                 continue;
             };
             let value = call(&name(*candidate, function), params.iter().copied());
@@ -451,10 +449,12 @@ impl Printer<'_> {
 
     fn applied(&mut self, rule: RuleId, args: &[Operand]) -> String {
         let args: Vec<String> = args.iter().map(|arg| self.operand(arg)).collect();
-        let index = usize::try_from(rule.0).unwrap_or(usize::MAX);
         // A rule that is not there is not evaluated either.
-        let name =
-            self.program.rules.get(index).map_or_else(String::new, |found| name(rule, found));
+        let name = self
+            .program
+            .rules
+            .get(rule.index())
+            .map_or_else(String::new, |found| name(rule, found));
         applied(&name, &args)
     }
 

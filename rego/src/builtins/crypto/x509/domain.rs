@@ -27,9 +27,7 @@ pub(super) fn mailbox(text: &str) -> Option<Mailbox> {
         bytes => atoms(bytes)?,
     };
     let domain = rest.strip_prefix(b"@")?;
-    let valid = domain.is_empty()
-        || domain.split(|b| *b == b'.').all(|label| !label.is_empty())
-            && domain.iter().all(|b| (33..=126).contains(b));
+    let valid = is_domain(domain, false);
     let domain = String::from_utf8(domain.to_vec()).ok().filter(|_| valid)?;
     Some(Mailbox { local, domain })
 }
