@@ -28,7 +28,7 @@ enum Failure {
     Supervisor(#[from] SupervisorError),
     #[error(transparent)]
     Worker(#[from] WorkerError),
-    #[error("this host lacks what workers do not serve without")]
+    #[error("this host lacks layers of the sandbox that workers need")]
     NotStrict,
     #[error("the operating system refused: {0}")]
     System(#[from] std::io::Error),
@@ -45,7 +45,10 @@ impl Failure {
             Self::Supervisor(SupervisorError::Listen { .. }) => 3,
             Self::Supervisor(SupervisorError::BundlesDir(_)) => 4,
             Self::Worker(WorkerError::NotStartedBySupervisor) => 64,
-            Self::NotStrict | Self::Supervisor(SupervisorError::NotStrict { .. }) => 5,
+            Self::NotStrict
+            | Self::Supervisor(
+                SupervisorError::NotStrict { .. } | SupervisorError::Missing { .. },
+            ) => 5,
             Self::Worker(WorkerError::Sandbox(error)) => error.exit_code(),
             Self::Worker(WorkerError::Socket(_)) => 66,
             Self::Worker(
@@ -110,6 +113,7 @@ fn config(arguments: &ArgMatches) -> Result<Config, Failure> {
 }
 
 fn supervise(arguments: &ArgMatches) -> Result<(), Failure> {
+    enforcer_supervisor::prepare_process()?;
     enforcer_supervisor::protect_supervisor()?;
     // Bodies and events are large now and then, and a supervisor lives for months.
     enforcer_worker::give_back_large_memory();

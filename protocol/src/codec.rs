@@ -1,8 +1,8 @@
 //! The only encode/decode pair, and the buffer that finds frames in a byte stream.
 //!
 //! On the wire a frame is its length in four bytes, most significant first, and then its payload:
-//! the default of tokio-util's `LengthDelimitedCodec`, which the supervisor uses. The payload is
-//! bincode 2 in its standard configuration, with a limit.
+//! the default of tokio-util's `LengthDelimitedCodec`. The payload is bincode 2 in its standard
+//! configuration, with a limit.
 
 use std::io::{self, Read};
 use std::ops::Range;
@@ -31,12 +31,21 @@ pub enum EncodeError {
 /// Why the payload of a frame was refused.
 #[derive(Debug, thiserror::Error)]
 pub enum DecodeError {
-    /// The payload is no value of the expected type.
+    /// The payload is not a value of the expected type.
     #[error("the frame cannot be decoded: {0}")]
     Bincode(#[from] bincode::error::DecodeError),
     /// Bytes are left after the value. An honest peer never sends them.
     #[error("{0} bytes follow the frame's value")]
     TrailingBytes(usize),
+    /// A list or a text in the frame is longer than its kind of frame allows.
+    #[error("a list or a text in a frame is over its limit")]
+    OverLimits,
+}
+
+/// A kind of frame, which knows the limits of the lists and texts in it.
+pub trait Frame<'a>: BorrowDecode<'a, ()> {
+    /// Whether every list and every text in the frame is within its limit.
+    fn is_within_limits(&self) -> bool;
 }
 
 /// A frame is longer than the receiver allows.
@@ -84,21 +93,24 @@ fn append_unchecked<T: Encode>(
     Ok(())
 }
 
-/// Decodes the payload of one frame, all of it.
+/// Decodes the payload of one frame, all of it, and checks it against the limits of its kind: a frame
+/// that was not checked does not exist as a value.
 ///
 /// # Errors
-/// When the payload is no value of the type, or is followed by further bytes.
-pub fn decode<'a, T: BorrowDecode<'a, ()>>(payload: &'a [u8]) -> Result<T, DecodeError> {
-    let (value, used) = bincode::borrow_decode_from_slice(payload, CONFIG)?;
+/// When the payload is not a value of the type, is followed by further bytes, or holds a list or a
+/// text over its limit.
+pub fn decode<'a, T: Frame<'a>>(payload: &'a [u8]) -> Result<T, DecodeError> {
+    let (value, used): (T, usize) = bincode::borrow_decode_from_slice(payload, CONFIG)?;
     match payload.len() - used {
-        0 => Ok(value),
+        0 if value.is_within_limits() => Ok(value),
+        0 => Err(DecodeError::OverLimits),
         left => Err(DecodeError::TrailingBytes(left)),
     }
 }
 
 /// Collects bytes of a stream and hands out the whole frames among them.
 ///
-/// This is the worker's, blocking side of the framing. It holds at most one incomplete frame and
+/// Both sides use it. It holds at most one incomplete frame and
 /// what one `read` brought, and grows with what arrives, not with what a header announces.
 #[derive(Debug)]
 pub struct FrameBuffer {
@@ -300,7 +312,7 @@ mod tests {
                     warnings
                 }
             ),
-            vec(diagnostic(), 0..4).prop_map(|diagnostics| FromWorker::LoadFailed { diagnostics }),
+            vec(diagnostic(), 1..4).prop_map(|diagnostics| FromWorker::LoadFailed { diagnostics }),
             (any::<u64>(), outcome(), any::<u64>(), any::<bool>()).prop_map(
                 |(id, outcome, micros, differed)| FromWorker::Evaluated {
                     id,

@@ -5,6 +5,7 @@ use std::fmt;
 use bincode::{BorrowDecode, Decode, Encode};
 use serde::Serialize;
 
+use crate::codec::Frame;
 use crate::limits::{
     MAX_DECISION_STRING, MAX_DIAGNOSTIC_STRING, MAX_DIAGNOSTICS, MAX_REDACTIONS, MAX_SANDBOX_LAYERS,
 };
@@ -131,11 +132,15 @@ impl Evaluator {
     }
 }
 
-impl FromWorker {
-    /// Whether every list and every text in the frame is within its bound. An honest worker's are;
-    /// whoever receives a frame must not keep or pass on one whose are not.
-    #[must_use]
-    pub fn is_within_limits(&self) -> bool {
+impl<'a> Frame<'a> for ToWorker<'a> {
+    /// The supervisor is trusted; its frames have no limit but their length.
+    fn is_within_limits(&self) -> bool {
+        true
+    }
+}
+
+impl Frame<'_> for FromWorker {
+    fn is_within_limits(&self) -> bool {
         match self {
             Self::Hello { layers, missing, .. } => {
                 layers.len() + missing.len() <= MAX_SANDBOX_LAYERS

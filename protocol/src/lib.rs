@@ -1,20 +1,22 @@
-//! What supervisor and worker say to each other: names, frames, and the one codec.
+//! The names, the frames and the codec that supervisor and worker share.
 //!
 //! Nothing here does I/O and nothing here knows of tokio, axum or regorus, so that both sides can
-//! share it without inheriting each other's dependencies. Frames are plain data: whoever decodes
-//! one decides what it may mean in its own state, and may refuse it.
+//! share it without inheriting each other's dependencies. A frame that was decoded is within every limit
+//! of its kind; what it means in the receiver's state is for the receiver to decide.
 
 mod codec;
 mod frame;
 mod identifiers;
 mod limits;
+mod rate_limit;
 mod sandbox;
 
-pub use codec::{DecodeError, EncodeError, FrameBuffer, FrameTooLong, append_frame, decode};
+pub use codec::{DecodeError, EncodeError, Frame, FrameBuffer, FrameTooLong, append_frame, decode};
 pub use frame::{
     Decision, Diagnostic, DiagnosticCode, Evaluator, FromWorker, Location, Outcome, QueryKind,
     ToWorker,
 };
 pub use identifiers::{InvalidTenantId, Revision, TenantId};
 pub use limits::*;
+pub use rate_limit::RateLimiter;
 pub use sandbox::{InvalidSandboxMode, MissingLayer, SandboxLayer, SandboxMode};

@@ -36,13 +36,13 @@ macro_rules! layers {
 
 layers! {
     /// A control group (version 2) of its own bounds its memory, processes and processor time.
-    ControlGroup = "control_group", false;
+    Cgroup = "cgroup", false;
     /// No descriptor is open that is not the worker's own.
     OwnDescriptorsOnly = "own_descriptors_only", true;
     /// The environment is empty.
     EmptyEnvironment = "empty_environment", true;
-    /// A host that is out of memory ends the worker before anything else (`oom_score_adj`).
-    FirstToGo = "first_to_go", false;
+    /// The highest OOM score: a host that runs out of memory kills the worker first (`oom_score_adj`).
+    OomScore = "oom_score", false;
     /// It runs as a user that is its tenant's alone.
     TenantUser = "tenant_user", false;
     /// A user namespace of its own: what it could gain there is worth nothing outside.
@@ -53,7 +53,7 @@ layers! {
     IpcNamespace = "ipc_namespace", false;
     /// A namespace of its own for the host's name.
     UtsNamespace = "uts_namespace", false;
-    /// Its root is a directory that is gone.
+    /// Its root directory was deleted, so it is empty and stays so.
     EmptyRoot = "empty_root", false;
     /// It has no capability in any set that counts, and none it could get back.
     NoCapabilities = "no_capabilities", true;
@@ -71,10 +71,10 @@ layers! {
     LandlockNetwork = "landlock_network", false;
     /// Landlock keeps signals and abstract sockets inside.
     LandlockScopes = "landlock_scopes", false;
-    /// Memory is bounded, and files, processes, cores and locks are none (`setrlimit(2)`).
+    /// Memory is bounded; files, processes, core dumps and locks are forbidden (`setrlimit(2)`).
     ResourceLimits = "resource_limits", true;
-    /// A system call that is not on the list ends the process (seccomp).
-    SystemCallFilter = "system_call_filter", true;
+    /// The seccomp filter: a system call that is not on its list ends the process.
+    Seccomp = "seccomp", true;
 }
 
 impl SandboxLayer {
@@ -141,7 +141,7 @@ impl SandboxMode {
     }
 }
 
-/// A text that names no mode.
+/// The text is not the name of a mode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected strict, debug-off or report")]
 pub struct InvalidSandboxMode;

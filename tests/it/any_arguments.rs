@@ -176,5 +176,5 @@ fn no_arguments_of_a_built_in_end_a_worker() {
     let tenant = enforcer.tenant("calls");
     assert_eq!(tenant["state"], "ready", "{tenant}");
     assert_eq!(tenant["restarts"], 0, "{tenant}");
-    assert!(tenant["sandbox"].as_array().unwrap().contains(&"system_call_filter".into()));
+    assert!(tenant["sandbox"].as_array().unwrap().contains(&"seccomp".into()));
 }

@@ -498,7 +498,7 @@ fn a_host_without_namespaces_keeps_a_worker_from_files_signals_and_the_network_a
     for (layer, is_in_force) in
         [("user_namespace", false), ("network_namespace", false), ("empty_root", false)]
             .into_iter()
-            .chain([("landlock_files", true), ("system_call_filter", true)])
+            .chain([("landlock_files", true), ("seccomp", true)])
     {
         assert_eq!(layers.contains(&layer.into()), is_in_force, "{layer}: {layers:?}");
     }
@@ -521,7 +521,7 @@ fn a_sandbox_that_is_switched_off_is_said_everywhere() {
     let enforcer = bundles.start_with(&[("ENFORCER_SANDBOX", "debug-off")]);
     let tenant = enforcer.wait_for_state("a", "ready");
     assert_eq!(tenant["sandbox_mode"], "debug-off");
-    assert!(!tenant["sandbox"].as_array().unwrap().contains(&"system_call_filter".into()));
+    assert!(!tenant["sandbox"].as_array().unwrap().contains(&"seccomp".into()));
     assert_eq!(enforcer.get("/health").json()["sandbox"], "debug-off");
     assert_eq!(enforcer.metric("enforcer_sandbox_off"), 1.0);
     enforcer.wait_for_log("the warning", |line| {
@@ -552,7 +552,7 @@ fn every_built_in_function_runs_under_the_filter() {
         assert_eq!(response.json()["result"]["allow"], true, "{response:?}");
     }
     let tenant = enforcer.tenant("calls");
-    assert!(tenant["sandbox"].as_array().unwrap().contains(&"system_call_filter".into()));
+    assert!(tenant["sandbox"].as_array().unwrap().contains(&"seccomp".into()));
     assert_eq!(tenant["restarts"], 0, "{tenant}");
 }
 

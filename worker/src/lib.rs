@@ -8,16 +8,17 @@ mod clock;
 mod decision;
 mod diagnostics;
 mod engine;
+mod error;
+mod panics;
 mod sandbox;
 mod serve;
 mod value;
 
-use std::io;
-
-use enforcer_protocol::{DecodeError, EncodeError, FrameTooLong};
 use sandbox::Lockdown;
 
-pub use sandbox::{BoundedAllocator, SandboxError, Spec, give_back_large_memory};
+pub use error::WorkerError;
+pub use sandbox::error::SandboxError;
+pub use sandbox::{BoundedAllocator, Spec, give_back_large_memory};
 
 #[doc(hidden)]
 pub mod fuzzing {
@@ -70,38 +71,13 @@ pub mod probing {
     }
 }
 
-/// Why a worker ended other than by its supervisor's word.
-#[derive(Debug, thiserror::Error)]
-pub enum WorkerError {
-    /// Standard input is not the supervisor's socket: somebody started a worker by hand.
-    #[error("standard input is no socket: a worker is started by the supervisor, never by hand")]
-    NotStartedBySupervisor,
-    /// The sandbox could not be set up. This is the host's fault, not the tenant's.
-    #[error("the sandbox cannot be set up: {0}")]
-    Sandbox(#[from] SandboxError),
-    /// The socket failed.
-    #[error("the supervisor's socket failed: {0}")]
-    Socket(#[from] io::Error),
-    /// The supervisor sent a frame longer than the protocol allows.
-    #[error("the supervisor broke the protocol: {0}")]
-    FrameTooLong(#[from] FrameTooLong),
-    /// The supervisor sent a frame that is none.
-    #[error("the supervisor broke the protocol: {0}")]
-    Decode(#[from] DecodeError),
-    /// The supervisor sent a frame that has no place where it came.
-    #[error("the supervisor broke the protocol: {0}")]
-    OutOfOrder(&'static str),
-    /// An answer could not be encoded, not even as an error.
-    #[error("an answer cannot be sent: {0}")]
-    Encode(#[from] EncodeError),
-}
-
 /// Runs a worker on the socket that is its standard input, until the supervisor ends it.
 ///
 /// # Errors
 /// When it cannot start or cannot go on; a policy that is broken or fails is no error here, it is
 /// an answer.
 pub fn run(spec: &Spec) -> Result<(), WorkerError> {
+    panics::report_in_one_line();
     match sandbox::lockdown(spec)? {
         Lockdown::Sealed(sealed, socket) => serve::serve(&sealed, socket),
         Lockdown::Reported(report, socket) => serve::introduce(&report, socket),

@@ -3,18 +3,18 @@
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};
 use std::mem::ManuallyDrop;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use enforcer_protocol::{
     EncodeError, FrameBuffer, FromWorker, MAX_FRAME_FROM_WORKER, MAX_FRAME_TO_WORKER, Outcome,
-    PROTOCOL_VERSION, QueryKind, ToWorker, append_frame, decode,
+    PROTOCOL_VERSION, QueryKind, RateLimiter, ToWorker, append_frame, decode,
 };
 
-use crate::WorkerError;
 use crate::bundle::Assembly;
 use crate::clock::monotonic_micros;
 use crate::diagnostics::{evaluation_failed, shortened};
 use crate::engine::Policy;
+use crate::error::WorkerError;
 use crate::sandbox::{Report, Sealed};
 
 /// Bytes of answers that wait to be written together. Beyond it they are written before the next
@@ -181,27 +181,37 @@ impl Answers {
 
 /// Writes what a policy prints to standard error, which the supervisor logs: a few lines a second,
 /// so that a policy that prints a lot is neither slowed by its log nor floods it.
-#[derive(Default)]
 struct Printer {
-    second: Option<Instant>,
-    lines: u32,
+    limiter: RateLimiter,
+    /// Whether it was said that lines are left out.
+    gap: Gap,
+}
+
+/// Lines that were left out.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Gap {
+    Closed,
+    Told,
+}
+
+impl Default for Printer {
+    fn default() -> Self {
+        Self { limiter: RateLimiter::new(PRINTED_LINES, PRINTED_LINES), gap: Gap::Closed }
+    }
 }
 
 impl Printer {
     fn print(&mut self, lines: Vec<String>) {
         for line in lines {
-            if self.second.is_none_or(|second| second.elapsed() >= Duration::from_secs(1)) {
-                self.second = Some(Instant::now());
-                self.lines = 0;
-            }
-            self.lines = self.lines.saturating_add(1);
             // Where standard error cannot be written to, there is nobody to print for.
             let mut stderr = io::stderr().lock();
-            if self.lines <= PRINTED_LINES {
+            if self.limiter.try_take(1, Instant::now()) {
+                self.gap = Gap::Closed;
                 // One line, whatever the policy made of it.
                 let line = line.replace('\n', "\\n");
                 let _ = writeln!(stderr, "{}", shortened(&line));
-            } else if self.lines == PRINTED_LINES + 1 {
+            } else if self.gap == Gap::Closed {
+                self.gap = Gap::Told;
                 let _ = writeln!(stderr, "the policy prints more than is shown");
             }
         }
@@ -213,6 +223,7 @@ mod tests {
     use super::*;
 
     use enforcer_protocol::Evaluator;
+    use std::time::Duration;
 
     use std::os::fd::OwnedFd;
     use std::os::unix::net::UnixStream;

@@ -80,7 +80,13 @@ pub(super) fn page(headers: &HeaderMap) -> Result<Response, ApiError> {
     file(INDEX, headers)
 }
 
-/// Where the page is, for whoever wrote a slash behind it: its files are found beside it.
+/// From `/` to the page.
+pub(super) fn door() -> Response {
+    let location = (LOCATION, HeaderValue::from_static("dashboard"));
+    (StatusCode::TEMPORARY_REDIRECT, [location]).into_response()
+}
+
+/// Where the page is, for a client that wrote a slash behind it: its files are found beside it.
 pub(super) fn moved() -> Response {
     let location = (LOCATION, HeaderValue::from_static("../dashboard"));
     (StatusCode::PERMANENT_REDIRECT, [location]).into_response()

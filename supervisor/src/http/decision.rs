@@ -10,12 +10,15 @@ use serde::Serialize;
 use tracing::{info, warn};
 use uuid::Uuid;
 
-use super::App;
+use super::body;
 use super::error::{ApiError, json};
-use crate::body;
-use crate::logging::{DECISION_TARGET, printable};
-use crate::stream::Decided;
-use crate::tenant::{Answer, Tenant};
+use super::state::AppState;
+use crate::clock::new_id;
+use crate::stream::{Decided, FailedRequest};
+use crate::telemetry::logging::{DECISION_TARGET, printable};
+use crate::tenant::admission::Tenant;
+use crate::tenant::request::{Answer, AskError};
+use crate::tenant::status::Failure;
 
 /// The answer to a decision request.
 #[derive(Debug, Serialize)]
@@ -33,43 +36,43 @@ struct DecisionMetrics<'a> {
 
 /// Has the tenant's policy decide about the input in `body`.
 pub(crate) async fn decide(
-    app: &App,
+    app: &AppState,
     tenant_id: &TenantId,
     head: &Parts,
     body: HttpBody,
 ) -> Response {
     let Some(tenant) = app.registry.get(tenant_id) else {
-        return ApiError::UnknownTenant.turning_away(body::turn_away(head, body).await);
+        return ApiError::UnknownTenant.response(body::drain_or_close(head, body).await);
     };
-    let decision_id = Uuid::now_v7();
+    let decision_id = new_id();
     match ask(&tenant, head, body).await {
         Ok(Made { decision, revision, micros, body }) => {
-            let counter =
-                if decision.allow { &tenant.metrics.allowed } else { &tenant.metrics.denied };
-            counter.inc();
+            tenant.decided(decision.allow);
             info!(
                 target: DECISION_TARGET,
                 tenant_id = tenant_id.as_str(),
                 %decision_id,
                 allow = decision.allow,
+                reason = decision.reason.as_deref().map(|reason| printable(reason).to_string()),
+                %revision,
                 eval_duration_micros = micros,
                 "decision"
             );
             let metrics = DecisionMetrics { eval_duration_micros: micros, tenant_id };
             let answer =
                 json(StatusCode::OK, &DecisionBody { result: &decision, metrics, decision_id });
-            // Before its client has the answer, so that whoever has one finds it on the stream.
+            // Before its client has the answer, so that a client that has one finds it on the stream.
             tenant.stream.decided(Decided { id: decision_id, decision, micros, revision }, &body);
             answer
         }
-        Err(error) => {
-            record_failure(&tenant, decision_id, &error);
+        Err(NotMade { error, body }) => {
+            record_failure(&tenant, decision_id, &error, body.as_ref());
             error.into_response()
         }
     }
 }
 
-/// A decision that was made, and what of.
+/// A decision that was made.
 struct Made {
     decision: Decision,
     /// Of the worker that made it.
@@ -78,48 +81,93 @@ struct Made {
     body: Bytes,
 }
 
-async fn ask(tenant: &Tenant, head: &Parts, body: HttpBody) -> Result<Made, ApiError> {
-    let read = body::read(tenant, head, body).await?;
+/// Why no decision was made, and the body where it was read.
+struct NotMade {
+    error: ApiError,
+    body: Option<Bytes>,
+}
+
+async fn ask(tenant: &Tenant, head: &Parts, body: HttpBody) -> Result<Made, NotMade> {
+    let read = body::read(tenant, head, body)
+        .await
+        .map_err(|refused| NotMade { error: refused.into(), body: None })?;
     let body = read.bytes.clone();
-    let Answer { outcome, revision, micros } = tenant.ask(read).await?;
-    // An answer of microseconds, as seconds for Prometheus; what a float cannot hold exactly is
-    // beyond every bucket.
-    tenant
-        .metrics
-        .evaluation_seconds
-        .observe(std::time::Duration::from_micros(micros).as_secs_f64());
+    let not_made = |error| NotMade { error, body: Some(body.clone()) };
+    let evaluations = &tenant.metrics.evaluations;
+    let Answer { outcome, revision, micros } = tenant.ask(read).await.map_err(|error| {
+        if error == AskError::TimedOut {
+            // The worker may never say how long it took.
+            let timeout = tenant.limits.evaluation_timeout.as_micros();
+            evaluations.observe(u64::try_from(timeout).unwrap_or(u64::MAX));
+        }
+        let error = match error {
+            AskError::Unavailable => {
+                ApiError::TenantUnavailable { retry_after: tenant.status.retry_after() }
+            }
+            other => other.into(),
+        };
+        not_made(error)
+    })?;
     match outcome {
-        Outcome::Decision(decision) => Ok(Made { decision, revision, micros, body }),
-        Outcome::InvalidRequest(message) => Err(ApiError::InvalidParameter(message)),
-        Outcome::TenantMismatch => Err(ApiError::TenantMismatch),
-        Outcome::Failed(diagnostic) => Err(ApiError::EvaluationFailed(diagnostic)),
-        Outcome::TimedOut => Err(ApiError::EvaluationTimeout),
+        Outcome::Decision(decision) => {
+            evaluations.observe(micros);
+            Ok(Made { decision, revision, micros, body })
+        }
+        Outcome::Failed(diagnostic) => {
+            evaluations.observe(micros);
+            Err(not_made(ApiError::EvaluationFailed(diagnostic)))
+        }
+        Outcome::TimedOut => {
+            // The time that it waited counts, and not the time that it ran.
+            let timeout = tenant.limits.evaluation_timeout.as_micros();
+            evaluations.observe(micros.max(u64::try_from(timeout).unwrap_or(u64::MAX)));
+            Err(not_made(ApiError::EvaluationTimeout))
+        }
+        // The policy was not evaluated.
+        Outcome::InvalidRequest(message) => Err(not_made(ApiError::InvalidParameter(message))),
+        Outcome::TenantMismatch => Err(not_made(ApiError::TenantMismatch)),
     }
 }
 
-fn record_failure(tenant: &Tenant, decision_id: Uuid, error: &ApiError) {
+fn record_failure(tenant: &Tenant, decision_id: Uuid, error: &ApiError, body: Option<&Bytes>) {
     let (status, code) = error.status_and_code();
-    tenant.metrics.error(code);
-    if !tenant.may_log_failure() {
-        return;
-    }
-    let tenant_id = tenant.id.as_str();
-    let detail = match error {
-        ApiError::EvaluationFailed(diagnostic) => diagnostic.to_string(),
-        other => other.to_string(),
+    let message = error.to_string();
+    let diagnostic = match error {
+        ApiError::EvaluationFailed(diagnostic) => Some(diagnostic),
+        _ => None,
     };
-    let detail = printable(&detail);
-    // A client's mistake is logged with the decisions, which may be switched off; ours always.
-    if status.is_server_error() {
-        warn!(tenant_id, %decision_id, code, status = status.as_u16(), "no decision: {detail}");
-    } else {
-        info!(
-            target: DECISION_TARGET,
-            tenant_id,
-            %decision_id,
-            code,
-            status = status.as_u16(),
-            "no decision: {detail}"
-        );
+    tenant.failed(&Failure {
+        code,
+        status: status.as_u16(),
+        message: &message,
+        error: diagnostic,
+        decision_id,
+    });
+    if tenant.may_log_failure() {
+        let tenant_id = tenant.id.as_str();
+        let detail = diagnostic.map_or_else(|| message.clone(), ToString::to_string);
+        let detail = printable(&detail);
+        let (status, code) = (status.as_u16(), code.name());
+        // A client's mistake is logged with the decisions, which may be switched off; ours always.
+        if error.status_and_code().0.is_server_error() {
+            warn!(tenant_id, %decision_id, code, status, "no decision: {detail}");
+        } else {
+            info!(
+                target: DECISION_TARGET,
+                tenant_id,
+                %decision_id,
+                code,
+                status,
+                "no decision: {detail}"
+            );
+        }
     }
+    let failed = FailedRequest {
+        id: decision_id,
+        code,
+        status: status.as_u16(),
+        message,
+        errors: diagnostic.cloned().into_iter().collect(),
+    };
+    tenant.stream.failed(failed, body);
 }

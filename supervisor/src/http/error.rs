@@ -1,13 +1,16 @@
 //! The one place where errors become HTTP: a status, a code, and words for the user.
 
+use std::time::Duration;
+
 use axum::http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER, SEC_WEBSOCKET_VERSION, UPGRADE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use enforcer_protocol::{Diagnostic, InvalidTenantId};
 use serde::Serialize;
 
-use crate::body::{BodyError, Refused, Rest};
-use crate::tenant::AskError;
+use super::body::{BodyError, Refused, Rest};
+use crate::error_code::ErrorCode;
+use crate::tenant::request::AskError;
 
 /// Seconds after which a request that found no worker may come again. Restarting takes
 /// milliseconds, and this header has no smaller unit.
@@ -15,24 +18,6 @@ const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
 
 /// Says that this answer is the connection's last.
 const CLOSE: HeaderValue = HeaderValue::from_static("close");
-
-/// Every code of the contract's table that is ours to give.
-pub(crate) const CODES: [&str; 14] = [
-    "invalid_parameter",
-    "forbidden",
-    "tenant_mismatch",
-    "resource_not_found",
-    "invalid_operation",
-    "upgrade_required",
-    "request_timeout",
-    "request_too_large",
-    "internal_error",
-    "memory_limit_exceeded",
-    "worker_unavailable",
-    "overloaded",
-    "tenant_unavailable",
-    "evaluation_timeout",
-];
 
 /// Why a request got no answer. Its text is for the client: it names what was wrong, and never
 /// another tenant, a path of the host or a type of ours.
@@ -70,10 +55,11 @@ pub(crate) enum ApiError {
     WorkerUnavailable,
     #[error("too many requests to this tenant are waiting; try again")]
     Overloaded,
-    #[error(
-        "the tenant has no usable policy: its bundle was rejected, or its workers ended too often"
-    )]
-    TenantUnavailable,
+    #[error("{}", unavailable(*retry_after))]
+    TenantUnavailable {
+        /// How long until the next worker is tried, of a tenant in quarantine.
+        retry_after: Option<Duration>,
+    },
     #[error("the policy did not decide within its deadline")]
     EvaluationTimeout,
     #[error("the policy took more memory than the tenant may")]
@@ -81,9 +67,13 @@ pub(crate) enum ApiError {
     #[error(
         "the policy's worker ended on this input before; the input is not tried again until the policy changes"
     )]
-    LethalInput,
+    PoisonInput,
     #[error("{unready} of {registered} tenants have no good revision")]
-    UnreadyTenants { unready: usize, registered: usize },
+    UnactivatedBundles { unready: usize, registered: usize },
+    #[error("BUNDLES_DIR is not looked at: {0}")]
+    PluginsDown(&'static str),
+    #[error("not every tenant was tried yet, or the supervisor shuts down")]
+    NotReady,
     #[error("an unexpected error occurred; the log says more")]
     Internal,
 }
@@ -95,46 +85,59 @@ struct ErrorBody<'a> {
     message: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     errors: Option<[&'a Diagnostic; 1]>,
+    /// OPA's own words, in answers of its health check.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'static str>,
 }
 
 impl ApiError {
     /// The status and the code, as the contract's table has them.
-    pub(crate) const fn status_and_code(&self) -> (StatusCode, &'static str) {
+    pub(crate) const fn status_and_code(&self) -> (StatusCode, ErrorCode) {
         match self {
             Self::InvalidTenantId(_) | Self::InvalidParameter(_) | Self::InvalidHost => {
-                (StatusCode::BAD_REQUEST, "invalid_parameter")
+                (StatusCode::BAD_REQUEST, ErrorCode::InvalidParameter)
             }
             Self::Body(refused) => match refused.error {
                 BodyError::Incomplete | BodyError::Encoded => {
-                    (StatusCode::BAD_REQUEST, "invalid_parameter")
+                    (StatusCode::BAD_REQUEST, ErrorCode::InvalidParameter)
                 }
-                BodyError::TimedOut => (StatusCode::REQUEST_TIMEOUT, "request_timeout"),
-                BodyError::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "request_too_large"),
-                BodyError::NoMemory => (StatusCode::SERVICE_UNAVAILABLE, "overloaded"),
+                BodyError::TimedOut => (StatusCode::REQUEST_TIMEOUT, ErrorCode::RequestTimeout),
+                BodyError::TooLarge { .. } => {
+                    (StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::RequestTooLarge)
+                }
+                BodyError::NoMemory => (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Overloaded),
             },
-            Self::TenantMismatch => (StatusCode::FORBIDDEN, "tenant_mismatch"),
-            Self::ForbiddenOrigin => (StatusCode::FORBIDDEN, "forbidden"),
-            Self::UpgradeRequired => (StatusCode::UPGRADE_REQUIRED, "upgrade_required"),
+            Self::TenantMismatch => (StatusCode::FORBIDDEN, ErrorCode::TenantMismatch),
+            Self::ForbiddenOrigin => (StatusCode::FORBIDDEN, ErrorCode::Forbidden),
+            Self::UpgradeRequired => (StatusCode::UPGRADE_REQUIRED, ErrorCode::UpgradeRequired),
             Self::UnknownTenant | Self::UnknownResource => {
-                (StatusCode::NOT_FOUND, "resource_not_found")
+                (StatusCode::NOT_FOUND, ErrorCode::ResourceNotFound)
             }
-            Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "invalid_operation"),
-            Self::EvaluationFailed(_) | Self::LethalInput | Self::Internal => {
-                (StatusCode::INTERNAL_SERVER_ERROR, "internal_error")
+            Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, ErrorCode::InvalidOperation),
+            Self::EvaluationFailed(_) | Self::PoisonInput | Self::Internal => {
+                (StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::InternalError)
             }
-            Self::MemoryLimit => (StatusCode::INTERNAL_SERVER_ERROR, "memory_limit_exceeded"),
-            Self::WorkerUnavailable => (StatusCode::SERVICE_UNAVAILABLE, "worker_unavailable"),
+            Self::MemoryLimit => {
+                (StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::MemoryLimitExceeded)
+            }
+            Self::WorkerUnavailable => {
+                (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::WorkerUnavailable)
+            }
             Self::Overloaded | Self::TooManyConsumers => {
-                (StatusCode::SERVICE_UNAVAILABLE, "overloaded")
+                (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Overloaded)
             }
-            Self::TenantUnavailable | Self::UnreadyTenants { .. } => {
-                (StatusCode::SERVICE_UNAVAILABLE, "tenant_unavailable")
+            Self::TenantUnavailable { .. } | Self::NotReady => {
+                (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::TenantUnavailable)
             }
-            Self::EvaluationTimeout => (StatusCode::GATEWAY_TIMEOUT, "evaluation_timeout"),
+            // The status that OPA's health check has.
+            Self::UnactivatedBundles { .. } | Self::PluginsDown(_) => {
+                (StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::TenantUnavailable)
+            }
+            Self::EvaluationTimeout => (StatusCode::GATEWAY_TIMEOUT, ErrorCode::EvaluationTimeout),
         }
     }
 
-    /// Whether it may be otherwise in a moment.
+    /// Whether it may be different in a moment.
     const fn is_passing(&self) -> bool {
         matches!(
             self,
@@ -145,17 +148,33 @@ impl ApiError {
         )
     }
 
+    /// When the client may come again, where that is known.
+    fn retry_after(&self) -> Option<HeaderValue> {
+        match self {
+            Self::TenantUnavailable { retry_after: Some(after) } => {
+                // At least a second: the header has no smaller unit.
+                HeaderValue::try_from(after.as_secs().saturating_add(1).to_string()).ok()
+            }
+            error => error.is_passing().then_some(RETRY_AFTER_SECONDS),
+        }
+    }
+
     /// The answer to a request of whose body this is left.
-    pub(crate) fn turning_away(self, rest: Rest) -> Response {
+    pub(crate) fn response(self, rest: Rest) -> Response {
         let (status, code) = self.status_and_code();
         let errors = match &self {
             Self::EvaluationFailed(diagnostic) => Some([diagnostic]),
             _ => None,
         };
-        let body = ErrorBody { code, message: self.to_string(), errors };
+        let error = match &self {
+            Self::UnactivatedBundles { .. } => Some("one or more bundles are not activated"),
+            Self::PluginsDown(_) => Some("one or more plugins are not up"),
+            _ => None,
+        };
+        let body = ErrorBody { code: code.name(), message: self.to_string(), errors, error };
         let mut response = json(status, &body);
-        if self.is_passing() {
-            response.headers_mut().insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
+        if let Some(retry_after) = self.retry_after() {
+            response.headers_mut().insert(RETRY_AFTER, retry_after);
         }
         if matches!(self, Self::UpgradeRequired) {
             // As RFC 9110, section 15.5.22, and RFC 6455, section 4.4, want it.
@@ -175,11 +194,11 @@ impl From<AskError> for ApiError {
         match error {
             AskError::Overloaded => Self::Overloaded,
             AskError::WorkerUnavailable => Self::WorkerUnavailable,
-            AskError::Unavailable => Self::TenantUnavailable,
+            AskError::Unavailable => Self::TenantUnavailable { retry_after: None },
             AskError::TimedOut => Self::EvaluationTimeout,
             AskError::Removed => Self::UnknownTenant,
             AskError::MemoryLimit => Self::MemoryLimit,
-            AskError::LethalInput => Self::LethalInput,
+            AskError::PoisonInput => Self::PoisonInput,
         }
     }
 }
@@ -190,14 +209,26 @@ impl IntoResponse for ApiError {
             Self::Body(refused) => refused.rest,
             _ => Rest::Nothing,
         };
-        self.turning_away(rest)
+        self.response(rest)
+    }
+}
+
+/// Why a tenant has no policy that could be asked.
+fn unavailable(retry_after: Option<Duration>) -> String {
+    match retry_after {
+        Some(after) => format!(
+            "the tenant is in quarantine, because its workers ended too often; the next one is tried in {} seconds",
+            after.as_secs().saturating_add(1)
+        ),
+        None => "the tenant has no usable policy: its bundle was rejected, or is not there yet"
+            .to_owned(),
     }
 }
 
 /// A JSON response, which ends with a newline as OPA's do.
 pub(crate) fn json(status: StatusCode, body: &impl Serialize) -> Response {
     let Ok(mut text) = serde_json::to_vec(body) else {
-        // Only a map with keys that are no strings cannot be written, and none of ours is one.
+        // Only a map whose keys are not strings cannot be written, and ours all have strings.
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
     };
     text.push(b'\n');

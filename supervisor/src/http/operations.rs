@@ -1,21 +1,22 @@
-//! What operators ask: health, tenants, metrics.
+//! What operators ask for: health, tenants, metrics.
 
 use std::sync::Arc;
 
-use axum::http::StatusCode;
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use enforcer_protocol::SandboxMode;
 use serde::Serialize;
 use tokio::task::spawn_blocking;
 
-use super::App;
 use super::error::{ApiError, json};
 use super::path::segments;
 use super::query::parameters;
-use crate::metrics;
-use crate::process_usage::{Usage, usage};
-use crate::tenant::Status;
+use super::state::AppState;
+use crate::bundles::health::ReconcilerState;
+use crate::telemetry::exposition::Format;
+use crate::tenant::status::Status;
+use crate::worker::usage::{Usage, usage};
 
 /// OPA's is empty. Ours says one thing, and only where it is to be put right.
 #[derive(Debug, Serialize)]
@@ -26,8 +27,8 @@ struct HealthBody {
 
 /// OPA wraps what its API returns in `result`.
 #[derive(Debug, Serialize)]
-struct ResultBody<T> {
-    result: T,
+pub(super) struct ResultBody<T> {
+    pub(super) result: T,
 }
 
 #[derive(Debug, Serialize)]
@@ -41,15 +42,44 @@ struct StatusWithUsage {
     usage: Option<Usage>,
 }
 
-/// `GET /health`: that the supervisor answers; with `?bundles`, that every tenant has a good
-/// revision too.
-pub(crate) fn health(app: &App, query: Option<&str>) -> Result<Response, ApiError> {
-    if wants_bundles(query.unwrap_or_default())? {
+/// The plugin that reads bundles, as OPA names its own.
+const BUNDLE_PLUGIN: &str = "bundle";
+
+/// What a health check includes besides that the supervisor answers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct HealthChecks {
+    /// Every tenant has a good revision.
+    bundles: bool,
+    /// `BUNDLES_DIR` is looked at.
+    plugins: bool,
+    /// Clients should be sent here.
+    ready: bool,
+}
+
+/// `GET /health`: that the supervisor answers, and what the query asks for besides, as OPA's health
+/// check (<https://www.openpolicyagent.org/docs/rest-api#health-api>); `ready` is ours.
+pub(crate) fn health(app: &AppState, query: Option<&str>) -> Result<Response, ApiError> {
+    let checks = HealthChecks::parse(query.unwrap_or_default())?;
+    if checks.ready && !app.readiness.is_ready(&app.registry) {
+        return Err(ApiError::NotReady);
+    }
+    if checks.bundles {
         let tenants = app.registry.all();
         let registered = tenants.len();
-        let unready = tenants.values().filter(|tenant| !tenant.is_healthy()).count();
+        let unready = tenants.values().filter(|tenant| !tenant.status.is_activated()).count();
         if unready > 0 {
-            return Err(ApiError::UnreadyTenants { unready, registered });
+            return Err(ApiError::UnactivatedBundles { unready, registered });
+        }
+    }
+    if checks.plugins {
+        match app.bundles.state() {
+            ReconcilerState::Running => {}
+            ReconcilerState::Unreadable => {
+                return Err(ApiError::PluginsDown("it cannot be read"));
+            }
+            ReconcilerState::Ended => {
+                return Err(ApiError::PluginsDown("the reconciler ended; restart the supervisor"));
+            }
         }
     }
     let is_off = app.sandbox_mode == SandboxMode::DebugOff;
@@ -57,53 +87,74 @@ pub(crate) fn health(app: &App, query: Option<&str>) -> Result<Response, ApiErro
     Ok(json(StatusCode::OK, &HealthBody { sandbox }))
 }
 
-/// OPA takes a parameter without a value for true; parameters that it does not know, it ignores.
-fn wants_bundles(query: &str) -> Result<bool, ApiError> {
-    for parameter in parameters(query) {
-        let (name, value) = parameter?;
-        match (name.as_ref(), value.as_deref().unwrap_or("true")) {
-            ("bundles" | "bundle", "true" | "") => return Ok(true),
-            ("bundles" | "bundle", "false") => return Ok(false),
-            ("bundles" | "bundle", _) => {
-                return Err(ApiError::InvalidParameter("bundles must be true or false".to_owned()));
-            }
-            _ => {}
+impl HealthChecks {
+    /// OPA takes a parameter without a value for true, and ignores parameters that it does not know.
+    fn parse(query: &str) -> Result<Self, ApiError> {
+        let mut checks = Self::default();
+        let mut is_bundle_excluded = false;
+        for parameter in parameters(query) {
+            let (name, value) = parameter?;
+            let check = match name.as_ref() {
+                "bundles" | "bundle" => &mut checks.bundles,
+                "plugins" => &mut checks.plugins,
+                "ready" => &mut checks.ready,
+                "exclude-plugin" => {
+                    is_bundle_excluded |= value.as_deref() == Some(BUNDLE_PLUGIN);
+                    continue;
+                }
+                _ => continue,
+            };
+            *check |= match value.as_deref().unwrap_or("true") {
+                "true" | "" => true,
+                "false" => false,
+                _ => {
+                    let message = format!("{name} must be true or false");
+                    return Err(ApiError::InvalidParameter(message));
+                }
+            };
         }
+        checks.plugins &= !is_bundle_excluded;
+        Ok(checks)
     }
-    Ok(false)
 }
 
 /// `GET /v1/tenants`.
-pub(crate) fn list_tenants(app: &App) -> Response {
-    let result: Vec<Status> = app.registry.all().values().map(|tenant| tenant.status()).collect();
-    json(StatusCode::OK, &ResultBody { result })
+pub(crate) fn list_tenants(app: &AppState) -> Response {
+    let result: Vec<Status> =
+        app.registry.all().values().map(|tenant| tenant.status.status()).collect();
+    fresh(json(StatusCode::OK, &ResultBody { result }))
 }
 
 /// `GET /v1/tenants/{tenant_id}`; `path` is what follows `/v1/tenants/`.
-pub(crate) fn show_tenant(app: &App, path: &str) -> Result<Response, ApiError> {
+pub(crate) fn show_tenant(app: &AppState, path: &str) -> Result<Response, ApiError> {
     let segments = segments(path)?;
     let [tenant_id] = segments.as_slice() else {
         return Err(ApiError::UnknownResource);
     };
     let tenant = app.registry.get(&tenant_id.parse()?).ok_or(ApiError::UnknownTenant)?;
-    let status = tenant.status();
+    let status = tenant.status.status();
     let uptime_millis = status.serving_since.map(|since| since.elapsed().as_millis());
     let usage = status.pid.and_then(usage);
     let result = StatusWithUsage { status, uptime_millis, usage };
-    Ok(json(StatusCode::OK, &ResultBody { result }))
+    Ok(fresh(json(StatusCode::OK, &ResultBody { result })))
 }
 
 /// `GET /metrics`.
-pub(crate) async fn show_metrics(app: Arc<App>) -> Result<Response, ApiError> {
-    // It reads two files for every worker.
-    let encoded = spawn_blocking(move || {
-        for tenant in app.registry.all().values() {
-            tenant.metrics.record_usage(tenant.status().pid.and_then(usage));
-        }
-        app.metrics.encode()
-    });
-    let text = encoded.await.ok().and_then(Result::ok).ok_or(ApiError::Internal)?;
-    Ok(([(CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response())
+pub(crate) async fn show_metrics(
+    app: Arc<AppState>,
+    headers: &HeaderMap,
+) -> Result<Response, ApiError> {
+    let accepted = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let format = Format::negotiate(&accepted.collect::<Vec<_>>().join(","));
+    let written = spawn_blocking(move || app.exposition.text(format));
+    let text = written.await.ok().and_then(Result::ok).ok_or(ApiError::Internal)?;
+    Ok(fresh(([(CONTENT_TYPE, format.media_type())], text).into_response()))
+}
+
+/// An answer that is true only now.
+pub(super) fn fresh(mut response: Response) -> Response {
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
 }
 
 #[cfg(test)]
@@ -111,13 +162,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_bundles_parameter_is_read_as_opa_reads_it() {
+    fn the_parameters_are_read_as_opa_reads_them() {
+        let checks = |query| HealthChecks::parse(query).unwrap();
         for query in ["bundles", "bundles=true", "bundles=", "x=1&bundles", "bundle=true"] {
-            assert!(wants_bundles(query).unwrap(), "{query}");
+            assert!(checks(query).bundles, "{query}");
         }
-        for query in ["", "plugins", "bundles=false", "bundlesx"] {
-            assert!(!wants_bundles(query).unwrap(), "{query}");
+        for query in ["", "plugin", "bundles=false", "bundlesx", "ready"] {
+            assert!(!checks(query).bundles, "{query}");
         }
-        assert!(wants_bundles("bundles=perhaps").is_err());
+        assert!(HealthChecks::parse("bundles=perhaps").is_err());
+        assert!(checks("plugins&exclude-plugin=other").plugins);
+        assert!(!checks("plugins&exclude-plugin=bundle").plugins);
+        assert!(checks("ready=true&bundles").ready);
     }
 }

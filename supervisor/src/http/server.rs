@@ -18,23 +18,22 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use nix::sys::socket::setsockopt;
 use nix::sys::socket::sockopt::{SndBuf, TcpUserTimeout};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Notify, OwnedSemaphorePermit};
+use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use tracing::{debug, info, warn};
 
-use super::{App, answer, router};
-use crate::metrics::{HostLimit, OpenGauge};
+use super::connection::{ConnectionGuard, IsStream, WRITE_TIMEOUT};
+use super::permits::{ConnectionPermit, InFlight};
+use super::routes::{answer, router};
+use super::state::AppState;
+use crate::telemetry::metrics::{HostLimit, OpenGauge};
 
 /// How long a request's head may take to arrive, counted from when the connection could take it:
 /// so it is also how long a connection may be idle.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
-
-/// How long a client may leave what was written to it unread, beyond what its socket takes. Then
-/// the kernel ends the connection (`TCP_USER_TIMEOUT`, `tcp(7)`).
-pub(super) const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Bytes that one connection buffers of what it reads. A request's head must fit.
 const READ_BUFFER: usize = 64 * 1024;
@@ -53,7 +52,7 @@ const STREAM_END: Duration = Duration::from_secs(3);
 
 /// How long connections stay open once a shutdown finds no request in flight: the last answers have
 /// to reach their sockets, from where the kernel delivers them. Half a request's head is not waited
-/// for beyond this, or whoever sends one could hold the shutdown.
+/// for beyond this, or a client that sends one could hold the shutdown.
 const FLUSH_GRACE: Duration = Duration::from_secs(1);
 
 /// Pause after the host had no descriptor or memory for a connection: without it, accepting would
@@ -64,11 +63,11 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 #[derive(Debug)]
 pub(crate) struct Server {
     listener: TcpListener,
-    app: Arc<App>,
+    app: Arc<AppState>,
 }
 
 impl Server {
-    pub(crate) const fn new(listener: TcpListener, app: Arc<App>) -> Self {
+    pub(crate) const fn new(listener: TcpListener, app: Arc<AppState>) -> Self {
         Self { listener, app }
     }
 
@@ -77,8 +76,8 @@ impl Server {
         let Self { listener, app } = self;
         let router = router(Arc::clone(&app));
         if let Err(error) = setsockopt(&listener, SndBuf, &SEND_BUFFER) {
-            // Whoever is accepted inherits it.
-            warn!("SO_SNDBUF: {error}; clients that do not read may take much kernel memory");
+            // Accepted sockets inherit it.
+            warn!("SO_SNDBUF: {error}; clients that do not read may hold much kernel memory");
         }
         let stop_connections = CancellationToken::new();
         let open = TaskTracker::new();
@@ -122,7 +121,7 @@ impl Server {
         let consumers_gone = timeout(STREAM_END, app.stream.connections.wait());
         let ended = async { tokio::join!(drained, consumers_gone) };
         if timeout(shutdown_timeout, ended).await.is_err() && !in_flight.is_empty() {
-            app.metrics.host_limit_reached(HostLimit::ShutdownTime);
+            app.metrics.limit_reached(HostLimit::ShutdownTime);
             warn!(
                 in_flight = in_flight.len(),
                 "requests were still in flight when the shutdown timeout passed"
@@ -144,30 +143,29 @@ async fn all_answered(in_flight: &TaskTracker) {
     }
 }
 
-/// Waits for a place among the connections, and then for a client.
+/// Waits for a client, and then for a permit for its connection.
 async fn accept(
     listener: &TcpListener,
-    app: &App,
-) -> io::Result<(TcpStream, OwnedSemaphorePermit)> {
-    let places = &app.connections.places;
-    if places.available_permits() == 0 {
-        app.metrics.host_limit_reached(HostLimit::Connections);
-    }
-    let permit = Arc::clone(places).acquire_owned().await.map_err(io::Error::other)?;
+    app: &AppState,
+) -> io::Result<(TcpStream, ConnectionPermit)> {
     let (stream, _) = listener.accept().await?;
-    Ok((stream, permit))
+    if app.connections.is_exhausted() {
+        app.metrics.limit_reached(HostLimit::Connections);
+    }
+    Ok((stream, app.connections.acquire().await))
 }
 
 async fn serve(
     stream: TcpStream,
-    permit: OwnedSemaphorePermit,
+    permit: ConnectionPermit,
     router: Router,
-    app: Arc<App>,
+    app: Arc<AppState>,
     stop: CancellationToken,
     in_flight: TaskTracker,
 ) {
-    let _open = OpenGauge::new(&app.metrics.connections);
-    let place = Arc::new(ConnectionPlace { _permit: permit, _open });
+    let open = OpenGauge::new(&app.metrics.connections);
+    let eviction = permit.eviction();
+    let guard = Arc::new(ConnectionGuard::new(permit, open));
     // Answers are small and written whole; waiting to join them with others only delays them.
     if let Err(error) = stream.set_nodelay(true) {
         debug!("TCP_NODELAY: {error}");
@@ -182,9 +180,10 @@ async fn serve(
         move |request: Request<Incoming>| {
             let mut request = request.map(HttpBody::new);
             if request.headers().contains_key(UPGRADE) {
-                request.extensions_mut().insert(Arc::clone(&place));
+                request.extensions_mut().insert(Arc::clone(&guard));
             }
-            answer_in_flight(router.clone(), request, in_flight.token(), Arc::clone(&streams))
+            let tokens = (in_flight.token(), guard.in_flight());
+            answer_in_flight(router.clone(), request, tokens, Arc::clone(&streams))
         }
     });
     let mut served = Box::pin(async move {
@@ -205,6 +204,11 @@ async fn serve(
                 connection.as_mut().graceful_shutdown();
                 connection.await
             }
+            // It has been idle for long, and another client waits.
+            () = eviction.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
         }
     });
     let ended = tokio::select! {
@@ -214,33 +218,24 @@ async fn serve(
     };
     let Ok(ended) = ended else { return };
     if let Err(error) = ended {
-        // A client that goes away or sends no HTTP: its affair, and frequent.
+        // A client went away or did not send HTTP, which is frequent and its own affair.
         debug!("connection ended: {error}");
     }
-}
-
-/// A place among the client connections, which is given back when it is dropped. A connection that
-/// becomes another protocol's keeps it.
-#[derive(Debug)]
-pub(super) struct ConnectionPlace {
-    _permit: OwnedSemaphorePermit,
-    _open: OpenGauge,
 }
 
 /// Answers one request, which is in flight from its whole head on until there is an answer.
 async fn answer_in_flight(
     router: Router,
     request: Request,
-    _in_flight: TaskTrackerToken,
+    in_flight: (TaskTrackerToken, InFlight),
     streams: Arc<Notify>,
 ) -> Result<Response, Infallible> {
-    let response = answer(router, request).await;
+    let mut response = answer(router, request).await;
     if response.extensions().get::<IsStream>().is_some() {
         streams.notify_one();
+        // Its connection is not idle for as long as it lasts.
+        let (_, busy) = in_flight;
+        response.extensions_mut().insert(Arc::new(busy));
     }
     Ok(response)
 }
-
-/// Marks an answer that goes on for as long as there are events.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct IsStream;

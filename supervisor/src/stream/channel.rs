@@ -4,18 +4,16 @@
 //! missed (server-sent events), it also remembers what it sent last.
 
 use std::collections::VecDeque;
-use std::fmt;
-use std::str::FromStr;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::cursor::{Cursor, Resumption};
+use super::event::Event;
+use super::kinds::{EventKind, Kinds};
+use crate::clock::new_id;
 use tokio::sync::broadcast;
 use tokio::time::Instant;
-use uuid::Uuid;
-
-use super::event::Event;
-use super::subscription::Kinds;
 
 /// How long a consumer that can resume may stay away: an `EventSource` comes back after seconds.
 const RESUME_WINDOW: Duration = Duration::from_secs(60);
@@ -29,11 +27,11 @@ const MAX_REMEMBERED_BYTES: usize = 2 * 1024 * 1024;
 pub(super) struct Item {
     /// Grows with every item of the channel; not always by one.
     pub(super) position: u64,
-    pub(super) what: Carried,
+    pub(super) what: ChannelMessage,
 }
 
 #[derive(Clone, Debug)]
-pub(super) enum Carried {
+pub(super) enum ChannelMessage {
     Event(Arc<Event>),
     /// So many events could not be built.
     Lost(u64),
@@ -42,58 +40,9 @@ pub(super) enum Carried {
 impl Item {
     fn bytes(&self) -> usize {
         match &self.what {
-            Carried::Event(event) => event.json.len(),
-            Carried::Lost(_) => 0,
+            ChannelMessage::Event(event) => event.json.len(),
+            ChannelMessage::Lost(_) => 0,
         }
-    }
-}
-
-/// Where in a stream a consumer is, to begin there again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Place {
-    /// As the stream itself has said it.
-    At { run: u32, position: u64 },
-    /// Behind the event of this decision, which may be known from elsewhere.
-    Behind(Uuid),
-    /// Somewhere that is not known.
-    Unknown,
-}
-
-/// Whether a consumer comes back when its connection breaks, and asks for what it missed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Resumption {
-    /// It begins anew.
-    Never,
-    /// It may, later.
-    Possible,
-    /// It does so now, from this place.
-    From(Place),
-}
-
-impl Resumption {
-    fn is_possible(self) -> bool {
-        self != Self::Never
-    }
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::At { run, position } => write!(formatter, "{run:08x}.{position}"),
-            Self::Behind(id) => write!(formatter, "{id}"),
-            Self::Unknown => formatter.write_str("unknown"),
-        }
-    }
-}
-
-impl From<&str> for Place {
-    fn from(text: &str) -> Self {
-        let at = |(run, position): (&str, &str)| {
-            let run = u32::from_str_radix(run, 16).ok()?;
-            Some(Self::At { run, position: position.parse().ok()? })
-        };
-        let behind = || Uuid::from_str(text).ok().map(Self::Behind);
-        text.split_once('.').and_then(at).or_else(behind).unwrap_or(Self::Unknown)
     }
 }
 
@@ -101,7 +50,7 @@ impl From<&str> for Place {
 #[derive(Debug)]
 pub(super) struct Beginning {
     pub(super) receiver: broadcast::Receiver<Item>,
-    pub(super) run: u32,
+    pub(super) epoch: u32,
     /// The position of what is sent next.
     pub(super) next: u64,
     /// What was sent before, as far as it is remembered, where somebody asks for it.
@@ -143,21 +92,21 @@ pub(super) struct Channel {
     positions: Positions,
     /// Whether anybody listens or may come back: what every decision looks at.
     is_wanted: AtomicBool,
-    /// The same, of decisions.
-    wants_decisions: AtomicBool,
+    /// The [`Kinds`] of events that somebody wants.
+    wanted_kinds: AtomicU8,
     state: Mutex<State>,
 }
 
 #[derive(Debug)]
 struct State {
-    /// Tells places of this channel from those of another of the same name.
-    run: u32,
+    /// Tells cursors of this channel from those of another of the same name.
+    epoch: u32,
     /// Of the item that was sent last.
     position: u64,
     /// While somebody listens.
     sender: Option<broadcast::Sender<Item>>,
-    /// Consumers that want decisions.
-    of_decisions: usize,
+    /// Consumers that want each kind of events.
+    wanting: [usize; EventKind::ALL.len()],
     /// Consumers that may come back and ask for what they missed, whatever it was.
     resumers: usize,
     /// Until when those that left may come back.
@@ -170,10 +119,10 @@ struct State {
 impl Channel {
     pub(super) fn new(length: usize, positions: Positions) -> Self {
         let state = State {
-            run: random_run(),
+            epoch: random_epoch(),
             position: 0,
             sender: None,
-            of_decisions: 0,
+            wanting: [0; EventKind::ALL.len()],
             resumers: 0,
             kept_until: None,
             remembered: VecDeque::new(),
@@ -184,7 +133,7 @@ impl Channel {
             length,
             positions,
             is_wanted: AtomicBool::new(false),
-            wants_decisions: AtomicBool::new(false),
+            wanted_kinds: AtomicU8::new(0),
             state: Mutex::new(state),
         }
     }
@@ -196,9 +145,9 @@ impl Channel {
         self.is_wanted.load(Ordering::Acquire)
     }
 
-    /// Whether events of decisions should be built for it.
-    pub(super) fn wants_decisions(&self) -> bool {
-        self.wants_decisions.load(Ordering::Acquire)
+    /// Whether events of this kind should be built for it.
+    pub(super) fn wants(&self, kind: EventKind) -> bool {
+        Kinds::from_bits(self.wanted_kinds.load(Ordering::Acquire)).include(kind)
     }
 
     /// Whether events should still be built for it, now that time has passed.
@@ -215,12 +164,11 @@ impl Channel {
         if !is_wanted {
             state.forget();
             if self.positions == Positions::OfWhatIsSent {
-                // Nothing is counted from now on, so places of before mean nothing after it.
-                state.run = random_run();
+                // Nothing is counted from now on, so earlier cursors mean nothing after it.
+                state.epoch = random_epoch();
             }
         }
-        let wants_decisions = is_wanted && (state.of_decisions > 0 || state.can_resume());
-        self.wants_decisions.store(wants_decisions, Ordering::Release);
+        self.wanted_kinds.store(state.wanted_kinds(is_wanted).bits(), Ordering::Release);
         self.is_wanted.store(is_wanted, Ordering::Release);
         is_wanted
     }
@@ -235,14 +183,14 @@ impl Channel {
             state.sender.get_or_insert_with(|| broadcast::Sender::new(self.length)).clone();
         let receiver = sender.subscribe();
         state.resumers += usize::from(resumption.is_possible());
-        state.of_decisions += usize::from(kinds.decisions);
+        state.count(kinds, |wanting| wanting + 1);
         self.settle(&mut state);
         let remembered = match resumption {
             Resumption::From(_) => state.remembered.clone(),
             Resumption::Never | Resumption::Possible => VecDeque::new(),
         };
-        let (run, next) = (state.run, state.position + 1);
-        Some(Beginning { receiver, run, next, remembered })
+        let (epoch, next) = (state.epoch, state.position + 1);
+        Some(Beginning { receiver, epoch, next, remembered })
     }
 
     /// Takes note that a consumer has dropped its receiver.
@@ -251,7 +199,7 @@ impl Channel {
         if state.sender.as_ref().is_some_and(|sender| sender.receiver_count() == 0) {
             state.sender = None;
         }
-        state.of_decisions -= usize::from(kinds.decisions);
+        state.count(kinds, |wanting| wanting.saturating_sub(1));
         if resumption.is_possible() {
             state.resumers = state.resumers.saturating_sub(1);
             state.kept_until = Some(Instant::now() + RESUME_WINDOW);
@@ -260,7 +208,7 @@ impl Channel {
     }
 
     /// Sends what is at `position`, or next where that is `None`.
-    pub(super) fn send(&self, position: Option<u64>, what: Carried) {
+    pub(super) fn send(&self, position: Option<u64>, what: ChannelMessage) {
         let mut state = self.locked();
         state.position = position.unwrap_or(state.position + 1);
         let item = Item { position: state.position, what };
@@ -292,6 +240,25 @@ impl State {
         self.resumers > 0 || self.kept_until.is_some_and(|until| Instant::now() < until)
     }
 
+    fn count(&mut self, kinds: Kinds, change: impl Fn(usize) -> usize) {
+        for (kind, wanting) in EventKind::ALL.into_iter().zip(&mut self.wanting) {
+            if kinds.include(kind) {
+                *wanting = change(*wanting);
+            }
+        }
+    }
+
+    fn wanted_kinds(&self, is_wanted: bool) -> Kinds {
+        if is_wanted && self.can_resume() {
+            // A consumer that comes back may ask for anything.
+            return Kinds::ALL;
+        }
+        let wanted = EventKind::ALL.into_iter().zip(self.wanting);
+        wanted
+            .filter(|(_, wanting)| is_wanted && *wanting > 0)
+            .fold(Kinds::NONE, |kinds, (kind, _)| kinds.with(kind))
+    }
+
     fn is_wanted(&self) -> bool {
         !self.is_closed && (self.sender.is_some() || self.can_resume())
     }
@@ -313,12 +280,12 @@ impl State {
 }
 
 impl Beginning {
-    /// What was sent since `place` and is remembered, and what is missing before that. What was not
+    /// What was sent since `cursor` and is remembered, and what is missing before that. What was not
     /// sent yet begins with `next`.
-    pub(super) fn since(&self, place: Place, next: u64) -> Since {
+    pub(super) fn since(&self, cursor: Cursor, next: u64) -> Since {
         let behind = |index: usize| self.remembered.iter().skip(index).cloned().collect();
-        let (backlog, missed) = match place {
-            Place::At { run, position } if run == self.run && position < next => {
+        let (backlog, missed) = match cursor {
+            Cursor::At { epoch, position } if epoch == self.epoch && position < next => {
                 let index = self.remembered.partition_point(|item| item.position <= position);
                 let first = self.remembered.get(index).map_or(next, |item| item.position);
                 let missed = match first.saturating_sub(position + 1) {
@@ -329,24 +296,23 @@ impl Beginning {
                 };
                 (behind(index), missed)
             }
-            Place::Behind(id) => {
-                let is_it =
-                    |item: &Item| matches!(&item.what, Carried::Event(event) if event.id == id);
+            Cursor::Behind(id) => {
+                let is_it = |item: &Item| matches!(&item.what, ChannelMessage::Event(event) if event.id == id);
                 match self.remembered.iter().position(is_it) {
                     Some(index) => (behind(index + 1), Missed::Nothing),
                     None => (behind(0), Missed::Unknown),
                 }
             }
             // Of an earlier run of the supervisor, or of nobody.
-            Place::At { .. } | Place::Unknown => (behind(0), Missed::Unknown),
+            Cursor::At { .. } | Cursor::Unknown => (behind(0), Missed::Unknown),
         };
         Since { backlog, missed }
     }
 }
 
-/// Nobody gains by guessing it: it only tells one run from another.
-fn random_run() -> u32 {
-    let [.., a, b, c, d] = Uuid::now_v7().into_bytes();
+/// Nobody gains by guessing it: it only tells one epoch from another.
+fn random_epoch() -> u32 {
+    let [.., a, b, c, d] = new_id().into_bytes();
     u32::from_be_bytes([a, b, c, d])
 }
 
@@ -356,30 +322,16 @@ mod tests {
 
     const LENGTH: usize = 8;
 
-    const ALL: Kinds = Kinds { decisions: true, tenants: true };
+    const ALL: Kinds = Kinds::ALL;
 
-    const BACK: Resumption = Resumption::From(Place::Unknown);
+    const BACK: Resumption = Resumption::From(Cursor::Unknown);
 
     fn positions(items: &VecDeque<Item>) -> Vec<u64> {
         items.iter().map(|item| item.position).collect()
     }
 
-    fn at(beginning: &Beginning, position: u64) -> Place {
-        Place::At { run: beginning.run, position }
-    }
-
-    #[test]
-    fn a_place_is_read_as_it_is_written() {
-        for place in [
-            Place::At { run: 7, position: u64::MAX },
-            Place::Behind(Uuid::now_v7()),
-            Place::Unknown,
-        ] {
-            assert_eq!(Place::from(place.to_string().as_str()), place);
-        }
-        for text in ["", ".", "1", "x.1", "1.x", "1.-1", "100000000.1"] {
-            assert_eq!(Place::from(text), Place::Unknown, "{text}");
-        }
+    fn at(beginning: &Beginning, position: u64) -> Cursor {
+        Cursor::At { epoch: beginning.epoch, position }
     }
 
     #[tokio::test(start_paused = true)]
@@ -402,18 +354,18 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn decisions_are_wanted_by_who_asks_for_them_or_may_come_back() {
         let channel = Channel::new(LENGTH, Positions::OfAll);
-        let others = Kinds { decisions: false, tenants: true };
+        let others = Kinds::NONE.with(EventKind::Tenant);
         let _listens = channel.subscribe(others, Resumption::Never).unwrap();
-        assert!(channel.is_wanted() && !channel.wants_decisions());
+        assert!(channel.is_wanted() && !channel.wants(EventKind::Decision));
         drop(channel.subscribe(ALL, Resumption::Never).unwrap());
-        assert!(channel.wants_decisions());
+        assert!(channel.wants(EventKind::Decision));
         channel.leave(ALL, Resumption::Never);
-        assert!(channel.is_wanted() && !channel.wants_decisions());
+        assert!(channel.is_wanted() && !channel.wants(EventKind::Decision));
         drop(channel.subscribe(others, Resumption::Possible).unwrap());
         channel.leave(others, Resumption::Possible);
-        assert!(channel.wants_decisions());
+        assert!(channel.wants(EventKind::Decision));
         tokio::time::advance(RESUME_WINDOW).await;
-        assert!(channel.is_still_wanted() && !channel.wants_decisions());
+        assert!(channel.is_still_wanted() && !channel.wants(EventKind::Decision));
     }
 
     #[tokio::test(start_paused = true)]
@@ -423,7 +375,7 @@ mod tests {
         channel.leave(ALL, Resumption::Possible);
         // More than is kept, and one that could not be built.
         for position in (1..=11).filter(|position| *position != 9) {
-            channel.send(Some(position), Carried::Lost(1));
+            channel.send(Some(position), ChannelMessage::Lost(1));
         }
         let beginning = channel.subscribe(ALL, BACK).unwrap();
         assert_eq!(beginning.next, 12);
@@ -440,14 +392,14 @@ mod tests {
         // What happens next is further than what was sent: nobody listened in between.
         let since = beginning.since(at(&beginning, 11), 20);
         assert_eq!(since.missed, Missed::Events(8));
-        for place in [
+        for cursor in [
             at(&beginning, 12),
-            Place::At { run: beginning.run.wrapping_add(1), position: 11 },
-            Place::Behind(Uuid::nil()),
-            Place::Unknown,
+            Cursor::At { epoch: beginning.epoch.wrapping_add(1), position: 11 },
+            Cursor::Behind(uuid::Uuid::nil()),
+            Cursor::Unknown,
         ] {
-            let since = beginning.since(place, 12);
-            assert_eq!((since.backlog.len(), since.missed), (8, Missed::Unknown), "{place}");
+            let since = beginning.since(cursor, 12);
+            assert_eq!((since.backlog.len(), since.missed), (8, Missed::Unknown), "{cursor}");
         }
     }
 
@@ -455,29 +407,29 @@ mod tests {
     async fn nothing_is_remembered_for_who_cannot_come_back() {
         let channel = Channel::new(LENGTH, Positions::OfWhatIsSent);
         let _listens = channel.subscribe(ALL, Resumption::Never).unwrap();
-        channel.send(None, Carried::Lost(1));
+        channel.send(None, ChannelMessage::Lost(1));
         assert!(channel.subscribe(ALL, BACK).unwrap().remembered.is_empty());
-        channel.send(None, Carried::Lost(1));
+        channel.send(None, ChannelMessage::Lost(1));
         assert_eq!(positions(&channel.subscribe(ALL, BACK).unwrap().remembered), [2]);
         for _ in 0..2 {
             channel.leave(ALL, Resumption::Possible);
         }
         tokio::time::advance(RESUME_WINDOW).await;
-        channel.send(None, Carried::Lost(1));
+        channel.send(None, ChannelMessage::Lost(1));
         // Still there, and no more than it was.
         assert_eq!(positions(&channel.subscribe(ALL, BACK).unwrap().remembered), [2]);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn places_of_what_is_sent_mean_nothing_once_nobody_listened() {
+    async fn cursors_of_what_is_sent_mean_nothing_once_nobody_listened() {
         let channel = Channel::new(LENGTH, Positions::OfWhatIsSent);
-        let run = channel.subscribe(ALL, Resumption::Never).unwrap().run;
+        let epoch = channel.subscribe(ALL, Resumption::Never).unwrap().epoch;
         channel.leave(ALL, Resumption::Never);
-        assert_ne!(channel.subscribe(ALL, Resumption::Never).unwrap().run, run);
+        assert_ne!(channel.subscribe(ALL, Resumption::Never).unwrap().epoch, epoch);
 
         let channel = Channel::new(LENGTH, Positions::OfAll);
-        let run = channel.subscribe(ALL, Resumption::Never).unwrap().run;
+        let epoch = channel.subscribe(ALL, Resumption::Never).unwrap().epoch;
         channel.leave(ALL, Resumption::Never);
-        assert_eq!(channel.subscribe(ALL, Resumption::Never).unwrap().run, run);
+        assert_eq!(channel.subscribe(ALL, Resumption::Never).unwrap().epoch, epoch);
     }
 }

@@ -8,23 +8,17 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::input;
+use super::kinds::EventKind;
 use super::memory::{Memory, Share};
 use crate::clock::rfc3339;
+use crate::error_code::ErrorCode;
+use crate::tenant::state::TenantState;
 
 /// The first message of every stream.
 pub(crate) const CONNECTED: &str = r#"{"type":"connected","message":"Decision stream ready"}"#;
 
 /// Bytes of an event around what its tenant and its client wrote.
 pub(super) const EVENT_OVERHEAD: usize = 512;
-
-/// What an event is about. Consumers say which they want.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum EventKind {
-    /// A decision was made.
-    Decision,
-    /// Something happened to a tenant.
-    Tenant,
-}
 
 /// An event, ready to be sent.
 #[derive(Debug)]
@@ -49,8 +43,8 @@ impl AsRef<[u8]> for Accounted {
     }
 }
 
-/// A decision that was made, and of whom.
-#[derive(Debug)]
+/// A decision that was made.
+#[derive(Clone, Debug)]
 pub(crate) struct Decided {
     pub(crate) id: Uuid,
     pub(crate) decision: Decision,
@@ -79,27 +73,48 @@ pub(crate) enum Change {
     Crashed,
     /// Its workers failed too often.
     Quarantined,
-    /// It had nothing to do, and has no worker until it is asked.
+    /// It was idle, and has no worker until it is asked.
     Asleep,
+    /// Its directory holds no policy yet.
+    Waiting,
+    /// Its evaluations only fail.
+    Failing,
+    /// It decides again after it was failing.
+    Recovered,
 }
 
-/// That something happened to a tenant.
-#[derive(Debug)]
-pub(crate) struct Changed {
-    pub(crate) change: Change,
-    pub(crate) state: &'static str,
-    pub(crate) revision: Option<Revision>,
+/// A request that got no decision.
+#[derive(Clone, Debug)]
+pub(crate) struct FailedRequest {
+    /// The decision id that the log has.
+    pub(crate) id: Uuid,
+    pub(crate) code: ErrorCode,
+    pub(crate) status: u16,
     pub(crate) message: String,
     pub(crate) errors: Vec<Diagnostic>,
 }
 
+/// Something that happened to a tenant.
+#[derive(Clone, Debug)]
+pub(crate) struct Changed {
+    pub(crate) change: Change,
+    pub(crate) state: TenantState,
+    pub(crate) revision: Option<Revision>,
+    pub(crate) message: String,
+    pub(crate) errors: Vec<Diagnostic>,
+    /// When the next worker is tried, of a tenant that waits for that.
+    pub(crate) quarantine_until: Option<DateTime<Utc>>,
+}
+
 /// The input of an event.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Input {
     /// In this body of a request.
     In(Bytes),
     /// There was no memory for it.
     TooLarge,
+    /// The body was refused before it was whole.
+    Refused,
 }
 
 /// An event that is still to be built.
@@ -116,10 +131,11 @@ pub(super) struct Record {
 }
 
 /// What a record is of.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum What {
     Decision { decided: Decided, input: Input, sequence: u64 },
-    Tenant(Changed),
+    Tenant { id: Uuid, changed: Changed },
+    Error { failed: FailedRequest, input: Input },
 }
 
 #[derive(Debug, Serialize)]
@@ -154,11 +170,32 @@ struct TenantData<'a> {
     tenant_id: &'a TenantId,
     timestamp: String,
     change: Change,
-    state: &'static str,
+    state: TenantState,
     revision: Option<Revision>,
     message: &'a str,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     errors: &'a [Diagnostic],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    quarantine: Option<QuarantineData>,
+}
+
+#[derive(Debug, Serialize)]
+struct QuarantineData {
+    until: String,
+}
+
+#[derive(Debug, Serialize)]
+struct ErrorData<'a> {
+    event_id: Uuid,
+    tenant_id: &'a TenantId,
+    timestamp: String,
+    code: ErrorCode,
+    status: u16,
+    message: &'a str,
+    errors: &'a [Diagnostic],
+    input: Option<&'a RawValue>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    input_omitted: Option<&'static str>,
 }
 
 #[derive(Debug, Serialize)]
@@ -179,20 +216,49 @@ pub(super) fn decision_bytes(decision: &Decision) -> usize {
     decision.redact.iter().chain(&decision.reason).map(|text| text.len() + 3).sum()
 }
 
-impl Record {
-    /// Builds the event. `None` where it takes more of `memory` than there is: what is written may
-    /// be longer than it was, because of what JSON escapes.
-    pub(super) fn build(self, tenant_id: &TenantId, memory: &Memory) -> Option<Event> {
-        let timestamp = rfc3339(self.at);
-        let (kind, id, json) = match &self.what {
-            What::Decision { decided, input, sequence } => {
-                let (input, input_omitted) = match input {
-                    Input::In(body) => match input::find(body) {
-                        Some(input) => (Some(input), None),
-                        None => (None, Some("not_json")),
-                    },
-                    Input::TooLarge => (None, Some("too_large")),
-                };
+impl Input {
+    /// The input as it is shown, or why it is not.
+    fn shown(&self) -> (Option<&RawValue>, Option<&'static str>) {
+        match self {
+            Self::In(body) => match input::find(body) {
+                Some(input) => (Some(input), None),
+                None => (None, Some("not_json")),
+            },
+            Self::TooLarge => (None, Some("too_large")),
+            Self::Refused => (None, Some("refused")),
+        }
+    }
+}
+
+impl What {
+    /// What consumers choose it by.
+    pub(super) const fn kind(&self) -> EventKind {
+        match self {
+            Self::Decision { .. } => EventKind::Decision,
+            Self::Tenant { .. } => EventKind::Tenant,
+            Self::Error { .. } => EventKind::Error,
+        }
+    }
+
+    const fn id(&self) -> Uuid {
+        match self {
+            Self::Decision { decided, .. } => decided.id,
+            Self::Tenant { id, .. } => *id,
+            Self::Error { failed, .. } => failed.id,
+        }
+    }
+
+    /// The message about it, JSON without a line break. `capacity` is about how long that is.
+    pub(super) fn message(
+        &self,
+        tenant_id: &TenantId,
+        at: DateTime<Utc>,
+        capacity: usize,
+    ) -> Option<Vec<u8>> {
+        let timestamp = rfc3339(at);
+        match self {
+            Self::Decision { decided, input, sequence } => {
+                let (input, input_omitted) = input.shown();
                 let data = DecisionData {
                     event_id: decided.id,
                     tenant_id,
@@ -204,13 +270,12 @@ impl Record {
                     revision: decided.revision,
                     sequence: *sequence,
                 };
-                let json = self.write(&Message { kind: "decision", data })?;
-                (EventKind::Decision, decided.id, json)
+                write(&Message { kind: "decision", data }, capacity)
             }
-            What::Tenant(changed) => {
-                let id = Uuid::now_v7();
+            Self::Tenant { id, changed } => {
+                let until = changed.quarantine_until.map(rfc3339);
                 let data = TenantData {
-                    event_id: id,
+                    event_id: *id,
                     tenant_id,
                     timestamp,
                     change: changed.change,
@@ -218,30 +283,54 @@ impl Record {
                     revision: changed.revision,
                     message: &changed.message,
                     errors: &changed.errors,
+                    quarantine: until.map(|until| QuarantineData { until }),
                 };
-                let json = self.write(&Message { kind: "tenant", data })?;
-                (EventKind::Tenant, id, json)
+                write(&Message { kind: "tenant", data }, capacity)
             }
-        };
+            Self::Error { failed, input } => {
+                let (input, input_omitted) = input.shown();
+                let data = ErrorData {
+                    event_id: failed.id,
+                    tenant_id,
+                    timestamp,
+                    code: failed.code,
+                    status: failed.status,
+                    message: &failed.message,
+                    errors: &failed.errors,
+                    input,
+                    input_omitted,
+                };
+                write(&Message { kind: "error", data }, capacity)
+            }
+        }
+    }
+}
+
+fn write(message: &impl Serialize, capacity: usize) -> Option<Vec<u8>> {
+    let mut json = Vec::with_capacity(capacity);
+    serde_json::to_writer(&mut json, message).ok()?;
+    // A line break can only stand between tokens of the input, where a space can stand too. An event
+    // of server-sent events ends with one.
+    for byte in &mut json {
+        if matches!(byte, b'\n' | b'\r') {
+            *byte = b' ';
+        }
+    }
+    Some(json)
+}
+
+impl Record {
+    /// Builds the event. `None` where it takes more of `memory` than is left: the text may be longer
+    /// than what it was made of, because of what JSON escapes.
+    pub(super) fn build(self, tenant_id: &TenantId, memory: &Memory) -> Option<Event> {
+        let json = self.what.message(tenant_id, self.at, self.memory.bytes())?;
+        let (kind, id) = (self.what.kind(), self.what.id());
         let mut share = self.memory;
         if !memory.enlarge(&mut share, json.len()) {
             return None;
         }
         let json = Bytes::from_owner(Accounted { json, _memory: share });
         Some(Event { kind, id, json })
-    }
-
-    fn write(&self, message: &impl Serialize) -> Option<Vec<u8>> {
-        let mut json = Vec::with_capacity(self.memory.bytes());
-        serde_json::to_writer(&mut json, message).ok()?;
-        // A line break can only stand between tokens of the input, and a space can stand there too.
-        // Server-sent events end with one.
-        for byte in &mut json {
-            if matches!(byte, b'\n' | b'\r') {
-                *byte = b' ';
-            }
-        }
-        Some(json)
     }
 }
 

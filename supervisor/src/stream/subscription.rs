@@ -8,33 +8,17 @@ use prometheus_client::metrics::counter::Counter;
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 
-use super::Stream;
-use super::channel::{Beginning, Carried, Channel, Item, Missed, Place, Resumption, Since};
-use super::event::{Event, EventKind, lagged};
-use super::tenant::TenantStream;
-use crate::metrics::StreamMetrics;
-
-/// The kinds of events that a consumer wants.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Kinds {
-    pub(crate) decisions: bool,
-    pub(crate) tenants: bool,
-}
-
-impl Kinds {
-    const fn include(self, kind: EventKind) -> bool {
-        match kind {
-            EventKind::Decision => self.decisions,
-            EventKind::Tenant => self.tenants,
-        }
-    }
-}
+use super::channel::{Beginning, Channel, ChannelMessage, Item, Missed, Since};
+use super::cursor::{Cursor, Resumption};
+use super::event::{Event, lagged};
+use super::kinds::Kinds;
+use crate::telemetry::metrics::StreamMetrics;
 
 /// What a consumer gets.
 #[derive(Debug)]
 pub(crate) enum Delivery {
-    /// An event, and the place behind it.
-    Event(Place, Arc<Event>),
+    /// An event, and the cursor behind it.
+    Event(Cursor, Arc<Event>),
     /// A message that some were missed.
     Missed(Bytes),
 }
@@ -53,29 +37,13 @@ impl Delivery {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Ended;
 
-/// Where a consumer's events come from.
-#[derive(Debug)]
-pub(super) enum Source {
-    Tenant(Arc<TenantStream>),
-    Operators(Arc<Stream>),
-}
-
-impl Source {
-    fn channel(&self) -> &Channel {
-        match self {
-            Self::Tenant(tenant) => &tenant.channel,
-            Self::Operators(stream) => &stream.operators,
-        }
-    }
-}
-
 /// A consumer's end of the stream.
 #[derive(Debug)]
 pub(crate) struct Subscription {
-    source: Source,
+    channel: Arc<Channel>,
     /// `None` only while it is dropped.
     receiver: Option<broadcast::Receiver<Item>>,
-    run: u32,
+    epoch: u32,
     backlog: VecDeque<Item>,
     missed: Missed,
     kinds: Kinds,
@@ -86,7 +54,7 @@ pub(crate) struct Subscription {
 impl Subscription {
     /// What was not sent yet when it began begins with `next`.
     pub(super) fn new(
-        source: Source,
+        channel: Arc<Channel>,
         beginning: Beginning,
         next: u64,
         kinds: Kinds,
@@ -94,15 +62,15 @@ impl Subscription {
         metrics: &StreamMetrics,
     ) -> Self {
         let Since { backlog, missed } = match resumption {
-            Resumption::From(place) => beginning.since(place, next),
+            Resumption::From(cursor) => beginning.since(cursor, next),
             Resumption::Never | Resumption::Possible => {
                 Since { backlog: VecDeque::new(), missed: Missed::Nothing }
             }
         };
-        let Beginning { receiver, run, .. } = beginning;
+        let Beginning { receiver, epoch, .. } = beginning;
         let missed_by_all = metrics.missed.clone();
         let receiver = Some(receiver);
-        Self { source, receiver, run, backlog, missed, kinds, resumption, missed_by_all }
+        Self { channel, receiver, epoch, backlog, missed, kinds, resumption, missed_by_all }
     }
 
     /// What comes next. Nothing is lost where waiting for it is given up.
@@ -159,10 +127,10 @@ impl Subscription {
 
     fn deliver(&self, item: Item) -> Option<Delivery> {
         match item.what {
-            Carried::Event(event) => self.kinds.include(event.kind).then(|| {
-                Delivery::Event(Place::At { run: self.run, position: item.position }, event)
+            ChannelMessage::Event(event) => self.kinds.include(event.kind).then(|| {
+                Delivery::Event(Cursor::At { epoch: self.epoch, position: item.position }, event)
             }),
-            Carried::Lost(lost) => Some(Delivery::Missed(lagged(Some(lost)))),
+            ChannelMessage::Lost(lost) => Some(Delivery::Missed(lagged(Some(lost)))),
         }
     }
 
@@ -176,6 +144,6 @@ impl Drop for Subscription {
     fn drop(&mut self) {
         // First, so that the channel sees that it is gone.
         self.receiver = None;
-        self.source.channel().leave(self.kinds, self.resumption);
+        self.channel.leave(self.kinds, self.resumption);
     }
 }

@@ -5,17 +5,22 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use chrono::Utc;
 use enforcer_protocol::TenantId;
 use tokio::sync::mpsc;
 use tokio::task::yield_now;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
-use super::Stream;
-use super::channel::{Carried, Channel, Positions, Resumption};
-use super::event::{Change, Changed, Decided, EVENT_OVERHEAD, Input, Record, What, decision_bytes};
+use super::channel::{Channel, ChannelMessage, Positions};
+use super::cursor::Resumption;
+use super::event::{
+    Change, Changed, Decided, EVENT_OVERHEAD, FailedRequest, Input, Record, What, decision_bytes,
+};
+use super::hub::Stream;
+use super::kinds::{EventKind, Kinds};
 use super::memory::{Memory, Share};
-use super::subscription::{Kinds, Source, Subscription};
+use super::recent::{RECENT_BODY, RecentEvent, RecentRequests};
+use super::subscription::Subscription;
+use crate::clock::{new_id, utc_now};
 
 /// Events that a consumer of one tenant may be behind, before it loses the oldest.
 pub(super) const TENANT_CHANNEL: usize = 1024;
@@ -39,7 +44,7 @@ const PUBLISHER_IDLE: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(crate) struct TenantStream {
     tenant_id: TenantId,
-    pub(super) channel: Channel,
+    channel: Arc<Channel>,
     stream: Arc<Stream>,
     memory: Memory,
     /// Whether events were lost since the publisher looked last: it looks into the feed only then.
@@ -64,22 +69,28 @@ struct Feed {
     began: u64,
     /// The tenant was removed.
     is_closed: bool,
+    recent_decisions: RecentRequests,
+    recent_errors: RecentRequests,
 }
 
 impl TenantStream {
     /// A new tenant's, which goes on where one of the same name ended before.
-    pub(super) fn new(
-        tenant_id: TenantId,
-        max_body: usize,
-        sequence: u64,
-        stream: Arc<Stream>,
-    ) -> Self {
-        let feed = Feed { sequence, position: 0, lost: 0, queue: None, began: 0, is_closed: false };
+    pub(crate) fn new(stream: &Arc<Stream>, tenant_id: TenantId, max_body: usize) -> Self {
+        let feed = Feed {
+            sequence: stream.take_sequence(&tenant_id),
+            position: 0,
+            lost: 0,
+            queue: None,
+            began: 0,
+            is_closed: false,
+            recent_decisions: RecentRequests::default(),
+            recent_errors: RecentRequests::default(),
+        };
         Self {
             tenant_id,
-            channel: Channel::new(TENANT_CHANNEL, Positions::OfAll),
+            channel: Arc::new(Channel::new(TENANT_CHANNEL, Positions::OfAll)),
             memory: Memory::new(max_body, &stream.large_events),
-            stream,
+            stream: Arc::clone(stream),
             has_lost: AtomicBool::new(false),
             feed: Mutex::new(feed),
         }
@@ -88,20 +99,60 @@ impl TenantStream {
     /// Takes note of a decision that was made about the input in `body`. Waits for nobody.
     pub(crate) fn decided(self: &Arc<Self>, decided: Decided, body: &Bytes) {
         // A body may be large, and others who decide need the feed: so it is copied before.
-        let kept = self.wants_decisions().then(|| self.keep(&decided, body));
+        let bytes = EVENT_OVERHEAD + decision_bytes(&decided.decision);
+        let kept = self.wants(EventKind::Decision).then(|| self.keep(bytes, body));
+        let now = Instant::now();
         let mut feed = self.locked();
         feed.sequence += 1;
-        if !self.goes_on(&mut feed, self.wants_decisions()) {
+        let sequence = feed.sequence;
+        if feed.recent_decisions.has_room(now) {
+            let (decided, input) = (decided.clone(), recent_input(body));
+            let what = What::Decision { decided, input, sequence };
+            feed.recent_decisions.keep(now, utc_now(), what);
+        }
+        if !self.goes_on(&mut feed, self.wants(EventKind::Decision)) {
             return;
         }
-        let sequence = feed.sequence;
-        let (memory, input) = kept.unwrap_or_else(|| self.keep(&decided, body));
+        let (memory, input) = kept.unwrap_or_else(|| self.keep(bytes, body));
         self.put(&mut feed, memory, What::Decision { decided, input, sequence });
     }
 
-    /// Keeps the input of a decision, where there is memory for it, and that for its event.
-    fn keep(&self, decided: &Decided, body: &Bytes) -> (Option<Share>, Input) {
-        let bytes = EVENT_OVERHEAD + decision_bytes(&decided.decision);
+    /// Takes note of a request that got no decision; `body` where it was read.
+    pub(crate) fn failed(self: &Arc<Self>, failed: FailedRequest, body: Option<&Bytes>) {
+        let errors = failed.errors.iter().map(|error| error.message.len() + EVENT_OVERHEAD);
+        let bytes = EVENT_OVERHEAD + failed.message.len() + errors.sum::<usize>();
+        let now = Instant::now();
+        let mut feed = self.locked();
+        if feed.recent_errors.has_room(now) {
+            let input = body.map_or(Input::Refused, recent_input);
+            let what = What::Error { failed: failed.clone(), input };
+            feed.recent_errors.keep(now, utc_now(), what);
+        }
+        if !self.goes_on(&mut feed, self.wants(EventKind::Error)) {
+            return;
+        }
+        let (memory, input) = match body {
+            Some(body) => self.keep(bytes, body),
+            None => (self.memory.take(bytes), Input::Refused),
+        };
+        self.put(&mut feed, memory, What::Error { failed, input });
+    }
+
+    /// The latest decisions and errors, as the stream sends them.
+    pub(crate) fn recent(&self) -> Vec<RecentEvent> {
+        let feed = self.locked();
+        let requests: Vec<_> =
+            feed.recent_decisions.iter().chain(feed.recent_errors.iter()).cloned().collect();
+        drop(feed);
+        let event = |(at, what): (_, What)| {
+            let json = what.message(&self.tenant_id, at, EVENT_OVERHEAD + RECENT_BODY)?;
+            Some(RecentEvent { at, json: json.into() })
+        };
+        requests.into_iter().filter_map(event).collect()
+    }
+
+    /// Keeps the input of a request, where there is memory for it and for the `bytes` of its event.
+    fn keep(&self, bytes: usize, body: &Bytes) -> (Option<Share>, Input) {
         match self.memory.take(bytes + body.len()) {
             // The body as it is may be part of a much larger buffer.
             Some(memory) => (Some(memory), Input::In(Bytes::copy_from_slice(body))),
@@ -114,13 +165,19 @@ impl TenantStream {
 
     /// Takes note that something happened to the tenant.
     pub(crate) fn changed(self: &Arc<Self>, changed: Changed) {
-        let mut feed = self.locked();
+        let (id, at) = (new_id(), utc_now());
         let is_removed = changed.change == Change::Removed;
+        let what = What::Tenant { id, changed };
+        if let Some(json) = what.message(&self.tenant_id, at, EVENT_OVERHEAD) {
+            self.stream.recent_changes.keep(RecentEvent { at, json: json.into() });
+        }
+        let What::Tenant { changed, .. } = &what else { return };
+        let mut feed = self.locked();
         if self.goes_on(&mut feed, self.is_wanted()) {
             let errors = changed.errors.iter().map(|error| error.message.len() + EVENT_OVERHEAD);
             let bytes = EVENT_OVERHEAD + changed.message.len() + errors.sum::<usize>();
             let memory = self.memory.take(bytes);
-            self.put(&mut feed, memory, What::Tenant(changed));
+            self.put(&mut feed, memory, what);
         }
         if !is_removed {
             return;
@@ -152,8 +209,8 @@ impl TenantStream {
                 Some(_) => feed.began.max(beginning.next),
             }
         };
-        let source = Source::Tenant(Arc::clone(self));
-        Some(Subscription::new(source, beginning, next, kinds, resumption, &self.stream.metrics))
+        let channel = Arc::clone(&self.channel);
+        Some(Subscription::new(channel, beginning, next, kinds, resumption, &self.stream.metrics))
     }
 
     /// Counts something that happened. Returns whether it is told.
@@ -178,7 +235,7 @@ impl TenantStream {
             queue
         });
         let lost_before = feed.lost;
-        match queue.try_send(Record { at: Utc::now(), position, lost_before, what, memory }) {
+        match queue.try_send(Record { at: utc_now(), position, lost_before, what, memory }) {
             Ok(()) => feed.lost = 0,
             Err(_) => self.lose(feed),
         }
@@ -198,8 +255,8 @@ impl TenantStream {
             Some(event) => {
                 let event = Arc::new(event);
                 self.stream.metrics.events.inc();
-                self.channel.send(Some(position), Carried::Event(Arc::clone(&event)));
-                self.stream.operators.send(None, Carried::Event(event));
+                self.channel.send(Some(position), ChannelMessage::Event(Arc::clone(&event)));
+                self.stream.operators.send(None, ChannelMessage::Event(event));
             }
             None => self.tell_of_lost(1, position),
         }
@@ -225,8 +282,8 @@ impl TenantStream {
     fn tell_of_lost(&self, lost: u64, position: u64) {
         if lost > 0 {
             self.stream.metrics.missed.inc_by(lost);
-            self.channel.send(Some(position), Carried::Lost(lost));
-            self.stream.operators.send(None, Carried::Lost(lost));
+            self.channel.send(Some(position), ChannelMessage::Lost(lost));
+            self.stream.operators.send(None, ChannelMessage::Lost(lost));
         }
     }
 
@@ -246,8 +303,8 @@ impl TenantStream {
         true
     }
 
-    fn wants_decisions(&self) -> bool {
-        self.channel.wants_decisions() || self.stream.operators.wants_decisions()
+    fn wants(&self, kind: EventKind) -> bool {
+        self.channel.wants(kind) || self.stream.operators.wants(kind)
     }
 
     fn is_wanted(&self) -> bool {
@@ -264,6 +321,11 @@ impl TenantStream {
         // Every change leaves the feed whole.
         self.feed.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A copy of a small body, for the dashboard; the body as it is may be part of a much larger buffer.
+fn recent_input(body: &Bytes) -> Input {
+    if body.len() > RECENT_BODY { Input::TooLarge } else { Input::In(Bytes::copy_from_slice(body)) }
 }
 
 /// Makes events of a tenant's records, until there are none for a while or nobody wants them.
@@ -304,24 +366,25 @@ mod tests {
     use enforcer_protocol::{Decision, Revision};
     use serde_json::Value;
     use tokio::time::advance;
-    use uuid::Uuid;
 
     use super::*;
+    use crate::stream::hub::REMEMBERED_TENANTS;
     use crate::stream::memory::MIN_TENANT_MEMORY;
-    use crate::stream::tests::stream;
-    use crate::stream::{Delivery, Ended, Place};
+    use crate::stream::testing::stream;
+    use crate::stream::{Cursor, Delivery, Ended};
+    use crate::tenant::state::TenantState;
 
-    const DECISIONS: Kinds = Kinds { decisions: true, tenants: false };
-    const ALL: Kinds = Kinds { decisions: true, tenants: true };
+    const DECISIONS: Kinds = Kinds::NONE.with(EventKind::Decision);
+    const ALL: Kinds = Kinds::ALL;
 
     fn tenant_of(stream: &Arc<Stream>) -> Arc<TenantStream> {
-        Arc::new(stream.tenant(&"a".parse().unwrap(), 1024))
+        Arc::new(TenantStream::new(stream, "a".parse().unwrap(), 1024))
     }
 
     fn decide(tenant: &Arc<TenantStream>, body: &Bytes) {
         let decision = Decision { allow: true, ..Decision::default() };
         let revision = Revision::from_digest([0; 32]);
-        tenant.decided(Decided { id: Uuid::now_v7(), decision, micros: 1, revision }, body);
+        tenant.decided(Decided { id: new_id(), decision, micros: 1, revision }, body);
     }
 
     fn body() -> Bytes {
@@ -331,7 +394,15 @@ mod tests {
     fn removed() -> Changed {
         let message = "gone".to_owned();
         let change = Change::Removed;
-        Changed { change, state: "ready", revision: None, message, errors: Vec::new() }
+        let state = TenantState::Ready;
+        Changed {
+            change,
+            state,
+            revision: None,
+            message,
+            errors: Vec::new(),
+            quarantine_until: None,
+        }
     }
 
     async fn next(subscription: &mut Subscription) -> Value {
@@ -414,7 +485,7 @@ mod tests {
         let tenant = tenant_of(&stream);
         let mut subscription = tenant.subscribe(DECISIONS, Resumption::Possible).unwrap();
         decide(&tenant, &body());
-        let Ok(Delivery::Event(place, _)) = subscription.next().await else { panic!("no event") };
+        let Ok(Delivery::Event(cursor, _)) = subscription.next().await else { panic!("no event") };
         drop(subscription);
         // Longer than anything is kept.
         sleep(Duration::from_secs(3600)).await;
@@ -423,7 +494,7 @@ mod tests {
         for _ in 0..10 {
             decide(&tenant, &body());
         }
-        let mut subscription = tenant.subscribe(DECISIONS, Resumption::From(place)).unwrap();
+        let mut subscription = tenant.subscribe(DECISIONS, Resumption::From(cursor)).unwrap();
         decide(&tenant, &body());
         let told = next(&mut subscription).await;
         assert_eq!(told["missed"], 11, "{told}");
@@ -454,21 +525,22 @@ mod tests {
     #[tokio::test]
     async fn sequences_of_removed_tenants_go_on_for_as_many_as_are_remembered() {
         let stream = stream();
-        for number in 0..=crate::stream::REMEMBERED_TENANTS {
-            let id = format!("t{number}").parse().unwrap();
-            let tenant = Arc::new(stream.tenant(&id, 1024));
+        for number in 0..=REMEMBERED_TENANTS {
+            let id: TenantId = format!("t{number}").parse().unwrap();
+            let tenant = Arc::new(TenantStream::new(&stream, id, 1024));
             decide(&tenant, &body());
             tenant.changed(removed());
         }
-        let sequence = |id: &str| stream.tenant(&id.parse().unwrap(), 1024).locked().sequence;
+        let sequence =
+            |id: &str| TenantStream::new(&stream, id.parse().unwrap(), 1024).locked().sequence;
         assert_eq!(sequence("t0"), 0);
         assert_eq!(sequence("t1"), 1);
         assert_eq!(sequence("t1"), 0, "it was given to whom it belongs");
     }
 
-    async fn place(subscription: &mut Subscription) -> Place {
+    async fn cursor(subscription: &mut Subscription) -> Cursor {
         match subscription.next().await.unwrap() {
-            Delivery::Event(place, _) => place,
+            Delivery::Event(cursor, _) => cursor,
             Delivery::Missed(message) => panic!("{message:?}"),
         }
     }
@@ -486,7 +558,7 @@ mod tests {
         let mut away = tenant.subscribe(ALL, Resumption::Possible).unwrap();
         let other = tenant.subscribe(ALL, Resumption::Never).unwrap();
         decide(&tenant, &body());
-        let place = place(&mut away).await;
+        let cursor = cursor(&mut away).await;
         drop(away);
         // The other keeps the publisher, longer than anybody may come back.
         for _ in 0..14 {
@@ -497,7 +569,7 @@ mod tests {
         for _ in 0..3 {
             decide(&tenant, &body());
         }
-        let mut back = tenant.subscribe(ALL, Resumption::From(place)).unwrap();
+        let mut back = tenant.subscribe(ALL, Resumption::From(cursor)).unwrap();
         decide(&tenant, &body());
         assert_eq!(missed(&mut back).await["missed"], 3);
     }
@@ -510,10 +582,10 @@ mod tests {
         for _ in 0..QUEUE_LENGTH + 7 {
             decide(&tenant, &body());
         }
-        let mut behind = place(&mut consumer).await;
+        let mut behind = cursor(&mut consumer).await;
         for _ in 1..QUEUE_LENGTH {
             match consumer.next().await.unwrap() {
-                Delivery::Event(place, _) => behind = place,
+                Delivery::Event(cursor, _) => behind = cursor,
                 // What is slow is the test: the channel is shorter than the queue.
                 Delivery::Missed(_) => break,
             }
@@ -530,16 +602,16 @@ mod tests {
                     let message: Value = serde_json::from_slice(&message).unwrap();
                     told += message["missed"].as_u64().unwrap();
                 }
-                Delivery::Event(Place::At { position, .. }, _) => {
+                Delivery::Event(Cursor::At { position, .. }, _) => {
                     told += 1;
                     if position == QUEUE_LENGTH as u64 + 8 {
                         break;
                     }
                 }
-                Delivery::Event(..) => panic!("an event without a place"),
+                Delivery::Event(..) => panic!("an event without a cursor"),
             }
         }
-        let Place::At { position, .. } = behind else { panic!("{behind}") };
+        let Cursor::At { position, .. } = behind else { panic!("{behind}") };
         assert_eq!(position + told, QUEUE_LENGTH as u64 + 8);
     }
 
@@ -552,11 +624,11 @@ mod tests {
         let memory = tenant.memory.take(all).unwrap();
         decide(&tenant, &body());
         drop(memory);
-        let place = place(&mut consumer).await;
+        let cursor = cursor(&mut consumer).await;
         decide(&tenant, &body());
         consumer.next().await.unwrap();
         drop(consumer);
-        let mut back = tenant.subscribe(ALL, Resumption::From(place)).unwrap();
+        let mut back = tenant.subscribe(ALL, Resumption::From(cursor)).unwrap();
         assert_eq!(missed(&mut back).await["missed"], 1);
         assert!(matches!(back.next().await.unwrap(), Delivery::Event(..)));
     }
@@ -566,7 +638,7 @@ mod tests {
         let tenant = tenant_of(&stream());
         let mut consumer = tenant.subscribe(ALL, Resumption::Never).unwrap();
         decide(&tenant, &body());
-        place(&mut consumer).await;
+        cursor(&mut consumer).await;
         let all = tenant.memory.left();
         let memory = tenant.memory.take(all).unwrap();
         decide(&tenant, &body());

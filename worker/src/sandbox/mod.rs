@@ -3,6 +3,7 @@
 //! The order is a type: [`lockdown`] returns the [`Sealed`] that serving needs. Within it the order
 //! has reasons too, which stand at its steps. docs/threat-model.md says what the layers are for.
 
+pub(crate) mod error;
 mod filter;
 mod kernel;
 mod memory;
@@ -32,8 +33,9 @@ use nix::unistd::{
 };
 use seccompiler::{SeccompAction, apply_filter};
 
-use crate::WorkerError;
 use crate::diagnostics::shortened;
+use crate::error::WorkerError;
+use error::SandboxError;
 
 pub use memory::{BoundedAllocator, give_back_large_memory};
 
@@ -93,97 +95,6 @@ pub(crate) enum Lockdown {
     Sealed(Sealed, File),
     /// The worker has to say which layers there are, and to end.
     Reported(Report, File),
-}
-
-/// A mandatory layer that could not be put in force. It is the host's fault, not the tenant's.
-#[derive(Debug, thiserror::Error)]
-pub enum SandboxError {
-    /// A descriptor that is not the worker's own may still be open.
-    #[error("inherited descriptors cannot be closed: {0}")]
-    Descriptors(Errno),
-    /// Another thread would not be sealed.
-    #[error("the process has {0} threads and must have one")]
-    Threads(usize),
-    /// What the process is like cannot be read from `/proc`.
-    #[error("/proc/self cannot be read: {0}")]
-    Proc(io::Error),
-    /// Something was left in the environment, where a tenant's code could read it.
-    #[error("the environment is not empty")]
-    Environment,
-    /// Signals that are meant for the supervisor would end the worker.
-    #[error("signals cannot be blocked: {0}")]
-    Signals(Errno),
-    /// An evaluation would wait for whoever reads its standard error.
-    #[error("standard error cannot be made not to wait: {0}")]
-    StandardError(Errno),
-    /// The process would run as the supervisor's user.
-    #[error("it cannot run as user {user}: {error}")]
-    User {
-        /// The tenant's user.
-        user: u32,
-        /// Why not.
-        error: Errno,
-    },
-    /// The process would keep a capability.
-    #[error("capabilities cannot be dropped: {0}")]
-    Capabilities(#[from] caps::errors::CapsError),
-    /// The kernel will not end this process with its supervisor.
-    #[error("the parent-death signal cannot be set: {0}")]
-    ParentDeathSignal(Errno),
-    /// The supervisor was gone before the parent-death signal was set.
-    #[error("the supervisor is gone")]
-    Orphaned,
-    /// Other processes could look into this one.
-    #[error("it cannot be made undumpable: {0}")]
-    Dumpable(Errno),
-    /// An exec could gain privileges.
-    #[error("no_new_privs cannot be set: {0}")]
-    NoNewPrivileges(Errno),
-    /// Files could be reached.
-    #[error("Landlock does not keep files out of reach: {0}")]
-    Landlock(String),
-    /// Only the filter would stand before the network.
-    #[error(
-        "the network is not out of reach: it takes a network namespace of its own, or a kernel whose Landlock knows the network (6.7)"
-    )]
-    Network,
-    /// The worker could take any amount of something.
-    #[error("{resource} cannot be limited: {error}")]
-    ResourceLimit {
-        /// Of what.
-        resource: &'static str,
-        /// Why not.
-        error: Errno,
-    },
-    /// Any system call could be made.
-    #[error("system calls cannot be filtered: {0}")]
-    Filter(String),
-}
-
-impl SandboxError {
-    /// The exit code that tells the supervisor which step failed: one of
-    /// [`EXIT_NOT_SEALED`](enforcer_protocol::EXIT_NOT_SEALED).
-    #[must_use]
-    pub const fn exit_code(&self) -> u8 {
-        match self {
-            Self::Descriptors(_) => 80,
-            Self::Threads(_) => 81,
-            Self::Proc(_) => 82,
-            Self::Environment => 83,
-            Self::Signals(_) => 84,
-            Self::StandardError(_) => 85,
-            Self::User { .. } => 86,
-            Self::Capabilities(_) => 87,
-            Self::ParentDeathSignal(_) => 88,
-            Self::Orphaned => 89,
-            Self::Dumpable(_) => 90,
-            Self::NoNewPrivileges(_) => 91,
-            Self::Landlock(_) => 92,
-            Self::Network => 93,
-            Self::ResourceLimit { .. } => 94,
-            Self::Filter(_) => 95,
-        }
-    }
 }
 
 /// Keeps account of the layers while they are put in force.
@@ -273,7 +184,7 @@ pub(crate) fn lockdown_without(spec: &Spec, left_out: LeftOut) -> Result<Lockdow
     }
 
     // While /proc is there, and this process may write to its own files in it.
-    layers.optional(SandboxLayer::FirstToGo, fs::write("/proc/self/oom_score_adj", FIRST_TO_GO));
+    layers.optional(SandboxLayer::OomScore, fs::write("/proc/self/oom_score_adj", FIRST_TO_GO));
     match spec.user {
         Some(user) => {
             let error = |error| SandboxError::User { user, error };
@@ -319,7 +230,7 @@ pub(crate) fn lockdown_without(spec: &Spec, left_out: LeftOut) -> Result<Lockdow
         LeftOut::Nothing => filter_calls(identity),
         _ => Ok(()),
     };
-    layers.mandatory(SandboxLayer::SystemCallFilter, filtered)?;
+    layers.mandatory(SandboxLayer::Seccomp, filtered)?;
 
     let socket = File::from(socket);
     Ok(match spec.mode {

@@ -1,0 +1,335 @@
+//! Builds the supervisor, runs it, and lets it end well.
+
+pub(crate) mod error;
+pub(crate) mod host;
+mod signals;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use enforcer_protocol::SandboxMode;
+use tokio::net::TcpListener;
+use tokio::runtime::{Builder, Handle};
+use tokio::sync::{Notify, Semaphore};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{error, info, warn};
+
+use crate::bundles::health::{BundlesHealth, ReconcilerState};
+use crate::bundles::reconciler::{Reconciler, Shared};
+use crate::clock::utc_now;
+use crate::config::{Config, SandboxConfig};
+use crate::http::permits::ConnectionPermits;
+use crate::http::server::Server;
+use crate::http::state::AppState;
+use crate::isolation::context::SandboxContext;
+use crate::isolation::report::{SandboxReport, prepare_and_try};
+use crate::readiness::Readiness;
+use crate::stream::Stream;
+use crate::telemetry::exposition::Exposition;
+use crate::telemetry::history::History;
+use crate::telemetry::logging::{LogGuard, printable};
+use crate::telemetry::metrics::HostMetrics;
+use crate::tenant::controller::context::Context;
+use crate::tenant::controller::loader::LARGE_READERS;
+use crate::tenant::registry::Registry;
+use crate::worker::spawn::Spawner;
+use error::{SupervisorError, host as host_error};
+use host::{check, lower_priority, raise_descriptor_limit, survive_full_files};
+use signals::{SignalEvent, Signals};
+
+/// How long all workers together may take to end, once no client is served any more. Each of them
+/// is killed after half a second; this is for hosts with very many.
+const WORKERS_END: Duration = Duration::from_secs(10);
+
+/// How long the reconciler may take to end. It looks at files, and a file system may hang.
+const RECONCILER_END: Duration = Duration::from_secs(1);
+
+/// The niceness of the threads of the decision stream: a thirtieth of the share of the threads that
+/// decide where both want a processor (`sched(7)`).
+const STREAM_NICENESS: i32 = 15;
+
+/// The niceness of the threads that read bundles: a tenth, because a reload has a deadline.
+const LOADING_NICENESS: i32 = 10;
+
+/// Threads for looking at files and reading bundles. One tenant whose file system hangs takes one.
+const BLOCKING_THREADS: usize = 512;
+
+/// The runtimes whose threads give way to those that decide.
+struct BackgroundRuntimes {
+    /// Only for work that may block.
+    loading: Handle,
+    stream: Handle,
+}
+
+/// Runs the supervisor until SIGTERM or SIGINT. A second signal ends it at once.
+///
+/// # Errors
+/// When it cannot start. Nothing that a tenant does ends it.
+pub fn run(config: &Config, log: &LogGuard) -> Result<(), SupervisorError> {
+    check()?;
+    let descriptors = raise_descriptor_limit();
+    let refused = || host_error("the runtime cannot be started");
+    let runtime = Builder::new_multi_thread()
+        .enable_all()
+        .thread_name("supervisor")
+        .build()
+        .map_err(refused())?;
+    let loading_runtime = Builder::new_current_thread()
+        .thread_name("bundles")
+        .max_blocking_threads(BLOCKING_THREADS)
+        .on_thread_start(|| lower_priority(LOADING_NICENESS))
+        .build()
+        .map_err(refused())?;
+    let stream_runtime = Builder::new_multi_thread()
+        .enable_all()
+        .thread_name("stream")
+        .on_thread_start(|| lower_priority(STREAM_NICENESS))
+        .build()
+        .map_err(refused())?;
+    let background = BackgroundRuntimes {
+        loading: loading_runtime.handle().clone(),
+        stream: stream_runtime.handle().clone(),
+    };
+    let result = runtime.block_on(async {
+        let supervisor = Supervisor::start(config, log, descriptors, background).await?;
+        supervisor.run(config).await
+    });
+    // Work that still runs is past its deadline; it must not hold the process.
+    runtime.shutdown_timeout(Duration::ZERO);
+    loading_runtime.shutdown_timeout(Duration::ZERO);
+    stream_runtime.shutdown_timeout(Duration::ZERO);
+    result
+}
+
+/// Reports what this host offers for a worker's sandbox, by starting a worker that tries all of it.
+///
+/// # Errors
+/// When that cannot be found out.
+pub fn report_sandbox(config: &Config) -> Result<SandboxReport, SupervisorError> {
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(host_error("the runtime cannot be started"))?;
+    let report = async {
+        // Whatever the configured mode is: the question is what could be.
+        let sandbox = SandboxConfig { mode: SandboxMode::Strict, ..config.sandbox.clone() };
+        prepare_and_try(&sandbox, config.limits_of_others()).await.map(|(_, report)| report)
+    };
+    runtime.block_on(report).map_err(host_error("the sandbox cannot be tried"))
+}
+
+/// The parts of a supervisor that runs.
+struct Supervisor {
+    signals: Signals,
+    reload: Arc<Notify>,
+    readiness: Arc<Readiness>,
+    bundles: Arc<BundlesHealth>,
+    server: JoinHandle<()>,
+    stop_server: CancellationToken,
+    reconciler: JoinHandle<()>,
+    stop_reconciler: CancellationToken,
+    controllers: TaskTracker,
+    stop_controllers: CancellationToken,
+    spawner: Spawner,
+}
+
+impl Supervisor {
+    async fn start(
+        config: &Config,
+        log: &LogGuard,
+        descriptors: u64,
+        background: BackgroundRuntimes,
+    ) -> Result<Self, SupervisorError> {
+        for name in &config.unknown_variables {
+            warn!("the environment variable {} is not known; is it misspelt?", printable(name));
+        }
+        survive_full_files()?;
+        let signals = Signals::new()?;
+        // First of all, so that a port in use is found before any worker was started.
+        let listener = TcpListener::bind(config.listen)
+            .await
+            .map_err(|error| SupervisorError::Listen { address: config.listen, error })?;
+        let address =
+            listener.local_addr().map_err(host_error("the listening socket has no address"))?;
+
+        let metrics = Arc::new(HostMetrics::new());
+        let sandbox = Arc::new(prepare_sandbox(config).await?);
+        let sandbox_mode = sandbox.mode;
+        metrics.sandbox_off.set(i64::from(sandbox_mode == SandboxMode::DebugOff));
+        let spawner = Spawner::new(Handle::current(), Arc::clone(&metrics), Arc::clone(&sandbox))
+            .map_err(host_error("no thread can be started"))?;
+        let stop_controllers = CancellationToken::new();
+        let controllers = TaskTracker::new();
+        let registry = Arc::new(Registry::default());
+        let descriptors = usize::try_from(descriptors).unwrap_or(usize::MAX);
+        let connections = Arc::new(ConnectionPermits::new(config.max_connections, descriptors));
+        let stream_metrics = metrics.stream.clone();
+        let stream_runtime = background.stream.clone();
+        let stream =
+            Arc::new(Stream::new(config.max_stream_consumers, stream_runtime, stream_metrics));
+        let bundles = Arc::new(BundlesHealth::default());
+        let reload = Arc::new(Notify::new());
+        let shared = Shared {
+            registry: Arc::clone(&registry),
+            connections: Arc::clone(&connections),
+            stream: Arc::clone(&stream),
+            health: Arc::clone(&bundles),
+            reload: Arc::clone(&reload),
+        };
+        let context = Context {
+            spawner: spawner.clone(),
+            sandbox,
+            metrics: Arc::clone(&metrics),
+            large_readers: Arc::new(Semaphore::new(LARGE_READERS)),
+            loading: background.loading,
+            stop: stop_controllers.clone(),
+        };
+        let reconciler = Reconciler::new(config.clone(), shared, context, controllers.clone())
+            .map_err(SupervisorError::BundlesDir)?;
+        let stop_reconciler = CancellationToken::new();
+        let reconciler = tokio::spawn(reconciler.run(stop_reconciler.clone()));
+
+        let history = Arc::new(History::default());
+        background.stream.spawn({
+            let (history, registry) = (Arc::clone(&history), Arc::clone(&registry));
+            let stop = stop_controllers.clone();
+            async move { history.run(&registry, stop).await }
+        });
+        let readiness = Arc::new(Readiness::default());
+        let lost_lines = log.lost_lines.clone();
+        let exposition = Exposition::new(
+            Arc::clone(&metrics),
+            Arc::clone(&registry),
+            Arc::clone(&readiness),
+            lost_lines.clone(),
+        );
+        let app = Arc::new(AppState {
+            registry,
+            metrics,
+            exposition,
+            history,
+            lost_lines,
+            connections,
+            bundles: Arc::clone(&bundles),
+            readiness: Arc::clone(&readiness),
+            sandbox_mode,
+            stream,
+            stream_origins: config.stream_origins.clone(),
+            started: utc_now(),
+        });
+        let stop_server = CancellationToken::new();
+        let server = Server::new(listener, app);
+        let server = tokio::spawn(server.run(stop_server.clone(), config.shutdown_timeout));
+        info!(%address, dashboard = %format_args!("http://{address}/dashboard"), "listening");
+        Ok(Self {
+            signals,
+            reload,
+            readiness,
+            bundles,
+            server,
+            stop_server,
+            reconciler,
+            stop_reconciler,
+            controllers,
+            stop_controllers,
+            spawner,
+        })
+    }
+
+    /// Runs until a signal asks it to end.
+    async fn run(mut self, config: &Config) -> Result<(), SupervisorError> {
+        loop {
+            tokio::select! {
+                event = self.signals.next() => match event {
+                    SignalEvent::Reload => {
+                        info!("SIGHUP: all bundles are read and tried again");
+                        self.reload.notify_one();
+                    }
+                    SignalEvent::End(name) => {
+                        info!(
+                            timeout_ms = u64::try_from(config.shutdown_timeout.as_millis()).ok(),
+                            "{name}: shutting down once the requests in flight are answered"
+                        );
+                        break;
+                    }
+                },
+                // It ends when it is told to. Without it, all tenants keep what they have.
+                ended = &mut self.reconciler, if self.bundles.state() != ReconcilerState::Ended => {
+                    self.bundles.set(ReconcilerState::Ended);
+                    error!("bundles are no longer looked at; restart the supervisor: {ended:?}");
+                }
+                // It ends when it is told to. If it ends before, clients wait in vain.
+                ended = &mut self.server => {
+                    return Err(SupervisorError::ServerEnded(ended.err()));
+                }
+            }
+        }
+        self.readiness.stop();
+        let Self {
+            mut signals,
+            bundles,
+            server,
+            stop_server,
+            reconciler,
+            stop_reconciler,
+            controllers,
+            stop_controllers,
+            spawner,
+            ..
+        } = self;
+        let shutdown = async {
+            stop_reconciler.cancel();
+            stop_server.cancel();
+            if let Err(error) = server.await {
+                error!("the HTTP server failed while it ended: {error}");
+            }
+            let is_reconciling = bundles.state() != ReconcilerState::Ended;
+            if is_reconciling && timeout(RECONCILER_END, reconciler).await.is_err() {
+                warn!("BUNDLES_DIR was still being looked at when its time had passed");
+            }
+            stop_controllers.cancel();
+            controllers.close();
+            let all_ended = async {
+                controllers.wait().await;
+                spawner.all_ended().await;
+            };
+            if timeout(WORKERS_END, all_ended).await.is_err() {
+                warn!("workers were still ending when their time had passed; they are killed");
+            }
+        };
+        let again = async {
+            loop {
+                if let SignalEvent::End(name) = signals.next().await {
+                    return name;
+                }
+            }
+        };
+        tokio::select! {
+            () = shutdown => info!("stopped"),
+            name = again => warn!("{name} again: stopped at once"),
+        }
+        Ok(())
+    }
+}
+
+/// Prepares the sandbox, and finds out whether workers will serve in it.
+async fn prepare_sandbox(config: &Config) -> Result<SandboxContext, SupervisorError> {
+    let refused = host_error("workers cannot be sandboxed here as configured");
+    if config.sandbox.mode == SandboxMode::DebugOff {
+        warn!(
+            "ENFORCER_SANDBOX=debug-off: workers run without a sandbox, and a tenant's code can do what this user can"
+        );
+        return SandboxContext::prepare(&config.sandbox).map_err(refused);
+    }
+    // Once for all of them, or an operator would read it in every tenant's log.
+    let tried = prepare_and_try(&config.sandbox, config.limits_of_others()).await;
+    let (context, report) = tried.map_err(refused)?;
+    if !report.is_strict {
+        return Err(SupervisorError::NotStrict { lacking: report.lacking() });
+    }
+    report.log();
+    Ok(context)
+}

@@ -1,0 +1,13 @@
+//! Bundles on disk: which there are, what is in them, and when they change.
+
+mod bundle;
+pub(crate) mod entries;
+pub(crate) mod health;
+pub(crate) mod limits;
+mod looks;
+pub(crate) mod read;
+pub(crate) mod reconciler;
+pub(crate) mod walk;
+mod watches;
+
+pub(crate) use bundle::{Bundle, BundleError};

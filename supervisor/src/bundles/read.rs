@@ -1,0 +1,126 @@
+//! Reads bundles: a directory's policies and data as bytes, whole and at one moment, or not at all.
+//!
+//! Nothing here parses Rego or JSON: that is the worker's, inside its sandbox.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+use enforcer_protocol::{BUNDLE_CHUNK, Revision};
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::sys::stat::Mode;
+use sha2::{Digest, Sha256};
+
+use super::bundle::{Bundle, BundleError, BundleFile, length};
+use super::walk::{Found, Walk, directory_flags, identity, open_beneath};
+
+/// How often a bundle that changes while it is read is read again before that is an error.
+const READ_ATTEMPTS: usize = 4;
+
+/// Reads the bundle in `root`. It blocks.
+///
+/// # Errors
+/// When it cannot be read whole, is over a bound, or leads out of its directory.
+pub(crate) fn read(root: &Path, max_bytes: u64) -> Result<Bundle, BundleError> {
+    let mut last = None;
+    for _ in 0..READ_ATTEMPTS {
+        match read_once(root, max_bytes) {
+            Ok(Some(bundle)) => return Ok(bundle),
+            Ok(None) => last = Some(BundleError::Changing),
+            // What was listed is gone: a sign of change, or a link that leads nowhere.
+            Err(error @ BundleError::Unreadable { error: Errno::ENOENT, .. }) => last = Some(error),
+            Err(error) => return Err(error),
+        }
+    }
+    Err(last.unwrap_or(BundleError::Changing))
+}
+
+/// `None` when the bundle changed meanwhile.
+fn read_once(root: &Path, max_bytes: u64) -> Result<Option<Bundle>, BundleError> {
+    let root =
+        nix::fcntl::open(root, directory_flags(), Mode::empty()).map_err(|error| match error {
+            Errno::ENOENT | Errno::ENOTDIR => BundleError::Gone,
+            error => BundleError::Unreadable { path: ".".into(), error },
+        })?;
+
+    let before = Walk::of(&root)?;
+    if before.found.iter().map(Found::length).sum::<u64>() > max_bytes {
+        return Err(BundleError::TooLarge { limit: max_bytes });
+    }
+    let mut left = max_bytes;
+    let mut files = Vec::with_capacity(before.found.len());
+    for found in &before.found {
+        let Some(content) = read_file(&root, found, &mut left)? else {
+            return Ok(None);
+        };
+        files.push(BundleFile { path: found.path.clone(), content });
+    }
+    if Walk::of(&root)?.found != before.found {
+        return Ok(None);
+    }
+    let mut ignored_files = before.ignored;
+    ignored_files.sort();
+    Ok(Some(Bundle { revision: revision(&files), files, ignored_files }))
+}
+
+fn revision(files: &[BundleFile]) -> Revision {
+    let mut digest = Sha256::new();
+    for file in files {
+        // Lengths go first, so that no two bundles are the same string of bytes.
+        digest.update(length(file.path.as_bytes()).to_le_bytes());
+        digest.update(&file.path);
+        digest.update(file.length().to_le_bytes());
+        for piece in &file.content {
+            digest.update(piece);
+        }
+    }
+    Revision::from_digest(digest.finalize().into())
+}
+
+/// The content of a file that was found, which is taken from what is left; `None` when it is another
+/// file by now, or changes.
+fn read_file(
+    root: &OwnedFd,
+    found: &Found,
+    left: &mut u64,
+) -> Result<Option<Vec<Box<[u8]>>>, BundleError> {
+    let path = found.path.as_str();
+    let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
+    let mut file = File::from(open_beneath(root, path, flags)?);
+    let unreadable = |error: io::Error| BundleError::Unreadable {
+        path: path.to_owned(),
+        error: error.raw_os_error().map_or(Errno::EIO, Errno::from_raw),
+    };
+    let is_the_same = |file: &File| -> Result<bool, BundleError> {
+        Ok(identity(&file.metadata().map_err(unreadable)?) == found.identity)
+    };
+    if !is_the_same(&file)? {
+        return Ok(None);
+    }
+    let mut content = Vec::new();
+    let chunk = u64::try_from(BUNDLE_CHUNK).unwrap_or(u64::MAX);
+    // Only to have room: the file may have another length by now.
+    let mut expected = usize::try_from(found.length()).unwrap_or(0);
+    loop {
+        let mut piece = Vec::with_capacity(expected.min(BUNDLE_CHUNK));
+        (&mut file).take(chunk).read_to_end(&mut piece).map_err(unreadable)?;
+        let read = length(&piece);
+        let Some(rest) = left.checked_sub(read) else {
+            // It has grown since it was found.
+            return Ok(None);
+        };
+        *left = rest;
+        expected = expected.saturating_sub(piece.len());
+        if read > 0 {
+            content.push(piece.into_boxed_slice());
+        }
+        if read < chunk {
+            return Ok(is_the_same(&file)?.then_some(content));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

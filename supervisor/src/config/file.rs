@@ -1,0 +1,131 @@
+//! The operator's configuration file, as it was read.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use enforcer_protocol::TenantId;
+use toml::{Table, Value as Toml};
+
+use super::errors::ConfigError;
+use super::settings::{CONFIG_FILE, OF_A_TENANT, SETTINGS, Setting};
+
+/// Largest configuration file, in bytes.
+const MAX_CONFIG_FILE: u64 = 16 * 1024 * 1024;
+
+/// Key of the configuration file's table of tenants.
+const TENANTS_KEY: &str = "tenants";
+
+/// The configuration file, as it was read.
+#[derive(Debug, Default)]
+pub(super) struct ConfigFile {
+    path: String,
+    table: Table,
+}
+
+impl ConfigFile {
+    /// Unknown keys, which are probably misspelt.
+    pub(super) fn faults(&self) -> Vec<ConfigError> {
+        let mut faults = Vec::new();
+        for (key, value) in &self.table {
+            match (key.as_str(), value) {
+                (TENANTS_KEY, Toml::Table(tenants)) => {
+                    for (tenant_id, value) in tenants {
+                        self.tenant_faults(tenant_id, value, &mut faults);
+                    }
+                }
+                (TENANTS_KEY, other) => {
+                    faults.push(self.fault(
+                        key,
+                        other,
+                        "expected tables, such as [tenants.tenant_a]",
+                    ));
+                }
+                (key, value) => {
+                    let mut known =
+                        SETTINGS.iter().filter(|setting| setting.flag != CONFIG_FILE.flag);
+                    if !known.any(|setting| setting.key() == key) {
+                        faults.push(self.fault(
+                            key,
+                            value,
+                            "expected the name of a setting; see --help",
+                        ));
+                    }
+                }
+            }
+        }
+        faults
+    }
+
+    fn tenant_faults(&self, tenant_id: &str, value: &Toml, faults: &mut Vec<ConfigError>) {
+        let name = format!("{TENANTS_KEY}.{tenant_id}");
+        if let Err(error) = tenant_id.parse::<TenantId>() {
+            faults.push(self.fault(&name, value, &error.to_string()));
+        }
+        let Toml::Table(table) = value else {
+            faults.push(self.fault(&name, value, "expected a table"));
+            return;
+        };
+        for (key, value) in table {
+            if !OF_A_TENANT.iter().any(|setting| setting.key() == *key) {
+                let known: Vec<String> = OF_A_TENANT.iter().map(Setting::key).collect();
+                let expected = format!("expected one of {}", known.join(", "));
+                faults.push(self.fault(&format!("{name}.{key}"), value, &expected));
+            }
+        }
+    }
+
+    fn fault(&self, name: &str, value: &Toml, expected: &str) -> ConfigError {
+        let name = format!("{name} in {}", self.path);
+        ConfigError { name, value: text_of(value), expected: expected.to_owned() }
+    }
+
+    /// A setting's value, of this tenant or for all, with its name for messages.
+    pub(super) fn value(
+        &self,
+        tenant_id: Option<&str>,
+        setting: Setting,
+    ) -> Option<(String, String)> {
+        let key = setting.key();
+        let (table, prefix) = match tenant_id {
+            Some(id) => (self.tenants()?.get(id)?.as_table()?, format!("{TENANTS_KEY}.{id}.")),
+            None => (&self.table, String::new()),
+        };
+        let value = table.get(&key)?;
+        Some((format!("{prefix}{key} in {}", self.path), text_of(value)))
+    }
+
+    pub(super) fn tenants(&self) -> Option<&Table> {
+        self.table.get(TENANTS_KEY)?.as_table()
+    }
+}
+
+/// A value as an environment variable would hold it. No setting accepts any other value.
+fn text_of(value: &Toml) -> String {
+    match value {
+        Toml::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// The configuration file, where there is one.
+pub(super) fn config_file(text: &str) -> Result<Option<ConfigFile>, String> {
+    if text == CONFIG_FILE.default {
+        return Ok(None);
+    }
+    let unreadable = |error| format!("expected a TOML file that can be read: {error}");
+    // Others are not opened: a FIFO would be waited for.
+    if !Path::new(text).metadata().map_err(unreadable)?.is_file() {
+        return Err("expected a TOML file, and this is not a regular file".to_owned());
+    }
+    let mut content = String::new();
+    File::open(text)
+        .and_then(|file| file.take(MAX_CONFIG_FILE).read_to_string(&mut content))
+        .map_err(unreadable)?;
+    let table = content.parse().map_err(|error: toml::de::Error| {
+        let before = error.span().and_then(|span| content.get(..span.start)).unwrap_or_default();
+        let row = before.matches('\n').count() + 1;
+        format!("expected TOML, and line {row} is not: {}", error.message())
+    })?;
+    Ok(Some(ConfigFile { path: text.to_owned(), table }))
+}

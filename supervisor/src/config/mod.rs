@@ -1,0 +1,138 @@
+//! Configuration: every setting in one table, parsed and validated as a whole before anything is
+//! built from it.
+
+mod errors;
+mod file;
+mod limits;
+mod log;
+mod origin;
+mod reader;
+mod sandbox;
+mod settings;
+#[cfg(test)]
+mod tests;
+mod values;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use enforcer_protocol::TenantId;
+
+use file::{ConfigFile, config_file};
+use reader::Reader;
+use settings::*;
+use values::*;
+
+pub use errors::ConfigErrors;
+pub(crate) use limits::{Activation, EvaluatorChoice, TenantLimits};
+pub use log::LogConfig;
+pub(crate) use log::LogFormat;
+pub(crate) use sandbox::{SandboxConfig, WorkerUsers};
+pub use settings::{SETTINGS, Setting};
+
+/// Prefix of the variables that are only ours: one that is unknown is probably misspelt.
+const OWN_PREFIX: &str = "ENFORCER_";
+
+/// A whole and valid configuration.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub(crate) listen: SocketAddr,
+    pub(crate) bundles_dir: PathBuf,
+    pub(crate) hot_reload: bool,
+    /// How to log.
+    pub log: LogConfig,
+    limits: TenantLimits,
+    limits_of: BTreeMap<TenantId, TenantLimits>,
+    pub(crate) sandbox: SandboxConfig,
+    pub(crate) max_connections: usize,
+    pub(crate) max_stream_consumers: usize,
+    /// Origins of pages that may open the decision stream.
+    pub(crate) stream_origins: Vec<String>,
+    pub(crate) shutdown_timeout: Duration,
+    /// Unknown variables with our prefix.
+    pub(crate) unknown_variables: Vec<String>,
+}
+
+impl Config {
+    /// Reads every setting: a flag wins over its variable, a variable over the default.
+    ///
+    /// `flag` gives a flag's value by its name. `variables` are those of the environment, as text;
+    /// tests pass what they like.
+    ///
+    /// # Errors
+    /// All that is wrong, not only the first.
+    pub fn parse(
+        flag: impl Fn(&str) -> Option<String>,
+        variables: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigErrors> {
+        let variables = variables.into_iter().collect::<Vec<_>>();
+        let mut reader =
+            Reader { flag, variables: &variables, file: ConfigFile::default(), errors: Vec::new() };
+
+        if let Some(Some(file)) = reader.read(CONFIG_FILE, config_file) {
+            reader.errors.extend(file.faults());
+            reader.file = file;
+        }
+        let host = reader.read(HOST, host);
+        let port = reader.read(PORT, |text| number(text, 0..=u16::MAX));
+        let bundles_dir = reader.read(BUNDLES_DIR, directory);
+        let hot_reload = reader.read(HOT_RELOAD, boolean);
+        let level = reader.read(LOG_LEVEL, level);
+        let format = reader.read(LOG_FORMAT, log_format);
+        let decisions = reader.read(DECISION_LOG, boolean);
+        let sandbox = reader.sandbox();
+        let max_connections = reader.read(MAX_CONNECTIONS, |text| number(text, 1..=65_536));
+        let max_stream_consumers =
+            reader.read(MAX_STREAM_CONSUMERS, |text| number(text, 0..=65_536));
+        let stream_origins = reader.read(STREAM_ORIGINS, origins);
+        let shutdown_timeout = reader.read(SHUTDOWN_TIMEOUT, |text| millis(text, 0..=600_000));
+        let limits = reader.limits(None);
+        let limits_of = reader.limits_of();
+
+        let errors = reader.errors;
+        let whole = || {
+            errors.is_empty().then_some(())?;
+            Some(Self {
+                listen: SocketAddr::new(host?, port?),
+                bundles_dir: bundles_dir?,
+                hot_reload: hot_reload?,
+                log: LogConfig { level: level?, format: format?, decisions: decisions? },
+                limits: limits?,
+                limits_of: limits_of?,
+                sandbox: sandbox?,
+                max_connections: max_connections?,
+                max_stream_consumers: max_stream_consumers?,
+                stream_origins: stream_origins?,
+                shutdown_timeout: shutdown_timeout?,
+                unknown_variables: unknown(&variables),
+            })
+        };
+        whole().ok_or(ConfigErrors(errors))
+    }
+
+    /// What this tenant may take.
+    pub(crate) fn limits(&self, tenant_id: &TenantId) -> TenantLimits {
+        self.limits_of.get(tenant_id).copied().unwrap_or(self.limits)
+    }
+
+    /// What a tenant may take that has nothing of its own.
+    pub(crate) const fn limits_of_others(&self) -> TenantLimits {
+        self.limits
+    }
+
+    /// The tenants that have limits of their own.
+    pub(crate) fn configured_tenants(&self) -> impl Iterator<Item = &TenantId> {
+        self.limits_of.keys()
+    }
+}
+
+fn unknown(variables: &[(String, String)]) -> Vec<String> {
+    let names = variables.iter().map(|(name, _)| name);
+    names
+        .filter(|name| name.starts_with(OWN_PREFIX))
+        .filter(|name| SETTINGS.iter().all(|setting| setting.variable != name.as_str()))
+        .cloned()
+        .collect()
+}

@@ -1,0 +1,118 @@
+//! Reads settings from flags, variables and the file, and remembers what was wrong with them.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+
+use enforcer_protocol::{MAX_REQUEST_BODY, TenantId};
+use toml::Table;
+
+use super::errors::ConfigError;
+use super::file::ConfigFile;
+use super::limits::TenantLimits;
+use super::sandbox::SandboxConfig;
+use super::settings::*;
+use super::values::*;
+
+/// Reads settings and remembers what was wrong with them.
+pub(super) struct Reader<'a, F> {
+    pub(super) flag: F,
+    pub(super) variables: &'a [(String, String)],
+    pub(super) file: ConfigFile,
+    pub(super) errors: Vec<ConfigError>,
+}
+
+impl<F: Fn(&str) -> Option<String>> Reader<'_, F> {
+    /// What a tenant may take; `None` is every tenant that has no limits of its own.
+    pub(super) fn limits(&mut self, tenant_id: Option<&str>) -> Option<TenantLimits> {
+        let evaluation_timeout =
+            self.read_for(tenant_id, EVALUATION_TIMEOUT, |text| millis(text, 1..=60_000));
+        let load_timeout =
+            self.read_for(tenant_id, LOAD_TIMEOUT, |text| millis(text, 100..=600_000));
+        let max_body =
+            self.read_for(tenant_id, MAX_BODY, |text| number(text, 1024..=MAX_REQUEST_BODY));
+        let queue_length = self.read_for(tenant_id, QUEUE_LENGTH, |text| {
+            number(text, NonZeroUsize::MIN..=const { NonZeroUsize::new(65_536).unwrap() })
+        });
+        let mebibytes =
+            self.read_for(tenant_id, MEMORY_LIMIT, |text| number(text, 16..=65_536_u64));
+        let cpu_weight = self.read_for(tenant_id, CPU_WEIGHT, |text| number(text, 1..=10_000));
+        let cpu_percent = self.read_for(tenant_id, CPU_PERCENT, |text| number(text, 1..=100));
+        let activation = self.read_for(tenant_id, ACTIVATION, activation);
+        let idle_timeout = self.read_for(tenant_id, IDLE_TIMEOUT, idle_timeout);
+        let evaluator = self.read_for(tenant_id, EVALUATOR, evaluator);
+        let strict_builtin_errors = self.read_for(tenant_id, STRICT_BUILTIN_ERRORS, boolean);
+        Some(TenantLimits {
+            evaluation_timeout: evaluation_timeout?,
+            load_timeout: load_timeout?,
+            max_body: max_body?,
+            queue_length: queue_length?,
+            memory: mebibytes? * 1024 * 1024,
+            cpu_weight: cpu_weight?,
+            cpu_percent: cpu_percent?,
+            activation: activation?,
+            idle_timeout: idle_timeout?,
+            evaluator: evaluator?,
+            strict_builtin_errors: strict_builtin_errors?,
+        })
+    }
+
+    pub(super) fn sandbox(&mut self) -> Option<SandboxConfig> {
+        let mode = self.read(SANDBOX, sandbox_mode);
+        let users = self.read(WORKER_USERS, worker_users);
+        let control_groups = self.read(CONTROL_GROUPS, |text| match text {
+            "auto" => Ok(true),
+            "none" => Ok(false),
+            _ => Err("expected auto or none".to_owned()),
+        });
+        Some(SandboxConfig { mode: mode?, users: users?, control_groups: control_groups? })
+    }
+
+    /// The limits of the tenants that have some of their own.
+    pub(super) fn limits_of(&mut self) -> Option<BTreeMap<TenantId, TenantLimits>> {
+        let ids: Vec<String> =
+            self.file.tenants().into_iter().flat_map(Table::keys).cloned().collect();
+        // All of them first, so that every error is found. An invalid id was reported with the file's
+        // other errors.
+        let limits: Vec<(TenantId, Option<TenantLimits>)> =
+            ids.iter().filter_map(|id| Some((id.parse().ok()?, self.limits(Some(id))))).collect();
+        limits.into_iter().map(|(id, limits)| Some((id, limits?))).collect()
+    }
+
+    /// The setting's value; `None` after an error was remembered.
+    pub(super) fn read<T>(
+        &mut self,
+        setting: Setting,
+        parse: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        self.read_for(None, setting, parse)
+    }
+
+    fn read_for<T>(
+        &mut self,
+        tenant_id: Option<&str>,
+        setting: Setting,
+        parse: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        // What is wrong with a value for all is reported once, and not for every tenant.
+        let own = tenant_id.and_then(|id| self.file.value(Some(id), setting));
+        let is_shared = tenant_id.is_some() && own.is_none();
+        let variable = || {
+            let found = self.variables.iter().find(|(name, _)| name == setting.variable);
+            found.map(|(name, value)| (name.clone(), value.clone()))
+        };
+        let (name, value) = own
+            .or_else(|| Some((format!("--{}", setting.flag), (self.flag)(setting.flag)?)))
+            .or_else(variable)
+            .or_else(|| self.file.value(None, setting))
+            .unwrap_or_else(|| (setting.variable.to_owned(), setting.default.to_owned()));
+        match parse(&value) {
+            Ok(parsed) => Some(parsed),
+            Err(expected) => {
+                if !is_shared {
+                    self.errors.push(ConfigError { name, value, expected });
+                }
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! The configuration is parsed as users write it.
+
+use tracing::level_filters::LevelFilter;
+
+use enforcer_protocol::SandboxMode;
+
+use super::sandbox::UNUSED_USERS;
+use super::*;
+
+fn parse(flags: &[(&str, &str)], variables: &[(&str, &str)]) -> Result<Config, String> {
+    let flag = |name: &str| {
+        flags.iter().find(|(flag, _)| *flag == name).map(|(_, value)| (*value).to_owned())
+    };
+    let mut variables: Vec<(String, String)> =
+        variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    // The default is below the directory that the program is started in, and not this one.
+    if variables.iter().all(|(name, _)| name != "BUNDLES_DIR") {
+        variables.push(("BUNDLES_DIR".to_owned(), "/".to_owned()));
+    }
+    Config::parse(flag, variables).map_err(|errors| errors.to_string())
+}
+
+#[test]
+fn the_defaults_are_those_of_the_contract() {
+    let config = parse(&[], &[]).unwrap();
+    assert_eq!(config.listen.to_string(), "127.0.0.1:8181");
+    assert_eq!(BUNDLES_DIR.default, "config/tenants.d");
+    assert!(config.hot_reload);
+    assert_eq!(config.log.level, LevelFilter::INFO);
+    assert_eq!(config.limits.evaluation_timeout, Duration::from_millis(100));
+}
+
+#[test]
+fn the_sandbox_is_strict_unless_it_is_said_unmistakably() {
+    let sandbox = |variables: &[_]| parse(&[], variables).unwrap().sandbox;
+    assert_eq!(sandbox(&[]).mode, SandboxMode::Strict);
+    assert_eq!(sandbox(&[]).users, WorkerUsers::Auto(UNUSED_USERS));
+    assert_eq!(sandbox(&[("ENFORCER_SANDBOX", "debug-off")]).mode, SandboxMode::DebugOff);
+    let users = sandbox(&[("ENFORCER_WORKER_USERS", "2000-2999")]).users;
+    assert_eq!(users, WorkerUsers::Range(2000..=2999));
+}
+
+#[test]
+fn a_flag_wins_over_its_variable() {
+    let config =
+        parse(&[("port", "1")], &[("ENFORCER_PORT", "2"), ("ENFORCER_HOST", "::1")]).unwrap();
+    assert_eq!(config.listen.to_string(), "[::1]:1");
+}
+
+#[test]
+fn every_error_is_reported_at_once_with_its_name_and_value() {
+    let bad: Vec<(&str, &str)> =
+        SETTINGS.iter().map(|setting| (setting.variable, "no such value")).collect();
+    let report = parse(&[], &bad).unwrap_err();
+    for setting in SETTINGS {
+        let line = format!("\n  {} is \"no such value\": expected ", setting.variable);
+        assert!(report.contains(&line), "{} in {report}", setting.variable);
+    }
+}
+
+#[test]
+fn the_bundles_directory_is_named_as_events_name_it() {
+    let config = parse(&[], &[("BUNDLES_DIR", "src")]).unwrap();
+    assert_eq!(config.bundles_dir, std::env::current_dir().unwrap().join("src"));
+}
+
+#[test]
+fn values_out_of_bounds_are_refused() {
+    for (name, value) in [
+        ("ENFORCER_PORT", "65536"),
+        ("ENFORCER_PORT", "-1"),
+        ("ENFORCER_PORT", "tcp://10.0.0.1:8181"),
+        ("ENFORCER_HOST", ""),
+        ("ENFORCER_HOST", "127.0.0.1:80"),
+        ("BUNDLES_DIR", ""),
+        ("BUNDLES_DIR", "/no/such/directory"),
+        ("BUNDLES_DIR", "/dev/null"),
+        ("ENABLE_HOT_RELOAD", "yes"),
+        ("LOG_LEVEL", ""),
+        ("LOG_LEVEL", "3"),
+        ("LOG_LEVEL", "verbose"),
+        ("ENFORCER_EVAL_TIMEOUT_MS", "0"),
+        ("ENFORCER_EVAL_TIMEOUT_MS", "60001"),
+        ("ENFORCER_EVAL_TIMEOUT_MS", "1.5"),
+        ("ENFORCER_MAX_BODY_BYTES", "16777217"),
+        ("ENFORCER_QUEUE_LENGTH", "0"),
+        ("ENFORCER_CPU_WEIGHT", "0"),
+        ("ENFORCER_CPU_PERCENT", "101"),
+        ("ENFORCER_SANDBOX", "off"),
+        ("ENFORCER_SANDBOX", "report"),
+        ("ENFORCER_WORKER_USERS", "0-10"),
+        ("ENFORCER_WORKER_USERS", "2000-1999"),
+        ("ENFORCER_WORKER_USERS", "2000"),
+        ("ENFORCER_WORKER_USERS", "2000-4294967295"),
+        ("ENFORCER_CONTROL_GROUPS", "yes"),
+        ("ENFORCER_STREAM_ORIGINS", "*"),
+        ("ENFORCER_STREAM_ORIGINS", "https://a,"),
+        ("ENFORCER_STREAM_ORIGINS", "https://a/path"),
+        ("ENFORCER_MAX_CONNECTIONS", "99999999999999999999"),
+    ] {
+        let report = parse(&[], &[(name, value)]).unwrap_err();
+        assert!(report.contains(&format!("{name} is {value:?}: expected ")), "{report}");
+    }
+}
+
+#[test]
+fn a_misspelt_variable_is_noticed() {
+    let config = parse(&[], &[("ENFORCER_PROT", "1"), ("PATH", "x")]).unwrap();
+    assert_eq!(config.unknown_variables, ["ENFORCER_PROT"]);
+}
+
+#[test]
+fn names_are_unique_and_every_default_is_valid() {
+    for setting in SETTINGS {
+        let same = SETTINGS
+            .iter()
+            .filter(|other| other.variable == setting.variable || other.flag == setting.flag);
+        assert_eq!(same.count(), 1, "{}", setting.variable);
+    }
+    assert!(parse(&[], &[]).is_ok());
+}

@@ -1,0 +1,190 @@
+//! Reads request bodies: bounded in length, in time, and in what a tenant holds of them at once.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{Body as HttpBody, HttpBody as _};
+use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, EXPECT, TRANSFER_ENCODING};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Version};
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Instant, timeout_at};
+
+use crate::telemetry::metrics::TenantLimit;
+use crate::tenant::admission::Tenant;
+use crate::tenant::request::RequestBody;
+
+/// How long a request body may take to arrive.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Bytes of a refused body that are read and dropped, so that a client that is still sending
+/// gets the answer and not a reset connection.
+const DISCARD_LIMIT: u64 = 64 * 1024 * 1024;
+
+/// How long a refused body may stall before its sender is answered. A client that is still sending
+/// goes on within moments; one that waits should not wait because of a body that nobody reads.
+const DISCARD_STALL: Duration = Duration::from_secs(1);
+
+/// Why a request body was not taken.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BodyError {
+    #[error("the request body is over the limit of {limit} bytes")]
+    TooLarge { limit: usize },
+    #[error("the request body did not arrive within {} seconds", BODY_TIMEOUT.as_secs())]
+    TimedOut,
+    #[error("the request body ended early or is not framed as HTTP requires")]
+    Incomplete,
+    #[error("the content or transfer encoding is not supported; send the body as it is")]
+    Encoded,
+    #[error("the tenant's requests in progress take all the memory they may")]
+    NoMemory,
+}
+
+/// What is left of a refused body on its connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rest {
+    /// Nothing: the next request may follow.
+    Nothing,
+    /// Some of it, so the connection ends with the answer.
+    Unread,
+}
+
+/// A body that was not taken.
+#[derive(Debug, thiserror::Error)]
+#[error("{error}")]
+pub(crate) struct Refused {
+    pub(crate) error: BodyError,
+    pub(crate) rest: Rest,
+}
+
+/// Reads the whole body of a request to `tenant`.
+///
+/// # Errors
+/// When it is over a bound or does not come whole. The rest of it is then read and dropped.
+pub(crate) async fn read(
+    tenant: &Tenant,
+    head: &Parts,
+    mut body: HttpBody,
+) -> Result<RequestBody, Refused> {
+    let limit = tenant.limits.max_body;
+    let (error, has_begun) = match check(&head.headers, limit) {
+        Err(error) => (error, false),
+        Ok(()) => match read_bounded(tenant, limit, &mut body).await {
+            Ok(body) => return Ok(body),
+            Err(error) => (error, true),
+        },
+    };
+    match error {
+        BodyError::TooLarge { .. } => tenant.metrics.limit_reached(TenantLimit::BodyLength),
+        BodyError::TimedOut => tenant.metrics.limit_reached(TenantLimit::BodyTime),
+        BodyError::NoMemory => tenant.metrics.limit_reached(TenantLimit::BodyMemory),
+        BodyError::Incomplete | BodyError::Encoded => {}
+    }
+    let rest = match error {
+        BodyError::TimedOut | BodyError::Incomplete => Rest::Unread,
+        _ if has_begun => discard(body).await,
+        _ => drain_or_close(head, body).await,
+    };
+    Err(Refused { error, rest })
+}
+
+/// Refuses a body of which its head says enough.
+fn check(headers: &HeaderMap, limit: usize) -> Result<(), BodyError> {
+    let mut contents = headers.get_all(CONTENT_ENCODING).iter();
+    if !contents.all(|encoding| encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        return Err(BodyError::Encoded);
+    }
+    // hyper takes the chunks apart, and leaves every other coding of the list as it is.
+    let mut transfers = headers.get_all(TRANSFER_ENCODING).iter();
+    let chunked =
+        transfers.next().is_none_or(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked"));
+    if !chunked || transfers.next().is_some() {
+        return Err(BodyError::Encoded);
+    }
+    if content_length(headers)
+        .is_some_and(|length| length > u64::try_from(limit).unwrap_or(u64::MAX))
+    {
+        return Err(BodyError::TooLarge { limit });
+    }
+    Ok(())
+}
+
+async fn read_bounded(
+    tenant: &Tenant,
+    limit: usize,
+    body: &mut HttpBody,
+) -> Result<RequestBody, BodyError> {
+    let deadline = Instant::now() + BODY_TIMEOUT;
+    let mut memory = take_memory(tenant, 0)?;
+    let mut first = Bytes::new();
+    let mut rest = BytesMut::new();
+    while let Some(frame) =
+        timeout_at(deadline, body.frame()).await.map_err(|_| BodyError::TimedOut)?
+    {
+        let Ok(data) = frame.map_err(|_| BodyError::Incomplete)?.into_data() else {
+            // Trailers have no meaning here.
+            continue;
+        };
+        if first.len() + rest.len() + data.len() > limit {
+            return Err(BodyError::TooLarge { limit });
+        }
+        memory.merge(take_memory(tenant, data.len())?);
+        // Nearly every body comes in one piece, which is then not copied.
+        if first.is_empty() {
+            first = data;
+        } else {
+            rest.extend_from_slice(&data);
+        }
+    }
+    let bytes = if rest.is_empty() { first } else { [first, rest.freeze()].concat().into() };
+    Ok(RequestBody { bytes, memory })
+}
+
+fn take_memory(tenant: &Tenant, length: usize) -> Result<OwnedSemaphorePermit, BodyError> {
+    let permits = u32::try_from(length).map_err(|_| BodyError::NoMemory)?;
+    Arc::clone(tenant.body_memory())
+        .try_acquire_many_owned(permits)
+        .map_err(|_| BodyError::NoMemory)
+}
+
+fn content_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+/// Reads and drops a body of which nothing was read, or leaves it unread, in which case the connection
+/// has to close.
+pub(crate) async fn drain_or_close(head: &Parts, body: HttpBody) -> Rest {
+    // Such a client waits for a word before it sends, and reading would tell it to.
+    if waits_to_be_asked(head) && !body.is_end_stream() {
+        return Rest::Unread;
+    }
+    discard(body).await
+}
+
+/// HTTP/1.0 has no such expectation, so there it is not one (RFC 9110, section 10.1.1).
+fn waits_to_be_asked(head: &Parts) -> bool {
+    let expects = head.headers.get(EXPECT);
+    head.version > Version::HTTP_10
+        && expects.is_some_and(|what| what.as_bytes().eq_ignore_ascii_case(b"100-continue"))
+}
+
+/// Reads and drops the rest of a body, up to a bound in length and time.
+async fn discard(mut body: HttpBody) -> Rest {
+    let deadline = Instant::now() + BODY_TIMEOUT;
+    let mut left = DISCARD_LIMIT;
+    loop {
+        let stalled = Instant::now() + DISCARD_STALL;
+        let frame = match timeout_at(stalled.min(deadline), body.frame()).await {
+            Ok(Some(Ok(frame))) => frame,
+            Ok(None) => return Rest::Nothing,
+            Ok(Some(Err(_))) | Err(_) => return Rest::Unread,
+        };
+        let length = frame.data_ref().map_or(0, Bytes::len);
+        match left.checked_sub(u64::try_from(length).unwrap_or(u64::MAX)) {
+            Some(rest) => left = rest,
+            None => return Rest::Unread,
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! What the server and the stream know of a client's connection.
+
+use std::time::Duration;
+
+use super::permits::{ConnectionPermit, InFlight};
+use crate::telemetry::metrics::OpenGauge;
+
+/// How long a client may leave data unread that was written to it, beyond what its socket buffers. Then
+/// the kernel ends the connection (`TCP_USER_TIMEOUT`, `tcp(7)`).
+pub(super) const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A client's connection, which counts as open until this is dropped. A connection that is upgraded to
+/// another protocol keeps it.
+#[derive(Debug)]
+pub(super) struct ConnectionGuard {
+    permit: ConnectionPermit,
+    _open: OpenGauge,
+}
+
+impl ConnectionGuard {
+    pub(super) const fn new(permit: ConnectionPermit, open: OpenGauge) -> Self {
+        Self { permit, _open: open }
+    }
+
+    /// Takes note of a request that is in flight until the result is dropped.
+    pub(super) fn in_flight(&self) -> InFlight {
+        self.permit.in_flight()
+    }
+}
+
+/// Marks an answer that goes on for as long as there are events.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct IsStream;

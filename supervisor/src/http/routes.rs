@@ -1,0 +1,163 @@
+//! The routes.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::header::HOST;
+use axum::http::{HeaderMap, Version};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use tower_service::Service as _;
+use tracing::debug;
+
+use super::error::ApiError;
+use super::path::{DataPath, data_path};
+use super::state::AppState;
+use super::{body, dashboard, decision, operations, overview, stream};
+use crate::telemetry::logging::printable;
+
+type SharedApp = State<Arc<AppState>>;
+
+const DATA: &str = "/v1/data/";
+const TENANTS: &str = "/v1/tenants/";
+const DASHBOARD: &str = "/dashboard/";
+
+/// Answers one request.
+pub(super) async fn answer(mut router: Router, request: Request) -> Response {
+    let (began, method, path) =
+        (Instant::now(), request.method().clone(), request.uri().path().to_owned());
+    let response = if names_its_host(request.version(), request.headers()) {
+        let Ok(response) = router.call(request).await;
+        response
+    } else {
+        refuse(ApiError::InvalidHost, request).await
+    };
+    debug!(
+        %method,
+        path = %printable(&path),
+        status = response.status().as_u16(),
+        micros = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX),
+        "request answered"
+    );
+    response
+}
+
+/// All routes.
+pub(super) fn router(app: Arc<AppState>) -> Router {
+    // Paths below these two are split by us and not by the router: a tenant id that is empty, encoded
+    // or invalid has an error of its own.
+    Router::new()
+        .route("/", get(go_to_dashboard))
+        .route("/health", get(health))
+        .route("/metrics", get(metrics))
+        .route("/v1/overview", get(overview))
+        .route("/v1/history", get(history))
+        .route("/v1/tenants", get(list_tenants))
+        .route("/v1/tenants/{*path}", get(show_tenant))
+        .route("/v1/data/{*path}", post(data))
+        .route("/v1/stream/decisions", get(stream_decisions))
+        .route("/dashboard", get(show_dashboard))
+        .route("/dashboard/", get(move_to_dashboard))
+        .route("/dashboard/{file}", get(show_dashboard_file))
+        .fallback(unknown)
+        .method_not_allowed_fallback(method_not_allowed)
+        .with_state(app)
+}
+
+async fn data(State(app): SharedApp, request: Request) -> Response {
+    let (head, body) = request.into_parts();
+    let error = match data_path(after(DATA, head.uri.path())) {
+        Ok(DataPath::Decision(tenant_id)) => {
+            return decision::decide(&app, &tenant_id, &head, body).await;
+        }
+        Ok(DataPath::Other(tenant_id)) => match app.registry.get(&tenant_id) {
+            Some(_) => ApiError::UnknownResource,
+            None => ApiError::UnknownTenant,
+        },
+        Err(error) => error,
+    };
+    refuse(error, Request::from_parts(head, body)).await
+}
+
+async fn health(State(app): SharedApp, request: Request) -> Response {
+    operations::health(&app, request.uri().query()).unwrap_or_else(ApiError::into_response)
+}
+
+async fn metrics(State(app): SharedApp, headers: HeaderMap) -> Response {
+    operations::show_metrics(app, &headers).await.unwrap_or_else(ApiError::into_response)
+}
+
+async fn overview(State(app): SharedApp) -> Response {
+    overview::overview(app).await.unwrap_or_else(ApiError::into_response)
+}
+
+async fn history(State(app): SharedApp) -> Response {
+    overview::history(app).await.unwrap_or_else(ApiError::into_response)
+}
+
+async fn go_to_dashboard() -> Response {
+    dashboard::door()
+}
+
+async fn list_tenants(State(app): SharedApp) -> Response {
+    operations::list_tenants(&app)
+}
+
+async fn show_tenant(State(app): SharedApp, request: Request) -> Response {
+    let path = after(TENANTS, request.uri().path());
+    operations::show_tenant(&app, path).unwrap_or_else(ApiError::into_response)
+}
+
+async fn stream_decisions(State(app): SharedApp, request: Request) -> Response {
+    stream::open(&app, request).await
+}
+
+async fn show_dashboard(headers: HeaderMap) -> Response {
+    dashboard::page(&headers).unwrap_or_else(ApiError::into_response)
+}
+
+async fn move_to_dashboard() -> Response {
+    dashboard::moved()
+}
+
+async fn show_dashboard_file(request: Request) -> Response {
+    let name = after(DASHBOARD, request.uri().path());
+    dashboard::file(name, request.headers()).unwrap_or_else(ApiError::into_response)
+}
+
+async fn unknown(request: Request) -> Response {
+    refuse(ApiError::UnknownResource, request).await
+}
+
+async fn method_not_allowed(request: Request) -> Response {
+    refuse(ApiError::MethodNotAllowed, request).await
+}
+
+/// Answers a request whose body is not read.
+async fn refuse(error: ApiError, request: Request) -> Response {
+    let (head, body) = request.into_parts();
+    error.response(body::drain_or_close(&head, body).await)
+}
+
+/// Whether a request names the one host that it is for, as HTTP/1.1 wants it (RFC 9112, section
+/// 3.2). Where two are named, a proxy on the way may have used the other.
+fn names_its_host(version: Version, headers: &HeaderMap) -> bool {
+    let mut hosts = headers.get_all(HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        (Some(host), None) => is_host(host.as_bytes()),
+        (None, _) => version < Version::HTTP_11,
+        (Some(_), Some(_)) => false,
+    }
+}
+
+/// Whether this may be a host and a port. It is not used to find anything, so it is not parsed; only
+/// characters that belong to other parts of a URL are refused. It may be empty.
+fn is_host(host: &[u8]) -> bool {
+    host.iter().all(|byte| byte.is_ascii_graphic() && !b"/?#@\\\"<>^`{|}".contains(byte))
+}
+
+fn after<'a>(prefix: &str, path: &'a str) -> &'a str {
+    path.strip_prefix(prefix).unwrap_or_default()
+}

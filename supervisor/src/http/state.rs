@@ -1,0 +1,35 @@
+//! What every request can reach.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use enforcer_protocol::SandboxMode;
+
+use super::permits::ConnectionPermits;
+use crate::bundles::health::BundlesHealth;
+use crate::readiness::Readiness;
+use crate::stream::Stream;
+use crate::telemetry::exposition::Exposition;
+use crate::telemetry::history::History;
+use crate::telemetry::logging::LostLines;
+use crate::telemetry::metrics::HostMetrics;
+use crate::tenant::registry::Registry;
+
+/// What every request can reach.
+#[derive(Debug)]
+pub(crate) struct AppState {
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) metrics: Arc<HostMetrics>,
+    pub(crate) exposition: Exposition,
+    pub(crate) history: Arc<History>,
+    pub(crate) lost_lines: LostLines,
+    pub(crate) connections: Arc<ConnectionPermits>,
+    pub(crate) bundles: Arc<BundlesHealth>,
+    pub(crate) readiness: Arc<Readiness>,
+    pub(crate) sandbox_mode: SandboxMode,
+    pub(crate) stream: Arc<Stream>,
+    /// Origins of pages that may open the stream, besides those that always may.
+    pub(crate) stream_origins: Vec<String>,
+    /// When the supervisor was started.
+    pub(crate) started: DateTime<Utc>,
+}

@@ -1,0 +1,236 @@
+//! `GET /v1/stream/decisions`: who may open it, and over which transport.
+
+mod events;
+mod origin;
+mod server_sent_events;
+mod websocket;
+
+use std::sync::Arc;
+
+use axum::extract::Request;
+use axum::http::header::{ACCEPT, ALLOW, UPGRADE};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
+use axum::response::{IntoResponse, Response};
+use enforcer_protocol::TenantId;
+
+use super::error::ApiError;
+use super::query::parameters;
+use super::state::AppState;
+use crate::stream::{Cursor, EventKind, Kinds, Resumption};
+use crate::telemetry::metrics::{HostLimit, OpenGauge};
+use events::{ConsumerPermit, Events};
+
+/// The cursor that a client of server-sent events has
+/// (<https://html.spec.whatwg.org/multipage/server-sent-events.html#last-event-id>).
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+
+/// Bytes of a cursor that is parsed: more than any of ours has.
+const MAX_CURSOR: usize = 64;
+
+/// What a consumer asks for.
+#[derive(Debug, PartialEq, Eq)]
+struct Wanted {
+    /// Only this tenant's events.
+    tenant_id: Option<TenantId>,
+    kinds: Kinds,
+}
+
+/// Opens the stream, or says why not. Every refusal is an ordinary answer, before anything is
+/// upgraded.
+pub(crate) async fn open(app: &Arc<AppState>, request: Request) -> Response {
+    if request.method() != Method::GET {
+        // The answer to HEAD has no events, which would be built all the same.
+        return ([(ALLOW, "GET")], ApiError::MethodNotAllowed).into_response();
+    }
+    open_transport(app, request).await.unwrap_or_else(ApiError::into_response)
+}
+
+async fn open_transport(app: &Arc<AppState>, request: Request) -> Result<Response, ApiError> {
+    let (head, body) = request.into_parts();
+    let transport = transport(&head.headers)?;
+    let page = origin::page(&head.headers, &app.stream_origins)?;
+    match transport {
+        Transport::WebSocket => {
+            let handshake = websocket::accept_handshake(head, &body)?;
+            let head = &handshake.request;
+            let events = subscribe(app, head.uri(), Resumption::Never).await?;
+            Ok(websocket::open(app, handshake, events))
+        }
+        Transport::ServerSentEvents => {
+            let resumption = cursor(&head.headers).map_or(Resumption::Possible, Resumption::From);
+            let events = subscribe(app, &head.uri, resumption).await?;
+            Ok(server_sent_events::open(app, page, events))
+        }
+    }
+}
+
+/// The protocol that a consumer asks for.
+#[derive(Debug, PartialEq, Eq)]
+enum Transport {
+    WebSocket,
+    ServerSentEvents,
+}
+
+fn transport(headers: &HeaderMap) -> Result<Transport, ApiError> {
+    let mut upgrades = headers.get_all(UPGRADE).iter();
+    if upgrades.any(|upgrade| is_listed(upgrade, "websocket")) {
+        return Ok(Transport::WebSocket);
+    }
+    let mut accepted = headers.get_all(ACCEPT).iter();
+    if accepted.any(|media| is_listed(media, server_sent_events::MEDIA_TYPE)) {
+        return Ok(Transport::ServerSentEvents);
+    }
+    Err(ApiError::UpgradeRequired)
+}
+
+/// Whether a header's list names this, whatever parameters it gives.
+fn is_listed(value: &HeaderValue, name: &str) -> bool {
+    let value = value.to_str().unwrap_or_default();
+    value.split(',').any(|item| {
+        let (item, _) = item.split_once(';').unwrap_or((item, ""));
+        item.trim().eq_ignore_ascii_case(name)
+    })
+}
+
+/// A permit for a consumer. Consumers keep their connections for long, so they may have half of them:
+/// somebody can always ask for a decision, or what is wrong.
+fn take_permit(app: &AppState) -> Result<ConsumerPermit, ApiError> {
+    let consumers = usize::try_from(app.stream.metrics.consumers.get()).unwrap_or(0);
+    let permit = Arc::clone(&app.stream.permits).try_acquire_owned().ok();
+    let permit = permit.filter(|_| consumers < app.connections.count().div_ceil(2));
+    let permit = permit.ok_or_else(|| {
+        app.metrics.limit_reached(HostLimit::StreamConsumers);
+        ApiError::TooManyConsumers
+    })?;
+    Ok(ConsumerPermit::new(permit, OpenGauge::new(&app.stream.metrics.consumers)))
+}
+
+/// The events that a request asks for, and the permit to get them.
+async fn subscribe(app: &AppState, uri: &Uri, resumption: Resumption) -> Result<Events, ApiError> {
+    let Wanted { tenant_id, kinds } = wanted(uri.query().unwrap_or_default())?;
+    let tenant = match tenant_id {
+        None => None,
+        Some(tenant_id) => Some(app.registry.get(&tenant_id).ok_or(ApiError::UnknownTenant)?),
+    };
+    // Before the subscription: for a consumer that is refused no event may be built or kept.
+    let permit = take_permit(app)?;
+    let stream = Arc::clone(&app.stream);
+    // The channel's lock may be held by a thread that gives way to this one.
+    let subscribed = app.stream.runtime.spawn(async move {
+        match tenant {
+            None => stream.subscribe(kinds, resumption),
+            Some(tenant) => tenant.stream.subscribe(kinds, resumption),
+        }
+    });
+    let subscription = subscribed.await.map_err(|_| ApiError::Internal)?;
+    // It was removed meanwhile.
+    let subscription = subscription.ok_or(ApiError::UnknownTenant)?;
+    Ok(Events::new(subscription, permit))
+}
+
+/// The cursor that a consumer of server-sent events sends.
+fn cursor(headers: &HeaderMap) -> Option<Cursor> {
+    let value = headers.get(LAST_EVENT_ID)?;
+    let text = value.to_str().ok().filter(|text| text.len() <= MAX_CURSOR);
+    match text {
+        // An `EventSource` that had none yet.
+        Some("") => None,
+        Some(text) => Some(Cursor::from(text)),
+        None => Some(Cursor::Unknown),
+    }
+}
+
+fn wanted(query: &str) -> Result<Wanted, ApiError> {
+    let invalid = |message: &str| ApiError::InvalidParameter(message.to_owned());
+    let (mut tenant_id, mut kinds) = (None, None);
+    for parameter in parameters(query) {
+        let (name, value) = parameter?;
+        let value = value.unwrap_or_default();
+        // Of two that differ, a proxy that reads them may use the other.
+        let is_second = match name.as_ref() {
+            "tenant_id" => tenant_id.replace(value.parse()?).is_some(),
+            "events" => kinds.replace(kinds_of(&value)?).is_some(),
+            _ => false,
+        };
+        if is_second {
+            return Err(invalid("tenant_id and events may each be given once"));
+        }
+    }
+    let kinds = kinds.unwrap_or(Kinds::NONE.with(EventKind::Decision));
+    Ok(Wanted { tenant_id, kinds })
+}
+
+fn kinds_of(list: &str) -> Result<Kinds, ApiError> {
+    let mut kinds = Kinds::NONE;
+    for kind in list.split(',') {
+        match kind {
+            "decision" => kinds = kinds.with(EventKind::Decision),
+            "tenant" => kinds = kinds.with(EventKind::Tenant),
+            "error" => kinds = kinds.with(EventKind::Error),
+            // Quotas do not exist yet.
+            "quota" => {}
+            _ => {
+                let expected = "events must be a list of decision, tenant, error and quota, separated by commas";
+                return Err(ApiError::InvalidParameter(expected.to_owned()));
+            }
+        }
+    }
+    Ok(kinds)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_consumer_says_whose_and_which_events_it_wants() {
+        let decisions = Kinds::NONE.with(EventKind::Decision);
+        let tenant_id: Option<TenantId> = Some("tenant-c".parse().unwrap());
+        for (query, tenant_id, kinds) in [
+            ("", None, decisions),
+            ("x=%ff1&y".get(..0).unwrap(), None, decisions),
+            ("other=1&another", None, decisions),
+            ("tenant_id=tenant%2Dc", tenant_id.clone(), decisions),
+            ("events=decision,tenant,error,quota", None, Kinds::ALL),
+            ("events=tenant&tenant_id=tenant-c", tenant_id, Kinds::NONE.with(EventKind::Tenant)),
+        ] {
+            assert_eq!(wanted(query).unwrap(), Wanted { tenant_id, kinds }, "{query}");
+        }
+        for query in [
+            "tenant_id",
+            "tenant_id=",
+            "tenant_id=..",
+            "tenant_id=a%00",
+            "tenant_id=%ff",
+            "tenant_id=a&tenant_id=b",
+            "tenant_id=a&tenant_id=a",
+            "events=",
+            "events=decisions",
+            "events=decision, tenant",
+            "events=decision&events=tenant",
+        ] {
+            assert!(wanted(query).is_err(), "{query}");
+        }
+    }
+
+    #[test]
+    fn the_transport_is_what_the_client_asks_for() {
+        let asked = |headers: &[(HeaderName, &str)]| {
+            let headers: HeaderMap = headers
+                .iter()
+                .map(|(name, value)| (name.clone(), value.parse().unwrap()))
+                .collect();
+            transport(&headers).ok()
+        };
+        assert_eq!(asked(&[(UPGRADE, "WebSocket")]), Some(Transport::WebSocket));
+        assert_eq!(asked(&[(UPGRADE, "websocket"), (ACCEPT, "*/*")]), Some(Transport::WebSocket));
+        assert_eq!(asked(&[(ACCEPT, "text/event-stream")]), Some(Transport::ServerSentEvents));
+        assert_eq!(
+            asked(&[(ACCEPT, "a/b, Text/Event-Stream;q=1")]),
+            Some(Transport::ServerSentEvents)
+        );
+        assert_eq!(asked(&[]), None);
+        assert_eq!(asked(&[(ACCEPT, "*/*")]), None);
+        assert_eq!(asked(&[(UPGRADE, "h2c")]), None);
+    }
+}

@@ -1,0 +1,420 @@
+//! The decision stream as a WebSocket (RFC 6455).
+
+use std::io;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::body::Body as HttpBody;
+use axum::extract::Request;
+use axum::http::request::Parts;
+use axum::response::Response;
+use bytes::Bytes;
+use enforcer_protocol::RateLimiter;
+use futures_util::{SinkExt, StreamExt};
+use hyper::body::Body as _;
+use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper_util::rt::TokioIo;
+use nix::sys::socket::setsockopt;
+use nix::sys::socket::sockopt::TcpUserTimeout;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::error::ProtocolError;
+use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body;
+use tokio_tungstenite::tungstenite::protocol::frame::Frame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{CloseCode, Data, OpCode};
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
+use tokio_tungstenite::tungstenite::{Error, Message};
+use tracing::debug;
+
+use super::events::Events;
+use crate::http::connection::{self, ConnectionGuard};
+use crate::http::error::ApiError;
+use crate::http::state::AppState;
+use crate::stream::{CONNECTED, Delivery, Ended};
+use crate::telemetry::metrics::HostLimit;
+
+/// Bytes that are gathered before they are written, and of one frame: a consumer that does not read
+/// holds that much of ours and not its largest message. Longer messages go in several frames.
+const WRITE_SIZE: usize = 16 * 1024;
+
+/// Bytes that wait to be written, whatever happens. It is not reached: nothing is added while as
+/// much as [`WRITE_SIZE`] waits.
+const MAX_WRITE_BUFFER: usize = 8 * WRITE_SIZE;
+
+/// Bytes read at once. Clients only answer pings.
+const READ_SIZE: usize = 1024;
+
+/// Largest message of a client, in bytes. Its messages are ignored.
+const MAX_CLIENT_MESSAGE: usize = 1024;
+
+/// Bytes that a client may send in a second: pings, and no more.
+const CLIENT_BYTES: u32 = 4096;
+
+/// How long a client may accept no data. As for every other connection.
+const WRITE_TIMEOUT: Duration = connection::WRITE_TIMEOUT;
+
+/// How long the kernel waits for the same. Longer, because it also counts against a client that reads
+/// little at a time: with a small window, what it has read is not acknowledged at once.
+const KERNEL_PATIENCE: Duration = Duration::from_secs(30);
+
+/// Between two pings. A client that sent nothing since the last one is gone, or does not read.
+const PING_INTERVAL: Duration = Duration::from_secs(30);
+
+/// How long the upgrade of the connection may take.
+const UPGRADE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a client may take to close its connection once it was told to.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Bytes that are read and dropped while a connection closes.
+const CLOSE_DISCARD: u64 = 64 * 1024;
+
+/// A WebSocket whose handshake was accepted.
+#[derive(Debug)]
+pub(super) struct Handshake {
+    pub(super) request: Request<()>,
+    response: Response,
+}
+
+/// Accepts the handshake of a WebSocket.
+pub(super) fn accept_handshake(head: Parts, body: &HttpBody) -> Result<Handshake, ApiError> {
+    if !body.is_end_stream() {
+        // What comes of it behind the answer would be taken for frames.
+        return Err(ApiError::InvalidParameter("a WebSocket's request has no body".to_owned()));
+    }
+    let request = Request::from_parts(head, ());
+    let response =
+        create_response_with_body(&request, HttpBody::empty).map_err(|error| match error {
+            Error::Protocol(
+                ProtocolError::MissingSecWebSocketVersionHeader
+                | ProtocolError::WrongHttpVersion
+                | ProtocolError::WrongHttpMethod,
+            ) => ApiError::UpgradeRequired,
+            other => ApiError::InvalidParameter(format!("no WebSocket was asked for: {other}")),
+        })?;
+    Ok(Handshake { request, response })
+}
+
+/// Answers the handshake, and serves the WebSocket from then on.
+pub(super) fn open(app: &Arc<AppState>, handshake: Handshake, events: Events) -> Response {
+    let Handshake { mut request, response } = handshake;
+    let guard = request.extensions_mut().remove::<Arc<ConnectionGuard>>();
+    let upgrade = hyper::upgrade::on(&mut request);
+    let task = serve(Arc::clone(app), upgrade, events, guard);
+    app.stream.connections.spawn_on(task, &app.stream.runtime);
+    response
+}
+
+async fn serve(
+    app: Arc<AppState>,
+    upgrade: OnUpgrade,
+    events: Events,
+    _guard: Option<Arc<ConnectionGuard>>,
+) {
+    let Ok(Ok(upgraded)) = timeout(UPGRADE_TIMEOUT, upgrade).await else {
+        debug!("a consumer of the stream went before it was one");
+        return;
+    };
+    let (stream, read) = match take_over(upgraded) {
+        Ok(taken) => taken,
+        Err(error) => {
+            debug!("a consumer's connection cannot be taken over: {error}");
+            return;
+        }
+    };
+    let config = WebSocketConfig::default()
+        .read_buffer_size(READ_SIZE)
+        .write_buffer_size(WRITE_SIZE)
+        .max_write_buffer_size(MAX_WRITE_BUFFER)
+        .max_message_size(Some(MAX_CLIENT_MESSAGE))
+        .max_frame_size(Some(MAX_CLIENT_MESSAGE));
+    let stream = LimitedStream::new(stream);
+    let socket =
+        WebSocketStream::from_partially_read(stream, read, Role::Server, Some(config)).await;
+    let mut consumer = Consumer { app, socket, events };
+    let why = consumer.serve().await;
+    debug!("a consumer of the stream goes: {why:?}");
+    consumer.end(why).await;
+}
+
+/// Takes the connection over from the HTTP server, to where the stream's work is done. Returns also
+/// what was read of it already.
+fn take_over(upgraded: Upgraded) -> io::Result<(TcpStream, Vec<u8>)> {
+    let parts = upgraded
+        .downcast::<TokioIo<TcpStream>>()
+        .map_err(|_| io::Error::other("it is not the connection that was accepted"))?;
+    let stream = TcpStream::from_std(parts.io.into_inner().into_std()?)?;
+    let millis = u32::try_from(KERNEL_PATIENCE.as_millis()).unwrap_or(u32::MAX);
+    setsockopt(&stream, TcpUserTimeout, &millis)?;
+    Ok((stream, parts.read_buf.to_vec()))
+}
+
+/// A consumer that is connected.
+struct Consumer {
+    app: Arc<AppState>,
+    socket: WebSocketStream<LimitedStream>,
+    events: Events,
+}
+
+/// Why a consumer's connection ends.
+#[derive(Debug)]
+enum CloseReason {
+    /// It is told so.
+    Close(CloseCode, &'static str),
+    /// It has said so itself.
+    ClosedByClient,
+    /// It does not take what is sent.
+    Unread,
+    /// Nobody is there.
+    Gone,
+}
+
+/// Whether there is more to be sent.
+#[derive(Debug)]
+enum Rest {
+    Nothing,
+    Perhaps,
+}
+
+impl Consumer {
+    async fn serve(&mut self) -> CloseReason {
+        let stop = self.app.stream.stop.clone();
+        let mut ping = interval_at(Instant::now() + PING_INTERVAL, PING_INTERVAL);
+        ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut was_heard = true;
+        let mut pause = pin!(sleep(Duration::ZERO));
+        let mut is_paused = false;
+        if let Err(why) = self.send(Bytes::from_static(CONNECTED.as_bytes())).await {
+            return why;
+        }
+        loop {
+            let outcome = tokio::select! {
+                // In this order, so that a pong which came while a large message was written is
+                // read before it is missed. What a client says is rationed, and keeps out nothing.
+                biased;
+                () = stop.cancelled() => Err(away()),
+                message = self.socket.next() => {
+                    was_heard = true;
+                    heard(message)
+                }
+                _ = ping.tick() => {
+                    if !std::mem::take(&mut was_heard) {
+                        self.app.metrics.limit_reached(HostLimit::StreamPongTime);
+                        return CloseReason::Close(CloseCode::Policy, "no answer to a ping");
+                    }
+                    self.ping().await
+                }
+                () = pause.as_mut(), if is_paused => {
+                    is_paused = false;
+                    Ok(())
+                }
+                next = self.events.subscription.next(), if !is_paused => match next {
+                    Ok(delivery) => {
+                        let delivered = self.deliver(delivery).await;
+                        // Whoever has more to get does not wait for it.
+                        if matches!(delivered, Ok(Rest::Nothing)) {
+                            is_paused = true;
+                            pause.as_mut().reset(Instant::now() + self.app.stream.pace());
+                        }
+                        delivered.map(drop)
+                    }
+                    Err(Ended) => Err(CloseReason::Close(CloseCode::Away, "the tenant was removed")),
+                }
+            };
+            match outcome {
+                Ok(()) => {}
+                Err(CloseReason::Unread) => {
+                    self.app.metrics.limit_reached(HostLimit::StreamWriteTime);
+                    return CloseReason::Unread;
+                }
+                Err(why @ CloseReason::Close(CloseCode::Policy, _)) => {
+                    self.app.metrics.limit_reached(HostLimit::StreamClientBytes);
+                    return why;
+                }
+                Err(why) => return why,
+            }
+        }
+    }
+
+    /// Sends what comes next and what is there behind it, up to [`WRITE_SIZE`].
+    async fn deliver(&mut self, first: Delivery) -> Result<Rest, CloseReason> {
+        let mut next = Some(first);
+        let mut gathered = 0;
+        while let Some(delivery) = next {
+            let message = delivery.into_message();
+            gathered += message.len();
+            self.feed(message).await?;
+            if gathered >= WRITE_SIZE {
+                self.flush().await?;
+                return Ok(Rest::Perhaps);
+            }
+            next = self.events.subscription.next_if_there();
+        }
+        self.flush().await?;
+        Ok(Rest::Nothing)
+    }
+
+    async fn send(&mut self, message: Bytes) -> Result<(), CloseReason> {
+        self.feed(message).await?;
+        self.flush().await
+    }
+
+    /// Adds a message to what is to be sent, in as many frames as it takes (RFC 6455, section 5.4).
+    async fn feed(&mut self, mut message: Bytes) -> Result<(), CloseReason> {
+        let mut code = Data::Text;
+        loop {
+            let part = message.split_to(message.len().min(WRITE_SIZE));
+            let frame = Frame::message(part, OpCode::Data(code), message.is_empty());
+            self.write(Message::Frame(frame)).await?;
+            if message.is_empty() {
+                return Ok(());
+            }
+            code = Data::Continue;
+        }
+    }
+
+    async fn write(&mut self, message: Message) -> Result<(), CloseReason> {
+        self.in_time(async |socket| socket.feed(message).await).await
+    }
+
+    async fn flush(&mut self) -> Result<(), CloseReason> {
+        self.in_time(async |socket| socket.flush().await).await
+    }
+
+    async fn ping(&mut self) -> Result<(), CloseReason> {
+        self.write(Message::Ping(Bytes::new())).await?;
+        self.flush().await
+    }
+
+    /// Does what waits for the client to read, for as long as that may take.
+    async fn in_time(
+        &mut self,
+        work: impl AsyncFnOnce(&mut WebSocketStream<LimitedStream>) -> Result<(), Error>,
+    ) -> Result<(), CloseReason> {
+        let stop = &self.app.stream.stop;
+        tokio::select! {
+            biased;
+            done = timeout(WRITE_TIMEOUT, work(&mut self.socket)) => match done {
+                Ok(Ok(())) => Ok(()),
+                // The kernel has the same patience, and may lose it first.
+                Ok(Err(Error::Io(error))) if error.kind() == io::ErrorKind::TimedOut => {
+                    Err(CloseReason::Unread)
+                }
+                Ok(Err(_)) => Err(CloseReason::Gone),
+                Err(_) => Err(CloseReason::Unread),
+            },
+            () = stop.cancelled() => Err(away()),
+        }
+    }
+
+    /// Ends the connection so that the client learns why, where it listens.
+    async fn end(mut self, why: CloseReason) {
+        let is_told = match why {
+            CloseReason::Close(code, reason) => {
+                let frame = CloseFrame { code, reason: reason.into() };
+                timeout(CLOSE_TIMEOUT, self.socket.close(Some(frame))).await.is_ok()
+            }
+            // Its own words are sent back to it.
+            CloseReason::ClosedByClient => {
+                timeout(CLOSE_TIMEOUT, self.socket.flush()).await.is_ok()
+            }
+            CloseReason::Unread => false,
+            CloseReason::Gone => return,
+        };
+        let stream = &mut self.socket.get_mut().stream;
+        if is_told {
+            // What it still sends must be taken, or the kernel resets the connection, and what it
+            // was told is lost with that.
+            let going = async {
+                stream.shutdown().await?;
+                let mut rest = stream.take(CLOSE_DISCARD);
+                tokio::io::copy(&mut rest, &mut tokio::io::sink()).await
+            };
+            // However that ends, it does.
+            let _ = timeout(CLOSE_TIMEOUT, going).await;
+        } else if let Err(error) = stream.set_zero_linger() {
+            debug!("what a client does not read may stay in the kernel: {error}");
+        }
+    }
+}
+
+const fn away() -> CloseReason {
+    CloseReason::Close(CloseCode::Away, "the server is shutting down")
+}
+
+/// What a client's message means. It has nothing to say, so most are ignored.
+fn heard(message: Option<Result<Message, Error>>) -> Result<(), CloseReason> {
+    match message {
+        Some(Ok(Message::Close(_))) => Err(CloseReason::ClosedByClient),
+        Some(Ok(_)) => Ok(()),
+        None => Err(CloseReason::Gone),
+        Some(Err(Error::Capacity(_))) => {
+            Err(CloseReason::Close(CloseCode::Size, "the stream takes no such messages"))
+        }
+        Some(Err(Error::Utf8(_))) => {
+            Err(CloseReason::Close(CloseCode::Invalid, "a text is not UTF-8"))
+        }
+        Some(Err(Error::Protocol(ProtocolError::ResetWithoutClosingHandshake))) => {
+            Err(CloseReason::Gone)
+        }
+        Some(Err(Error::Protocol(_))) => {
+            Err(CloseReason::Close(CloseCode::Protocol, "this is not the WebSocket protocol"))
+        }
+        Some(Err(Error::Io(error))) if error.kind() == io::ErrorKind::QuotaExceeded => {
+            Err(CloseReason::Close(CloseCode::Policy, "the stream does not listen to so much"))
+        }
+        Some(Err(_)) => Err(CloseReason::Gone),
+    }
+}
+
+/// A connection whose client may send [`CLIENT_BYTES`] in a second. More is an error of the kind
+/// `QuotaExceeded`.
+#[derive(Debug)]
+struct LimitedStream {
+    stream: TcpStream,
+    limiter: RateLimiter,
+}
+
+impl LimitedStream {
+    fn new(stream: TcpStream) -> Self {
+        Self { stream, limiter: RateLimiter::new(CLIENT_BYTES, CLIENT_BYTES) }
+    }
+}
+
+impl AsyncRead for LimitedStream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
+        let read = u32::try_from(buffer.filled().len() - before).unwrap_or(u32::MAX);
+        if read > 0 && !self.limiter.try_take(read, Instant::now().into_std()) {
+            return Poll::Ready(Err(io::ErrorKind::QuotaExceeded.into()));
+        }
+        polled
+    }
+}
+
+impl AsyncWrite for LimitedStream {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}

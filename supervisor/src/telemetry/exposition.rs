@@ -1,0 +1,500 @@
+//! Metrics as Prometheus reads them: its text format 0.0.4, or OpenMetrics 1.0 for a client that asks
+//! for it. Labels are bounded: tenants, and words of ours.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::text::{encode, encode_registry};
+use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::registry::Registry as Families;
+
+use super::logging::LostLines;
+use super::metrics::{BUCKET_BOUNDS_MICROS, EvaluationTotals, HostMetrics, TenantMetrics};
+use super::process;
+use crate::clock::unix_seconds;
+use crate::readiness::Readiness;
+use crate::tenant::registry::{Registry, Tenants};
+use crate::tenant::state::TenantState;
+use crate::tenant::status::Status;
+use crate::worker::usage::{Usage, usage};
+
+/// A format of the metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Format {
+    /// <https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format>
+    Prometheus,
+    /// <https://prometheus.io/docs/specs/om/open_metrics_spec/>
+    OpenMetrics,
+}
+
+impl Format {
+    /// The format that an `Accept` header asks for.
+    pub(crate) fn negotiate(accept: &str) -> Self {
+        let is_wanted = accept.split(',').any(|media| {
+            let (name, _) = media.split_once(';').unwrap_or((media, ""));
+            name.trim().eq_ignore_ascii_case("application/openmetrics-text")
+        });
+        if is_wanted { Self::OpenMetrics } else { Self::Prometheus }
+    }
+
+    /// Its media type.
+    pub(crate) const fn media_type(self) -> &'static str {
+        match self {
+            Self::Prometheus => "text/plain; version=0.0.4; charset=utf-8",
+            Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
+        }
+    }
+}
+
+/// All metrics of the process, ready to be written.
+#[derive(Debug)]
+pub(crate) struct Exposition(Families);
+
+impl Exposition {
+    /// Of these sources.
+    pub(crate) fn new(
+        host: Arc<HostMetrics>,
+        registry: Arc<Registry>,
+        readiness: Arc<Readiness>,
+        lost_lines: LostLines,
+    ) -> Self {
+        let mut families = Families::default();
+        families.register_collector(Box::new(ProcessCollector));
+        let ours = families.sub_registry_with_prefix("enforcer");
+        register_host(ours, &host);
+        let host = HostCollector { host, registry: Arc::clone(&registry), readiness, lost_lines };
+        ours.register_collector(Box::new(host));
+        ours.register_collector(Box::new(TenantCollector(registry)));
+        Self(families)
+    }
+
+    /// The metrics now, as text. It reads two files for every worker.
+    ///
+    /// # Errors
+    /// None in practice: writing to a string cannot fail.
+    pub(crate) fn text(&self, format: Format) -> Result<String, fmt::Error> {
+        let mut text = String::new();
+        match format {
+            Format::OpenMetrics => encode(&mut text, &self.0)?,
+            Format::Prometheus => {
+                encode_registry(&mut text, &self.0)?;
+                text = prometheus(&text);
+            }
+        }
+        Ok(text)
+    }
+}
+
+/// OpenMetrics text as Prometheus' own format has it: there, the family of a counter is named with the
+/// suffix `_total` that its samples have.
+fn prometheus(open_metrics: &str) -> String {
+    let mut text = String::with_capacity(open_metrics.len() + 1024);
+    let mut help = None;
+    for line in open_metrics.lines() {
+        if let Some(rest) = line.strip_prefix("# HELP ") {
+            help = rest.split_once(' ');
+            continue;
+        }
+        let Some((name, kind)) = line.strip_prefix("# TYPE ").and_then(|rest| rest.split_once(' '))
+        else {
+            text.push_str(line);
+            text.push('\n');
+            continue;
+        };
+        let suffix = if kind == "counter" { "_total" } else { "" };
+        if let Some((_, help)) = help.take() {
+            text.push_str(&format!("# HELP {name}{suffix} {help}\n"));
+        }
+        text.push_str(&format!("# TYPE {name}{suffix} {kind}\n"));
+    }
+    text
+}
+
+fn register_host(families: &mut Families, host: &HostMetrics) {
+    families.register("connections", "Client connections open now", host.connections.clone());
+    families.register(
+        "max_connections",
+        "Client connections that may be open at once",
+        host.max_connections.clone(),
+    );
+    families.register(
+        "ignored_directories",
+        "Directories in BUNDLES_DIR whose name is not a tenant id",
+        host.ignored_directories.clone(),
+    );
+    families.register(
+        "bundles_dir_readable",
+        "Whether BUNDLES_DIR can be read",
+        host.bundles_dir_readable.clone(),
+    );
+    families.register(
+        "sandbox_off",
+        "Whether workers run without a sandbox",
+        host.sandbox_off.clone(),
+    );
+    families.register(
+        "stream_consumers",
+        "Consumers of the decision stream connected now",
+        host.stream.consumers.clone(),
+    );
+    families.register(
+        "stream_events",
+        "Events of the decision stream that were built",
+        host.stream.events.clone(),
+    );
+    families.register(
+        "stream_missed",
+        "Events of the decision stream that consumers missed and were told of",
+        host.stream.missed.clone(),
+    );
+    families.register(
+        "stream_inputs_omitted",
+        "Inputs left out of events of the decision stream because memory was exhausted",
+        host.stream.inputs_omitted.clone(),
+    );
+    families.register(
+        "worker_start_seconds",
+        "Time from starting a worker to its bundle being loaded",
+        host.start_seconds.clone(),
+    );
+}
+
+/// What this process uses.
+#[derive(Debug)]
+struct ProcessCollector;
+
+impl Collector for ProcessCollector {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let Some(usage) = process::usage() else { return Ok(()) };
+        let help = "Processor time that the supervisor has used, in seconds";
+        let mut family =
+            encoder.encode_descriptor("process_cpu_seconds", help, None, MetricType::Counter)?;
+        family.encode_counter::<NoLabelSet, f64, u64>(&usage.cpu_seconds, None)?;
+        for (name, help, value) in [
+            ("process_resident_memory_bytes", "Memory of the supervisor", usage.resident_bytes),
+            (
+                "process_virtual_memory_bytes",
+                "Address space of the supervisor",
+                usage.virtual_bytes,
+            ),
+            ("process_open_fds", "File descriptors open now", usage.open_descriptors),
+            ("process_max_fds", "File descriptors that may be open at once", usage.max_descriptors),
+        ] {
+            gauge(&mut encoder, name, help, &value)?;
+        }
+        let help = "When the supervisor was started, in seconds since 1970";
+        gauge(&mut encoder, "process_start_time_seconds", help, &usage.start_seconds)
+    }
+}
+
+/// What is known of the host and needs no counter.
+#[derive(Debug)]
+struct HostCollector {
+    host: Arc<HostMetrics>,
+    registry: Arc<Registry>,
+    readiness: Arc<Readiness>,
+    lost_lines: LostLines,
+}
+
+impl Collector for HostCollector {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let help = "The version that runs, always 1";
+        let mut family = encoder.encode_descriptor("build_info", help, None, MetricType::Gauge)?;
+        family.encode_family(&[("version", env!("CARGO_PKG_VERSION"))])?.encode_gauge(&1_u64)?;
+
+        let is_ready = u64::from(self.readiness.is_ready(&self.registry));
+        let help = "Whether every tenant was tried once, and the supervisor does not shut down";
+        gauge(&mut encoder, "ready", help, &is_ready)?;
+
+        let help =
+            "Lines of the log that were lost: it was not read fast enough, or writing failed";
+        let mut family =
+            encoder.encode_descriptor("dropped_log_lines", help, None, MetricType::Counter)?;
+        family.encode_counter::<NoLabelSet, u64, u64>(&self.lost_lines.count(), None)?;
+
+        let help = "How often a limit of the host was reached";
+        let mut family =
+            encoder.encode_descriptor("host_limit_reached", help, None, MetricType::Counter)?;
+        for (limit, count) in self.host.limits() {
+            counter(&mut family, &[("limit", limit.name())], count)?;
+        }
+
+        let tenants = self.registry.all();
+        let help = "Tenants in each state";
+        let mut family = encoder.encode_descriptor("tenants", help, None, MetricType::Gauge)?;
+        for state in TenantState::ALL {
+            let is_in_it = |status: TenantState| status == state;
+            let count = tenants.values().filter(|tenant| is_in_it(tenant.status.state())).count();
+            let count = u64::try_from(count).unwrap_or(u64::MAX);
+            family.encode_family(&[("state", state.name())])?.encode_gauge(&count)?;
+        }
+        Ok(())
+    }
+}
+
+/// What is known of each tenant. A tenant that is asleep costs no series: its counters go on when it
+/// wakes.
+#[derive(Debug)]
+struct TenantCollector(Arc<Registry>);
+
+/// Series that one tenant may have at most. It is the sum of what [`TenantCollector`] writes: states,
+/// decisions, errors, limits, restarts, loads, single ones, and the histogram.
+#[cfg(test)]
+const MAX_TENANT_SERIES: usize = 1 + 2 + 14 + 7 + 9 + 3 + 7 + BUCKET_BOUNDS_MICROS.len() + 3;
+
+/// One tenant at the moment that the metrics are read.
+struct Row<'a> {
+    tenant: &'a str,
+    status: Status,
+    metrics: &'a TenantMetrics,
+    usage: Option<Usage>,
+}
+
+impl Row<'_> {
+    fn all(tenants: &Tenants) -> Vec<Row<'_>> {
+        tenants
+            .iter()
+            .map(|(id, tenant)| (id, tenant, tenant.status.status()))
+            .filter(|(_, _, status)| status.state != TenantState::Asleep)
+            .map(|(id, tenant, status)| Row {
+                tenant: id.as_str(),
+                usage: status.pid.and_then(usage),
+                status,
+                metrics: &tenant.metrics,
+            })
+            .collect()
+    }
+}
+
+impl Collector for TenantCollector {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let tenants = self.0.all();
+        let rows = Row::all(&tenants);
+        encode_counters(&mut encoder, &rows)?;
+        encode_gauges(&mut encoder, &rows)?;
+        encode_evaluations(&mut encoder, &rows)
+    }
+}
+
+fn encode_counters(encoder: &mut DescriptorEncoder<'_>, rows: &[Row<'_>]) -> fmt::Result {
+    let help = "Decisions made by policies";
+    let mut family = encoder.encode_descriptor("decisions", help, None, MetricType::Counter)?;
+    for Row { tenant, metrics, .. } in rows {
+        for (decision, count) in [("allow", &metrics.allowed), ("deny", &metrics.denied)] {
+            let labels = [("tenant", *tenant), ("decision", decision)];
+            counter(&mut family, &labels, count.load(Ordering::Relaxed))?;
+        }
+    }
+    let help = "Requests that got no decision";
+    let mut family = encoder.encode_descriptor("errors", help, None, MetricType::Counter)?;
+    for Row { tenant, metrics, .. } in rows {
+        for (code, count) in metrics.errors() {
+            counter(&mut family, &[("tenant", *tenant), ("code", code.name())], count)?;
+        }
+    }
+    let help = "How often a limit of a tenant was reached";
+    let mut family =
+        encoder.encode_descriptor("tenant_limit_reached", help, None, MetricType::Counter)?;
+    for Row { tenant, metrics, .. } in rows {
+        for (limit, count) in metrics.limits() {
+            counter(&mut family, &[("tenant", *tenant), ("limit", limit.name())], count)?;
+        }
+    }
+    let help = "Workers that ended unasked, or did not come up";
+    let mut family =
+        encoder.encode_descriptor("worker_restarts", help, None, MetricType::Counter)?;
+    for Row { tenant, metrics, .. } in rows {
+        for (cause, count) in metrics.restarts() {
+            counter(&mut family, &[("tenant", *tenant), ("cause", cause.name())], count)?;
+        }
+    }
+    let help = "Bundles that were loaded, were rejected, or could not be read or loaded";
+    let mut family = encoder.encode_descriptor("bundle_loads", help, None, MetricType::Counter)?;
+    for Row { tenant, metrics, .. } in rows {
+        for (result, count) in metrics.loads() {
+            counter(&mut family, &[("tenant", *tenant), ("result", result.name())], count)?;
+        }
+    }
+    let help = "How often a tenant was quarantined because its workers failed too often";
+    let mut family = encoder.encode_descriptor("quarantines", help, None, MetricType::Counter)?;
+    for Row { tenant, metrics, .. } in rows {
+        let count = metrics.quarantines.load(Ordering::Relaxed);
+        counter(&mut family, &[("tenant", *tenant)], count)?;
+    }
+    let help = "Requests that were answered with an error because the bytecode and the interpreter disagreed";
+    let mut family =
+        encoder.encode_descriptor("evaluator_differences", help, None, MetricType::Counter)?;
+    for Row { tenant, metrics, .. } in rows {
+        let count = metrics.evaluator_differences.load(Ordering::Relaxed);
+        counter(&mut family, &[("tenant", *tenant)], count)?;
+    }
+    let help = "Processor time that the worker of the tenant has used, in seconds";
+    let mut family =
+        encoder.encode_descriptor("worker_cpu_seconds", help, None, MetricType::Counter)?;
+    for Row { tenant, usage, .. } in rows {
+        if let Some(usage) = usage {
+            let labels = [("tenant", *tenant)];
+            let mut series = family.encode_family(&labels)?;
+            series.encode_counter::<NoLabelSet, f64, u64>(&usage.cpu_seconds(), None)?;
+        }
+    }
+    Ok(())
+}
+
+fn encode_gauges(encoder: &mut DescriptorEncoder<'_>, rows: &[Row<'_>]) -> fmt::Result {
+    let help = "1 for the state that a tenant is in";
+    let mut family = encoder.encode_descriptor("tenant_state", help, None, MetricType::Gauge)?;
+    for Row { tenant, status, .. } in rows {
+        let labels = [("tenant", *tenant), ("state", status.state.name())];
+        family.encode_family(&labels)?.encode_gauge(&1_u64)?;
+    }
+    let help = "Whether a worker serves the tenant";
+    let mut family = encoder.encode_descriptor("worker_ready", help, None, MetricType::Gauge)?;
+    for Row { tenant, status, .. } in rows {
+        let is_ready = u64::from(status.pid.is_some());
+        family.encode_family(&[("tenant", *tenant)])?.encode_gauge(&is_ready)?;
+    }
+    let help = "Memory of the worker of the tenant that it shares with no other process";
+    let mut family =
+        encoder.encode_descriptor("worker_memory_bytes", help, None, MetricType::Gauge)?;
+    for Row { tenant, usage, .. } in rows {
+        if let Some(usage) = usage {
+            family.encode_family(&[("tenant", *tenant)])?.encode_gauge(&usage.memory_bytes)?;
+        }
+    }
+    let help = "Since when an older revision serves than the directory has, in seconds since 1970; absent while the newest serves";
+    let name = "bundle_stale_since_timestamp_seconds";
+    let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+    for Row { tenant, status, .. } in rows {
+        if let Some(stale) = &status.stale {
+            let since = unix_seconds(stale.since);
+            family.encode_family(&[("tenant", *tenant)])?.encode_gauge(&since)?;
+        }
+    }
+    let help =
+        "When the next worker is tried, in seconds since 1970; absent outside of a quarantine";
+    let name = "quarantine_until_timestamp_seconds";
+    let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+    for Row { tenant, status, .. } in rows {
+        if let Some(quarantine) = &status.quarantine {
+            let until = unix_seconds(quarantine.until);
+            family.encode_family(&[("tenant", *tenant)])?.encode_gauge(&until)?;
+        }
+    }
+    Ok(())
+}
+
+fn encode_evaluations(encoder: &mut DescriptorEncoder<'_>, rows: &[Row<'_>]) -> fmt::Result {
+    let help = "How long evaluations took: those that decided, failed, or timed out";
+    let mut family =
+        encoder.encode_descriptor("evaluation_seconds", help, None, MetricType::Histogram)?;
+    for Row { tenant, metrics, .. } in rows {
+        let EvaluationTotals { count, sum_micros, buckets } = metrics.evaluations.totals();
+        let bounds = BUCKET_BOUNDS_MICROS.iter().map(|bound| seconds(*bound));
+        let buckets: Vec<(f64, u64)> =
+            bounds.chain(std::iter::once(f64::INFINITY)).zip(buckets).collect();
+        let labels = [("tenant", *tenant)];
+        let mut series = family.encode_family(&labels)?;
+        series.encode_histogram::<NoLabelSet>(seconds(sum_micros), count, &buckets, None)?;
+    }
+    Ok(())
+}
+
+fn gauge(
+    encoder: &mut DescriptorEncoder<'_>,
+    name: &str,
+    help: &str,
+    value: &impl prometheus_client::encoding::EncodeGaugeValue,
+) -> fmt::Result {
+    encoder.encode_descriptor(name, help, None, MetricType::Gauge)?.encode_gauge(value)
+}
+
+fn counter<const N: usize>(
+    family: &mut MetricEncoder<'_>,
+    labels: &[(&str, &str); N],
+    count: u64,
+) -> fmt::Result {
+    family.encode_family(labels)?.encode_counter::<NoLabelSet, u64, u64>(&count, None)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "microseconds to the microsecond, for centuries")]
+fn seconds(micros: u64) -> f64 {
+    micros as f64 / 1e6
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use crate::error_code::ErrorCode;
+    use crate::telemetry::metrics::{BundleLoad, TenantLimit};
+    use crate::tenant::state::Cause;
+    use crate::tenant::testing::tenant;
+
+    fn exposition() -> (Exposition, Arc<Registry>) {
+        let registry = Arc::new(Registry::default());
+        let host = Arc::new(HostMetrics::new());
+        let readiness = Arc::new(Readiness::default());
+        let exposition =
+            Exposition::new(host, Arc::clone(&registry), readiness, LostLines::default());
+        (exposition, registry)
+    }
+
+    #[tokio::test]
+    async fn both_formats_are_whole() {
+        let (exposition, registry) = exposition();
+        let (one, _requests) = tenant();
+        one.metrics.decided(true);
+        registry.replace([(one.id.clone(), one)].into());
+        let text = exposition.text(Format::Prometheus).unwrap();
+        assert!(text.contains("# TYPE enforcer_decisions_total counter\n"), "{text}");
+        let series = "enforcer_decisions_total{tenant=\"a\",decision=\"allow\"} 1\n";
+        assert!(text.contains(series), "{text}");
+        assert!(text.contains("# TYPE process_resident_memory_bytes gauge\n"), "{text}");
+        assert!(!text.contains("# EOF") && !text.contains("# UNIT"), "{text}");
+        let text = exposition.text(Format::OpenMetrics).unwrap();
+        assert!(text.contains("# TYPE enforcer_decisions counter\n"), "{text}");
+        assert!(text.contains(series) && text.ends_with("# EOF\n"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn a_tenant_with_every_trouble_has_a_bounded_number_of_series() {
+        let (exposition, registry) = exposition();
+        let series = |exposition: &Exposition| {
+            let text = exposition.text(Format::Prometheus).unwrap();
+            text.lines().filter(|line| line.contains("tenant=\"a\"")).count()
+        };
+        let (one, _requests) = tenant();
+        for code in ErrorCode::ALL {
+            one.metrics.error(*code);
+        }
+        for cause in Cause::ALL {
+            one.metrics.restarted(cause);
+        }
+        for load in [BundleLoad::Loaded, BundleLoad::Rejected, BundleLoad::Failed] {
+            one.metrics.bundle_load(load);
+        }
+        for limit in [TenantLimit::QueueLength, TenantLimit::DrainTime] {
+            one.metrics.limit_reached(limit);
+        }
+        registry.replace([(one.id.clone(), Arc::clone(&one))].into());
+        let with_trouble = series(&exposition);
+        assert!((40..=MAX_TENANT_SERIES).contains(&with_trouble), "{with_trouble}");
+    }
+
+    #[test]
+    fn a_client_gets_the_format_that_it_asks_for() {
+        for (accept, format) in [
+            ("", Format::Prometheus),
+            ("*/*", Format::Prometheus),
+            ("text/plain", Format::Prometheus),
+            ("application/openmetrics-text;version=1.0.0,text/plain;q=0.5", Format::OpenMetrics),
+            ("text/plain, Application/OpenMetrics-Text", Format::OpenMetrics),
+        ] {
+            assert_eq!(Format::negotiate(accept), format, "{accept}");
+        }
+    }
+}

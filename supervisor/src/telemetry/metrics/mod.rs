@@ -1,0 +1,9 @@
+//! What is counted. [`super::exposition`] writes it for Prometheus.
+
+mod evaluations;
+mod host;
+mod tenant;
+
+pub(crate) use evaluations::{BUCKET_BOUNDS_MICROS, BUCKETS, EvaluationTotals};
+pub(crate) use host::{HostLimit, HostMetrics, OpenGauge, StreamMetrics};
+pub(crate) use tenant::{BundleLoad, TenantLimit, TenantMetrics};

@@ -1,0 +1,7 @@
+//! What operators see of the service: the log, metrics, and the last minutes.
+
+pub(crate) mod exposition;
+pub(crate) mod history;
+pub(crate) mod logging;
+pub(crate) mod metrics;
+mod process;

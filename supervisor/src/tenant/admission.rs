@@ -1,0 +1,231 @@
+//! One tenant as requests see it: its limits, its queue, and their way to whichever worker serves.
+
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use enforcer_protocol::{Diagnostic, RateLimiter, SandboxMode, TenantId};
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::time::{Instant, timeout_at};
+use tracing::{info, warn};
+
+use super::poison::PoisonInputs;
+use super::request::{Answer, AskError, Request, RequestBody};
+use super::state::TenantState;
+use super::status::{Failure, StatusBoard, Transition};
+use crate::config::TenantLimits;
+use crate::deadline::ANSWER_MARGIN;
+use crate::isolation::users::{UserLease, Users};
+use crate::stream::{Change, Changed, TenantStream};
+use crate::telemetry::logging::printable;
+use crate::telemetry::metrics::{TenantLimit, TenantMetrics};
+
+/// Request bodies that one tenant may have in memory, in largest bodies: the memory is bounded
+/// whatever the number of its requests.
+const BODY_MEMORY_IN_BODIES: usize = 32;
+
+/// Failures of one tenant that are logged in a second. All tenants share the log, and one that fails
+/// all the time must not push the others' lines out of it.
+const FAILURE_LINES_PER_SECOND: u32 = 50;
+
+/// A tenant.
+#[derive(Debug)]
+pub(crate) struct Tenant {
+    pub(crate) id: TenantId,
+    pub(crate) limits: TenantLimits,
+    pub(crate) status: Arc<StatusBoard>,
+    pub(crate) metrics: Arc<TenantMetrics>,
+    pub(crate) poison: Arc<PoisonInputs>,
+    pub(crate) stream: Arc<TenantStream>,
+    /// Gives out users for workers, where the supervisor may become other users.
+    users: Option<Users>,
+    /// The user that its workers run as, once one was needed and left.
+    user: Mutex<Option<UserLease>>,
+    /// Where requests wait for a worker, whichever comes. Replaced only when a controller failed.
+    requests: RwLock<mpsc::Sender<Request>>,
+    failure_lines: Mutex<RateLimiter>,
+    queue: Arc<Semaphore>,
+    body_memory: Arc<Semaphore>,
+}
+
+impl Tenant {
+    /// A tenant, and the requests to it.
+    pub(crate) fn new(
+        id: TenantId,
+        limits: TenantLimits,
+        sandbox_mode: SandboxMode,
+        users: Option<Users>,
+        stream: TenantStream,
+    ) -> (Self, mpsc::Receiver<Request>) {
+        let (requests, waiting) = Self::channel(&limits);
+        let metrics = Arc::new(TenantMetrics::new());
+        let status =
+            StatusBoard::new(id.clone(), limits.activation, sandbox_mode, Arc::clone(&metrics));
+        let failure_lines = RateLimiter::new(FAILURE_LINES_PER_SECOND, FAILURE_LINES_PER_SECOND);
+        let tenant = Self {
+            id,
+            limits,
+            status: Arc::new(status),
+            metrics,
+            poison: Arc::default(),
+            stream: Arc::new(stream),
+            users,
+            user: Mutex::new(None),
+            requests: RwLock::new(requests),
+            failure_lines: Mutex::new(failure_lines),
+            queue: Arc::new(Semaphore::new(limits.queue_length.get())),
+            body_memory: Arc::new(Semaphore::new(limits.max_body * BODY_MEMORY_IN_BODIES)),
+        };
+        (tenant, waiting)
+    }
+
+    /// As long as the queue, so a request that has a permit of the queue finds room here.
+    fn channel(limits: &TenantLimits) -> (mpsc::Sender<Request>, mpsc::Receiver<Request>) {
+        mpsc::channel(limits.queue_length.get())
+    }
+
+    /// The requests from now on, for a controller that replaces one that failed.
+    pub(crate) fn replace_channel(&self) -> mpsc::Receiver<Request> {
+        let (requests, waiting) = Self::channel(&self.limits);
+        *self.requests.write().unwrap_or_else(PoisonError::into_inner) = requests;
+        waiting
+    }
+
+    /// The user that its workers run as: always the same, from the first time that there was one.
+    /// `None` where the supervisor gives out no users, or all are taken.
+    pub(crate) fn user(&self) -> Option<u32> {
+        let mut user = self.user.lock().unwrap_or_else(PoisonError::into_inner);
+        if user.is_none() {
+            *user = self.users.as_ref().and_then(Users::lease);
+        }
+        user.as_ref().map(UserLease::id)
+    }
+
+    /// Whether the tenant waits for a request.
+    pub(crate) fn is_asleep(&self) -> bool {
+        self.status.state() == TenantState::Asleep
+    }
+
+    /// The bytes that this tenant's request bodies may take from now on.
+    pub(crate) const fn body_memory(&self) -> &Arc<Semaphore> {
+        &self.body_memory
+    }
+
+    /// Gives a request to the tenant's worker and waits for the answer, no longer than the tenant's
+    /// evaluation timeout and [`ANSWER_MARGIN`].
+    pub(crate) async fn ask(&self, body: RequestBody) -> Result<Answer, AskError> {
+        let deadline = Instant::now() + self.limits.evaluation_timeout;
+        if let Some(refusal) = self.status.refusal() {
+            return Err(refusal);
+        }
+        let permit = Arc::clone(&self.queue).try_acquire_owned().map_err(|_| {
+            self.metrics.limit_reached(TenantLimit::QueueLength);
+            AskError::Overloaded
+        })?;
+        let (reply, answer) = oneshot::channel();
+        let RequestBody { bytes, memory } = body;
+        let permits = [permit, memory];
+        self.put(Request { body: bytes, deadline, reply, _permits: permits, is_suspect: false })?;
+        match timeout_at(deadline + ANSWER_MARGIN, answer).await {
+            Ok(Ok(answered)) => answered,
+            Ok(Err(_)) => Err(self.status.refusal().unwrap_or(AskError::WorkerUnavailable)),
+            // A worker that serves is late; one that has not come up yet says nothing about time.
+            Err(_) if self.status.pid().is_some() => Err(AskError::TimedOut),
+            Err(_) => Err(AskError::WorkerUnavailable),
+        }
+    }
+
+    /// Puts a request where workers take it from.
+    pub(crate) fn put(&self, request: Request) -> Result<(), AskError> {
+        let requests = self.requests.read().unwrap_or_else(PoisonError::into_inner);
+        // Never full, because the queue has no more permits than the channel has room.
+        requests.try_send(request).map_err(|_| AskError::WorkerUnavailable)
+    }
+
+    /// Counts a decision.
+    pub(crate) fn decided(&self, allow: bool) {
+        self.metrics.decided(allow);
+        if let Some(transition) = self.status.decided() {
+            self.log_evaluation_transition(transition, "a request was decided again");
+        }
+    }
+
+    /// Counts a request that got no decision.
+    pub(crate) fn failed(&self, failure: &Failure<'_>) {
+        self.metrics.error(failure.code);
+        if let Some(transition) = self.status.failed(failure) {
+            self.log_evaluation_transition(transition, failure.message);
+        }
+    }
+
+    /// The tenant's evaluations began to fail, or no longer do.
+    fn log_evaluation_transition(&self, transition: Transition, reason: &str) {
+        let tenant_id = &self.id;
+        if transition.to == TenantState::Failing {
+            warn!(%tenant_id, "tenant is failing: the latest evaluations all ended in errors, the last one: {}", printable(reason));
+            self.tell(Change::Failing, reason.to_owned(), Vec::new());
+        } else {
+            info!(%tenant_id, "tenant is ready: {}", printable(reason));
+            self.tell(Change::Recovered, reason.to_owned(), Vec::new());
+        }
+    }
+
+    /// Tells consumers of the decision stream what happened.
+    pub(crate) fn tell(&self, change: Change, message: String, errors: Vec<Diagnostic>) {
+        let status = self.status.status();
+        let quarantine_until = status.quarantine.map(|quarantine| quarantine.until);
+        let (state, revision) = (status.state, status.revision);
+        self.stream.changed(Changed { change, state, revision, message, errors, quarantine_until });
+    }
+
+    /// Whether a failure may be logged; counts it where it may not.
+    pub(crate) fn may_log_failure(&self) -> bool {
+        let mut limiter = self.failure_lines.lock().unwrap_or_else(PoisonError::into_inner);
+        let may = limiter.try_take(1, std::time::Instant::now());
+        drop(limiter);
+        if !may {
+            self.metrics.limit_reached(TenantLimit::FailureLines);
+        }
+        may
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::tenant::state::Admission;
+    use crate::tenant::status::{Publication, WorkerPresence};
+    use crate::tenant::testing::tenant;
+
+    fn publish(tenant: &Tenant, state: TenantState, admission: Admission) {
+        let reason = String::new();
+        let worker = WorkerPresence::Gone;
+        let publication =
+            Publication { state, admission, reason, retry_at: None, stale: None, worker };
+        tenant.status.publish(publication);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_that_no_worker_takes_is_answered_at_its_deadline() {
+        let (tenant, requests) = tenant();
+        let memory = || Arc::clone(tenant.body_memory()).try_acquire_many_owned(0).unwrap();
+        let body = || RequestBody { bytes: Bytes::new(), memory: memory() };
+        let start = Instant::now();
+        assert_eq!(tenant.ask(body()).await.unwrap_err(), AskError::WorkerUnavailable);
+        let timeout = tenant.limits.evaluation_timeout;
+        assert!(start.elapsed() >= timeout && start.elapsed() < timeout * 2);
+        for (admission, error) in [
+            (Admission::Restarting, AskError::WorkerUnavailable),
+            (Admission::Closed, AskError::Unavailable),
+        ] {
+            publish(&tenant, TenantState::Backoff, admission);
+            assert_eq!(tenant.ask(body()).await.unwrap_err(), error);
+        }
+        publish(&tenant, TenantState::Ready, Admission::Open);
+        drop(requests);
+        assert_eq!(tenant.ask(body()).await.unwrap_err(), AskError::WorkerUnavailable);
+        tenant.status.remove();
+        publish(&tenant, TenantState::Ready, Admission::Open);
+        assert_eq!(tenant.ask(body()).await.unwrap_err(), AskError::Removed);
+    }
+}

@@ -1,0 +1,202 @@
+//! Reads a tenant's bundle, once for each change of it.
+//!
+//! The loader is the only one that decides whether a bundle has changed: everybody else only says that
+//! it may have. It compares what tells files apart without reading them, and reads only what differs.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use enforcer_protocol::{Diagnostic, DiagnosticCode};
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
+
+use crate::blocking::{BlockingError, blocking_with_timeout};
+use crate::bundles::read::read;
+use crate::bundles::walk::stat;
+use crate::bundles::{Bundle, BundleError};
+
+/// Bytes of a bundle that is read without regard to others.
+const SMALL_BUNDLE: u64 = 8 * 1024 * 1024;
+
+/// Larger bundles that are read at once.
+pub(crate) const LARGE_READERS: usize = 2;
+
+/// How long reading a bundle may take before its file system counts as hanging.
+pub(super) const READ_PATIENCE: Duration = Duration::from_secs(30);
+
+/// Pause before a bundle is read again that could not be read for a reason that may pass.
+pub(super) const READ_AGAIN: Duration = Duration::from_secs(1);
+
+/// Whether a bundle is read that is as it was when it was read last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Look {
+    /// Only where it has changed.
+    IfChanged,
+    /// In any case: an operator asked for it, or what was read is no longer in memory.
+    Anyway,
+}
+
+/// What a tenant's loader is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Loading {
+    Idle,
+    /// It looks again after a pause.
+    Planned,
+    /// It reads; then it looks again, where somebody asked for that meanwhile.
+    Reading {
+        then: Option<Look>,
+    },
+    /// It reads, for so long that the file system must hang. It looks again when that ends.
+    Hanging,
+}
+
+impl Loading {
+    /// Somebody wants a look. Returns whether it begins now.
+    pub(super) fn look(&mut self, look: Look) -> bool {
+        match self {
+            Self::Idle | Self::Planned => {
+                *self = Self::Reading { then: None };
+                true
+            }
+            Self::Reading { then } => {
+                let wanted = then.unwrap_or(look);
+                *then = Some(if look == Look::Anyway { look } else { wanted });
+                false
+            }
+            Self::Hanging => false,
+        }
+    }
+
+    /// A reading ended. Returns the look that was asked for meanwhile.
+    pub(super) fn end(&mut self) -> Option<Look> {
+        match std::mem::replace(self, Self::Idle) {
+            Self::Reading { then } => then,
+            Self::Idle | Self::Planned | Self::Hanging => None,
+        }
+    }
+
+    /// Plans a look after a pause. Returns whether it was not planned before.
+    pub(super) fn plan(&mut self) -> bool {
+        let is_new = *self == Self::Idle;
+        if is_new {
+            *self = Self::Planned;
+        }
+        is_new
+    }
+}
+
+/// What came of a look.
+pub(super) enum Reading {
+    /// The files are as they were when they were read last.
+    Unchanged,
+    /// The bundle, and the fingerprint of its files.
+    Read(Bundle, u64),
+    /// There is neither a policy nor data.
+    Empty(u64),
+    /// The bundle cannot be used, and reading it again would not help.
+    Refused(String, Vec<Diagnostic>, u64),
+    /// There is no directory.
+    Gone(String),
+    /// It could not be read, for a reason that may pass.
+    Failed(String),
+    /// Reading takes too long to be waited for.
+    Hangs(JoinHandle<()>),
+}
+
+/// Reads the bundle in `directory`, unless its files still have the fingerprint `known`. Large bundles
+/// wait for one another, so that not all of them are in memory twice at once; small ones wait for
+/// no other. A file system that hangs is not waited for.
+pub(super) async fn load(
+    directory: PathBuf,
+    known: Option<u64>,
+    max_bytes: u64,
+    large_readers: Arc<Semaphore>,
+    loading: Handle,
+) -> Reading {
+    let root = directory.clone();
+    let files = match blocking_with_timeout(&loading, READ_PATIENCE, move || stat(&root)).await {
+        Ok(files) => files,
+        Err(error) => return not_done(error),
+    };
+    let fingerprint = files.fingerprint;
+    if known == Some(fingerprint) {
+        return Reading::Unchanged;
+    }
+    let (permit, max_bytes) = if files.bytes > SMALL_BUNDLE {
+        match large_readers.acquire_owned().await {
+            Ok(permit) => (Some(permit), max_bytes),
+            // The semaphore is never closed; where it is, the supervisor ends.
+            Err(error) => return Reading::Failed(error.to_string()),
+        }
+    } else {
+        (None, max_bytes.min(SMALL_BUNDLE))
+    };
+    let reading =
+        blocking_with_timeout(&loading, READ_PATIENCE, move || read(&directory, max_bytes)).await;
+    drop(permit);
+    match reading {
+        Ok(Ok(bundle)) if bundle.files.is_empty() => Reading::Empty(fingerprint),
+        Ok(Ok(bundle)) => Reading::Read(bundle, fingerprint),
+        Ok(Err(error @ BundleError::TooLarge { .. })) if max_bytes == SMALL_BUNDLE => {
+            Reading::Failed(format!("it has grown meanwhile: {error}"))
+        }
+        Ok(Err(error @ BundleError::Gone)) => Reading::Gone(error.to_string()),
+        Ok(Err(error)) if error.is_passing() => Reading::Failed(error.to_string()),
+        Ok(Err(error)) => {
+            let message = error.to_string();
+            let diagnostic = Diagnostic::new(DiagnosticCode::Bundle, message.clone());
+            Reading::Refused(message, vec![diagnostic], fingerprint)
+        }
+        Err(error) => not_done(error),
+    }
+}
+
+fn not_done<T: Send + 'static>(error: BlockingError<T>) -> Reading {
+    match error {
+        BlockingError::Failed => Reading::Failed("the host has no thread to read it".to_owned()),
+        BlockingError::Hangs(reading) => Reading::Hangs(tokio::spawn(async move {
+            // Only that it ends matters.
+            let _ = reading.await;
+        })),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn looks_while_a_bundle_is_read_are_one_look_after_it() {
+        let mut loading = Loading::Idle;
+        assert!(loading.look(Look::IfChanged));
+        for look in [Look::IfChanged, Look::Anyway, Look::IfChanged] {
+            assert!(!loading.look(look));
+        }
+        assert_eq!(loading.end(), Some(Look::Anyway));
+        assert_eq!(loading, Loading::Idle);
+        assert!(loading.plan() && !loading.plan());
+        assert!(loading.look(Look::IfChanged) && !loading.plan());
+        assert_eq!(loading.end(), None);
+    }
+
+    #[tokio::test]
+    async fn a_bundle_that_has_not_changed_is_not_read_again() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().to_owned();
+        let look = |known| {
+            let readers = Arc::new(Semaphore::new(1));
+            load(path.clone(), known, 1024, readers, Handle::current())
+        };
+        let Reading::Empty(empty) = look(None).await else { panic!("it holds nothing") };
+        std::fs::write(path.join("policy.rego"), "package a").unwrap();
+        let Reading::Read(bundle, fingerprint) = look(Some(empty)).await else {
+            panic!("it has changed")
+        };
+        assert_eq!(bundle.files.len(), 1);
+        assert!(matches!(look(Some(fingerprint)).await, Reading::Unchanged));
+        std::fs::write(path.join("policy.rego"), "package b").unwrap();
+        assert!(matches!(look(Some(fingerprint)).await, Reading::Read(..)));
+    }
+}

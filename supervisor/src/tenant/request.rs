@@ -1,0 +1,65 @@
+//! A request on its way to a worker, and what comes back.
+
+use bytes::Bytes;
+use enforcer_protocol::{Outcome, Revision};
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::time::Instant;
+
+/// A request body in memory.
+#[derive(Debug)]
+pub(crate) struct RequestBody {
+    pub(crate) bytes: Bytes,
+    /// Its share of the tenant's body memory, given back when it is dropped.
+    pub(crate) memory: OwnedSemaphorePermit,
+}
+
+/// A request on its way to a worker.
+#[derive(Debug)]
+pub(crate) struct Request {
+    /// The body as it came from the client.
+    pub(crate) body: Bytes,
+    /// When its answer is worthless.
+    pub(crate) deadline: Instant,
+    /// Where its answer goes. Dropping it says that there will be no answer.
+    pub(crate) reply: oneshot::Sender<Result<Answer, AskError>>,
+    /// Its place in the tenant's queue, and its body's share of the tenant's memory.
+    pub(crate) _permits: [OwnedSemaphorePermit; 2],
+    /// It was at a worker that ended, among other requests, and may be why.
+    pub(crate) is_suspect: bool,
+}
+
+/// What a worker answered to a request.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) outcome: Outcome,
+    /// What the worker that answered had loaded.
+    pub(crate) revision: Revision,
+    /// How long the worker says that it took, in microseconds.
+    pub(crate) micros: u64,
+}
+
+/// Why the policy did not answer a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum AskError {
+    /// Too many requests wait already.
+    #[error("too many requests wait already")]
+    Overloaded,
+    /// The worker ended before it answered, or has not come up again.
+    #[error("the worker is restarting")]
+    WorkerUnavailable,
+    /// The tenant has no policy that could be asked.
+    #[error("the tenant has no usable policy")]
+    Unavailable,
+    /// The tenant was removed.
+    #[error("the tenant was removed")]
+    Removed,
+    /// The deadline passed.
+    #[error("the deadline passed")]
+    TimedOut,
+    /// The worker came over its memory limit on this request.
+    #[error("the memory limit was reached")]
+    MemoryLimit,
+    /// This input has ended workers before, and no other worker gets it.
+    #[error("the input has ended workers before")]
+    PoisonInput,
+}

@@ -1,0 +1,189 @@
+//! The supervisor's end of a worker's socket: bytes in and out, and the frames among them.
+//!
+//! Every byte that comes is hostile. A frame is bounded before it is held, and checked when it is
+//! decoded. A frame that is not expected where it comes is a breach, and a breach ends the worker.
+
+use std::io;
+
+use enforcer_protocol::{
+    DecodeError, EncodeError, FrameBuffer, FromWorker, MAX_FRAME_FROM_WORKER, MAX_FRAME_TO_WORKER,
+    PROTOCOL_VERSION, SandboxLayer, ToWorker, append_frame, decode,
+};
+
+use super::socket::WorkerSocket;
+
+/// Bytes that wait to be written to a worker, beyond which no further request is encoded.
+pub(super) const OUTBOX_TARGET: usize = 256 * 1024;
+
+/// How the serving of a connection ended.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum End {
+    /// It was told to take no more requests, and has answered all that it had.
+    #[error("it was told to end")]
+    Drained,
+    /// No request came for long.
+    #[error("it had nothing to do")]
+    Idle,
+    /// An evaluation did not end.
+    #[error("an evaluation was stuck beyond its deadline")]
+    Stuck,
+    /// The worker closed its socket: it ended, or is about to.
+    #[error("it closed its socket")]
+    Closed,
+    /// The worker broke the protocol.
+    #[error("it broke the protocol: {0}")]
+    Breach(#[from] Breach),
+    /// The socket failed.
+    #[error("its socket failed: {0}")]
+    Socket(#[from] io::Error),
+}
+
+/// How a worker broke the protocol.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Breach {
+    #[error("a frame is over the limit of {MAX_FRAME_FROM_WORKER} bytes")]
+    TooLong,
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
+    #[error("its protocol version is {0}, and ours {PROTOCOL_VERSION}")]
+    Version(u16),
+    #[error("a frame of the wrong kind came where {0} was expected")]
+    Unexpected(&'static str),
+    #[error("request {asked} was asked next, and {answered} was answered")]
+    WrongId { asked: u64, answered: u64 },
+    #[error("its sandbox lacks {0}")]
+    NotSealed(SandboxLayer),
+}
+
+/// The bytes that came from a worker, and the frames among them.
+#[derive(Debug)]
+pub(crate) struct Inbox {
+    pub(super) frames: FrameBuffer,
+}
+
+impl Inbox {
+    pub(crate) const fn new() -> Self {
+        Self { frames: FrameBuffer::new(MAX_FRAME_FROM_WORKER) }
+    }
+
+    /// Takes the next whole frame out of what has come.
+    pub(crate) fn next_frame(&mut self) -> Result<Option<FromWorker>, Breach> {
+        let Some(payload) = self.frames.next_frame().map_err(|_| Breach::TooLong)? else {
+            return Ok(None);
+        };
+        Ok(Some(decode(payload)?))
+    }
+}
+
+#[doc(hidden)]
+pub mod fuzzing {
+    //! What the fuzz targets call; no part of the crate's interface.
+
+    use enforcer_protocol::FromWorker;
+
+    use super::Inbox;
+
+    /// The frames in a stream that comes in pieces, up to the first breach.
+    #[must_use]
+    pub fn frames<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Vec<FromWorker> {
+        let mut inbox = Inbox::new();
+        let mut frames = Vec::new();
+        for mut piece in pieces {
+            while matches!(inbox.frames.fill(&mut piece), Ok(1..)) {
+                loop {
+                    match inbox.next_frame() {
+                        Ok(Some(frame)) => frames.push(frame),
+                        Ok(None) => break,
+                        Err(_) => return frames,
+                    }
+                }
+            }
+        }
+        frames
+    }
+}
+
+/// The supervisor's end of a worker's socket.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    socket: WorkerSocket,
+    pub(super) inbox: Inbox,
+    outbox: Vec<u8>,
+    /// Where in `outbox` the bytes begin that are not written yet.
+    written: usize,
+    /// Bytes that were ever written while serving.
+    pub(super) total_written: u64,
+}
+
+impl Connection {
+    pub(crate) fn new(socket: WorkerSocket) -> Self {
+        Self { socket, inbox: Inbox::new(), outbox: Vec::new(), written: 0, total_written: 0 }
+    }
+
+    pub(super) fn append(&mut self, frame: &ToWorker<'_>) -> Result<(), EncodeError> {
+        append_frame(&mut self.outbox, frame, MAX_FRAME_TO_WORKER)
+    }
+
+    pub(super) async fn write_all(&mut self) -> Result<(), End> {
+        loop {
+            self.write()?;
+            if self.unwritten() == 0 {
+                return Ok(());
+            }
+            self.socket.room().await?;
+        }
+    }
+
+    /// Waits for the next frame, as long as that takes: the caller bounds it.
+    pub(crate) async fn next_frame(&mut self) -> Result<FromWorker, End> {
+        loop {
+            if let Some(frame) = self.inbox.next_frame()? {
+                return Ok(frame);
+            }
+            self.wait().await?;
+        }
+    }
+
+    /// Waits until the worker has said something, and reads once; or until there is room for what
+    /// waits to be written. It is cancel safe: dropping the future loses nothing.
+    pub(super) async fn wait(&mut self) -> Result<(), End> {
+        let has_unwritten = self.unwritten() > 0;
+        let read = self.socket.wait(has_unwritten, &mut self.inbox.frames).await?;
+        has_read(read).map(drop)
+    }
+
+    /// Reads once what the socket has. Returns whether it had anything.
+    pub(super) fn try_read(&mut self) -> Result<bool, End> {
+        has_read(self.socket.try_read(&mut self.inbox.frames)?)
+    }
+
+    /// Writes what the socket takes now.
+    pub(super) fn write(&mut self) -> Result<(), End> {
+        while let Some(rest @ [_, ..]) = self.outbox.get(self.written..) {
+            let Some(count) = self.socket.try_write(rest)? else { return Ok(()) };
+            self.written += count;
+            self.total_written += u64::try_from(count).unwrap_or(u64::MAX);
+        }
+        self.written = 0;
+        self.outbox.clear();
+        self.outbox.shrink_to(OUTBOX_TARGET);
+        Ok(())
+    }
+
+    pub(super) fn unwritten(&self) -> usize {
+        self.outbox.len() - self.written
+    }
+
+    /// What `total_written` is when all that was appended so far is written.
+    pub(super) fn end_of_outbox(&self) -> u64 {
+        self.total_written + u64::try_from(self.unwritten()).unwrap_or(u64::MAX)
+    }
+}
+
+/// Whether there was anything to read, where that was not the socket's end.
+const fn has_read(read: Option<usize>) -> Result<bool, End> {
+    match read {
+        Some(0) => Err(End::Closed),
+        read => Ok(read.is_some()),
+    }
+}

@@ -1,0 +1,189 @@
+//! How a worker comes to serve: it introduces itself, gets its bundle, and says that it has loaded it.
+
+use enforcer_protocol::{
+    Diagnostic, EncodeError, Evaluator, FromWorker, PROTOCOL_VERSION, SandboxLayer, SandboxMode,
+    TenantId, ToWorker,
+};
+use tokio::task::yield_now;
+
+use super::connection::{Breach, Connection, End};
+use crate::bundles::Bundle;
+use crate::config::{EvaluatorChoice, TenantLimits};
+
+/// Why a worker did not come to serve.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum HandshakeError {
+    /// The bundle cannot be used.
+    #[error("the bundle was rejected")]
+    Rejected(Vec<Diagnostic>),
+    /// The connection ended.
+    #[error("{end}")]
+    Ended {
+        /// How.
+        end: End,
+        /// How far the worker had come.
+        stage: Stage,
+    },
+    /// The bundle does not fit into frames.
+    #[error("the bundle cannot be sent: {0}")]
+    Encode(#[from] EncodeError),
+}
+
+/// How far a worker has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// It closes its sandbox. Only our code runs in it, so its exit code tells of the host's faults.
+    Sealing,
+    /// It has introduced itself. Its tenant's code may run in it, and what it says of the host is a
+    /// tenant's word.
+    Introduced,
+}
+
+/// What a worker said of itself while it came up.
+#[derive(Debug)]
+pub(crate) struct WorkerInfo {
+    pub(crate) layers: Vec<SandboxLayer>,
+    /// The bundle's version, from its metadata.
+    pub(crate) version: Option<String>,
+    /// What evaluates its policy.
+    pub(crate) evaluator: Evaluator,
+    pub(crate) warnings: Vec<Diagnostic>,
+}
+
+/// A connection to a worker that has loaded its bundle. Only [`accept_handshake`] makes one, and only
+/// such a connection can serve.
+#[derive(Debug)]
+pub(crate) struct ReadyConnection(pub(super) Connection);
+
+/// Has the worker introduce itself and load its bundle. Waits as long as that takes: the caller
+/// bounds it.
+///
+/// # Errors
+/// When the worker refuses the bundle, ends, or breaks the protocol.
+pub(crate) async fn accept_handshake(
+    mut connection: Connection,
+    tenant_id: &TenantId,
+    limits: &TenantLimits,
+    mode: SandboxMode,
+    bundle: &Bundle,
+) -> Result<(ReadyConnection, WorkerInfo), HandshakeError> {
+    let sealing = |end| HandshakeError::Ended { end, stage: Stage::Sealing };
+    let introduced = |end| HandshakeError::Ended { end, stage: Stage::Introduced };
+    let layers = match connection.next_frame().await.map_err(sealing)? {
+        FromWorker::Hello { version: PROTOCOL_VERSION, layers, .. } => layers,
+        FromWorker::Hello { version, .. } => return Err(sealing(Breach::Version(version).into())),
+        _ => return Err(sealing(Breach::Unexpected("Hello").into())),
+    };
+    // The worker refuses by itself; that it did is not taken on trust.
+    if mode != SandboxMode::DebugOff
+        && let Some(lacking) = SandboxLayer::lacking_in(&layers).first()
+    {
+        return Err(introduced(Breach::NotSealed(*lacking).into()));
+    }
+    send_bundle(&mut connection, tenant_id, limits, bundle).await?;
+    match connection.next_frame().await.map_err(introduced)? {
+        FromWorker::Loaded { version, evaluator, warnings } => {
+            let info = WorkerInfo { layers, version, evaluator, warnings };
+            Ok((ReadyConnection(connection), info))
+        }
+        FromWorker::LoadFailed { diagnostics } => Err(HandshakeError::Rejected(diagnostics)),
+        _ => Err(introduced(Breach::Unexpected("Loaded").into())),
+    }
+}
+
+async fn send_bundle(
+    connection: &mut Connection,
+    tenant_id: &TenantId,
+    limits: &TenantLimits,
+    bundle: &Bundle,
+) -> Result<(), HandshakeError> {
+    let introduced = |end| HandshakeError::Ended { end, stage: Stage::Introduced };
+    // The warm-up must leave time for the loading.
+    let timeout = limits.evaluation_timeout.min(limits.load_timeout / 2);
+    let evaluation_timeout_micros = u64::try_from(timeout.as_micros()).unwrap_or(u64::MAX);
+    connection.append(&ToWorker::LoadBundle {
+        tenant_id: tenant_id.as_str(),
+        evaluation_timeout_micros,
+        bytecode: limits.evaluator == EvaluatorChoice::Auto,
+        strict_builtin_errors: limits.strict_builtin_errors,
+    })?;
+    for file in &bundle.files {
+        connection.append(&ToWorker::BundleFile { path: &file.path, length: file.length() })?;
+        for piece in &file.content {
+            connection.append(&ToWorker::BundleChunk(piece))?;
+            connection.write_all().await.map_err(introduced)?;
+            // Requests are answered by the same threads, and a socket may take hundreds of chunks
+            // without a pause.
+            yield_now().await;
+        }
+    }
+    connection.append(&ToWorker::BundleEnd)?;
+    connection.write_all().await.map_err(introduced)
+}
+
+#[cfg(test)]
+mod tests {
+    use enforcer_protocol::{DiagnosticCode, MAX_DIAGNOSTICS, MAX_SANDBOX_LAYERS, Revision};
+    use tokio::io::AsyncWriteExt;
+
+    use super::*;
+    use crate::tenant::testing::tenant;
+    use crate::worker::testing::{answer, greeting, loaded, pair};
+
+    #[tokio::test]
+    async fn only_a_worker_that_introduces_itself_properly_gets_to_serve() {
+        let sealed = SandboxLayer::ALL.to_vec();
+        let repeated = vec![SandboxLayer::EmptyRoot; MAX_SANDBOX_LAYERS + 1];
+        let unfiltered: Vec<_> = SandboxLayer::ALL
+            .iter()
+            .copied()
+            .filter(|layer| *layer != SandboxLayer::Seccomp)
+            .collect();
+        let another = greeting(PROTOCOL_VERSION + 1, sealed.clone());
+        let greeting = |layers| greeting(PROTOCOL_VERSION, layers);
+        let (repeated, unfiltered) = (greeting(repeated), greeting(unfiltered));
+        let greeting = greeting(sealed);
+        let fault = Diagnostic::new(DiagnosticCode::Parse, "");
+        let failed = |count| FromWorker::LoadFailed { diagnostics: vec![fault.clone(); count] };
+        let loaded = loaded(Some("1"));
+        for (name, said, expected) in [
+            ("another version", vec![another], "breach"),
+            ("too many layers", vec![repeated], "breach"),
+            ("a mandatory layer too few", vec![unfiltered, loaded.clone()], "breach"),
+            ("no greeting", vec![loaded.clone()], "breach"),
+            ("two greetings", vec![greeting.clone(), greeting.clone()], "breach"),
+            ("an answer first", vec![greeting.clone(), answer(0, 0)], "breach"),
+            ("refused for no reason", vec![greeting.clone(), failed(0)], "breach"),
+            ("too many reasons", vec![greeting.clone(), failed(MAX_DIAGNOSTICS + 1)], "breach"),
+            ("refused", vec![greeting.clone(), failed(1)], "rejected"),
+            ("gone", vec![greeting.clone()], "closed"),
+            ("well", vec![greeting, loaded], "introduced"),
+        ] {
+            let (connection, mut worker) = pair();
+            for frame in said {
+                worker.say(&frame).await;
+            }
+            worker.socket.shutdown().await.unwrap();
+            let bundle = Bundle {
+                revision: Revision::from_digest([0; 32]),
+                files: Vec::new(),
+                ignored_files: Vec::new(),
+            };
+            let (tenant, _) = tenant();
+            let mode = SandboxMode::Strict;
+            let result =
+                accept_handshake(connection, &tenant.id, &tenant.limits, mode, &bundle).await;
+            let got = match result {
+                Ok((_, info)) => {
+                    assert_eq!(info.version.as_deref(), Some("1"));
+                    "introduced"
+                }
+                Err(HandshakeError::Rejected(_)) => "rejected",
+                Err(HandshakeError::Ended { end: End::Breach(_), .. }) => "breach",
+                Err(HandshakeError::Ended { end: End::Closed, .. }) => "closed",
+                Err(other) => panic!("{name}: {other}"),
+            };
+            assert_eq!(got, expected, "{name}");
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! Worker processes: how they start, talk, and end.
+
+pub(crate) mod connection;
+pub(crate) mod exit;
+pub(crate) mod handshake;
+pub(crate) mod pipeline;
+mod socket;
+pub(crate) mod spawn;
+pub(crate) mod stderr;
+#[cfg(test)]
+mod testing;
+pub(crate) mod usage;

@@ -1,0 +1,318 @@
+//! The requests of a connection that serves.
+//!
+//! Answers come in the order of the questions, because the worker is synchronous; anything else is a
+//! breach of the protocol.
+
+use std::collections::VecDeque;
+use std::future::pending;
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use enforcer_protocol::{FromWorker, QueryKind, Revision, ToWorker};
+use nix::time::{ClockId, clock_gettime};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::connection::{Breach, Connection, End, OUTBOX_TARGET};
+use super::handshake::ReadyConnection;
+use crate::deadline::KILL_MARGIN;
+use crate::tenant::poison::PoisonInputs;
+use crate::tenant::request::{Answer, AskError, Request};
+use crate::tenant::status::StatusBoard;
+
+/// Requests that are at the worker at once: enough that it never waits for us, few enough that
+/// what a crash takes with it is bounded.
+const MAX_IN_FLIGHT: usize = 64;
+
+/// The shortest time between two looks at the clock.
+const CLOCK_INTERVAL: Duration = Duration::from_millis(50);
+
+impl ReadyConnection {
+    /// Gives requests to the worker and hands out its answers, until it is told to take no more, has
+    /// been idle for the idle timeout, or can no longer be trusted.
+    pub(crate) async fn serve(self, params: ServeParams) -> Served {
+        let Self(mut connection) = self;
+        let mut pipeline = Pipeline::new(params);
+        loop {
+            if let Err(end) = pipeline.step(&mut connection).await {
+                return pipeline.close(end, connection.total_written);
+            }
+        }
+    }
+}
+
+/// What a connection needs to serve.
+#[derive(Debug)]
+pub(crate) struct ServeParams {
+    /// Requests that were meant for a worker before; they go first.
+    pub(crate) backlog: VecDeque<Request>,
+    pub(crate) requests: mpsc::Receiver<Request>,
+    /// Gets where `requests` are to be given back, once no more of them are to be taken.
+    pub(crate) release: oneshot::Receiver<oneshot::Sender<mpsc::Receiver<Request>>>,
+    /// How long it may be idle.
+    pub(crate) idle_timeout: Option<Duration>,
+    /// Inputs that must not reach the worker.
+    pub(crate) poison: Arc<PoisonInputs>,
+    /// Is told where the worker's evaluators disagree.
+    pub(crate) status: Arc<StatusBoard>,
+    /// What the worker has loaded.
+    pub(crate) revision: Revision,
+}
+
+/// What is left when a connection no longer serves.
+#[derive(Debug)]
+pub(crate) struct Served {
+    pub(crate) end: End,
+    /// The request that the worker was at when it ended, where that is known.
+    pub(crate) culprit: Option<Request>,
+    /// Requests that another worker can answer.
+    pub(crate) unanswered: VecDeque<Request>,
+    /// Unless they were given back already.
+    pub(crate) requests: Option<mpsc::Receiver<Request>>,
+}
+
+/// The requests of a serving connection.
+///
+/// `pending` is in the order of arrival, and the first `in_flight` of it are at the worker. That is
+/// nearly the order of deadlines too, but not quite: requests that waited for the worker to start
+/// may come behind later ones.
+#[derive(Debug)]
+struct Pipeline {
+    /// `None` once no more are to be taken.
+    requests: Option<mpsc::Receiver<Request>>,
+    release: Option<oneshot::Receiver<oneshot::Sender<mpsc::Receiver<Request>>>>,
+    pending: VecDeque<Request>,
+    in_flight: usize,
+    /// For each that is in flight, where in all that is written it ends: before that is written,
+    /// the worker cannot know of it.
+    ends: VecDeque<u64>,
+    /// The id of the first of `pending`, which is the next to be answered.
+    next_answer: u64,
+    /// Rings when the worker may be stuck or idle: it may be too early, and is never too late.
+    alarm: Option<Pin<Box<Sleep>>>,
+    idle_timeout: Option<Duration>,
+    last_arrival: Instant,
+    poison: Arc<PoisonInputs>,
+    status: Arc<StatusBoard>,
+    revision: Revision,
+}
+
+impl Pipeline {
+    fn new(params: ServeParams) -> Self {
+        let ServeParams { backlog, requests, release, idle_timeout, poison, status, revision } =
+            params;
+        Self {
+            requests: Some(requests),
+            release: Some(release),
+            pending: backlog,
+            in_flight: 0,
+            ends: VecDeque::new(),
+            next_answer: 0,
+            // Rings at once, and is then set to what it has to wait for.
+            alarm: Some(Box::pin(sleep_until(Instant::now()))),
+            idle_timeout,
+            last_arrival: Instant::now(),
+            poison,
+            status,
+            revision,
+        }
+    }
+
+    async fn step(&mut self, connection: &mut Connection) -> Result<(), End> {
+        if self.requests.is_none() && self.pending.is_empty() {
+            return Err(End::Drained);
+        }
+        let mut arrived = Vec::new();
+        tokio::select! {
+            count = receive(self.requests.as_mut(), &mut arrived) => {
+                if count == 0 {
+                    // The tenant is gone, and with it whoever could ask.
+                    self.requests = None;
+                }
+                self.last_arrival = Instant::now();
+                self.pending.extend(arrived);
+                if let Some(first) = self.pending.front() {
+                    self.wake_by(first.deadline + KILL_MARGIN);
+                }
+            }
+            waited = connection.wait() => {
+                waited?;
+                self.take_answers(connection)?;
+            }
+            () = ring(self.alarm.as_mut()) => {
+                // What has come meanwhile counts: it may be we who were kept from the processor.
+                while connection.try_read()? {
+                    self.take_answers(connection)?;
+                }
+                self.look_at_the_clock()?;
+            }
+            back = released(self.release.as_mut()) => {
+                self.release = None;
+                if let (Some(back), Some(requests)) = (back, self.requests.take()) {
+                    // Whoever told us to release waits for them.
+                    let _ = back.send(requests);
+                }
+            }
+        }
+        self.dispatch(connection)?;
+        connection.write()
+    }
+
+    fn take_answers(&mut self, connection: &mut Connection) -> Result<(), End> {
+        while let Some(frame) = connection.inbox.next_frame()? {
+            let FromWorker::Evaluated { id, outcome, micros, differed } = frame else {
+                return Err(Breach::Unexpected("Evaluated").into());
+            };
+            let pending = match self.in_flight {
+                0 => return Err(Breach::Unexpected("nothing").into()),
+                _ if id != self.next_answer => {
+                    let wrong = Breach::WrongId { asked: self.next_answer, answered: id };
+                    return Err(wrong.into());
+                }
+                _ if self.ends.front().is_none_or(|end| *end > connection.total_written) => {
+                    return Err(Breach::Unexpected("nothing yet").into());
+                }
+                _ => self.pending.pop_front(),
+            };
+            if differed {
+                self.status.evaluators_differed(pending.as_ref().map(|request| &request.body));
+            }
+            self.ends.pop_front();
+            self.in_flight -= 1;
+            self.next_answer += 1;
+            if let Some(request) = pending {
+                // The client may have gone, which is no concern of the worker's.
+                let answer = Answer { outcome, revision: self.revision, micros };
+                let _ = request.reply.send(Ok(answer));
+            }
+        }
+        Ok(())
+    }
+
+    /// Encodes the next requests, as long as the worker and the outbox have room.
+    fn dispatch(&mut self, connection: &mut Connection) -> Result<(), End> {
+        while self.in_flight < self.window() && connection.unwritten() < OUTBOX_TARGET {
+            let Some(next) = self.pending.get(self.in_flight) else {
+                break;
+            };
+            if next.reply.is_closed() {
+                // Nobody waits for it any more.
+                self.pending.remove(self.in_flight);
+                continue;
+            }
+            if self.poison.contains(&next.body) {
+                if let Some(request) = self.pending.remove(self.in_flight) {
+                    let _ = request.reply.send(Err(AskError::PoisonInput));
+                }
+                continue;
+            }
+            let in_flight = u64::try_from(self.in_flight).unwrap_or(u64::MAX);
+            let evaluate = ToWorker::Evaluate {
+                id: self.next_answer.wrapping_add(in_flight),
+                kind: QueryKind::Decision,
+                deadline_micros: monotonic_micros(next.deadline),
+                body: &next.body,
+            };
+            connection.append(&evaluate).map_err(io::Error::other)?;
+            self.ends.push_back(connection.end_of_outbox());
+            self.in_flight += 1;
+        }
+        Ok(())
+    }
+
+    /// How many requests may be at the worker. A suspect is there alone, so that, should the worker
+    /// end again, it is known on what.
+    fn window(&self) -> usize {
+        let is_suspect = |at| self.pending.get(at).is_some_and(|request| request.is_suspect);
+        match self.in_flight {
+            0 => 1,
+            in_flight if is_suspect(0) || is_suspect(in_flight) => in_flight,
+            _ => MAX_IN_FLIGHT,
+        }
+    }
+
+    /// Sees to it that the alarm rings at `at`, or before.
+    fn wake_by(&mut self, at: Instant) {
+        match &mut self.alarm {
+            Some(alarm) if alarm.deadline() <= at => {}
+            Some(alarm) => alarm.as_mut().reset(at),
+            None => self.alarm = Some(Box::pin(sleep_until(at))),
+        }
+    }
+
+    /// Gives the worker up when it is stuck, or has nothing to do for too long.
+    fn look_at_the_clock(&mut self) -> Result<(), End> {
+        self.alarm = None;
+        let now = Instant::now();
+        if let Some(first) = self.pending.front() {
+            let stuck = first.deadline + KILL_MARGIN;
+            if stuck <= now && self.in_flight > 0 {
+                return Err(End::Stuck);
+            }
+            // Whoever was not given to the worker in time was not kept waiting by it alone.
+            self.wake_by(stuck.max(now + CLOCK_INTERVAL));
+        } else if let Some(idle_timeout) = self.idle_timeout {
+            let idle = self.last_arrival + idle_timeout;
+            if idle <= now {
+                return Err(End::Idle);
+            }
+            self.wake_by(idle);
+        }
+        Ok(())
+    }
+
+    /// Sorts what is left by what may be done with it.
+    fn close(mut self, end: End, written: u64) -> Served {
+        let is_death = !matches!(end, End::Drained | End::Idle);
+        let at_the_worker = self.ends.iter().filter(|end| **end <= written).count();
+        // Of more than one it is not known: answers that were made may not have been written.
+        let culprit = if is_death && at_the_worker == 1 { self.pending.pop_front() } else { None };
+        let suspects = if culprit.is_some() { 0 } else { at_the_worker };
+        for request in self.pending.iter_mut().take(suspects) {
+            request.is_suspect = true;
+        }
+        Served { end, culprit, unanswered: self.pending, requests: self.requests }
+    }
+}
+
+async fn receive(requests: Option<&mut mpsc::Receiver<Request>>, into: &mut Vec<Request>) -> usize {
+    match requests {
+        Some(requests) => requests.recv_many(into, MAX_IN_FLIGHT).await,
+        None => pending().await,
+    }
+}
+
+async fn released<T>(release: Option<&mut oneshot::Receiver<T>>) -> Option<T> {
+    match release {
+        Some(release) => release.await.ok(),
+        None => pending().await,
+    }
+}
+
+async fn ring(alarm: Option<&mut Pin<Box<Sleep>>>) {
+    match alarm {
+        Some(alarm) => alarm.await,
+        None => pending().await,
+    }
+}
+
+/// `instant` as microseconds of `CLOCK_MONOTONIC`, which is the clock of the wire, and of `Instant`
+/// on Linux too, without saying so.
+fn monotonic_micros(instant: Instant) -> u64 {
+    static BASE: OnceLock<Option<(Instant, Duration)>> = OnceLock::new();
+    let base = BASE.get_or_init(|| {
+        let now = clock_gettime(ClockId::CLOCK_MONOTONIC).ok()?;
+        Some((Instant::now(), Duration::from(now)))
+    });
+    let Some((base_instant, base_micros)) = base else {
+        // No clock, no time left.
+        return 0;
+    };
+    let since = instant.saturating_duration_since(*base_instant);
+    u64::try_from((*base_micros + since).as_micros()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests;
