@@ -319,6 +319,25 @@ fn the_table_of_sandbox_layers_is_the_program_s() {
 }
 
 #[test]
+fn every_error_code_of_the_api_is_explained() {
+    let api = fs::read_to_string("docs/openapi.yaml").unwrap();
+    let (_, codes) = api.split_once("\n    ErrorCode:\n").unwrap();
+    let codes: Vec<&str> = codes
+        .lines()
+        .skip_while(|line| !line.contains("enum:"))
+        .skip(1)
+        .map_while(|line| line.trim().strip_prefix("- "))
+        .collect();
+    assert!(codes.len() >= 14, "{codes:?}");
+    let text = fs::read_to_string("docs/http-api.md").unwrap();
+    for code in codes {
+        let is_explained =
+            |line: &str| line.starts_with("| ") && line.contains(&format!("| `{code}` |"));
+        assert!(text.lines().any(is_explained), "{code}");
+    }
+}
+
+#[test]
 fn every_link_of_the_documents_leads_somewhere() {
     let mut documents = documents();
     documents.extend(["ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md"].map(PathBuf::from));
