@@ -129,35 +129,32 @@ fn without_volatile(mut value: Value) -> Value {
     value
 }
 
-/// Asserts that two values have the same members, of the same types.
-fn assert_same_shape(name: &str, answer: &Value, expected: &Value) {
-    match (answer, expected) {
-        (Value::Object(answer), Value::Object(expected)) if MAPS.contains(&name) => {
-            if let Some(example) = expected.values().next() {
-                for value in answer.values() {
-                    assert_same_shape("", value, example);
-                }
-            }
+/// What is different about the members of two values, or their types.
+fn difference_of_shape(name: &str, actual: &Value, expected: &Value) -> Option<String> {
+    match (actual, expected) {
+        (Value::Object(actual), Value::Object(expected)) if MAPS.contains(&name) => {
+            let example = expected.values().next()?;
+            actual.values().find_map(|value| difference_of_shape("", value, example))
         }
-        (Value::Object(answer), Value::Object(expected)) => {
+        (Value::Object(actual), Value::Object(expected)) => {
             let keys = |object: &serde_json::Map<String, Value>| -> BTreeSet<String> {
                 object.keys().cloned().collect()
             };
-            assert_eq!(keys(answer), keys(expected), "members of {name:?}");
-            for (name, value) in answer {
-                assert_same_shape(name, value, &expected[name]);
+            let (actual_keys, expected_keys) = (keys(actual), keys(expected));
+            if actual_keys != expected_keys {
+                return Some(format!("{name:?} with {actual_keys:?}\n  and not {expected_keys:?}"));
             }
+            actual
+                .iter()
+                .find_map(|(name, value)| difference_of_shape(name, value, &expected[name]))
         }
-        (Value::Array(answer), Value::Array(expected)) => {
-            if let Some(example) = expected.first().filter(|example| !example.is_null()) {
-                for value in answer {
-                    assert_same_shape(name, value, example);
-                }
-            }
+        (Value::Array(actual), Value::Array(expected)) => {
+            let example = expected.first().filter(|example| !example.is_null())?;
+            actual.iter().find_map(|value| difference_of_shape(name, value, example))
         }
         _ => {
-            let is_same = std::mem::discriminant(answer) == std::mem::discriminant(expected);
-            assert!(is_same, "{name:?} is {answer}, and not of the type of {expected}");
+            let is_same = std::mem::discriminant(actual) == std::mem::discriminant(expected);
+            (!is_same).then(|| format!("{name:?} is {actual}, and not of the type of {expected}"))
         }
     }
 }
@@ -173,6 +170,7 @@ fn every_command_of_the_documents_gives_the_answer_behind_it_or_names_the_suite_
         enforcer.wait_for_state(tenant, "ready");
     }
     let mut commands = 0;
+    let mut wrong = Vec::new();
     for document in documents() {
         let blocks = blocks_of(&document);
         for (at, block) in blocks.iter().enumerate().filter(|(_, block)| block.language == "sh") {
@@ -188,14 +186,17 @@ fn every_command_of_the_documents_gives_the_answer_behind_it_or_names_the_suite_
             commands += 1;
             let expected: Value = serde_json::from_str(&answer.content).unwrap();
             let actual = curl(&enforcer, command).json();
-            if answer.language == "json shape" {
-                assert_same_shape("", &actual, &expected);
+            let difference = if answer.language == "json shape" {
+                difference_of_shape("", &actual, &expected)
             } else {
                 let (actual, expected) = (without_volatile(actual), without_volatile(expected));
-                assert_eq!(actual, expected, "in {}: {command}", block.file);
-            }
+                (actual != expected).then(|| format!("{actual}\n  and not {expected}"))
+            };
+            let told = |words| format!("in {}: {command}  answers {words}\n", block.file);
+            wrong.extend(difference.map(told));
         }
     }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
     assert!(commands >= 10, "{commands}");
 }
 
