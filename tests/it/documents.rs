@@ -344,6 +344,8 @@ fn every_link_of_the_documents_leads_somewhere() {
     documents.extend(["ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md"].map(PathBuf::from));
     for document in documents {
         let text = fs::read_to_string(&document).unwrap();
+        // Without what stands between backticks, which may look like a link.
+        let text: String = text.split('`').step_by(2).collect();
         let targets = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
         for target in targets.filter(|target| !target.starts_with("https://")) {
             let (path, anchor) = target.split_once('#').unwrap_or((target, ""));
