@@ -1,7 +1,7 @@
-//! One tenant's policy engine, in a process of its own.
+//! One tenant's policy engine, in its own process.
 //!
-//! A worker is synchronous and single-threaded. It holds one socket, gets exactly one bundle in its
-//! life, and ends when its supervisor does. Nothing in it knows of another tenant.
+//! A worker is synchronous and single-threaded. It holds one socket, loads exactly one bundle, and
+//! ends when its supervisor does. Nothing in it knows of another tenant.
 
 mod bundle;
 mod clock;
@@ -21,7 +21,7 @@ pub use sandbox::{BoundedAllocator, SandboxError, Spec, give_back_large_memory};
 
 #[doc(hidden)]
 pub mod fuzzing {
-    //! What the fuzz targets call; no part of the crate's interface.
+    //! The functions that the fuzz targets call; not part of the crate's interface.
     use std::time::Duration;
 
     use enforcer_rego::File;
@@ -48,8 +48,8 @@ pub mod fuzzing {
 
 #[doc(hidden)]
 pub mod probing {
-    //! What a test program needs to be sealed exactly as a worker is; no part of the crate's
-    //! interface.
+    //! The functions that a test program needs to be sealed exactly as a worker is; not part of the
+    //! crate's interface.
 
     use std::fs::File;
 
@@ -57,11 +57,11 @@ pub mod probing {
     use crate::sandbox::{Lockdown, lockdown_without};
     use crate::{Spec, WorkerError};
 
-    /// Closes the sandbox; returns the supervisor's socket and the layers. What is left out is
-    /// listed among them all the same, as a worker that lies would.
+    /// Closes the sandbox; returns the supervisor's socket and the layers. A layer that is left out
+    /// is listed nevertheless, as by a worker that lies.
     ///
     /// # Errors
-    /// Those of a worker.
+    /// The errors of a worker.
     pub fn seal(spec: &Spec, left_out: LeftOut) -> Result<(File, Report), WorkerError> {
         match lockdown_without(spec, left_out)? {
             Lockdown::Sealed(sealed, socket) => Ok((socket, sealed.report().clone())),
@@ -70,11 +70,11 @@ pub mod probing {
     }
 }
 
-/// Why a worker ended other than by its supervisor's word.
+/// Why a worker ended although its supervisor did not tell it to.
 #[derive(Debug, thiserror::Error)]
 pub enum WorkerError {
     /// Standard input is not the supervisor's socket: somebody started a worker by hand.
-    #[error("standard input is no socket: a worker is started by the supervisor, never by hand")]
+    #[error("standard input is not a socket: workers are started by the supervisor only")]
     NotStartedBySupervisor,
     /// The sandbox could not be set up. This is the host's fault, not the tenant's.
     #[error("the sandbox cannot be set up: {0}")]
@@ -85,10 +85,10 @@ pub enum WorkerError {
     /// The supervisor sent a frame longer than the protocol allows.
     #[error("the supervisor broke the protocol: {0}")]
     FrameTooLong(#[from] FrameTooLong),
-    /// The supervisor sent a frame that is none.
+    /// The supervisor sent bytes that are not a valid frame.
     #[error("the supervisor broke the protocol: {0}")]
     Decode(#[from] DecodeError),
-    /// The supervisor sent a frame that has no place where it came.
+    /// The supervisor sent a frame that is not allowed in this state.
     #[error("the supervisor broke the protocol: {0}")]
     OutOfOrder(&'static str),
     /// An answer could not be encoded, not even as an error.
@@ -99,8 +99,8 @@ pub enum WorkerError {
 /// Runs a worker on the socket that is its standard input, until the supervisor ends it.
 ///
 /// # Errors
-/// When it cannot start or cannot go on; a policy that is broken or fails is no error here, it is
-/// an answer.
+/// When it cannot start or cannot go on. A policy that is broken or fails is an answer, not an
+/// error here.
 pub fn run(spec: &Spec) -> Result<(), WorkerError> {
     match sandbox::lockdown(spec)? {
         Lockdown::Sealed(sealed, socket) => serve::serve(&sealed, socket),
