@@ -1,4 +1,4 @@
-//! Development tools that hold the policy engine beside OPA. Nothing of the product depends on them.
+//! Development tools that compare the policy engine with OPA. The product does not depend on them.
 //!
 //! | program | compares |
 //! |---|---|
