@@ -19,7 +19,7 @@ const fn p(name: &'static str, of: super::StaticType) -> Parameter {
     Parameter { name: Some(name), of }
 }
 
-/// One that OPA gives no name.
+/// One without a name in OPA.
 const fn u(of: super::StaticType) -> Parameter {
     Parameter { name: None, of }
 }

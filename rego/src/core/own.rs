@@ -1,4 +1,5 @@
-//! The built-ins of this crate, which policies cannot name: what core needs beyond OPA's.
+//! The built-ins of this crate, which policies cannot name: operations that core needs beyond
+//! OPA's.
 //!
 //! | name | value |
 //! |---|---|
@@ -24,10 +25,10 @@ use super::data;
 use crate::builtins::order;
 use crate::builtins::{Answer, Context, Failure, Function};
 
-/// OPA's words for a conflict of keys.
+/// OPA's message for a conflict of keys.
 pub const UNIQUE_KEYS: &str = "object keys must be unique";
 
-/// How deep `$document` makes objects: a reference in a head is shorter by far.
+/// The highest depth of objects from `$document`: a reference in a head is far shorter.
 const MAX_DOCUMENT_DEPTH: usize = 256;
 
 /// The function of a built-in of this crate.
@@ -89,7 +90,7 @@ fn walk(_: &mut Context, args: &[Value]) -> Answer {
     Ok(outputs.into_value())
 }
 
-/// A document that is being made.
+/// A document that is being built.
 enum Node {
     Object(BTreeMap<Value, Node>),
     Set(BTreeSet<Value>),
