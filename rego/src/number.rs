@@ -22,11 +22,11 @@ pub enum NumberError {
     TooLong,
     /// A fraction or power that is not the text of a double.
     #[error(
-        "this number has more digits than can be held exactly (17 significant ones); round it, or make it a string"
+        "this number has more digits than can be represented exactly (17 significant ones); round it, or make it a string"
     )]
     Inexact,
     /// Beyond the largest double, and not written as an integer.
-    #[error("this number is too large to be held; write it as an integer, or make it a string")]
+    #[error("this number is too large for a double; write it as an integer, or make it a string")]
     TooLarge,
 }
 

@@ -104,7 +104,7 @@ fn a_broken_bundle_is_rejected_with_its_place_and_the_others_serve() {
         ("network", "http.send", at("policy.rego", 2, 10)),
         ("types", "count: invalid argument(s)", at("policy.rego", 2, 10)),
         ("late-unsafe", "var x is unsafe", at("policy.rego", 2, 10)),
-        ("data-number", "more digits than can be held exactly", at("data.json", 1, 7)),
+        ("data-number", "more digits than can be represented exactly", at("data.json", 1, 7)),
         ("data-twice", "defines data.a.b already", at("data.json", 1, 1)),
         ("metadata", "version must be a string", at("metadata.json", 1, 1)),
         ("latin1", "not UTF-8", at("policy.rego", 2, 3)),

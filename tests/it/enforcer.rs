@@ -41,7 +41,7 @@ pub(crate) fn wait_for<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T
             return found;
         }
         assert!(Instant::now() < deadline, "waited in vain for {what}");
-        thread::sleep(INTERVAL); // between two looks, not instead of one
+        thread::sleep(INTERVAL); // the interval between two checks
     }
 }
 

@@ -132,7 +132,7 @@ fn keep_doing(enforcer: &Enforcer, tenant_id: &str, what: &str, connections: usi
                     // Reloads release the tenant from its quarantine, so that the fault goes on.
                     if body["code"] == "tenant_unavailable" {
                         enforcer.signal(Signal::SIGHUP);
-                        thread::sleep(Duration::from_millis(20)); // he is no machine
+                        thread::sleep(Duration::from_millis(20)); // the pace of a person
                     }
                 }
             });

@@ -202,7 +202,7 @@ fn a_thousand_consumers_get_every_event_and_those_that_never_read_cost_nobody() 
             while !is_over.load(Ordering::Relaxed) {
                 peak = peak.max(private_memory(pid));
                 kernel_peak = kernel_peak.max(socket_memory());
-                thread::sleep(Duration::from_millis(500)); // between two looks
+                thread::sleep(Duration::from_millis(500)); // between two checks
             }
             (peak, kernel_peak)
         });

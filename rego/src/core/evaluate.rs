@@ -235,7 +235,7 @@ impl Machine<'_> {
             RuleKind::Complete | RuleKind::Set | RuleKind::Object => 0,
         };
         if args.len() != parameters {
-            return Err(malformed("another number of arguments than of parameters"));
+            return Err(malformed("the number of arguments differs from that of parameters"));
         }
         let early = first_decides(rule);
         let mut found: Option<Value> = None;
@@ -463,7 +463,7 @@ impl Machine<'_> {
                 }
                 (Target::Data(slot), Substitute::Value(value)) => {
                     let Some(Slot::Data(path)) = self.slot(*slot) else {
-                        return Err(malformed("a slot that is no path"));
+                        return Err(malformed("a slot that is not a path"));
                     };
                     inner.data = inner.data.with(path, operand(frame, value)?);
                     inner.replaced.insert(*slot);
@@ -474,12 +474,12 @@ impl Machine<'_> {
                 (Target::Function(slot), Substitute::Function(id)) => {
                     match self.slot(*slot) {
                         Some(Slot::Function { candidates, .. }) if candidates.contains(id) => {}
-                        _ => return Err(malformed("a replacement that is no candidate")),
+                        _ => return Err(malformed("a replacement that is not a candidate")),
                     }
                     inner.functions.insert(*slot, Mock::Function(*id));
                 }
                 (Target::Input(_) | Target::Data(_), Substitute::Function(_)) => {
-                    return Err(malformed("a function in the place of a document"));
+                    return Err(malformed("a function where a document is expected"));
                 }
             }
         }

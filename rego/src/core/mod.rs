@@ -16,8 +16,8 @@
 //! | `Let x = e` | binds | `e` is undefined |
 //! | `Test e` | | `e` is undefined or false |
 //! | `Not { b }` | | `b` has a solution |
-//! | `Each k, v in c { b }` | the block's solutions for every element, in order | never: what is no collection has no elements |
-//! | `Every k, v in c { b }` | | `c` is no collection, or `b` has no solution for an element |
+//! | `Each k, v in c { b }` | the block's solutions for every element, in order | never: a value that is not a collection has no elements |
+//! | `Every k, v in c { b }` | | `c` is not a collection, or `b` has no solution for an element |
 //! | `Collect x = kind { b } key, value` | one element for every solution | never; two values for one key are a conflict |
 //!
 //! A rule's **definition** is a chain of bodies (`else`): the first that has a solution counts. A

@@ -199,7 +199,7 @@ impl Frame<'_> {
                 // `parts` takes it from the end, and it never occurs elsewhere.
                 StatementKind::Each { .. } => {
                     return Err(Refusal::Malformed {
-                        reason: "a loop is the last statement of its block",
+                        reason: "a loop is not the last statement of its block",
                         place: statement.span,
                     });
                 }

@@ -63,7 +63,7 @@ struct Variable {
 
 /// The number of older temporaries.
 #[derive(Debug, Clone, Copy)]
-#[must_use = "temporaries are given back"]
+#[must_use = "temporaries must be freed"]
 pub(super) struct Mark(usize);
 
 impl<'a> Frame<'a> {

@@ -4,7 +4,7 @@
 //! instructions, and an operation without an instruction becomes a call of a function that the
 //! machine links ([`Call`]). regorus' own compiler is not used.
 //!
-//! # What the VM does, and what is made of it
+//! # Behaviour of the VM, and its consequences
 //! - A failed guard continues with the next element of the innermost loop, and outside of loops
 //!   ends the body. So a block that may fail without failing the enclosing one (`not`, a
 //!   comprehension, one of several definitions that are compared) is a loop with one iteration.
@@ -196,16 +196,16 @@ pub enum What {
 impl fmt::Display for What {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
-            Self::Registers => "variables that are in use at one time",
+            Self::Registers => "variables in use at one time",
             Self::Instructions => "instructions",
             Self::Literals => "different constants",
             Self::Rules => "rules",
             Self::Parameters => "calls, loops or constructors of one kind",
             Self::Arguments => "arguments of a built-in",
             Self::Builtins => "different built-ins",
-            Self::Nesting => "blocks in blocks",
-            Self::Depth => "rules in a chain of rules that use each other",
-            Self::Height => "levels of collections in collections",
+            Self::Nesting => "nested blocks",
+            Self::Depth => "rules in a chain of uses",
+            Self::Height => "levels of nested collections",
         })
     }
 }

@@ -127,16 +127,16 @@ fn look_at(
         matches!(found, Some(Slot::Function { .. })) && parameters(rule).is_some()
     };
     if rule.slot.is_some_and(|slot| !is_function(slot)) {
-        return Err(malformed("a rule with a slot is a function", rule.span));
+        return Err(malformed("a rule with a slot is not a function", rule.span));
     }
     let is_collection = matches!(rule.kind, RuleKind::Set | RuleKind::Object);
     if is_collection && rule.definitions.iter().any(|definition| definition.bodies.len() != 1) {
-        return Err(malformed("a set or an object has no else", rule.span));
+        return Err(malformed("a set or an object has an else", rule.span));
     }
     let mut alone = Vec::new();
     for body in walk::bodies(&rule.definitions) {
         if (rule.kind == RuleKind::Object) != body.key.is_some() {
-            return Err(malformed("an object has keys, and nothing else has", body.span));
+            return Err(malformed("an object has no key, or another document has one", body.span));
         }
         let mut fault = loop_fault(&body.block);
         let mut check = |statement: &Statement| {
@@ -161,7 +161,7 @@ fn look_at(
 fn loop_fault(block: &[Statement]) -> Option<&'static str> {
     let is_loop = |statement: &Statement| matches!(statement.kind, StatementKind::Each { .. });
     let is_faulty = block.iter().rev().skip(1).any(is_loop);
-    is_faulty.then_some("a loop is the last statement of its block")
+    is_faulty.then_some("a loop is not the last statement of its block")
 }
 
 fn statement_fault(statement: &Statement, facts: &[Facts]) -> Option<&'static str> {
@@ -170,7 +170,7 @@ fn statement_fault(statement: &Statement, facts: &[Facts]) -> Option<&'static st
         StatementKind::Collect { kind, key, .. }
             if (*kind == Collection::Object) != key.is_some() =>
         {
-            Some("an object comprehension has keys, and no other has")
+            Some("an object comprehension has no key, or another one has one")
         }
         StatementKind::Not(block)
         | StatementKind::Each { block, .. }
@@ -196,5 +196,5 @@ fn expression_fault(expr: &Expr, facts: &[Facts]) -> Option<&'static str> {
         | Expr::Object(_)
         | Expr::Replaced(_) => true,
     };
-    (!holds).then_some("a function has as many arguments as parameters, and a rule has neither")
+    (!holds).then_some("the number of arguments differs from that of parameters")
 }

@@ -152,11 +152,11 @@ fn what_is_no_core_is_refused() {
     let called = Expr::Call(RuleId(0), vec![c(1)]);
     assert_eq!(
         malformed(vec![rule(vec![], c(1)), rule(vec![bind(0, called)], v(0))]),
-        "a function has as many arguments as parameters, and a rule has neither"
+        "the number of arguments differs from that of parameters"
     );
     let mut loops = long(0).definitions[0].bodies[0].block.clone();
     loops.push(bind(5, constant()));
-    assert_eq!(malformed(vec![rule(loops, c(1))]), "a loop is the last statement of its block");
+    assert_eq!(malformed(vec![rule(loops, c(1))]), "a loop is not the last statement of its block");
 }
 
 #[test]

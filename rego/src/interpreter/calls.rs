@@ -144,7 +144,7 @@ fn number(value: Option<&Value>) -> Option<usize> {
     usize::try_from(value?.as_u64().ok()?).ok()
 }
 
-#[allow(clippy::unnecessary_wraps, reason = "the end of functions that are one of FUNCTIONS")]
+#[allow(clippy::unnecessary_wraps, reason = "the functions in FUNCTIONS end with it")]
 fn value(value: Value) -> Option<Outcome> {
     Some(Outcome::Value(value))
 }

@@ -69,7 +69,7 @@ struct RuleFacts {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unprintable {
     /// It would overflow the stack.
-    #[error("rules use each other in chains that are too long, or are nested too deeply")]
+    #[error("a chain of rules is too long, or rules are nested too deeply")]
     Depth,
     /// regorus refuses the text, which is a fault of this crate.
     #[error("the interpreter refuses core: {0}")]
@@ -142,7 +142,7 @@ impl Interpreter {
             }) => {
                 format!("data.{PACKAGE}.{text}")
             }
-            _ => return Err(internal("only rules are asked for")),
+            _ => return Err(internal("only rules can be evaluated")),
         };
         let limit = remaining(&context).ok_or_else(deadline)?;
         self.engine.set_execution_timer_config(timer(limit));

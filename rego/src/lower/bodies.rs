@@ -216,7 +216,7 @@ impl Lowering<'_> {
             | TermValue::String(_)
             | TermValue::TemplateString { .. } => {
                 // Scalars are constants, and the stages have replaced template strings by calls.
-                let message = "a template string that is no call";
+                let message = "a template string that is not a call";
                 return Err(Diagnostic::new(Code::Compile, message, term.span));
             }
         })

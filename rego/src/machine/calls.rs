@@ -61,7 +61,7 @@ fn call(place: usize, args: &[Value]) -> anyhow::Result<Value> {
                 running.call(name, function, args).map(Ok)
             }
             Some(other) => Ok(Err(*other)),
-            None => Err(broken(running, "no function at this place")),
+            None => Err(broken(running, "no function with this index")),
         }
     })?;
     match other {
@@ -117,7 +117,7 @@ fn own(running: &mut Running, call: Call, args: &[Value]) -> anyhow::Result<Outc
         (Some(outcome), _) => Ok(outcome),
         // The rule is known where the VM ends.
         (None, Call::Conflict(conflict)) => Err(running.conflict(conflict)),
-        (None, _) => Err(broken(running, "arguments that do not fit")),
+        (None, _) => Err(broken(running, "invalid arguments")),
     }
 }
 
@@ -262,7 +262,7 @@ impl Nested {
                 return Err(broken(running, "an environment without a program"));
             };
             if program.environments.len() >= ENVIRONMENTS {
-                let message = "too many environments in each other".to_owned();
+                let message = "too many nested environments".to_owned();
                 return Err(running.end(ErrorKind::Limit, message));
             }
             let vm = match program.pool.pop() {

@@ -197,7 +197,7 @@ impl Loaded {
         let rule_index = u16::try_from(rule.0).map_err(|_| internal("there is no such rule"))?;
         match self.bytecode.rule_infos.get(usize::from(rule_index)) {
             Some(info) if info.function_info.is_none() => {}
-            _ => return Err(internal("only rules are asked for")),
+            _ => return Err(internal("only rules can be evaluated")),
         }
         // VMs share the unchanged program.
         *vm = None;

@@ -41,7 +41,7 @@ impl Panicked {
     fn of(payload: &(dyn Any + Send)) -> Self {
         let said = payload.downcast_ref::<String>().map(String::as_str);
         let said = said.or_else(|| payload.downcast_ref::<&str>().copied());
-        Self(said.unwrap_or("it did not say why").to_owned())
+        Self(said.unwrap_or("no message").to_owned())
     }
 
     /// The error of the evaluation that it ended.

@@ -31,7 +31,7 @@ const MAX_DEPTH: u32 = 400;
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
     /// Invalid JSON, or an unexpected shape.
-    #[error("OPA's tree has another shape than expected: {0}")]
+    #[error("OPA's tree has an unexpected shape: {0}")]
     Shape(#[from] serde_json::Error),
     /// Nested more than [`MAX_DEPTH`] deep.
     #[error("OPA's tree is nested too deep")]

@@ -15,7 +15,7 @@
 //! | `Each k, v in c { b }` | `v2 := core.elements(c)` and `some v3 in v2`, then `v4 := v3[0]` and `v5 := v3[1]` |
 //! | the same, in a block whose first solution is enough | `v1 := core.begin(0)` before it, `v6 := core.is_open(v1, v3)` and `v6` in the loop, `v9 := core.solved(v1, [v2, …])` at the end |
 //! | `Every k, v in c { b }` | `v2 := h3(v1)` and `v2`: `h3` collects a boolean for each element, up to the first that is false |
-//! | `Collect x = kind { b }` | `v4 := h3(v1)`: `h3` collects arrays of what is yielded |
+//! | `Collect x = kind { b }` | `v4 := h3(v1)`: `h3` collects arrays of the yielded values |
 //! | path, built-in | `core.path(v1, ["a", v2])`, `core.call("plus", [v1, 2])` |
 //! | rule, function | `r7`, `f8(v1)` |
 //! | `with` | `v2 := core.environment(input, 3, [v1])` and `v4 := f8(v1) with input as v2` |
