@@ -257,7 +257,7 @@ impl<'a> Decoder<'a> {
         })
     }
 
-    /// A mapping of texts to values of any type; empty for null.
+    /// A mapping of texts to values of any type; the inner value is `None` for null.
     ///
     /// # Errors
     /// When Go stops decoding.

@@ -191,7 +191,7 @@ impl<'a> Scanner<'a> {
         self.text.get(self.mark.offset..).unwrap_or_default()
     }
 
-    /// A character at an offset over ASCII ones.
+    /// The character at an offset; all characters before it must be ASCII.
     fn ahead(&self, bytes: usize) -> char {
         let rest = self.text.get(self.mark.offset + bytes..).unwrap_or_default();
         match rest.first() {

@@ -1,5 +1,5 @@
-//! `fmt.Sprintf`: verbs, flags, widths, precisions, argument numbers, and what it writes where verbs
-//! and arguments do not fit (`%!d(string=a)`).
+//! `fmt.Sprintf`: verbs, flags, widths, precisions, argument numbers, and its text where verbs and
+//! arguments do not fit (`%!d(string=a)`).
 
 mod arg;
 mod directive;
