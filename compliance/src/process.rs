@@ -9,7 +9,8 @@ use serde_json::Value as Json;
 
 use crate::protocol::{Answer, Engine, Question};
 
-/// How long an answer may take: some evaluations of OPA's are bounded by 5 s each.
+/// How long an answer may take: OPA's evaluations are bounded by 5 s each, and a request has
+/// several.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A process that answers questions. It is started by the first request, and again after it died or

@@ -18,7 +18,7 @@ pub struct Question {
     pub v0: bool,
     /// Whether an error of a built-in ends the evaluation.
     pub strict: bool,
-    /// Base documents, where the files are no bundle.
+    /// Base documents, where the files are not a bundle.
     pub data: Option<Value>,
     /// The time that policies read, in nanoseconds since 1970; the real one where it is 0.
     pub now: i64,

@@ -47,7 +47,7 @@ pub fn engine(matches: &ArgMatches) -> Process {
 /// The content of the file that `--documented` names; empty where it is not given.
 ///
 /// # Errors
-/// Where the file cannot be read, or `parse` finds something wrong with it.
+/// When the file cannot be read, or `parse` refuses it.
 pub fn documented<T: Default>(
     matches: &ArgMatches,
     parse: impl FnOnce(&str) -> Result<T, String>,

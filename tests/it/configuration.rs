@@ -174,7 +174,7 @@ fn no_tenants_at_all_is_a_service_that_knows_nobody() {
 #[test]
 fn the_log_has_the_form_that_is_asked_for() {
     let bundles = Bundles::new().tenant("a", ECHO);
-    // Standard error is no terminal here.
+    // Standard error is not a terminal here.
     for (format, is_json) in [("text", false), ("json", true), ("auto", true)] {
         let enforcer = bundles.start_with(&[("ENFORCER_LOG_FORMAT", format)]);
         enforcer.wait_for_state("a", "ready");

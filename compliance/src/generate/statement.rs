@@ -169,8 +169,8 @@ impl Generator {
         Some((self.walk_to(root, &place), content))
     }
 
-    /// Closes the innermost scope. What `some` declares and nothing uses is an error, so tests are
-    /// added that use it.
+    /// Closes the innermost scope. An unused variable of `some` is an error, so tests are added
+    /// that use it.
     pub(crate) fn close(&mut self, body: &mut Vec<String>, head: &str) {
         for (name, _) in self.scopes.pop().unwrap_or_default() {
             let uses = |text: &str| {

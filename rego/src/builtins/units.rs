@@ -73,7 +73,7 @@ pub(super) fn parse_bytes(_: &mut Context, args: &[Value]) -> Answer {
         return Err(failed("no byte amount provided"));
     }
     let name = unit.strip_suffix('b').filter(|name| !name.is_empty()).unwrap_or(unit);
-    // A unit that is not a unit of bytes is exactly one of these.
+    // For bytes, `m` means mega.
     let factor = match name {
         "" => Some(1),
         "m" => Some(1_000_000),

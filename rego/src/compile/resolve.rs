@@ -1,5 +1,5 @@
-//! Names to paths: a variable that is a rule of the package or an import becomes the reference that
-//! it stands for. OPA's `ResolveRefs`.
+//! Resolves names to paths: a variable that names a rule of the package or an import becomes a
+//! reference to it. OPA's `ResolveRefs`.
 //!
 //! Every term of such a reference has the place of the name that it replaced. (OPA shares these
 //! terms among all uses of a name, so its type errors name the place of the last use.)
@@ -185,7 +185,7 @@ struct Resolver<'a> {
 }
 
 impl Resolver<'_> {
-    /// The reference that a name stands for, at the name's place.
+    /// The reference of a name, at the name's place.
     fn path(&mut self, name: &str, span: Span) -> Option<Ref> {
         if self.hidden.iter().any(|scope| scope.contains(name)) {
             return None;

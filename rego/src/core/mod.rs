@@ -103,8 +103,8 @@ pub struct SlotId(pub u32);
 pub enum Slot {
     /// The document at a path below `data`.
     Data(Vec<Value>),
-    /// A function (of the policy, or one that stands for a built-in) that is replaced by a value, or
-    /// by one of `candidates`, which are functions of as many parameters.
+    /// A function (of the policy, or one that wraps a built-in) that is replaced by a value, or by
+    /// one of `candidates`, which are functions of as many parameters.
     Function {
         /// The target.
         rule: RuleId,
@@ -324,7 +324,7 @@ pub enum Root {
 pub enum Expr {
     /// The operand itself.
     Operand(Operand),
-    /// A root, and keys into it. Undefined where there is no such key, or no collection.
+    /// A root, and keys into it. Undefined where a key is missing, or a value is not a collection.
     Path(Root, Vec<Operand>),
     /// A built-in by OPA's name (`plus`, `lt`, `equal`, `internal.member_2`, `count`), or one of
     /// this crate, whose names begin with `$`.

@@ -102,7 +102,7 @@ pub(super) enum Wanted<'t> {
 
 /// Faults of a reference.
 impl Checker<'_> {
-    /// A key does not fit. `have` is its type, where it is no constant.
+    /// A key does not fit. `have` is its type, where it is not constant.
     pub(super) fn invalid_key(
         &self,
         reference: &[Term],

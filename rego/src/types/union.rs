@@ -6,7 +6,7 @@ use std::rc::Rc;
 use super::model::{Function, Known, Type};
 
 /// The type of values of either type. Where one is unknown, it is the other. Functions of the same
-/// number of parameters have a union; a function and anything else have none.
+/// number of parameters have a union; a function and another type have no union.
 pub(super) fn of(left: Known, right: Known) -> Known {
     let (left, right) = match (left, right) {
         (None, other) | (other, None) => return other,

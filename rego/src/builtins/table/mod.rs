@@ -90,9 +90,9 @@ const PLAIN: Declaration = Declaration {
 };
 
 impl Declaration {
-    /// Whether the name is one that OPA's compiler writes in place of syntax: `in`, `print`, template
-    /// strings, test cases. OPA also takes these names in the text of a policy, so they are no
-    /// error there, but no documentation offers them.
+    /// Whether the name is one that OPA's compiler writes in place of syntax: `in`, `print`,
+    /// template strings, test cases. OPA also takes these names in the text of a policy, so they
+    /// are not an error there, but documentation omits them.
     #[must_use]
     pub fn is_internal(&self) -> bool {
         self.name.starts_with("internal.")

@@ -123,7 +123,7 @@ pub(super) fn has_variable_key(reference: &[Term]) -> bool {
     reference.iter().skip(1).any(|key| !is_constant(&key.value))
 }
 
-/// The references that one can stand for, with known values for its keys. Keys with unknown or too
+/// The references that one can expand to, with known values for its keys. Keys with unknown or too
 /// many values stay.
 pub(super) fn expand(reference: &Ref, known: &Known) -> Vec<Ref> {
     let mut expanded = vec![reference.clone()];

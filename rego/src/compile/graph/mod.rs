@@ -118,7 +118,7 @@ fn whole_rules(graph: &Graph, rules: &Rules<'_>, order: &[usize]) -> Vec<RuleRef
 }
 
 impl Graph {
-    /// Where each definition stands in `definitions`.
+    /// The position of each definition in `definitions`.
     pub(crate) fn positions(&self) -> BTreeMap<Definition, usize> {
         self.definitions.iter().enumerate().map(|(position, one)| (*one, position)).collect()
     }
@@ -204,7 +204,7 @@ struct Use<'r> {
 /// The sets of definitions that references may use, each made once.
 struct Sets<'a> {
     rules: &'a Rules<'a>,
-    /// Where each definition stands.
+    /// The position of each definition.
     positions: BTreeMap<Definition, usize>,
     /// The sets by the text of their references, whose variables are left out.
     known: HashMap<String, usize>,

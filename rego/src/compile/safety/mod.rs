@@ -70,9 +70,9 @@ fn may_have_vars(head: &Head) -> bool {
 /// The variables that a statement needs but that are never bound.
 #[derive(Debug)]
 struct Unsafe {
-    /// Where the statement stands.
+    /// The statement's place.
     span: Span,
-    /// What it assigns to, where it was written with `:=`.
+    /// The variables that it assigns to, where it was written with `:=`.
     assigned: VarSet,
     /// The variables.
     vars: VarSet,

@@ -15,7 +15,7 @@ use crate::builtins::{Failure, limits};
 /// Formats arguments.
 ///
 /// # Errors
-/// Where the text would be longer than [`limits::STRING_BYTES`].
+/// When the text would be longer than [`limits::STRING_BYTES`].
 pub(crate) fn sprintf(format: &str, args: &[Arg]) -> Result<String, Failure> {
     let mut reader = Reader::new(format, args);
     let mut printer = Printer::default();
