@@ -1,5 +1,6 @@
-//! This product with workers that answer without evaluating: what remains of a decision's time when
-//! nothing is decided. The supervisor is the real one, and workers are sealed as the real ones are.
+//! This product with workers that answer without evaluating: it measures the part of a decision's
+//! time that is not evaluation. The supervisor is the real one, and workers are sealed as the real
+//! ones are.
 
 use std::fs::File;
 use std::io::{ErrorKind, Write};
@@ -13,14 +14,14 @@ use enforcer_supervisor::{Config, ConfigErrors, SupervisorError};
 use enforcer_worker::probing::{self, LeftOut, Report};
 use enforcer_worker::{BoundedAllocator, Spec, WorkerError};
 
-/// The worker seals itself only with it. Where no worker is, it is the system's.
+/// A worker seals itself only with this allocator. In other processes it behaves like the system's.
 #[global_allocator]
 static ALLOCATOR: BoundedAllocator = BoundedAllocator;
 
 /// As in `worker/src/serve.rs`.
 const WRITE_BATCH: usize = 64 * 1024;
 
-/// What ends it unasked.
+/// Why it ended.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum EchoError {
     /// The settings are not valid.
@@ -37,8 +38,8 @@ pub(crate) enum EchoError {
     System(#[from] std::io::Error),
 }
 
-/// Runs the supervisor, with settings from the environment. It starts its workers from the program
-/// that it is itself, so that has to call [`work`] for the supervisor's hidden subcommand.
+/// Runs the supervisor, with settings from the environment. It starts its workers from its own
+/// program, which must call [`work`] for the supervisor's hidden subcommand.
 ///
 /// # Errors
 /// When it cannot start.
@@ -58,13 +59,13 @@ pub(crate) fn supervise() -> Result<(), EchoError> {
 /// When it cannot start or cannot go on.
 pub(crate) fn work(spec: &Spec) -> Result<(), EchoError> {
     let (socket, Report { layers, missing }) = probing::seal(spec, LeftOut::Nothing)?;
-    // Closing it is no call that the filter lets through; the end of the process does it.
+    // The seccomp filter does not allow `close(2)`; the end of the process closes it.
     let mut socket = ManuallyDrop::new(socket);
     let mut answers = Vec::new();
     let hello = FromWorker::Hello { version: PROTOCOL_VERSION, layers, missing };
     append(&mut answers, &hello)?;
     write(&mut socket, &mut answers)?;
-    // Where the supervisor only asks what the host offers, that was all.
+    // A supervisor that only asks what the host offers needs no more.
     if spec.mode == SandboxMode::Report {
         return Ok(());
     }
@@ -96,7 +97,7 @@ pub(crate) fn work(spec: &Spec) -> Result<(), EchoError> {
                         &FromWorker::Evaluated { id, outcome, micros: 0, differed: false },
                     )?;
                 }
-                // The bundle is not looked at.
+                // The bundle is ignored.
                 _ => {}
             }
             if answers.len() >= WRITE_BATCH {
@@ -107,7 +108,7 @@ pub(crate) fn work(spec: &Spec) -> Result<(), EchoError> {
     }
 }
 
-/// That of the README's question, made anew for every answer as an evaluation would.
+/// The decision of the README's question, built again for every answer as an evaluation would.
 fn decision() -> Decision {
     Decision {
         allow: true,
@@ -120,7 +121,7 @@ fn append(answers: &mut Vec<u8>, frame: &FromWorker) -> Result<(), EchoError> {
     Ok(append_frame(answers, frame, MAX_FRAME_FROM_WORKER).map_err(WorkerError::from)?)
 }
 
-/// Writes the answers that wait, all with one call.
+/// Writes all waiting answers with one call.
 fn write(socket: &mut File, answers: &mut Vec<u8>) -> Result<(), EchoError> {
     socket.write_all(answers)?;
     answers.clear();

@@ -1,4 +1,4 @@
-//! What the bench starts of itself: the targets that are no other program.
+//! The targets that the bench starts from its own program.
 
 use std::io;
 use std::net::{Ipv4Addr, TcpListener};
@@ -42,7 +42,7 @@ pub(crate) fn run(arguments: &ArgMatches) -> Option<io::Result<()>> {
     let (name, arguments) = arguments.subcommand()?;
     Some(match name {
         WORKER_SUBCOMMAND => echo::work(&Spec {
-            // What is not said is not allowed.
+            // Access is denied by default.
             mode: arguments.get_one("sandbox").copied().unwrap_or(SandboxMode::Strict),
             memory_limit: arguments.get_one("memory-limit").copied().unwrap_or(0),
             user: arguments.get_one("user").copied(),

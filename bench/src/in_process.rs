@@ -1,9 +1,9 @@
-//! What is built today without this product: one process, an engine for every tenant behind a
-//! mutex, and nothing between the tenants.
+//! The usual design without this product: one process, an engine for every tenant behind a mutex,
+//! and no isolation between tenants.
 //!
-//! All that is not about isolation is as in the supervisor, so that the difference is what isolation
-//! costs: the same HTTP, runtime and allocator, the same engine, and an answer of the same bytes. It
-//! asks the engine for three rules, as the engine's own documentation shows it.
+//! Everything else is as in the supervisor, so that the difference is the cost of isolation: the
+//! same HTTP, runtime, allocator and engine, and an answer of the same bytes. It evaluates three
+//! rules, as the engine's own documentation shows.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -46,7 +46,7 @@ const LENGTHS: PolicyLengthConfig = PolicyLengthConfig {
     max_lines: NonZeroUsize::new(1_000_000).unwrap(),
 };
 
-/// Why nothing is served.
+/// Why it cannot serve.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum InProcessError {
     /// The operating system refused something.
@@ -55,16 +55,16 @@ pub(crate) enum InProcessError {
     /// A bundle cannot be used.
     #[error("{}: {message}", path.display())]
     Bundle {
-        /// The file at fault.
+        /// The faulty file.
         path: PathBuf,
-        /// What the engine says.
+        /// The engine's message.
         message: String,
     },
 }
 
-/// What every request can reach.
+/// The state that every request can reach.
 struct Tenant {
-    /// The names of its three rules, which are asked for one after the other.
+    /// The names of its three rules, which are evaluated one after the other.
     allow: String,
     redact: String,
     reason: String,
@@ -101,7 +101,7 @@ struct DecisionMetrics<'a> {
 pub(crate) fn serve(listener: StdListener, bundles_dir: &Path) -> Result<(), InProcessError> {
     raise_descriptor_limit();
     let tenants = Arc::new(load(bundles_dir)?);
-    // As the supervisor's: a thread for each processor.
+    // As in the supervisor: a thread for each processor.
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(accept(listener, tenants))
 }
@@ -160,14 +160,14 @@ async fn accept(listener: StdListener, tenants: Tenants) -> Result<(), InProcess
     loop {
         match listener.accept().await {
             Ok((stream, _)) => drop(tokio::spawn(connection(stream, router.clone()))),
-            // There are no descriptors left, until a connection ends.
+            // There are no file descriptors left until a connection ends.
             Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
         }
     }
 }
 
 async fn connection(stream: TcpStream, router: Router) {
-    // Without it answers come later, and that is seen in what is measured.
+    // Without it answers come later, which the figures would show.
     let _ = stream.set_nodelay(true);
     let service = service_fn(move |request: hyper::Request<Incoming>| {
         let request: Request = request.map(HttpBody::new);
@@ -181,7 +181,7 @@ async fn connection(stream: TcpStream, router: Router) {
         .max_headers(MAX_HEADERS)
         .half_close(true)
         .serve_connection(TokioIo::new(stream), service);
-    // A client that goes away is no fault.
+    // A client that disconnects is not a fault.
     let _ = connection.await;
 }
 
@@ -198,7 +198,7 @@ async fn decide(
     };
     let start = Instant::now();
     // It is evaluated on the thread that serves connections, while its tenant's other requests wait
-    // for the mutex and keep further threads from all others: that is how it is written today.
+    // for the mutex and block further threads: that is how such servers are usually written.
     let Some(result) = ask(tenant, input) else {
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
     };

@@ -1,9 +1,9 @@
 //! The load: real HTTP over loopback from one thread, in a closed or an open loop.
 //!
-//! A closed loop asks again as soon as it has an answer, on each of its connections, and so finds
-//! the most that a server can do. An open loop asks on a schedule that waits for nobody, and counts
-//! each latency from when its request was due: a server that stalls is charged for everybody who
-//! would have come meanwhile, and not for one request a connection.
+//! A closed loop sends the next request as soon as it has an answer, on each of its connections,
+//! and so measures the highest throughput. An open loop sends requests on a fixed schedule, and
+//! measures each latency from the time when its request was due: a server that stalls is charged
+//! for every request that was due meanwhile, not for one request per connection.
 
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
@@ -16,22 +16,23 @@ use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::fd::OwnedFd;
 
-/// The longest latency that is told apart, in microseconds. The bench gives up on an answer before.
+/// The longest latency that the histogram records, in microseconds. The bench gives up on an answer
+/// before.
 const LONGEST_MICROS: u64 = 60_000_000;
 
-/// How long answers are waited for once nothing more is asked.
+/// How long to wait for answers after the last request.
 const DRAIN: Duration = Duration::from_secs(10);
 
-/// The longest answer that is taken.
+/// The longest answer that is accepted.
 const MAX_ANSWER: usize = 1024 * 1024;
 
 /// Header fields of an answer.
 const MAX_FIELDS: usize = 64;
 
-/// Requests of one load are told apart by so many groups at most.
+/// The highest number of groups that a load can distinguish.
 pub(crate) const MAX_GROUPS: usize = 2;
 
-/// A request that can be written as it is, and what its answer has to contain.
+/// A request, ready to be written, and the texts that its answer must contain.
 #[derive(Clone, Debug)]
 pub(crate) struct Prepared {
     bytes: Vec<u8>,
@@ -40,7 +41,7 @@ pub(crate) struct Prepared {
 }
 
 impl Prepared {
-    /// A POST of a JSON body. The answer has to be 200 and to contain all of `expected`.
+    /// A POST of a JSON body. The answer must be 200 and contain all of `expected`.
     pub(crate) fn post(path: &str, body: &str, expected: &[String]) -> Self {
         let length = body.len();
         let bytes = format!(
@@ -50,18 +51,18 @@ impl Prepared {
         Self { bytes: bytes.into_bytes(), expected, group: 0 }
     }
 
-    /// A GET whose answer has to be 200.
+    /// A GET whose answer must be 200.
     pub(crate) fn get(path: &str) -> Self {
         let bytes = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").into_bytes();
         Self { bytes, expected: Vec::new(), group: 0 }
     }
 
-    /// Whether its path, or anything else of it, contains this.
+    /// Whether its bytes contain this text.
     pub(crate) fn asks(&self, text: &str) -> bool {
         contains(&self.bytes, text.as_bytes())
     }
 
-    /// The same, counted apart.
+    /// The same request, counted in another group.
     pub(crate) fn in_group(self, group: usize) -> Self {
         Self { group: group.min(MAX_GROUPS - 1), ..self }
     }
@@ -80,58 +81,58 @@ fn contains(text: &[u8], part: &[u8]) -> bool {
 pub(crate) enum Pace {
     /// As soon as there is an answer.
     Closed,
-    /// So many a second, evenly, whatever becomes of them.
+    /// This many a second, evenly, independent of the answers.
     Open(f64),
     /// Each once, one after the other on each connection.
     Once,
 }
 
-/// A load to be put on a server.
+/// A load for a server.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Load<'a> {
     pub(crate) address: SocketAddr,
-    /// Asked one after the other, over and over.
+    /// Sent one after the other, repeatedly.
     pub(crate) requests: &'a [Prepared],
     pub(crate) connections: usize,
     pub(crate) pace: Pace,
-    /// Asked for so long before anything is counted.
+    /// How long requests are sent before measuring begins.
     pub(crate) warm_up: Duration,
-    /// Counted for so long.
+    /// How long answers are measured.
     pub(crate) length: Duration,
 }
 
-/// What became of the requests of one group.
+/// The results of one group's requests.
 #[derive(Clone, Debug)]
 pub(crate) struct Answers {
-    /// Microseconds, of right answers.
+    /// Latencies of correct answers, in microseconds.
     pub(crate) latencies: Histogram<u64>,
     /// Answers other than 200.
     pub(crate) failed: u64,
-    /// Answers of 200 that say something else than they should.
+    /// Answers of 200 with the wrong content.
     pub(crate) wrong: u64,
     /// Requests that were due and have no answer.
     pub(crate) unanswered: u64,
 }
 
 impl Answers {
-    /// Right answers.
+    /// Correct answers.
     pub(crate) fn right(&self) -> u64 {
         self.latencies.len()
     }
 
-    /// What was not as it should be.
+    /// Failed, wrong and missing answers.
     pub(crate) fn bad(&self) -> u64 {
         self.failed + self.wrong + self.unanswered
     }
 
-    /// What so many per cent of right answers did not take longer than, in microseconds.
+    /// This percentile of the latencies of correct answers, in microseconds.
     pub(crate) fn micros(&self, percent: f64) -> f64 {
-        // A histogram of so few digits is exact in a float.
+        // A histogram with three digits is exact in a float.
         self.latencies.value_at_percentile(percent) as f64
     }
 }
 
-/// What a load found.
+/// The results of a load.
 #[derive(Clone, Debug)]
 pub(crate) struct Measured {
     pub(crate) groups: Vec<Answers>,
@@ -140,18 +141,18 @@ pub(crate) struct Measured {
 }
 
 impl Measured {
-    /// Right answers a second.
+    /// Correct answers a second.
     pub(crate) fn rate(&self) -> f64 {
         let right: u64 = self.groups.iter().map(Answers::right).sum();
         right as f64 / self.took.as_secs_f64()
     }
 
-    /// What was not as it should be.
+    /// Failed, wrong and missing answers.
     pub(crate) fn bad(&self) -> u64 {
         self.groups.iter().map(Answers::bad).sum()
     }
 
-    /// The first group, which is all where there is one.
+    /// The first group, which has all answers where there is one group.
     pub(crate) fn first(&self) -> io::Result<&Answers> {
         self.groups.first().ok_or_else(|| io::Error::other("a load has a group"))
     }
@@ -164,7 +165,7 @@ struct Answer<'a> {
     length: usize,
 }
 
-/// The whole answer that `bytes` begins with, once it is whole.
+/// The answer at the start of `bytes`, once it is complete.
 fn answer(bytes: &[u8]) -> io::Result<Option<Answer<'_>>> {
     let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
     let mut head = httparse::Response::new(&mut fields);
@@ -181,8 +182,8 @@ fn answer(bytes: &[u8]) -> io::Result<Option<Answer<'_>>> {
         let length: usize = length.parse().map_err(io::Error::other)?;
         return Ok(rest.get(..length).map(|body| Answer { status, body, length: start + length }));
     }
-    // Peers answer in chunks. Their texts are short enough to come in one, so the coding is not
-    // taken apart: only its end is looked for, and there is nothing behind it.
+    // Peers answer in chunks. Their texts are short enough for one chunk, so chunks are not
+    // decoded: only the end of the coding is searched for, and nothing follows it.
     if field("transfer-encoding").is_some_and(|coding| coding.eq_ignore_ascii_case("chunked")) {
         let is_whole = rest == b"0\r\n\r\n" || rest.ends_with(b"\r\n0\r\n\r\n");
         return Ok(is_whole.then_some(Answer { status, body: rest, length: bytes.len() }));
@@ -190,20 +191,20 @@ fn answer(bytes: &[u8]) -> io::Result<Option<Answer<'_>>> {
     Ok(Some(Answer { status, body: &[], length: start }))
 }
 
-/// A connection, and what was asked on it.
+/// A connection and its pending request.
 #[derive(Debug)]
 struct Connection {
     stream: TcpStream,
     buffer: Vec<u8>,
-    /// When the request was due, and which it is.
+    /// When the request was due, and its index.
     asked: Option<(Instant, usize)>,
 }
 
 impl Load<'_> {
-    /// Puts the load on the server, and returns when all is answered or given up.
+    /// Runs the load, and returns when every request is answered or given up.
     ///
     /// # Errors
-    /// Where the server takes no connection or closes one.
+    /// When the server refuses or closes a connection.
     pub(crate) fn run(&self) -> io::Result<Measured> {
         // A sleeping thread is otherwise woken up to 50 µs late (`prctl(2)`, PR_SET_TIMERSLACK).
         nix::sys::prctl::set_timerslack(1)?;
@@ -306,7 +307,7 @@ impl<'a> Generator<'a> {
         Ok(Measured { groups: self.groups, took })
     }
 
-    /// Whether there is still something to be asked that is not due yet.
+    /// Whether there are requests left that are not due yet.
     fn goes_on(&self, now: Instant) -> bool {
         match self.load.pace {
             Pace::Once => self.next < self.load.requests.len(),
@@ -314,7 +315,7 @@ impl<'a> Generator<'a> {
         }
     }
 
-    /// Asks whatever is due, as far as there are connections.
+    /// Sends the requests that are due, as far as connections are idle.
     fn ask(&mut self, now: Instant) -> io::Result<()> {
         match self.load.pace {
             Pace::Open(per_second) => {
@@ -348,11 +349,11 @@ impl<'a> Generator<'a> {
             return Err(io::Error::other("a load needs a request"));
         };
         connection.asked = Some((due, which));
-        // It is shorter than the buffer of a socket on which nothing waits.
+        // It is shorter than the empty buffer of a socket.
         connection.stream.write_all(&request.bytes)
     }
 
-    /// Takes what has come on a connection.
+    /// Reads from a connection.
     fn take(&mut self, number: usize) -> io::Result<()> {
         let Some(connection) = self.connections.get_mut(number) else { return Ok(()) };
         let mut piece = [0; 16 * 1024];

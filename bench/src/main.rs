@@ -1,5 +1,5 @@
-//! Measures the Edge Policy Enforcer beside what would otherwise be built, in one run.
-#![allow(clippy::print_stdout, reason = "its tables are what it is run for")]
+//! Measures the Edge Policy Enforcer beside its alternatives, in one run.
+#![allow(clippy::print_stdout, reason = "its tables are its output")]
 
 mod echo;
 mod hidden;
@@ -26,8 +26,8 @@ use report::Report;
 use scenarios::{SCENARIOS, Scenario, Settings};
 use servers::Programs;
 
-/// Rounds, and seconds of each figure in each, by default; and in a quick run, whose figures show
-/// that the bench works and nothing else.
+/// Rounds, and seconds for each figure in a round: by default, and in a quick run, whose figures
+/// only show that the bench works.
 const CUSTOMARY: (usize, f64) = (5, 2.0);
 const QUICK: (usize, f64) = (1, 0.5);
 
@@ -37,7 +37,7 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // Where standard error cannot be written to, the exit code has to do.
+            // If standard error cannot be written to, the exit code remains.
             let _ = io::Write::write_fmt(&mut io::stderr(), format_args!("error: {error}\n"));
             ExitCode::FAILURE
         }
@@ -55,7 +55,7 @@ fn command() -> Command {
     };
     Command::new("enforcer-bench")
         .version(env!("CARGO_PKG_VERSION"))
-        .about("Measures the Edge Policy Enforcer beside what would otherwise be built, in one run")
+        .about("Measures the Edge Policy Enforcer beside its alternatives, in one run")
         .after_help(format!("Scenarios:\n{about}  all         all of them, one after the other"))
         .subcommand_negates_reqs(true)
         .args_conflicts_with_subcommands(true)
@@ -65,7 +65,7 @@ fn command() -> Command {
                 .action(ArgAction::Append)
                 .value_parser(names.collect::<Vec<_>>())
                 .hide_possible_values(true)
-                .help("What to measure, see below"),
+                .help("The scenarios to run, see below"),
         )
         .arg(
             Arg::new("rounds")
@@ -77,19 +77,19 @@ fn command() -> Command {
             Arg::new("seconds")
                 .long("seconds")
                 .value_parser(value_parser!(u16).range(1..=600))
-                .help("For how long each time [default: 2]"),
+                .help("How long each measurement takes [default: 2]"),
         )
         .arg(
             Arg::new("quick")
                 .long("quick")
                 .action(ArgAction::SetTrue)
                 .conflicts_with_all(["rounds", "seconds"])
-                .help("Once and half a second: shows that the bench works, and nothing else"),
+                .help("One round of half a second: only shows that the bench works"),
         )
-        .arg(path("enforcer", "The product's binary; without it, it is built"))
+        .arg(path("enforcer", "The product's binary; built when not given"))
         .arg(path("opa", "OPA's binary; see bench/install-peers"))
         .arg(path("cerbos", "Cerbos' binary; see bench/install-peers"))
-        .arg(path("out", "Where the report goes, as JSON, and the plots [default: target/bench]"))
+        .arg(path("out", "The directory for the JSON report and the plots [default: target/bench]"))
         .subcommands(hidden::commands())
 }
 
@@ -141,13 +141,16 @@ fn settings(arguments: &ArgMatches) -> io::Result<Settings> {
     };
     for program in [Some(&programs.enforcer), programs.opa.as_ref(), programs.cerbos.as_ref()] {
         if let Some(program) = program.filter(|program| !program.is_file()) {
-            return Err(io::Error::other(format!("there is no program {}", program.display())));
+            return Err(io::Error::other(format!(
+                "the program {} does not exist",
+                program.display()
+            )));
         }
     }
     Ok(Settings { programs, rounds, length: Duration::from_secs_f64(seconds) })
 }
 
-/// Builds the product beside the bench, so that what is measured is what stands in the tree.
+/// Builds the product beside the bench, so that the code in the tree is measured.
 fn build(bench: &Path) -> io::Result<PathBuf> {
     let mut cargo = Process::new(option_env!("CARGO").unwrap_or("cargo"));
     cargo.args(["build", "--package", "edge-policy-enforcer", "--bin", "edge-policy-enforcer"]);
@@ -159,7 +162,7 @@ fn build(bench: &Path) -> io::Result<PathBuf> {
     Ok(bench.with_file_name("edge-policy-enforcer"))
 }
 
-/// What the figures were measured on.
+/// The machine of the measurements.
 fn machine() -> String {
     let read = |path| fs::read_to_string(path).unwrap_or_default();
     let cores = thread::available_parallelism().map_or(0, usize::from);

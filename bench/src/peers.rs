@@ -1,7 +1,7 @@
-//! What the product is compared with, asked the README's question in the way of each.
+//! The products that ours is compared with, each asked the README's question in its own protocol.
 //!
-//! Each request is a path, a body, and texts that the body of a right answer contains: whoever is
-//! asked has to answer as the policy says, or it is not measured.
+//! Each request is a path, a body, and texts that the body of a right answer contains: a server
+//! that does not answer as the policy says is not measured.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,11 +13,11 @@ use serde_json::{Value, json};
 
 use crate::policies::{Case, Policy};
 
-/// Where OPA keeps the tenants' data. Below `data.tenants` are their rules, and one cannot be within
-/// the other.
+/// The path of the tenants' data in OPA. Their rules are below `data.tenants`, and data cannot be
+/// within a package.
 const OPA_DATA: &str = "tenants_data";
 
-/// The product's answer to a request, and that of all that speak its protocol.
+/// The answer of the product, and of every server with its protocol.
 pub(crate) fn enforcer_request(tenant_id: &str, case: &Case) -> (String, String, Vec<String>) {
     let Case { allow, redact, reason, .. } = case;
     let result = format!(
@@ -28,7 +28,7 @@ pub(crate) fn enforcer_request(tenant_id: &str, case: &Case) -> (String, String,
     (format!("/v1/data/tenants/{tenant_id}/allow"), body(tenant_id, case), vec![result])
 }
 
-/// The same question to workers that answer without evaluating.
+/// The same question for workers that answer without evaluating.
 pub(crate) fn echo_request(tenant_id: &str, case: &Case) -> (String, String, Vec<String>) {
     let answered = Case {
         allow: true,
@@ -39,8 +39,8 @@ pub(crate) fn echo_request(tenant_id: &str, case: &Case) -> (String, String, Vec
     enforcer_request(tenant_id, &answered)
 }
 
-/// The body that all of them get but Cerbos. Where there is a subject, its tenant is named, as in
-/// the README's question; the product checks it.
+/// The body for all servers except Cerbos. A subject names its tenant, as in the README's question;
+/// the product checks it.
 fn body(tenant_id: &str, case: &Case) -> String {
     let mut input = case.input.clone();
     if let Some(Value::Object(subject)) = input.get_mut("subject") {
@@ -49,11 +49,11 @@ fn body(tenant_id: &str, case: &Case) -> String {
     json!({ "input": input }).to_string()
 }
 
-/// Open Policy Agent's server over the README's policy, once for every tenant. Its files are written
-/// to the directory, which has to be empty.
+/// Open Policy Agent's server over the README's policy, once for every tenant. Its files are
+/// written to the directory, which must be empty.
 ///
 /// # Errors
-/// Where they cannot be.
+/// When they cannot be written.
 pub(crate) fn opa(
     binary: &Path,
     directory: &Path,
@@ -61,7 +61,7 @@ pub(crate) fn opa(
     tenant_ids: &[String],
 ) -> io::Result<Command> {
     for id in tenant_ids {
-        // The path below the directory is where data is found.
+        // A file's path below the directory is the path of its data.
         let tenant = directory.join(OPA_DATA).join(id);
         fs::create_dir_all(&tenant)?;
         for (name, content) in Policy::readme().bundle(id) {
@@ -80,7 +80,7 @@ pub(crate) fn opa(
     Ok(command)
 }
 
-/// The module with its data where OPA has it, and a rule that gives the three others at once.
+/// The module, with the path of its data in OPA and a rule that returns the other three together.
 fn opa_module(tenant_id: &str, module: &str) -> String {
     let data = format!("data.{OPA_DATA}[\"{tenant_id}\"].");
     let mut text = String::new();
@@ -112,7 +112,7 @@ pub(crate) fn opa_request(tenant_id: &str, case: &Case) -> (String, String, Vec<
 /// written to the directory.
 ///
 /// # Errors
-/// Where they cannot be.
+/// When they cannot be written.
 pub(crate) fn cerbos(binary: &Path, directory: &Path, port: u16) -> io::Result<Command> {
     let policies = directory.join("policies");
     fs::create_dir_all(&policies)?;
@@ -124,7 +124,7 @@ pub(crate) fn cerbos(binary: &Path, directory: &Path, port: u16) -> io::Result<C
     let config = json!({
         "server": {
             "httpListenAddr": format!("127.0.0.1:{port}"),
-            // It wants one; nobody speaks to it.
+            // Cerbos needs this address; nothing connects to it.
             "grpcListenAddr": format!("unix:{}", directory.join("grpc.socket").display()),
         },
         "storage": {"driver": "disk", "disk": {"directory": policies, "watchForChanges": false}},
@@ -132,7 +132,7 @@ pub(crate) fn cerbos(binary: &Path, directory: &Path, port: u16) -> io::Result<C
         "audit": {"enabled": false},
     });
     let config_file = directory.join("cerbos.yaml");
-    // YAML takes JSON as it is.
+    // JSON is valid YAML.
     fs::write(&config_file, config.to_string())?;
     let mut command = Command::new(binary);
     command.args(["server", "--log-level=error", "--config"]).arg(config_file);
@@ -180,7 +180,7 @@ fn cerbos_policy(data: &Value) -> Value {
     })
 }
 
-/// Stands for an action that a question does not name, because Cerbos wants one.
+/// Replaces a missing action, because Cerbos needs one.
 const NO_ACTION: &str = "none";
 
 /// The question to Cerbos.
@@ -193,7 +193,7 @@ pub(crate) fn cerbos_request(case: &Case) -> (String, String, Vec<String>) {
         resource.insert("environment".to_owned(), environment.clone());
     }
     let action = input.get("action").and_then(Value::as_str).unwrap_or(NO_ACTION);
-    // A principal has an id in any case; what the policy looks at is the attribute.
+    // A principal always has an id; the policy reads the attribute.
     let principal = subject.get("user_id").and_then(Value::as_str).unwrap_or("nobody");
     let body = json!({
         "requestId": "1",
@@ -204,8 +204,8 @@ pub(crate) fn cerbos_request(case: &Case) -> (String, String, Vec<String>) {
         }],
     });
     let effect = if *allow { "EFFECT_ALLOW" } else { "EFFECT_DENY" };
-    // Its lists have a space after each comma. That is so in one build of it and may not be so in
-    // another, which the server would then be refused for, and not measured.
+    // Its lists have a space after each comma. Another build of Cerbos may write them differently;
+    // it would then be refused, not measured.
     let redact: Vec<String> = redact.iter().map(|field| json!(field).to_string()).collect();
     let expected = vec![
         format!("\"{action}\":\"{effect}\""),

@@ -11,14 +11,14 @@ use crate::report::Curves;
 /// Pixels of a plot.
 const SIZE: (u32, u32) = (720, 400);
 
-/// One for each curve, told apart by who does not see red and green alike too.
+/// A colour for each curve, distinguishable with red-green colour blindness.
 const COLOURS: [RGBColor; 3] =
     [RGBColor(0, 90, 181), RGBColor(220, 50, 32), RGBColor(120, 120, 120)];
 
-/// Draws one plot, both of whose axes are logarithmic: what is measured spans orders of magnitude.
+/// Draws one plot with logarithmic axes: the values span orders of magnitude.
 ///
 /// # Errors
-/// Where the file cannot be written.
+/// When the file cannot be written.
 pub(crate) fn draw(curves: &Curves, directory: &Path) -> io::Result<()> {
     let path = directory.join(format!("{}.svg", curves.name));
     let area = SVGBackend::new(&path, SIZE).into_drawing_area();
@@ -59,7 +59,7 @@ fn draw_on<B: DrawingBackend>(
     area.present()
 }
 
-/// From the least to the most; above nothing, which has no logarithm.
+/// From the least to the greatest; above 0, which has no logarithm.
 fn range(values: impl Iterator<Item = f64>) -> (f64, f64) {
     let (least, most) = values
         .fold((f64::INFINITY, 0.0_f64), |(least, most), value| (least.min(value), most.max(value)));

@@ -1,7 +1,7 @@
-//! The policies that are measured, with questions and what each answers to them.
+//! The policies that are measured, with questions and their expected answers.
 //!
-//! What is expected is worked out here, from what the policies are generated of, and never by a
-//! Rego engine: an engine that is wrong must not be measured as fast.
+//! Expected answers are computed here, from the data that the policies are generated from, and
+//! never by a Rego engine: a wrong engine must not be measured as fast.
 
 mod attributes;
 mod readme;
@@ -12,16 +12,16 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-/// How many rules the policy `attributes` has where nobody wants another number.
+/// The default number of rules of the policy `attributes`.
 const ATTRIBUTE_RULES: usize = 500;
 
-/// The line of the modules' text that names the package. Every tenant gets its own in its place.
+/// The line of the modules' text that names the package. It is replaced by every tenant's own.
 const PACKAGE_LINE: &str = "package tenants.tenant_a\n";
 
-/// A question, and what the policy answers to it.
+/// A question and the policy's answer.
 #[derive(Clone, Debug)]
 pub(crate) struct Case {
-    /// The whole input. It names no tenant, so it can be put to every one.
+    /// The whole input. It names no tenant, so it can be sent to every tenant.
     pub(crate) input: Value,
     pub(crate) allow: bool,
     /// In the order in which the product answers: sets come sorted.
@@ -40,7 +40,7 @@ pub(crate) struct Policy {
 }
 
 impl Policy {
-    /// All that there are.
+    /// All policies.
     pub(crate) const NAMES: [&str; 4] = ["readme", "roles", "attributes", "strings"];
 
     pub(crate) fn by_name(name: &str) -> Option<Self> {
@@ -59,24 +59,24 @@ impl Policy {
     }
 
     /// The README's example, and rules by which a tenant harms itself: the member `do` of an input
-    /// says how, which is `spin`, `allocate`, `crash` or `nothing`.
+    /// says how: `spin`, `allocate`, `crash` or `nothing`.
     pub(crate) fn faulty() -> Self {
         readme::faulty()
     }
 
-    /// The README's example with about so many bytes of data, most of which no rule looks at.
+    /// The README's example with about this many bytes of data, most of which no rule reads.
     pub(crate) fn with_data(bytes: usize) -> Self {
         readme::with_data(bytes)
     }
 
-    /// The policy `attributes` with so many rules.
+    /// The policy `attributes` with this many rules.
     pub(crate) fn with_rules(count: usize) -> Self {
         attributes::with_rules(count)
     }
 
     /// The files of the bundle for this tenant, each with its name and its content.
     pub(crate) fn bundle(&self, tenant_id: &str) -> Vec<(String, String)> {
-        // Brackets are right for every tenant id, also for one that is no identifier.
+        // Brackets are valid for every tenant id, also for one that is not an identifier.
         let package = format!("package tenants[\"{tenant_id}\"]\n");
         let metadata = format!("{{\"version\": \"1.0.0\", \"description\": \"{}\"}}\n", self.name);
         vec![
@@ -87,7 +87,7 @@ impl Policy {
     }
 }
 
-/// An object of these members, without those that are none.
+/// An object of these members, without those that are `None`.
 fn object<'a>(members: impl IntoIterator<Item = (&'a str, Option<Value>)>) -> Value {
     let present = members
         .into_iter()
@@ -108,11 +108,11 @@ impl Numbers {
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         mixed ^= mixed >> 31;
-        // 32 bits fit every kind of `usize` that there is here.
+        // 32 bits fit `usize` on every supported platform.
         usize::try_from(mixed >> 32).unwrap_or_default() % bound.max(1)
     }
 
-    /// One of `choices`, or the kind's default of none.
+    /// One of `choices`, or the default value where there are none.
     fn one_of<T: Copy + Default>(&mut self, choices: &[T]) -> T {
         choices.get(self.below(choices.len())).copied().unwrap_or_default()
     }
@@ -144,7 +144,7 @@ mod tests {
         engine
     }
 
-    /// Puts every question to the engine.
+    /// Asks the engine every question.
     fn check(policy: &Policy) {
         let mut engine = engine(policy, "tenant-7");
         assert!((8..=64).contains(&policy.cases.len()), "{}", policy.name);

@@ -1,19 +1,19 @@
-//! What processes cost: processor time and memory, as `/proc` has them (`proc(5)`).
+//! The cost of processes: CPU time and memory, from `/proc` (`proc(5)`).
 
 use std::fs;
 use std::time::Duration;
 
-/// What a process and the processes that it started have cost so far.
+/// The cost of a process and of the processes that it started, so far.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Cost {
-    /// Processor time of the process itself.
+    /// CPU time of the process itself.
     pub(crate) own: Duration,
-    /// The same of those that it started and that are still there.
+    /// CPU time of its children that are still running.
     pub(crate) children: Duration,
 }
 
 impl Cost {
-    /// What came to it since.
+    /// The difference to an earlier cost.
     pub(crate) fn since(&self, before: &Self) -> Self {
         Self {
             own: self.own.saturating_sub(before.own),
@@ -22,13 +22,13 @@ impl Cost {
     }
 }
 
-/// What this process and those that it started have cost so far.
+/// The cost of this process and of those that it started, so far.
 pub(crate) fn cost(pid: u32) -> Cost {
     let children = children(pid).into_iter().map(processor_time).sum();
     Cost { own: processor_time(pid), children }
 }
 
-/// The processes that this one started and that are still there.
+/// The children of this process that are still running.
 pub(crate) fn children(parent: u32) -> Vec<u32> {
     let Ok(tasks) = fs::read_dir(format!("/proc/{parent}/task")) else { return Vec::new() };
     let of_task = |task: fs::DirEntry| fs::read_to_string(task.path().join("children")).ok();
@@ -40,7 +40,7 @@ fn numbers(text: &str) -> impl Iterator<Item = u32> {
     text.split_ascii_whitespace().filter_map(|number| number.parse().ok())
 }
 
-/// In nanoseconds and not in ticks of 10 ms: a worker that is asked now and then never fills one.
+/// In nanoseconds and not in ticks of 10 ms: a worker with few requests never fills one.
 fn processor_time(pid: u32) -> Duration {
     let Ok(tasks) = fs::read_dir(format!("/proc/{pid}/task")) else { return Duration::ZERO };
     let of_task = |task: fs::DirEntry| {
@@ -50,7 +50,7 @@ fn processor_time(pid: u32) -> Duration {
     Duration::from_nanos(tasks.flatten().filter_map(of_task).sum())
 }
 
-/// Memory that is this process' alone, in KiB. 0 where it is gone.
+/// Private memory of this process, in KiB; 0 when it has ended.
 pub(crate) fn private_kib(pid: u32) -> u64 {
     let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap_or_default();
     let private = rollup.lines().filter(|line| line.starts_with("Private_"));

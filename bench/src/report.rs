@@ -1,4 +1,4 @@
-//! What the bench prints and writes: tables for people, and the same with every value as JSON.
+//! The output of the bench: tables for people, and the same with every value as JSON.
 
 use std::fmt;
 
@@ -20,7 +20,7 @@ impl Spread {
         sorted
     }
 
-    /// The one in the middle; 0 of none.
+    /// The median; 0 where there are no values.
     pub(crate) fn median(&self) -> f64 {
         let sorted = self.sorted();
         sorted.get(sorted.len() / 2).copied().unwrap_or_default()
@@ -34,7 +34,7 @@ impl Spread {
         self.sorted().last().copied().unwrap_or_default()
     }
 
-    /// This divided by that, round by round: what both met in a round cancels out.
+    /// This divided by that, round by round: effects on both in a round cancel out.
     pub(crate) fn over(&self, other: &Self) -> Self {
         self.0.iter().zip(&other.0).map(|(one, other)| one / other).collect()
     }
@@ -63,7 +63,7 @@ impl fmt::Display for Spread {
     }
 }
 
-/// With as many digits as mean something.
+/// With the significant digits only.
 fn number(value: f64) -> String {
     match value.abs() {
         size if size >= 100.0 => format!("{value:.0}"),
@@ -113,17 +113,17 @@ impl fmt::Display for Table {
     }
 }
 
-/// What is promised of a figure.
+/// The target for a figure.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Bound {
     AtLeast(f64),
     AtMost(f64),
 }
 
-/// A promise, and what was measured.
+/// A target and the measured value.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Check {
-    /// Of what, and in which unit.
+    /// The name of the figure, with its unit.
     pub(crate) what: String,
     pub(crate) target: String,
     pub(crate) values: Spread,
@@ -142,7 +142,7 @@ impl Check {
     }
 }
 
-/// What one scenario found.
+/// The results of one scenario.
 #[derive(Clone, Debug, Default, Serialize)]
 pub(crate) struct Section {
     pub(crate) scenario: &'static str,
@@ -154,15 +154,15 @@ pub(crate) struct Section {
 /// Curves of one plot.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Curves {
-    /// The file's name, without its ending.
+    /// The file's name without its extension.
     pub(crate) name: &'static str,
     pub(crate) title: String,
-    /// What the axes count.
+    /// The labels of the axes.
     pub(crate) axes: [String; 2],
     pub(crate) curves: Vec<(String, Vec<(f64, f64)>)>,
 }
 
-/// All that was found.
+/// All results.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Report {
     pub(crate) machine: String,
@@ -172,7 +172,7 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    /// All promises in one table.
+    /// All targets in one table.
     pub(crate) fn summary(&self) -> Table {
         let title =
             format!("Targets ({} rounds of {} s; {})", self.rounds, self.seconds, self.machine);

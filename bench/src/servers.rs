@@ -1,4 +1,4 @@
-//! What is measured: servers, each a process of its own with whatever it starts.
+//! The servers that are measured: each is a process with its children.
 
 use std::fs;
 use std::io::{self, Read, Write};
@@ -15,16 +15,16 @@ use crate::peers;
 use crate::policies::Policy;
 use crate::processes::{self, Cost};
 
-/// How long a server may take until it answers.
+/// The time limit for a server's first answer.
 const START_PATIENCE: Duration = Duration::from_secs(120);
 
-/// Between two looks whether it does.
+/// Between two checks for it.
 const LOOK_INTERVAL: Duration = Duration::from_millis(2);
 
 /// The longest text that [`get`] takes.
 const MAX_TEXT: u64 = 1024 * 1024;
 
-/// What can be measured.
+/// The kinds of server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// The product.
@@ -51,7 +51,7 @@ impl Kind {
     }
 }
 
-/// Where the programs are.
+/// The paths of the programs.
 #[derive(Clone, Debug)]
 pub(crate) struct Programs {
     pub(crate) enforcer: PathBuf,
@@ -61,7 +61,7 @@ pub(crate) struct Programs {
     pub(crate) cerbos: Option<PathBuf>,
 }
 
-/// Tenants of one policy, to be served by whoever is measured.
+/// Tenants of one policy, for the server under test.
 #[derive(Clone, Debug)]
 pub(crate) struct Tenants {
     pub(crate) ids: Vec<String>,
@@ -73,7 +73,7 @@ impl Tenants {
         Self { ids: (0..count).map(|number| format!("tenant_{number:04}")).collect(), policy }
     }
 
-    /// The first so many of them.
+    /// The first `count` of them.
     pub(crate) fn first(&self, count: usize) -> Self {
         Self { ids: self.ids.iter().take(count).cloned().collect(), policy: self.policy.clone() }
     }
@@ -120,7 +120,7 @@ pub(crate) fn write_bundle(directory: &Path, id: &str, policy: &Policy) -> io::R
 pub(crate) struct Server {
     pub(crate) kind: Kind,
     pub(crate) address: SocketAddr,
-    /// Where its tenants' bundles are.
+    /// The directory of its tenants' bundles.
     pub(crate) bundles: TempDir,
     /// From its start until it answered.
     pub(crate) ready_after: Duration,
@@ -131,7 +131,7 @@ impl Server {
     /// Starts it over these tenants, and waits until it answers.
     ///
     /// # Errors
-    /// Where it is not there, or does not come to answer.
+    /// When the program is missing or does not answer correctly in time.
     pub(crate) fn start(programs: &Programs, kind: Kind, tenants: &Tenants) -> io::Result<Self> {
         Self::start_with(programs, kind, tenants, &[])
     }
@@ -160,7 +160,7 @@ impl Server {
                     .env_clear()
                     .env("BUNDLES_DIR", bundles.path())
                     .env("ENFORCER_PORT", port.to_string())
-                    // Nobody else here writes a line for each request.
+                    // No other server writes a line for each request.
                     .env("ENFORCER_DECISION_LOG", "false")
                     .env("LOG_LEVEL", "error")
                     .envs(settings.iter().copied());
@@ -199,7 +199,7 @@ impl Server {
         Ok(server)
     }
 
-    /// Waits until a request has the answer that it should.
+    /// Waits until a request has the expected answer.
     pub(crate) fn wait_until(&mut self, request: &Prepared) -> io::Result<()> {
         let end = Instant::now() + START_PATIENCE;
         while Instant::now() < end {
@@ -212,7 +212,7 @@ impl Server {
             }
             thread::sleep(LOOK_INTERVAL);
         }
-        Err(io::Error::other(format!("{} does not come to answer as it should", self.kind.name())))
+        Err(io::Error::other(format!("{} did not answer correctly in time", self.kind.name())))
     }
 
     fn answers(&self, request: &Prepared) -> bool {
@@ -231,7 +231,7 @@ impl Server {
         self.child.id()
     }
 
-    /// What it has cost so far, with its workers.
+    /// Its cost so far, with its workers.
     pub(crate) fn cost(&self) -> Cost {
         processes::cost(self.pid())
     }
@@ -245,16 +245,16 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // Its workers end with it. Where it has ended already, that is as well.
+        // Its workers end with it. An error means that it has ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// What the server says to a GET, in words.
+/// The server's answer to a GET, as text.
 ///
 /// # Errors
-/// Where it does not answer.
+/// When it does not answer.
 pub(crate) fn get(address: SocketAddr, path: &str) -> io::Result<String> {
     let mut stream = TcpStream::connect(address)?;
     let head = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
@@ -265,7 +265,7 @@ pub(crate) fn get(address: SocketAddr, path: &str) -> io::Result<String> {
     body.ok_or_else(|| io::Error::other(format!("no answer to GET {path}")))
 }
 
-/// A port that is free now. The servers say in ways of their own which one they took, or do not.
+/// A port that is free now. The servers report their ports in different ways or not at all.
 fn free_port() -> io::Result<u16> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }

@@ -1,4 +1,4 @@
-//! Cases as folders: a policy, its data, an input, and what must come of it.
+//! Cases as folders: a policy, its data, an input, and the expected result.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -10,30 +10,30 @@ use crate::value::Value;
 
 /// A folder that holds a case.
 pub struct Case {
-    /// Where it is.
+    /// Its path.
     pub folder: PathBuf,
-    /// What must come.
+    /// The expected result.
     pub expected: Expected,
     question: Question,
 }
 
-/// What must come of a case.
+/// The expected result of a case.
 pub enum Expected {
-    /// The values of these documents; `None` where there is none.
+    /// The values of these documents; `None` for an undefined one.
     Values(BTreeMap<Vec<String>, Option<Value>>),
     /// Whether the answer allows.
     Allow(bool),
     /// The bundle does not load.
     Refused,
-    /// The case is a script that wants the product.
+    /// The case is a script that needs the product.
     Script,
 }
 
-/// Whether a case is right.
+/// The result of a case.
 pub enum Verdict {
-    /// It is.
+    /// It passed.
     Right,
-    /// What came instead.
+    /// The actual result.
     Wrong(String),
     /// It is a script, and was not run.
     Skipped,
@@ -65,7 +65,7 @@ fn read(mark: &Path) -> Result<Case, Failure> {
     let input = folder.join("input.json");
     question.inputs = vec![if input.exists() { Some(files::document(&input)?) } else { None }];
     let expected = expected(&files::document(mark)?)
-        .ok_or_else(|| Failure::content(mark, "of no known form"))?;
+        .ok_or_else(|| Failure::content(mark, "of an unknown form"))?;
     question.paths = match &expected {
         Expected::Values(values) => values.keys().cloned().collect(),
         Expected::Allow(_) => {
@@ -77,14 +77,14 @@ fn read(mark: &Path) -> Result<Case, Failure> {
     Ok(Case { folder, expected, question })
 }
 
-/// `allow` of the package that a module is of.
+/// `allow` of a module's package.
 fn decision(module: &str) -> Vec<String> {
     let package = module.lines().find_map(|line| line.strip_prefix("package "));
     let keys = package.unwrap_or_default().trim().split('.').chain(["allow"]);
     keys.map(str::to_owned).collect()
 }
 
-/// 2024-01-01T00:00:00Z, where a case tells the time.
+/// 2024-01-01T00:00:00Z, for cases that read the time.
 const NOW: i64 = 1_704_067_200_000_000_000;
 
 fn expected(document: &Value) -> Option<Expected> {
@@ -143,11 +143,11 @@ impl Case {
     }
 }
 
-/// Writes a case of a difference: its files, data and input, what differs, and the question as one
-/// line that can be asked again.
+/// Writes a case of a difference: its files, data and input, the difference, and the question as
+/// one line that can be sent again.
 ///
 /// # Errors
-/// What cannot be written.
+/// When a file cannot be written.
 pub fn write(folder: &Path, question: &Question, note: &str) -> Result<(), Failure> {
     let put = |name: &str, text: String| {
         let path = folder.join(name);

@@ -1,11 +1,11 @@
-//! What differs between OPA's answer and ours, and how grave it is.
+//! The differences between OPA's answer and ours, by severity.
 
 use std::fmt;
 
 use crate::protocol::{Answer, Fault, Outcome};
 use crate::value::Value;
 
-/// How an answer of ours differs, the gravest first.
+/// How our answer differs, the most severe kind first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
     /// We say a defined `true` where OPA does not.
@@ -14,7 +14,7 @@ pub enum Kind {
     Crash,
     /// Our process did not answer in time.
     Late,
-    /// Both have a value, and not the same.
+    /// Both have a value, but a different one.
     Value,
     /// We have a value where OPA has none.
     DefinedHere,
@@ -26,9 +26,9 @@ pub enum Kind {
     ErrorHere,
     /// Both evaluations end in errors, of different codes.
     ErrorCode,
-    /// We load what OPA refuses.
+    /// We load a bundle that OPA refuses.
     LoadsHere,
-    /// We refuse what OPA loads.
+    /// We refuse a bundle that OPA loads.
     RefusedHere,
     /// Both refuse, with different codes.
     LoadCode,
@@ -58,15 +58,15 @@ impl Kind {
 /// One difference.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Difference {
-    /// Of which kind.
+    /// Its kind.
     pub kind: Kind,
-    /// Which evaluation, where it is one: the position among the outcomes.
+    /// The position among the outcomes, where it is one evaluation.
     pub evaluation: Option<usize>,
-    /// What OPA answers.
+    /// OPA's answer.
     pub opa: String,
-    /// What we answer.
+    /// Our answer.
     pub ours: String,
-    /// What makes it the same fault as another.
+    /// Equal for differences of the same fault.
     pub signature: String,
 }
 
@@ -76,20 +76,20 @@ impl fmt::Display for Difference {
     }
 }
 
-/// What was compared.
+/// The counts of compared answers.
 #[derive(Debug, Clone, Default)]
 pub struct Comparison {
     /// Evaluations that both engines made.
     pub evaluations: u64,
-    /// Those that OPA gave up by a fault of its own, which leaves nothing to compare with.
+    /// Evaluations that OPA ended by its own fault, so that they cannot be compared.
     pub opa_failed: u64,
     /// Those that have a value in OPA.
     pub defined: u64,
     /// Bundles that both engines refuse, with the same codes.
     pub refused: u64,
-    /// Those of them for which all words and places are the same, too.
+    /// Of these, those with the same messages and places.
     pub same_words: u64,
-    /// What differs.
+    /// The differences.
     pub differences: Vec<Difference>,
 }
 
@@ -104,7 +104,7 @@ fn codes(faults: &[Fault]) -> Vec<&str> {
     codes
 }
 
-/// A message without what differs from module to module: numbers, names in quotes, places.
+/// A message without the parts that vary between modules: numbers, names in quotes, places.
 fn gist(text: &str) -> String {
     let words = text.split_whitespace().take(9).map(|word| {
         let named = word.contains(['"', '`', '.', '\'', '[', '{', '_'])
@@ -114,7 +114,7 @@ fn gist(text: &str) -> String {
     words.collect::<Vec<_>>().join(" ")
 }
 
-/// Holds our answer beside OPA's.
+/// Compares our answer with OPA's.
 #[must_use]
 pub fn compare(opa: &Answer, ours: &Answer) -> Comparison {
     let mut comparison = Comparison::default();
@@ -163,13 +163,13 @@ pub fn compare(opa: &Answer, ours: &Answer) -> Comparison {
     comparison
 }
 
-/// Whether OPA failed because it had put a statement before the one that binds its variables.
+/// Whether OPA failed because it moved a statement before the one that binds its variables.
 fn is_opas_own(fault: &Fault) -> bool {
     fault.code == "eval_internal_error" && fault.message.contains("that requires evaluation")
 }
 
 fn outcome(comparison: &mut Comparison, index: usize, opa: &Outcome, ours: &Outcome) {
-    // OPA compiles a query, and finds there that a path leads nowhere; we are asked for documents.
+    // OPA compiles a query, and finds an unknown path then; our question names documents.
     if matches!(opa, Outcome::Error(fault) if fault.code.starts_with("rego_")) {
         return;
     }

@@ -1,9 +1,9 @@
-//! Policies that people wrote: which of a repository's folders are loaded together, and what their
-//! own tests are.
+//! Real-world policies: the folders of a repository that are loaded together, and their tests.
 //!
-//! Repositories say nowhere what belongs together. Here a **bundle** is a folder's own modules, and all
-//! folders that define what those use, by what `data.…` names in them. Where several folders define it,
-//! the ones nearest to the user are taken: a library stands beside its users.
+//! Repositories do not say which folders belong together. Here a **bundle** is a folder's own
+//! modules, and all folders that define the packages that those use, found by the `data.…` names in
+//! them. Where several folders define a package, the nearest ones are taken: a library stands
+//! beside its users.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -14,7 +14,7 @@ use crate::tool::Failure;
 /// Modules that are loaded together.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bundle {
-    /// The folder whose modules it is about, below the repository's.
+    /// The folder of its own modules, below the repository's.
     pub folder: String,
     /// All files, by their path below the repository's folder.
     pub files: BTreeMap<String, String>,
@@ -31,7 +31,7 @@ struct Module {
     uses: BTreeSet<Vec<String>>,
 }
 
-/// A bundle has no more modules than this; a folder that needs more is taken with the nearest ones.
+/// A bundle has no more modules than this; a folder that needs more gets the nearest ones.
 const MOST_MODULES: usize = 1500;
 
 /// The bundles of a repository.
@@ -60,7 +60,8 @@ pub fn bundles(root: &Path) -> Result<Vec<Bundle>, Failure> {
     for folder in folders.keys() {
         bundles.push(bundle(root, &folders, &definers, &data, folder)?);
     }
-    // A folder that only has what another one uses is no bundle of its own, unless it has tests.
+    // A folder that only has modules used by another one is not a separate bundle, unless it has
+    // tests.
     let mut used = BTreeSet::new();
     for bundle in &bundles {
         let others = bundle.files.keys().map(|path| parent(path));
@@ -70,8 +71,8 @@ pub fn bundles(root: &Path) -> Result<Vec<Bundle>, Failure> {
     Ok(merged(bundles))
 }
 
-/// Bundles that are most of another one are measured with it: large repositories would be loaded
-/// hundreds of times over.
+/// A bundle that is mostly contained in another is measured with it: large repositories would be
+/// loaded hundreds of times.
 fn merged(mut bundles: Vec<Bundle>) -> Vec<Bundle> {
     bundles.sort_by_key(|bundle| std::cmp::Reverse(bundle.files.len()));
     let mut kept: Vec<Bundle> = Vec::new();
@@ -126,7 +127,7 @@ fn bundle(
     for module in taken.iter().filter_map(|folder| folders.get(folder)).flatten() {
         texts.insert(module.path.clone(), module.text.clone());
     }
-    // Base data is where the folder says, so data of the folders themselves stands at the root.
+    // The folder determines the path of base data, so the folders' own data is at the root.
     for path in data {
         if taken.contains(parent(path)) && parent(path) == folder {
             let name = path.rsplit('/').next().unwrap_or(path).to_owned();
@@ -157,9 +158,9 @@ fn bundle(
     })
 }
 
-/// The folders nearest to a user that define what it uses.
+/// The nearest folders that define what a user uses.
 fn providers(definers: &Definers, user: &str, used: &[String]) -> Vec<String> {
-    // A package that holds what is used, or packages below what is used.
+    // A package that contains the used name, or packages below it.
     let above = (1..used.len()).filter_map(|length| definers.get(used.get(..length)?));
     let below =
         definers.range(used.to_vec()..).take_while(|(package, _)| package.starts_with(used));
@@ -211,13 +212,13 @@ fn keys(mut rest: &str) -> Vec<String> {
     }
 }
 
-/// The package that a module is of, as keys below `data`.
+/// A module's package, as keys below `data`.
 fn package(text: &str) -> Vec<String> {
     let line = text.lines().find_map(|line| line.trim().strip_prefix("package "));
     line.map(|line| keys(&format!(".{}", line.trim()))).unwrap_or_default()
 }
 
-/// What a module uses of other packages.
+/// The names of other packages that a module uses.
 fn references(text: &str) -> BTreeSet<Vec<String>> {
     let mut found = BTreeSet::new();
     for line in text.lines().filter(|line| !line.trim_start().starts_with('#')) {
@@ -242,7 +243,7 @@ fn test_names(text: &str) -> BTreeSet<String> {
         .collect()
 }
 
-/// Whether what a module answers depends on the moment, on chance or on the host.
+/// Whether a module's answer depends on the clock, on randomness or on the host.
 #[must_use]
 pub fn varies(text: &str) -> bool {
     ["time.now_ns", "rand.intn", "uuid.rfc4122", "opa.runtime", "http.send", "net.lookup"]

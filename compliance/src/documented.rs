@@ -1,4 +1,4 @@
-//! Differences from OPA that are meant to be, each documented in `docs/rego.md`.
+//! Intended differences from OPA, each documented in `docs/rego.md`.
 
 use crate::compare::Difference;
 
@@ -17,7 +17,7 @@ impl Documented {
     /// Reads a list; `#` begins a comment.
     ///
     /// # Errors
-    /// The line that has no three parts.
+    /// The line that does not have three parts.
     pub fn parse(text: &str) -> Result<Self, String> {
         let rows = rows(text, "kind | OPA | ours")?.into_iter();
         Ok(Self(rows.map(|[kind, opa, ours]| Entry { kind, opa, ours }).collect()))
@@ -38,7 +38,7 @@ impl Documented {
 /// The lines of a list, each of as many parts between bars; `#` begins a comment.
 ///
 /// # Errors
-/// The line that has other parts, and the form that it should have.
+/// The line with a different number of parts, and the expected form.
 pub(crate) fn rows<const PARTS: usize>(
     text: &str,
     form: &str,

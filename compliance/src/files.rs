@@ -1,4 +1,4 @@
-//! Folders of files, read as they are.
+//! Reads folders of files without changes.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -7,10 +7,10 @@ use crate::json;
 use crate::tool::Failure;
 use crate::value::{Number, Value};
 
-/// Folders below one another; links that lead back do not lead further.
+/// The highest depth of nested folders, which bounds cycles of links.
 const DEEPEST: usize = 40;
 
-/// All files below a folder that are wanted by their path, with that path, `/` between its parts.
+/// All files below a folder whose path is wanted, with that path, `/` between its parts.
 ///
 /// # Errors
 /// A folder that cannot be listed.
@@ -42,7 +42,7 @@ fn list(
     Ok(())
 }
 
-/// A file's text; bytes that are no text are replaced.
+/// A file's text; invalid UTF-8 is replaced.
 ///
 /// # Errors
 /// A file that cannot be read.
@@ -54,7 +54,7 @@ pub fn text(path: &Path) -> Result<String, Failure> {
 /// The documents in a file of JSON or YAML.
 ///
 /// # Errors
-/// A file that cannot be read, or that holds something else.
+/// A file that cannot be read, or that does not hold such documents.
 pub fn document(path: &Path) -> Result<Value, Failure> {
     let text = text(path)?;
     if path.extension().is_some_and(|extension| extension == "json") {

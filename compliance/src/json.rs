@@ -1,5 +1,5 @@
-//! JSON text to values, with every digit of its numbers: serde_json alone rounds what is longer than
-//! 64 bits, and cases are about such numbers.
+//! JSON text to values, with every digit of its numbers: serde_json alone rounds numbers beyond 64
+//! bits, which cases are about.
 
 use std::collections::BTreeMap;
 use std::iter::Peekable;
@@ -7,13 +7,13 @@ use std::str::CharIndices;
 
 use crate::value::{Number, Value};
 
-/// Nothing that is read here nests deeper; recursion stays within a thread's stack.
+/// The depth limit, which keeps recursion within a thread's stack; no document here nests deeper.
 const DEEPEST: usize = 500;
 
 /// Reads a document, all of it.
 ///
 /// # Errors
-/// What is expected at which byte.
+/// The expected token and its byte.
 pub fn parse(text: &str) -> Result<Value, String> {
     let mut reader = Reader { text, rest: text.char_indices().peekable() };
     let value = reader.value(0)?;
@@ -42,7 +42,7 @@ impl Reader<'_> {
         Err(format!("expected {expected} at byte {}", self.at()))
     }
 
-    /// Takes this mark, white space before it.
+    /// Consumes this token after white space.
     fn mark(&mut self, mark: char) -> bool {
         self.space();
         self.rest.next_if(|(_, found)| *found == mark).is_some()

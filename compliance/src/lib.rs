@@ -1,13 +1,13 @@
-//! Development tools that hold the policy engine beside OPA. Nothing of the product depends on them.
+//! Development tools that compare the policy engine with OPA. The product does not depend on them.
 //!
 //! | program | compares |
 //! |---|---|
-//! | `enforcer-compliance` | the cases of OPA's compliance suite with what they want |
+//! | `enforcer-compliance` | the cases of OPA's compliance suite with their expected results |
 //! | `differential` | random modules and inputs, with the real OPA |
 //! | `builtins` | generated calls of every built-in, with the real OPA's functions |
-//! | `corpus` | policies that people wrote and their own tests, with the real OPA |
-//! | `cases` | folders of a policy, an input and what must come |
-//! | `engine` | nothing: our engine as a process that the others ask |
+//! | `corpus` | real-world policies and their tests, with the real OPA |
+//! | `cases` | folders of a policy, an input and the expected result |
+//! | `engine` | nothing: our engine as a process for the others |
 
 pub mod calls;
 pub mod cases;

@@ -1,4 +1,4 @@
-//! Runs OPA's compliance suite on the policy engine and prints what fails, by cause.
+//! Runs OPA's compliance suite on the policy engine and prints failures by cause.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -35,14 +35,14 @@ fn main() -> ExitCode {
             Arg::new("check-opa")
                 .long("check-opa")
                 .action(ArgAction::SetTrue)
-                .help("Asks OPA instead of our engine: what fails then is a fault of this program"),
+                .help("Asks OPA instead of our engine: a failure is then a fault of this program"),
         )
         .arg(
             Arg::new("documented")
                 .long("documented")
                 .value_name("FILE")
                 .value_parser(value_parser!(PathBuf))
-                .help("Cases that are known not to pass: `name # reason` or `[cause] # reason`"),
+                .help("Cases that are known to fail: `name # reason` or `[cause] # reason`"),
         )
         .arg(
             Arg::new("only")
@@ -106,7 +106,7 @@ fn run(matches: &ArgMatches) -> Result<bool, Failure> {
     Ok(failures.is_empty())
 }
 
-/// The cases that are known not to pass.
+/// The cases that are known to fail.
 #[derive(Default)]
 struct Known(BTreeSet<String>);
 

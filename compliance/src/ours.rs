@@ -1,4 +1,4 @@
-//! Our engine's answers to [`Question`]s, through its public entry.
+//! Our engine's answers to [`Question`]s, through its public interface.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -11,10 +11,10 @@ use enforcer_rego::{
 use crate::protocol::{Answer, Fault, Outcome, Question};
 use crate::value::{Number, Value};
 
-/// How long one evaluation may take, as in `tests/opa`.
+/// The deadline of one evaluation, as in `tests/opa`.
 const DEADLINE: Duration = Duration::from_secs(5);
 
-/// Loads the question's files and evaluates what is asked.
+/// Loads the question's files and evaluates its paths.
 #[must_use]
 pub fn answer(question: &Question) -> Answer {
     let settings = Settings {
@@ -46,8 +46,8 @@ pub fn answer(question: &Question) -> Answer {
     Answer::Loaded { outcomes, evaluator: Some(evaluator) }
 }
 
-/// The files as a bundle has them: base data and the version of the language are files of it.
-/// The time that policies read: the question's, or the real one.
+/// The files of the bundle: base data and the version of the language are files too. The time that
+/// policies read: the question's, or the real one.
 fn time_of(question: &Question) -> i64 {
     let real = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     match question.now {
@@ -70,7 +70,7 @@ fn files(question: &Question) -> Vec<File> {
 
 /// JSON text with every digit of its numbers.
 fn json(value: &Value) -> String {
-    // The text of a value in Rego is JSON where it holds no set and its keys are text.
+    // A value's Rego text is JSON where it holds no set and its keys are strings.
     value.plain().to_string()
 }
 
@@ -119,7 +119,7 @@ fn from_ours(value: &Ours) -> Option<Value> {
         Ours::Null => Value::Null,
         Ours::Bool(bool) => Value::Bool(*bool),
         Ours::String(text) => Value::text(text.to_string()),
-        // JSON's writer would round what has more digits than a double.
+        // JSON's writer would round numbers with more digits than a double.
         Ours::Number(number) => {
             Number::parse(&number.format_decimal()).map_or(Value::Null, Value::Number)
         }

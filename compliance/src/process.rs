@@ -1,4 +1,4 @@
-//! An engine as a process beside this one: a line asks, a line answers.
+//! An engine as a separate process: one line for each request, one for each answer.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -9,11 +9,12 @@ use serde_json::Value as Json;
 
 use crate::protocol::{Answer, Engine, Question};
 
-/// How long an answer may take: some evaluations of OPA's are bounded by 5 s each.
+/// How long an answer may take: OPA's evaluations are bounded by 5 s each, and a request has
+/// several.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A process that answers questions. It is started when it is asked, and again after it died or was
-/// late.
+/// A process that answers questions. It is started by the first request, and again after it died or
+/// was late.
 pub struct Process {
     command: String,
     patience: Duration,
@@ -28,7 +29,7 @@ struct Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // It may be dead already, and then there is nothing to end.
+        // It may have ended already, so a failure is ignored.
         let _ended = self.child.kill();
         let _reaped = self.child.wait();
     }
@@ -65,10 +66,10 @@ impl Process {
         Ok(Running { child, requests, answers })
     }
 
-    /// Sends one request and takes the line that answers it.
+    /// Sends one request and reads the line that answers it.
     ///
     /// # Errors
-    /// [`Answer::Crashed`] and [`Answer::Late`], where there is no such line.
+    /// [`Answer::Crashed`] and [`Answer::Late`], where no line comes.
     pub fn exchange(&mut self, request: &Json) -> Result<Json, Answer> {
         let crashed = |error: std::io::Error| Answer::Crashed(error.to_string());
         let mut running = match self.running.take() {
@@ -120,7 +121,7 @@ mod tests {
         let mut engine = Process::new("yes").with_patience(Duration::from_millis(50));
         assert!(matches!(engine.ask(&Question::default()), Answer::Crashed(_)));
         let mut engine = Process::new("/bin/sh").with_patience(Duration::from_millis(200));
-        // What a shell says of the request goes to its standard error.
+        // A shell's complaint about the request goes to its standard error.
         assert_eq!(engine.ask(&Question::default()), Answer::Late);
     }
 }

@@ -1,5 +1,5 @@
-//! What an engine is asked and what it answers, and both as the lines of JSON that `tests/opa/main.go`
-//! documents. OPA and our engine speak the same, each as a process of its own.
+//! Questions to engines and their answers, as the lines of JSON that `tests/opa/main.go` documents.
+//! OPA and our engine use the same protocol, each in its own process.
 
 use std::collections::BTreeMap;
 
@@ -14,11 +14,11 @@ pub struct Question {
     pub files: BTreeMap<String, String>,
     /// Whether the files are read as a bundle, with data and a manifest among them.
     pub bundle: bool,
-    /// Whether modules are of Rego v0 where nothing says otherwise.
+    /// Whether Rego v0 is the modules' default version.
     pub v0: bool,
     /// Whether an error of a built-in ends the evaluation.
     pub strict: bool,
-    /// Base documents, where the files are no bundle.
+    /// Base documents, where the files are not a bundle.
     pub data: Option<Value>,
     /// The time that policies read, in nanoseconds since 1970; the real one where it is 0.
     pub now: i64,
@@ -28,12 +28,12 @@ pub struct Question {
     pub inputs: Vec<Option<Value>>,
 }
 
-/// What is wrong with a bundle or an evaluation.
+/// A fault of a bundle or an evaluation.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Fault {
     /// OPA's code.
     pub code: String,
-    /// In words.
+    /// Its message.
     pub message: String,
     /// `file:row:col`, where the engine knows it.
     pub place: String,
@@ -50,7 +50,7 @@ pub enum Outcome {
     Error(Fault),
 }
 
-/// What an engine answers to a [`Question`].
+/// An engine's answer to a [`Question`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
     /// The bundle does not load.
@@ -59,18 +59,18 @@ pub enum Answer {
     Loaded {
         /// For every path, for every input.
         outcomes: Vec<Outcome>,
-        /// What evaluates the bundle, where the engine says so.
+        /// The evaluator of the bundle, where the engine names it.
         evaluator: Option<String>,
     },
-    /// The process of the engine died or said something that is no answer.
+    /// The engine's process died or sent an invalid answer.
     Crashed(String),
     /// No answer came in time.
     Late,
 }
 
-/// What answers questions.
+/// An engine that answers questions.
 pub trait Engine {
-    /// Answers. An engine that fails says so in the answer, and can be asked again.
+    /// Answers a question. An engine that fails says so in the answer, and can be asked again.
     fn ask(&mut self, question: &Question) -> Answer;
 }
 
@@ -102,7 +102,7 @@ impl Question {
     /// Reads a request.
     ///
     /// # Errors
-    /// What is missing or of another form.
+    /// The part that is missing or malformed.
     pub fn from_json(request: &Json) -> Result<Self, String> {
         let flag = |name: &str| request.get(name).and_then(Json::as_bool).unwrap_or(false);
         let value =
@@ -179,8 +179,8 @@ impl std::fmt::Display for Outcome {
 }
 
 impl Answer {
-    /// The line that answers, for [`Answer::Refused`] and [`Answer::Loaded`]; the others are no
-    /// answers of an engine.
+    /// The line of an answer, for [`Answer::Refused`] and [`Answer::Loaded`]; an engine does not
+    /// send the others.
     #[must_use]
     pub fn to_json(&self) -> Json {
         match self {

@@ -1,5 +1,5 @@
-//! Choices by chance that come out the same for the same seed, on every machine and in every release:
-//! a finding is named by its seed.
+//! Random choices that depend only on the seed, on every machine and in every release: a finding is
+//! named by its seed.
 
 /// SplitMix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number generators").
 #[derive(Debug, Clone)]
@@ -32,7 +32,7 @@ impl Random {
         least + self.below(most.saturating_sub(least) + 1)
     }
 
-    /// Whether something happens that does in so many of a hundred cases.
+    /// True in this many of a hundred cases.
     pub fn chance(&mut self, percent: usize) -> bool {
         self.below(100) < percent
     }

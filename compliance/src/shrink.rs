@@ -1,4 +1,4 @@
-//! Makes a case small that shows a difference: as long as the difference stays, files, rules, tokens
+//! Reduces a case that shows a difference: as long as the difference stays, files, rules, tokens
 //! and parts of documents are left out (delta debugging).
 
 use std::collections::BTreeMap;
@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use crate::protocol::Question;
 use crate::value::Value;
 
-/// How many questions a case is worth.
+/// The highest number of questions for a case.
 const EFFORT: usize = 4000;
 
 /// Looks for a smaller question for which `shows` still holds.
@@ -93,7 +93,7 @@ impl Shrinker<'_> {
         }
     }
 
-    /// Replaces what is in brackets by what is simple.
+    /// Replaces bracketed parts by simple ones.
     fn brackets(&mut self) {
         let paths: Vec<String> = self.best.files.keys().cloned().collect();
         for path in paths {
@@ -154,7 +154,7 @@ impl Shrinker<'_> {
             if paths.is_empty() {
                 return;
             }
-            // From the last, so that positions in arrays stay what they are.
+            // From the last, so that positions in arrays stay valid.
             for path in paths.iter().rev() {
                 for simple in [None, Some(Value::Null)] {
                     let smaller = replaced(&whole, path, simple.as_ref());
@@ -219,7 +219,7 @@ fn replaced(value: &Value, path: &[usize], part: Option<&Value>) -> Value {
     }
 }
 
-/// How many parts it takes until the bracket that the first one opens is closed.
+/// The number of tokens until the bracket that the first one opens is closed.
 fn matching(parts: &[&str]) -> Option<usize> {
     let mut open = 0_usize;
     for (index, part) in parts.iter().enumerate() {
@@ -270,7 +270,7 @@ fn closing(text: &str, quote: char) -> usize {
     text.len()
 }
 
-/// A text's imports and rules: lines, and what is in brackets belongs to the line that opens them.
+/// A text's imports and rules: lines, each with the bracketed part that it opens.
 fn items(text: &str) -> Vec<&str> {
     let mut all = Vec::new();
     let mut start = 0;

@@ -1,4 +1,4 @@
-//! OPA's compliance suite: cases of modules, data, a query and what must come.
+//! OPA's compliance suite: cases of modules, data, a query and the expected result.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -8,7 +8,7 @@ use crate::protocol::{Answer, Engine, Fault, Outcome, Question};
 use crate::tool::Failure;
 use crate::value::Value;
 
-/// What the modules of a suite are written in where they do not say it.
+/// The default Rego version of a suite's modules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dialect {
     /// Rego before OPA 1.0.
@@ -30,15 +30,15 @@ pub struct Case {
 /// Why a case fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Cause {
-    /// The bundle is refused because it asks for the network.
+    /// The bundle is refused because it uses the network.
     Network,
     /// The bundle is refused for another reason.
     Refused,
-    /// Other bindings than wanted.
+    /// Bindings differ from the expected ones.
     WrongValue,
     /// An error where there should be none.
     UnexpectedError,
-    /// An error of another code.
+    /// An error with a different code.
     WrongCode,
     /// No error where there should be one.
     MissingError,
@@ -49,7 +49,7 @@ pub enum Cause {
 }
 
 impl Cause {
-    /// In words.
+    /// Its name.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -70,7 +70,7 @@ impl Cause {
 pub struct Failed {
     /// Why.
     pub cause: Cause,
-    /// What came, and what was wanted.
+    /// The actual and the expected result.
     pub detail: String,
 }
 
@@ -102,7 +102,7 @@ pub fn load(root: &Path) -> Result<Vec<Case>, Failure> {
     Ok(cases)
 }
 
-/// The name that a query's answers have in the module that asks it.
+/// The name of a query's answers in the generated module.
 const ANSWERS: &str = "answers";
 
 /// The package of that module; no case has it.
@@ -112,7 +112,7 @@ const ASKING: &str = "compliance_query";
 enum Asked {
     /// It is `document = variable`: the document is evaluated itself, as by a request.
     Document(Vec<String>, String),
-    /// A rule of a module of its own collects the bindings of all its answers.
+    /// A rule in a generated module collects the bindings of all its answers.
     Collected(String),
 }
 
@@ -166,7 +166,7 @@ impl Case {
         self.judge(engine.ask(&question), variable.as_deref())
     }
 
-    /// The input: as it is, or a term of Rego that the engine evaluates.
+    /// The input: JSON, or a Rego term that the engine evaluates.
     fn input(&self, engine: &mut dyn Engine) -> Option<Value> {
         let Some(term) = self.text("input_term") else { return self.member("input").cloned() };
         let module = format!("package {ASKING}\n\nterm := {term}\n");
@@ -195,7 +195,7 @@ impl Case {
             Answer::Crashed(reason) => return failed(Cause::Crash, reason),
             Answer::Late => return failed(Cause::Timeout, String::new()),
             Answer::Refused(faults) => {
-                // What OPA finds in the evaluation only may be found when the policy is loaded.
+                // An error that OPA reports only in the evaluation may be reported at loading.
                 if self.wants_error() {
                     return Ok(());
                 }
@@ -289,7 +289,7 @@ fn asked(query: &str) -> Asked {
     if let Some((path, variable)) = document(query) {
         return Asked::Document(path, variable);
     }
-    // Every name that is no part of a reference, call or keyword is a variable of the query.
+    // Every name outside references, calls and keywords is a variable of the query.
     let bindings: Vec<String> =
         variables(query).iter().map(|name| format!("\"{name}\": {name}")).collect();
     Asked::Collected(format!(

@@ -1,4 +1,4 @@
-//! What the programs of this crate have in common: arguments, the two engines, and their output.
+//! The common parts of this crate's programs: arguments, the two engines, and their output.
 
 use std::fmt::Display;
 use std::io::Write;
@@ -24,7 +24,7 @@ pub fn command(name: &'static str, about: &'static str) -> Command {
             Arg::new("engine")
                 .long("engine")
                 .value_name("PROGRAM")
-                .help("What answers for us [default: the program `engine` beside this one]"),
+                .help("Our engine's program [default: the program `engine` beside this one]"),
         )
 }
 
@@ -44,10 +44,10 @@ pub fn engine(matches: &ArgMatches) -> Process {
     Process::new(matches.get_one::<String>("engine").cloned().unwrap_or_else(beside))
 }
 
-/// What the file holds that `--documented` names; nothing where it is not given.
+/// The content of the file that `--documented` names; empty where it is not given.
 ///
 /// # Errors
-/// Where the file cannot be read, or `parse` finds something wrong with it.
+/// When the file cannot be read, or `parse` refuses it.
 pub fn documented<T: Default>(
     matches: &ArgMatches,
     parse: impl FnOnce(&str) -> Result<T, String>,
@@ -59,13 +59,13 @@ pub fn documented<T: Default>(
 
 /// Prints a line.
 pub fn say(line: impl Display) {
-    // Who closed the output does not want the rest.
+    // A closed output means that the reader does not want the rest.
     if writeln!(std::io::stdout(), "{line}").is_err() {
         std::process::exit(1);
     }
 }
 
-/// What goes wrong in a program of this crate, other than what it looks for.
+/// Why a program of this crate cannot do its work.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
     /// A file or folder cannot be read or written.
@@ -76,27 +76,27 @@ pub enum Failure {
         /// Why.
         source: std::io::Error,
     },
-    /// A file does not hold what it should.
+    /// A file has an invalid content.
     #[error("{path}: {reason}")]
     Content {
         /// Which.
         path: PathBuf,
-        /// What is wrong.
+        /// The fault.
         reason: String,
     },
-    /// OPA's process does not work.
+    /// OPA's process failed.
     #[error("the oracle does not answer: {0}")]
     Oracle(String),
 }
 
 impl Failure {
-    /// A failure with a file.
+    /// A file cannot be read or written.
     pub fn file(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.into();
         move |source| Self::File { path, source }
     }
 
-    /// A file of another form.
+    /// A file has an invalid content.
     pub fn content(path: impl Into<PathBuf>, reason: impl Display) -> Self {
         Self::Content { path: path.into(), reason: reason.to_string() }
     }
@@ -108,7 +108,7 @@ pub fn share(part: u64, whole: u64) -> String {
     if whole == 0 {
         return "-".to_owned();
     }
-    // Shown with two digits: counts are far below what a float holds.
+    // Shown with two digits; counts are exact in a float.
     let tenths_of_thousandths = part.saturating_mul(10_000) / whole;
     format!("{}.{:02} %", tenths_of_thousandths / 100, tenths_of_thousandths % 100)
 }

@@ -1,4 +1,5 @@
-//! Values of Rego, told apart exactly: sets from arrays, `1` from `"1"`, `0.1` from `0.10000000000000001`.
+//! Rego values with exact equality: sets differ from arrays, `1` from `"1"`, `0.1` from
+//! `0.10000000000000001`.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
@@ -6,7 +7,7 @@ use std::fmt;
 
 use serde_json::{Value as Json, json};
 
-/// A value of Rego. The order of the variants is OPA's order of types, so that sets become arrays in
+/// A Rego value. The order of the variants is OPA's order of types, so that sets become arrays in
 /// the order in which OPA writes them.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Value {
@@ -36,7 +37,7 @@ pub struct Number {
     exponent: i64,
 }
 
-/// Integers of up to so many digits are written with all of them.
+/// Integers of up to this many digits are written with all of them.
 const LONGEST_INTEGER: i64 = 400;
 
 impl Number {
@@ -160,7 +161,7 @@ impl Value {
         }
     }
 
-    /// The form that loses nothing, which the processes speak: see `tests/opa/main.go`.
+    /// The lossless form of the processes' protocol: see `tests/opa/main.go`.
     #[must_use]
     pub fn to_typed(&self) -> Json {
         match self {
@@ -209,7 +210,7 @@ impl Value {
         }
     }
 
-    /// With fractions as doubles. Arithmetic has no others here, which `docs/rego.md` says.
+    /// With fractions as doubles, the only fractions of our arithmetic (`docs/rego.md`).
     #[must_use]
     pub fn in_doubles(&self) -> Self {
         match self {
@@ -223,7 +224,7 @@ impl Value {
         }
     }
 
-    /// As it looks once it was JSON: sets are arrays, and keys are text.
+    /// As converted to JSON: sets are arrays, and keys are strings.
     #[must_use]
     pub fn plain(&self) -> Self {
         match self {

@@ -1,9 +1,10 @@
-//! What a worker tries whose attacker may run any code in it: system calls that no honest one makes.
+//! The attacks of a worker in which an attacker runs arbitrary code: system calls that no honest
+//! worker makes.
 //!
-//! Every attack is one or a few calls, made as they are and not through a library that would do
-//! something else when the first is refused. It returns what the kernel said to the first that was
-//! refused; under the filter, none of them returns at all.
-#![allow(unsafe_code, reason = "it attacks the kernel, for which safe code has no words")]
+//! Every attack is one or a few raw system calls, because a library might try something else when
+//! the first is refused. It returns the kernel's error for the first refused call; under the
+//! seccomp filter no call returns.
+#![allow(unsafe_code, reason = "it attacks the kernel, which safe code cannot do")]
 
 use std::ffi::c_void;
 use std::fs::File;
@@ -13,7 +14,7 @@ use std::ptr;
 use nix::errno::Errno;
 use nix::libc::{self, c_int, c_long};
 
-/// What an attack can start from.
+/// The starting point of an attack.
 pub(crate) struct Surroundings<'a> {
     /// The supervisor's process.
     pub(crate) supervisor: u32,
@@ -58,7 +59,7 @@ const ATTACKS: &[(&str, Attack)] = &[
     ("kill-supervisor", |around| {
         call(libc::SYS_kill, [around.supervisor.into(), int(libc::SIGURG), 0, 0, 0, 0])
     }),
-    // Another tenant's worker, whichever that is.
+    // Any process, another tenant's worker among them.
     ("kill-anybody", |_| {
         let own = std::process::id();
         let mut refusal = Errno::ESRCH;
@@ -82,7 +83,7 @@ const ATTACKS: &[(&str, Attack)] = &[
     ("read-supervisors-memory", |around| {
         let mut byte = [0_u8];
         let local = libc::iovec { iov_base: byte.as_mut_ptr().cast(), iov_len: 1 };
-        // Where it reads makes no difference to whether it may.
+        // The address does not matter for the permission.
         let remote = libc::iovec { iov_base: ptr::null_mut(), iov_len: 1 };
         let (local, remote) = (&raw const local as u64, &raw const remote as u64);
         let arguments = [around.supervisor.into(), local, 1, remote, 1, 0];
@@ -108,7 +109,7 @@ const ATTACKS: &[(&str, Attack)] = &[
         call(libc::SYS_setpriority, [0, around.supervisor.into(), 0, 0, 0, 0])
     }),
     ("fork", |_| clone(int(libc::SIGCHLD))),
-    // A thread's flags, without the stack of its own that would keep it from running on ours.
+    // A thread's flags without a separate stack: it runs on ours.
     ("vfork", |_| clone(bits(libc::CLONE_VFORK | libc::CLONE_VM) | int(libc::SIGCHLD))),
     ("clone3", |_| {
         let mut arguments = [0_u64; 8];
@@ -143,22 +144,21 @@ const ATTACKS: &[(&str, Attack)] = &[
     ("map-growing", |_| map(4096, READ_WRITE, ANONYMOUS | libc::MAP_GROWSDOWN).map(drop)),
     ("map-shared", |_| map(4096, READ_WRITE, libc::MAP_SHARED | libc::MAP_ANONYMOUS).map(drop)),
     ("page-tables", |_| {
-        // A page that is only read costs nothing but the table that it stands in: 4 KiB for every
-        // 2 MiB that are touched once.
+        // A page that is only read costs only its page table: 4 KiB for every 2 MiB that are
+        // touched once.
         const STEP: usize = 2 << 20;
         for _ in 0..1024 {
             let start = map(1 << 30, libc::PROT_READ, ANONYMOUS | libc::MAP_NORESERVE)?;
             for at in (0..1_usize << 30).step_by(STEP) {
                 let place = start as *const u8;
-                // SAFETY: it lies within the mapping that was just made, which is readable.
+                // SAFETY: the address lies within the readable mapping made above.
                 std::hint::black_box(unsafe { place.add(at).read_volatile() });
             }
         }
         Ok(())
     }),
     ("page-tables-apart", |_| {
-        // A page here and a page there, each with tables of its own, which no limit of a process
-        // counts.
+        // Pages far apart, each with its own page tables, which no limit of a process counts.
         for at in 1..64_u64 {
             let flags = bits(ANONYMOUS | libc::MAP_NORESERVE);
             let place = (at << 30) - 4096;
@@ -190,7 +190,7 @@ const ATTACKS: &[(&str, Attack)] = &[
     ("int-0x80", |_| {
         // `getpid` of the 32-bit interface.
         let mut result: i64 = 20;
-        // SAFETY: the kernel changes the register that it answers in, which is said, and no memory.
+        // SAFETY: the kernel changes only the result register, which is declared, and no memory.
         unsafe { std::arch::asm!("int 0x80", inout("rax") result, options(nostack)) };
         Errno::result(c_long::from(result >= 0) - 1).map(drop)
     }),
@@ -206,7 +206,7 @@ const ATTACKS: &[(&str, Attack)] = &[
         control[1] = u64::from(libc::SCM_RIGHTS.cast_unsigned()) << 32
             | u64::from(libc::SOL_SOCKET.cast_unsigned());
         control[2] = u64::from(descriptor.cast_unsigned());
-        // SAFETY: all zero is a valid header: of no address, no parts and no control data.
+        // SAFETY: all zero is a valid header: no address, no parts and no control data.
         let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
         message.msg_iov = (&raw const part).cast_mut();
         message.msg_iovlen = 1;
@@ -249,11 +249,11 @@ const ATTACKS: &[(&str, Attack)] = &[
 const READ_WRITE: c_int = libc::PROT_READ | libc::PROT_WRITE;
 const ANONYMOUS: c_int = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
 
-/// Makes a call; what it returns where the kernel did not refuse.
+/// Makes a system call; returns its result where the kernel did not refuse it.
 fn value(number: c_long, [a, b, c, d, e, f]: [u64; 6]) -> Result<u64, Errno> {
-    // SAFETY: pointers among the arguments point to what outlives the call: to locals of the
-    // caller's, or to statics. Where the call succeeds against expectation it may do anything to
-    // this process, which is what it is here for.
+    // SAFETY: pointers among the arguments outlive the call: they point to locals of the caller or
+    // to statics. A call that succeeds unexpectedly may do anything to this process, which is the
+    // purpose of this program.
     let result = unsafe { libc::syscall(number, a, b, c, d, e, f) };
     Errno::result(result).map(c_long::cast_unsigned)
 }
@@ -276,7 +276,7 @@ fn unix_connect(path: &[u8]) -> Result<(), Errno> {
     call(libc::SYS_connect, [socket, bytes(&address), address.len() as u64, 0, 0, 0])
 }
 
-/// The address of a port of this host.
+/// The socket address of a port of this host.
 fn inet(port: u16) -> [u8; 16] {
     let mut address = [0; 16];
     address[..2].copy_from_slice(&2_u16.to_ne_bytes());
@@ -292,9 +292,9 @@ fn clone(flags: u64) -> Result<(), Errno> {
     }
 }
 
-/// Ends the process that should not be there.
+/// Ends the child process, which should not exist.
 fn end() -> ! {
-    // SAFETY: it ends the process and has no preconditions.
+    // SAFETY: `_exit` ends the process and has no preconditions.
     unsafe { libc::_exit(0) }
 }
 

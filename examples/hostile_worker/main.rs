@@ -1,14 +1,15 @@
-//! The supervisor with workers that misbehave: what the tests of a compromised worker run.
+//! The supervisor with workers that misbehave, for the tests of a compromised worker.
 //!
-//! What a worker does is its tenant's name. It closes its sandbox exactly as an honest one does,
-//! introduces itself, says that it has loaded its bundle, and then does that. Where the name begins
-//! with `unfiltered-`, it leaves the filter of system calls out, and with `unlimited-` the limits of
-//! resources too, and claims that it did not: so the layers behind them are tried as well.
+//! The tenant's name selects the worker's behaviour. The worker closes its sandbox exactly as an
+//! honest one does, introduces itself, says that it has loaded its bundle, and then behaves so.
+//! Where the name begins with `unfiltered-`, it leaves out the seccomp filter, and with
+//! `unlimited-` the resource limits too, but reports them as in force: this tests the layers behind
+//! them.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
     clippy::print_stderr,
-    reason = "a test program: what fails is to be seen"
+    reason = "a test program: failures must be visible"
 )]
 
 mod attacks;
@@ -29,10 +30,10 @@ use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, apply_filter};
 #[global_allocator]
 static ALLOCATOR: BoundedAllocator = BoundedAllocator;
 
-/// Names a system call that the kernel is not to know.
+/// Names a system call that the kernel pretends not to have.
 const WITHOUT: &str = "HOST_WITHOUT";
 
-/// In the bundle of a worker that does what its inputs tell it, this makes it end and hang too.
+/// In the bundle of a worker that obeys its inputs, this makes it obey `crash` and `hang` too.
 const OBEY: &[u8] = b"crash";
 
 /// Begins the names of tenants whose workers are honest: the real ones.
@@ -64,7 +65,7 @@ fn main() {
     }
 }
 
-/// Has this process and its workers run on a kernel that does not know a system call.
+/// Makes this process and its workers run as on a kernel without a system call.
 fn be_a_host_without(call: &str) {
     let number = match call {
         "landlock" => libc::SYS_landlock_create_ruleset,
@@ -138,8 +139,8 @@ fn misbehave(name: &str, spec: &Spec) {
     }
 }
 
-/// Allows what the input says is to be allowed, with its id as the reason. Where the bundle says so,
-/// it ends or hangs when the input tells it to.
+/// Allows where the input says so, with its id as the reason. Where the bundle says so, it ends or
+/// hangs when the input says so.
 fn do_as_told(socket: &mut File, id: u64, body: &[u8], obeys: bool) {
     let body: serde_json::Value = serde_json::from_slice(body).unwrap();
     let input = |key: &str| body.pointer(&format!("/input/{key}"));
@@ -196,7 +197,7 @@ fn answer(socket: &mut File, manner: &str, id: u64, supervisor: u32) {
             }
         }
         "closes" => std::process::exit(0),
-        // Fails for want of privilege, and is what a worker without one would say.
+        // An exit code of a worker that could not close its sandbox.
         "claims-host" => std::process::exit(80),
         "splices" => {
             let words =
@@ -205,7 +206,7 @@ fn answer(socket: &mut File, manner: &str, id: u64, supervisor: u32) {
         }
         "nests" => answer_with(socket, id, decision(&"[".repeat(16_000))),
         "surrogates" => {
-            // A decision whose reason is a lone surrogate, which no text of Rust's can hold.
+            // A decision whose reason is a lone surrogate, which no Rust string can hold.
             let mut bytes = Vec::new();
             let frame =
                 FromWorker::Evaluated { id, outcome: decision("abc"), micros: 1, differed: false };
@@ -216,7 +217,7 @@ fn answer(socket: &mut File, manner: &str, id: u64, supervisor: u32) {
         }
         "floods-stderr" => {
             answer_with(socket, id, decision("honest"));
-            // As fast as it can, with what would clear a terminal; writing never waits.
+            // As fast as it can, with sequences that clear a terminal; writing never waits.
             loop {
                 let _ = std::io::stderr().write_all(&b"\x1b[2J\x07x".repeat(512));
             }
@@ -225,7 +226,7 @@ fn answer(socket: &mut File, manner: &str, id: u64, supervisor: u32) {
             let _secret = std::hint::black_box(b"a tenant's secret".repeat(1000));
             std::process::abort();
         }
-        // "never", among others.
+        // "never" and other names.
         _ => {}
     }
 }
@@ -247,7 +248,7 @@ fn say(socket: &mut File, frame: &FromWorker) {
 
 fn write(socket: &mut File, bytes: &[u8]) {
     if socket.write_all(bytes).is_err() {
-        // The supervisor has had enough.
+        // The supervisor has closed the socket.
         std::process::exit(0);
     }
 }

@@ -7,14 +7,14 @@ use std::sync::Once;
 use enforcer_worker::fuzzing::load;
 use libfuzzer_sys::fuzz_target;
 
-/// What ends a file: no byte of a text in UTF-8.
+/// Ends a file: a byte that never occurs in UTF-8.
 const END: u8 = 0xff;
 
-/// The files that the input is cut into; whatever is left over belongs to the last.
+/// The files that the input is cut into; the rest belongs to the last.
 const FILES: [&str; 5] =
     ["policy.rego", "data.json", "data.yaml", "metadata.json", "below/other.rego"];
 
-/// The loader answers for the engine's panics. Without this the fuzzer ends at each.
+/// The loader catches the engine's panics. Without this the fuzzer ends at each.
 static PANICS_ARE_CAUGHT: Once = Once::new();
 
 fuzz_target!(|input: &[u8]| {

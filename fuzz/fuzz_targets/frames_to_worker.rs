@@ -1,4 +1,4 @@
-//! Any stream of bytes against the worker's frame reader and its assembling of a bundle.
+//! Any stream of bytes against the worker's frame reader and its bundle assembly.
 
 #![no_main]
 
@@ -30,8 +30,8 @@ fuzz_target!(|input: &[u8]| {
 fn check(payload: &[u8], assembly: &mut Assembly) {
     let Ok(frame) = decode::<ToWorker<'_>>(payload) else { return };
     let mut wire = Vec::new();
-    append_frame(&mut wire, &frame, MAX_FRAME_TO_WORKER).expect("what was decoded encodes");
-    let again: ToWorker<'_> = decode(&wire[FRAME_HEADER_LENGTH..]).expect("and decodes");
+    append_frame(&mut wire, &frame, MAX_FRAME_TO_WORKER).expect("a decoded frame can be encoded");
+    let again: ToWorker<'_> = decode(&wire[FRAME_HEADER_LENGTH..]).expect("and decoded again");
     assert_eq!(again, frame);
     let _ = assembly.accepts(&frame);
 }

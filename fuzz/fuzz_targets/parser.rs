@@ -1,4 +1,4 @@
-//! Text of any content against the parser: it ends, and every fault stands in the text.
+//! Any text against the parser: it terminates, and every fault has a place within the text.
 
 #![no_main]
 

@@ -1,5 +1,5 @@
-//! A policy of any content through all stages of loading: a parser, checks, lowering and bytecode that
-//! end, and do not panic. The target `bundle` has the loader around them, which answers for panics.
+//! Any policy through all stages of loading: parser, checks, lowering and bytecode must terminate
+//! without a panic. The target `bundle` tests the loader around them, which catches panics.
 
 #![no_main]
 

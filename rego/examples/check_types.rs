@@ -4,9 +4,9 @@
 //! cargo run -p enforcer-rego --features opa-json --example check_types -- cases.jsonl
 //! ```
 //!
-//! A line of the file is a policy, `{"files": {"a.rego": "…"}, "v0": false}`. OPA is asked through
+//! A line of the file is a policy, `{"files": {"a.rego": "…"}, "v0": false}`. OPA answers through
 //! `opa-oracle` (`tests/opa`), or through the program that `OPA_ORACLE` names. Prints every policy
-//! with other faults than OPA's, and how many there are.
+//! whose faults differ from OPA's, and their number.
 #![allow(clippy::indexing_slicing, reason = "a tool for developers: JSON takes any key")]
 
 use std::collections::BTreeMap;
@@ -112,7 +112,7 @@ fn compare(
             format!("{} {}: {}", place.unwrap_or_default(), fault.code, fault.message)
         })
         .collect();
-    // OPA has no place for calls in template strings.
+    // OPA gives no place for calls in template strings.
     let is_without_place =
         |line: &String| nowhere.iter().any(|fault| line.ends_with(&fault.message));
     if ours != theirs && !nowhere.is_empty() {
@@ -141,7 +141,7 @@ fn compare(
     Ok(())
 }
 
-/// Not of the stages before and after.
+/// Errors of other stages are left out.
 fn is_of_types(fault: &Fault) -> bool {
     fault.code == "rego_type_error" && !fault.message.starts_with("deprecated built-in")
 }
@@ -150,7 +150,7 @@ fn their_line(fault: &Fault) -> String {
     format!("{}:{}:{} {}: {}", fault.file, fault.row, fault.col, fault.code, fault.message)
 }
 
-/// What variables stand for in messages.
+/// The terms that messages show for variables.
 #[derive(Deserialize)]
 struct Names<'a> {
     #[serde(default)]

@@ -1,4 +1,4 @@
-//! Random core programs: the machine against the evaluator that is easy to check.
+//! Random core programs: compares the machine with the evaluator that is easy to check.
 //!
 //! ```sh
 //! cargo run -p enforcer-rego --features differential --example compare_core -- [seconds] [first seed] [one of so many
@@ -19,12 +19,12 @@ use enforcer_rego::emit::{self, Refusal};
 use enforcer_rego::interpreter::Interpreter;
 use enforcer_rego::machine::{Evaluation, Machine, Strictness};
 
-/// What one of them says.
+/// The answer of one evaluator.
 #[derive(Debug, Clone, PartialEq)]
 enum Answer {
     Value(String),
     Error(String),
-    /// No proper core: what shrinking makes can be.
+    /// Invalid core, which shrinking can make.
     Malformed(String),
 }
 
@@ -66,14 +66,14 @@ fn text(value: &Value) -> String {
     format!("{value:?}")
 }
 
-/// What is compared with the oracle.
+/// The evaluator that is compared with the oracle.
 #[derive(Clone, Copy, PartialEq)]
 enum Against {
     Machine,
     Interpreter,
 }
 
-/// What differs.
+/// The difference.
 fn difference(case: &Case, against: Against) -> Option<String> {
     let mut machine = None;
     let mut interpreter = None;
@@ -88,7 +88,7 @@ fn difference(case: &Case, against: Against) -> Option<String> {
             Err(refusal) => return Some(format!("refused: {refusal}")),
         },
     }
-    // The second round finds what one evaluation leaves to the next.
+    // The second round finds state that one evaluation leaves behind.
     for input in case.inputs.iter().chain(&case.inputs) {
         for rule in case.rules() {
             let (expected, expected_error) = oracle(case, rule, input.clone());
@@ -103,10 +103,10 @@ fn difference(case: &Case, against: Against) -> Option<String> {
             let (found, found_error) = answer({ evaluate }(input.clone()));
             let is_same = match (&expected, &found) {
                 (Answer::Error(expected), Answer::Error(found)) => {
-                    // A built-in's error has no place in the oracle.
+                    // The oracle gives no place for a built-in's error.
                     found == expected
                         || (!expected.contains(" at ") && found.starts_with(expected.as_str()))
-                        // The interpreter evaluates in another order.
+                        // The interpreter evaluates in a different order.
                         || against == Against::Interpreter
                 }
                 (expected, found) => expected == found,

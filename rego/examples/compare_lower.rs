@@ -13,7 +13,7 @@
     clippy::print_stdout,
     clippy::unwrap_used,
     clippy::expect_used,
-    reason = "a tool for developers: it prints what it found, and ends where its input is no case"
+    reason = "a tool for developers: it prints its findings, and ends on an invalid case"
 )]
 
 use std::collections::BTreeMap;
@@ -35,7 +35,7 @@ use enforcer_rego::{json, opa_json};
 use regorus::Value;
 use serde_json::json;
 
-/// What is found of a case.
+/// The result of a case.
 #[derive(Debug, PartialEq, Eq)]
 enum Verdict {
     Same,
@@ -43,7 +43,7 @@ enum Verdict {
     SameError,
     Refused,
     NoBuiltin(String),
-    /// Different, and there is a built-in that this crate has not got yet.
+    /// Different, with a built-in that this crate lacks.
     Borrowed(String),
     Different(String),
 }
@@ -184,7 +184,7 @@ fn compare_case(opa: &mut Opa, case: &serde_json::Value) -> Vec<Verdict> {
     paths.iter().zip(results.into_iter().flatten()).map(compare).collect()
 }
 
-/// The modules as this crate's parser and compiler see them.
+/// The modules from this crate's parser and compiler.
 fn own_front_end(sources: &Sources) -> Result<Compiled, Vec<Diagnostic>> {
     let files = (0..).map(FileId).take_while(|file| sources.file(*file).is_some());
     let modules = files.map(|file| parse_module(sources, file, RegoVersion::V1));
@@ -256,7 +256,7 @@ fn parse(value: Option<&serde_json::Value>) -> Option<Value> {
     Some(json::parse(value?.to_string().as_bytes()).expect("JSON"))
 }
 
-/// The built-ins that this crate has not got.
+/// The built-ins that this crate lacks.
 fn borrowed(program: &Program) -> Vec<String> {
     let text = format!("{:?}", program.rules);
     let names = text.split("Builtin(\"").skip(1).filter_map(|rest| rest.split('"').next());

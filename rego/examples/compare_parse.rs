@@ -4,9 +4,9 @@
 //! compare_parse ORACLE [--v0] [--mutations N] [--seed N] [--show N] [--keep FOLDER] FOLDER…
 //! ```
 //!
-//! `ORACLE` is `tests/opa` built. Each `*.rego` below the folders is parsed, and each of the `modules`
-//! in the files of OPA's compliance suite; then as many mutations of them as asked for. A
-//! difference is printed, and kept as a file where a folder is named.
+//! `ORACLE` is `tests/opa` built. Each `*.rego` below the folders is parsed, and each of the
+//! `modules` in the files of OPA's compliance suite; then the requested number of mutations of
+//! them. A difference is printed, and written to a folder where one is named.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -25,11 +25,11 @@ use serde_json::value::RawValue;
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
-/// The name that every module is given.
+/// The name of every module.
 const PATH: &str = "a.rego";
-/// Longer modules are not mutated: most of the time would go to text that is as it was.
+/// Longer modules are not mutated: most of the time would be spent on unchanged text.
 const MAX_MUTATED: usize = 3_000;
-/// Requests that the oracle is ahead of us.
+/// How many requests are sent to the oracle in advance.
 const AHEAD: usize = 64;
 
 struct Options {
@@ -224,7 +224,7 @@ fn compare(options: &Options, texts: Vec<(String, String)>) -> Outcome<()> {
     Ok(())
 }
 
-/// Counts how an answer compares with ours, and says how it differs.
+/// Compares an answer with ours, counts the result, and returns the difference.
 fn judge(
     options: &Options,
     text: &str,
@@ -271,7 +271,7 @@ fn judge(
                 counts.only_opa_accepts += 1;
                 return Some(format!("only OPA accepts: {ours:?}"));
             };
-            // OPA has no place for a module without text, and we have no more than ten faults.
+            // OPA gives no place for an empty module, and we report at most ten faults.
             if our_first.message == "empty module" && their_first.message == "empty module"
                 || ours.iter().zip(theirs).all(|(ours, theirs)| ours == theirs)
                     && ours.len() >= theirs.len().min(10)
@@ -294,7 +294,7 @@ fn judge(
     }
 }
 
-/// Where two trees differ, as text.
+/// The places where two trees differ, as text.
 fn tree_difference(ours: &str, theirs: &str) -> String {
     let common =
         ours.bytes().zip(theirs.bytes()).take_while(|(ours, theirs)| ours == theirs).count();
@@ -329,7 +329,7 @@ impl Random {
     }
 }
 
-/// What is inserted.
+/// Texts for insertions.
 const PIECES: &[&str] = &[
     "{",
     "}",

@@ -19,7 +19,7 @@ const fn p(name: &'static str, of: super::StaticType) -> Parameter {
     Parameter { name: Some(name), of }
 }
 
-/// One that OPA gives no name.
+/// One without a name in OPA.
 const fn u(of: super::StaticType) -> Parameter {
     Parameter { name: None, of }
 }
@@ -34,10 +34,10 @@ fn main() -> Result<()> {
 
     writeln!(out, "\n/// The version of OPA whose declarations these are.")?;
     writeln!(out, "pub const OPA_VERSION: &str = {:?};", opa_version()?)?;
-    writeln!(out, "\n/// What `import future.keywords` may name beyond what every policy has.")?;
+    writeln!(out, "\n/// The keywords that only `import future.keywords` provides.")?;
     let keywords = strings(capabilities.get("future_keywords"));
     writeln!(out, "pub const FUTURE_KEYWORDS: &[&str] = &{keywords:?};")?;
-    writeln!(out, "\n/// The names of OPA's optional features, all of which are had.")?;
+    writeln!(out, "\n/// The names of OPA's optional features, all of which are supported.")?;
     writeln!(out, "pub const FEATURES: &[&str] = &{:?};", strings(capabilities.get("features")))?;
 
     let mut builtins: Vec<&Value> = capabilities

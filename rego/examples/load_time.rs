@@ -1,5 +1,6 @@
-//! How long policies of many shapes take to load, in several sizes: twice the size may take twice the
-//! time. Beside it, where OPA's program is named, what `opa check` takes for the same file.
+//! Measures how long policies of many shapes take to load, in several sizes: twice the size may
+//! take twice the time. Where OPA's program is named, also the time of `opa check` for the same
+//! file.
 //!
 //! ```sh
 //! cargo run --release -p enforcer-rego --example load_time -- [--opa PATH] [--stages] [SHAPE]...
@@ -7,7 +8,7 @@
 #![allow(
     clippy::expect_used,
     clippy::print_stdout,
-    reason = "a measurement for the terminal: what fails is to be seen"
+    reason = "a measurement for the terminal: failures must be visible"
 )]
 
 use std::fmt::Write as _;
@@ -20,7 +21,7 @@ use enforcer_rego::ast::RegoVersion;
 use enforcer_rego::source::Sources;
 use enforcer_rego::{File, Policy, Settings, Tests, compile, emit, lower, parse, types};
 
-/// A bundle that grows: its name, its sizes, and what it is of a size.
+/// A bundle that grows: its name, its sizes, and its content for a size.
 struct Shape {
     name: &'static str,
     sizes: [usize; 4],
@@ -86,7 +87,7 @@ const SHAPES: [Shape; 17] = [
     Shape { name: "data", sizes: [10_000, 20_000, 100_000, 200_000], bundle: data },
 ];
 
-/// A text for each number, which stands where `@` does.
+/// A text for each number, which replaces `@`.
 fn each(count: usize, text: &str) -> (String, String) {
     let numbered = (0..count).map(|number| text.replace('@', &number.to_string()));
     (numbered.collect(), "{}".into())
@@ -201,7 +202,7 @@ fn settings() -> Settings {
     Settings { tests: Tests::Excluded, ..Settings::default() }
 }
 
-/// What each stage takes.
+/// The time of each stage.
 fn by_stage(text: &str) -> String {
     let mut spent = String::new();
     let mut last = Instant::now();
@@ -227,7 +228,7 @@ fn by_stage(text: &str) -> String {
     spent
 }
 
-/// What OPA takes for the same policy, the start of its process included.
+/// OPA's time for the same policy, with the start of its process.
 fn check_by_opa(opa: &Path, text: &str) -> String {
     let path = std::env::temp_dir().join(format!("load_time_{}.rego", std::process::id()));
     fs::write(&path, text).expect("a temporary file");

@@ -1,6 +1,5 @@
-//! How long one warm evaluation takes: the machine, the interpreter with core's text, and regorus'
-//! engine with the policy as it is written, in turns, so that what else the machine does meets all of
-//! them alike.
+//! Measures one warm evaluation: the machine, the interpreter with core's text, and regorus' engine
+//! with the original policy, alternating, so that other load on the host affects all of them alike.
 //!
 //! ```sh
 //! cargo run --release -p enforcer-rego --example warm
@@ -10,7 +9,7 @@
     clippy::indexing_slicing,
     clippy::print_stdout,
     clippy::type_complexity,
-    reason = "a measurement for the terminal: what fails is to be seen"
+    reason = "a measurement for the terminal: failures must be visible"
 )]
 
 use std::hint::black_box;
@@ -26,7 +25,7 @@ use enforcer_rego::emit::emit;
 use enforcer_rego::interpreter::Interpreter;
 use enforcer_rego::machine::{Machine, Strictness};
 
-/// A policy as text and as core, with what it is asked.
+/// A policy as text and as core, with its questions.
 struct Policy {
     name: &'static str,
     text: String,
@@ -81,7 +80,7 @@ fn measure(policy: &Policy) {
         ("interpreter, core text", &mut by_interpreter),
         ("engine, text as written", &mut by_engine),
     ];
-    // Of many short turns the fastest is what the code takes; the median has what else runs in it.
+    // Of many short turns the fastest shows the code's own time; the median includes other load.
     let mut turns: Vec<Vec<f64>> = vec![Vec::new(); evaluators.len()];
     for _ in 0..60 {
         for ((_, evaluate), turns) in evaluators.iter_mut().zip(&mut turns) {
@@ -102,7 +101,7 @@ fn measure(policy: &Policy) {
     }
 }
 
-/// Nanoseconds on a processor of one evaluation.
+/// CPU time of one evaluation, in nanoseconds.
 fn turn(inputs: &[Value], evaluate: &mut dyn FnMut(&Value) -> Value) -> f64 {
     const TIME: Duration = Duration::from_millis(5);
     for input in inputs {
@@ -119,7 +118,7 @@ fn turn(inputs: &[Value], evaluate: &mut dyn FnMut(&Value) -> Value) -> f64 {
     (processor_time() - before) / f64::from(count)
 }
 
-/// Nanoseconds that this thread has been on a processor: others want it too.
+/// CPU time of this thread, in nanoseconds, because other processes run too.
 fn processor_time() -> f64 {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").expect("Linux");
     text.split_whitespace().next().and_then(|time| time.parse().ok()).expect("a number")
@@ -186,7 +185,7 @@ fn rule(kind: RuleKind, default: Option<Value>, bodies: Vec<Body>) -> Rule {
     }
 }
 
-/// An array of what rules have as values.
+/// An array of the rules' values.
 fn decision(rules: [u32; 3]) -> Rule {
     let mut block = Vec::new();
     for (number, rule) in (0..).zip(rules) {

@@ -1,4 +1,4 @@
-//! A bundle's files: modules, one document of data, and what is left aside.
+//! A bundle's files: modules, one document of data, and ignored files.
 
 use std::collections::BTreeMap;
 
@@ -8,10 +8,10 @@ use crate::ast::RegoVersion;
 use crate::json;
 use crate::report::Report;
 
-/// Files that are named as ignored; more are only counted.
+/// How many ignored files are named; more are only counted.
 pub const MAX_IGNORED_FILES: usize = 16;
 
-/// Directories below one another that data may lie in; the supervisor has a bound of its own.
+/// The highest nesting of directories with data; the supervisor has its own bound.
 const MAX_DATA_DEPTH: usize = 64;
 
 /// A file of a bundle.
@@ -23,10 +23,10 @@ pub struct File {
     pub content: Vec<u8>,
 }
 
-/// Whether the modules of tests are part of the policy.
+/// Whether test modules are part of the policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Tests {
-    /// `*_test.rego` is left aside: what serves decisions holds no test.
+    /// `*_test.rego` is ignored: a policy that serves decisions needs no tests.
     #[default]
     Excluded,
     /// They are loaded with the others.
@@ -42,13 +42,13 @@ pub(crate) struct Bundle {
     pub(crate) data: Value,
     /// `version` of `metadata.json`.
     pub(crate) version: Option<String>,
-    /// The language of modules that do not say theirs.
+    /// The language of modules without a version.
     pub(crate) rego_version: RegoVersion,
-    /// Files that mean nothing here, at most [`MAX_IGNORED_FILES`].
+    /// Ignored files, at most [`MAX_IGNORED_FILES`].
     pub(crate) ignored_files: Vec<String>,
 }
 
-/// What a file is, by its path.
+/// The kind of a file, by its path.
 enum Kind<'a> {
     Module,
     Test,
@@ -79,10 +79,10 @@ impl<'a> Kind<'a> {
     }
 }
 
-/// Sorts files and reads those that are no modules.
+/// Sorts files and reads those that are not modules.
 ///
 /// # Errors
-/// All files that cannot be read, and data of two files for one key.
+/// All files that cannot be read, and keys whose data two files define.
 pub(crate) fn read(files: Vec<File>, tests: Tests) -> Result<Bundle, Vec<Report>> {
     let mut bundle = Bundle {
         modules: Vec::new(),
@@ -149,7 +149,7 @@ fn yaml_of(file: &File) -> Result<Value, Report> {
     crate::yaml::parse(text).map_err(|error| failed(error.offset, error.message))
 }
 
-/// Puts a file's data where its directory says, as OPA merges data files.
+/// Inserts a file's data at the path of its directory, as OPA merges data files.
 fn merge(data: &mut Value, directory: &str, read: Value, file: &File) -> Result<(), Report> {
     let at_fault = |message: String| Report::in_file(&file.path, &file.content, 0, message);
     if read.as_object().is_err() {

@@ -1,10 +1,10 @@
-//! What is wrong with a bundle, or worth a warning.
+//! Faults of a bundle, and warnings.
 
 use std::fmt;
 
 use crate::source::Span;
 
-/// OPA's error codes of loading, and ours for what is no Rego.
+/// OPA's error codes for loading, and ours for files that are not Rego.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Code {
     /// `rego_parse_error`
@@ -17,12 +17,12 @@ pub enum Code {
     UnsafeVar,
     /// `rego_recursion_error`
     Recursion,
-    /// `bundle_error`: data, packages, limits; not of OPA.
+    /// `bundle_error`: data, packages, limits; OPA does not have it.
     Bundle,
 }
 
 impl Code {
-    /// How it is written.
+    /// Its text.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -42,16 +42,16 @@ impl fmt::Display for Code {
     }
 }
 
-/// One fault, with OPA's code, words and place.
+/// One fault, with OPA's code, message and place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnostic {
-    /// The kind.
+    /// Its kind.
     pub code: Code,
-    /// What is wrong: OPA's message where OPA has one.
+    /// The message: OPA's where OPA has one.
     pub message: String,
-    /// Where; nowhere when the bundle as a whole is at fault.
+    /// The place; `None` for a fault of the whole bundle.
     pub span: Option<Span>,
-    /// One line that says what to do, where the cause is common.
+    /// One line of advice, where the cause is common.
     pub help: Option<String>,
 }
 

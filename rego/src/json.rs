@@ -1,8 +1,8 @@
-//! JSON to the engine's values, with numbers as exact as OPA keeps them.
+//! Converts JSON to the engine's values, with numbers as exact as OPA's.
 //!
-//! regorus has a reader of its own, which is not used: it takes an object whose first key is
-//! `$serde_json::private::Number` for a number and expands its exponent, so that 46 bytes keep a
-//! worker busy for half a minute. serde_json without that key rounds integers beyond 64 bits, which
+//! regorus has its own reader, which is not used: it takes an object whose first key is
+//! `$serde_json::private::Number` for a number and expands its exponent, so that 46 bytes block a
+//! worker for half a minute. serde_json without that key rounds integers beyond 64 bits, which
 //! could make two identifiers equal. So where a document holds a long number, it is read a second
 //! time, and its long numbers are taken from their text.
 
@@ -22,9 +22,9 @@ const SHORTEST_LONG_NUMBER: usize = 16;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct JsonError {
-    /// What is wrong, for the person who wrote the document.
+    /// The fault, for the author of the document.
     pub message: String,
-    /// Where, in bytes from the document's beginning.
+    /// The offset in bytes from the document's beginning.
     pub offset: usize,
 }
 
@@ -32,7 +32,8 @@ pub struct JsonError {
 /// levels, which is serde_json's bound and keeps its recursion within the stack.
 ///
 /// # Errors
-/// What is no JSON, and numbers that cannot be held exactly ([`number::parse`]).
+/// When the document is not JSON, or has numbers that cannot be represented exactly
+/// ([`number::parse`]).
 pub fn parse(json: &[u8]) -> Result<Value, JsonError> {
     let text = std::str::from_utf8(json).map_err(|error| JsonError {
         message: "not UTF-8".to_owned(),
@@ -104,7 +105,7 @@ fn skip_string<'a>(rest: &mut impl Iterator<Item = (usize, &'a u8)>) {
     }
 }
 
-/// Counts the numbers that serde_json hands over, which is in the order of the text.
+/// Counts the numbers from serde_json, which come in the order of the text.
 struct Numbers<'a> {
     next: Cell<usize>,
     long: &'a [(usize, Value)],

@@ -1,5 +1,5 @@
-//! The policy engine: Rego as OPA 1.22 takes it, compiled to a small core language that regorus'
-//! VM runs. No process, no I/O, and no clock but one that is handed in.
+//! The policy engine: Rego as OPA 1.22 accepts it, compiled to a small core language that regorus'
+//! VM runs. It starts no processes, does no I/O, and reads only the clock that it is given.
 //!
 //! ```text
 //! files ─► parse ─► compile ─► lower ─► core ─► emit ─► regorus' VM
@@ -10,7 +10,7 @@
 
 #![allow(
     rustdoc::private_intra_doc_links,
-    reason = "these pages are read by those who work on the crate, in the source"
+    reason = "developers of the crate read its documentation in the source"
 )]
 
 pub mod ast;

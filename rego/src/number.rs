@@ -1,17 +1,17 @@
-//! Number texts to the engine's numbers.
+//! Converts number texts to the engine's numbers.
 //!
-//! OPA keeps a number as its text. The engine keeps integers of any size and doubles. A text is taken
-//! where the engine holds the very same number, or where it is the shortest text of the double
-//! nearest to it, which is what every JSON writer prints of a double. All else is refused: rounding
-//! could make two different numbers equal, which is a wrong allow.
+//! OPA keeps a number as its text. The engine keeps integers of any size and doubles. A text is
+//! accepted where the engine can represent exactly this number, or where it is the shortest text of
+//! the nearest double, as every JSON writer prints doubles. Others are refused: rounding could make
+//! two different numbers equal, which is a wrong allow.
 
 use regorus::Value;
 
-/// Digits of the longest integer. What is longer takes time that grows with the square of it, and
-/// is no identifier or amount of anything.
+/// Digits of the longest integer. Conversion takes quadratic time, and identifiers and amounts are
+/// shorter.
 pub const MAX_INTEGER_DIGITS: usize = 4096;
 
-/// Why a number cannot be held.
+/// Why a number cannot be represented.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NumberError {
     /// It is not the text of a JSON number.
@@ -22,11 +22,11 @@ pub enum NumberError {
     TooLong,
     /// A fraction or power that is not the text of a double.
     #[error(
-        "this number has more digits than can be held exactly (17 significant ones); round it, or make it a string"
+        "this number has more digits than can be represented exactly (17 significant ones); round it, or make it a string"
     )]
     Inexact,
     /// Beyond the largest double, and not written as an integer.
-    #[error("this number is too large to be held; write it as an integer, or make it a string")]
+    #[error("this number is too large for a double; write it as an integer, or make it a string")]
     TooLarge,
 }
 
@@ -37,7 +37,7 @@ pub enum NumberError {
 pub fn parse(text: &str) -> Result<Value, NumberError> {
     let (sign, unsigned) = text.strip_prefix('-').map_or(("", text), |digits| ("-", digits));
     if let Some(fraction) = unsigned.strip_prefix('.') {
-        // Rego takes it, JSON does not, and its readers do not come here with it.
+        // Rego accepts it; JSON does not, and JSON's readers never pass it here.
         return if fraction.starts_with(|first: char| first.is_ascii_digit()) {
             parse(&format!("{sign}0.{fraction}"))
         } else {
@@ -64,8 +64,8 @@ pub fn parse(text: &str) -> Result<Value, NumberError> {
     }
 }
 
-/// The value of a double; an integer where it is one that both sides of 2^53 hold exactly. `None` for
-/// what is no number.
+/// The value of a double; an integer where it is one that both sides of 2^53 hold exactly. `None`
+/// for NaN and infinity.
 #[must_use]
 pub fn from_float(value: f64) -> Option<Value> {
     value.is_finite().then(|| Value::from(value))

@@ -1,36 +1,36 @@
-//! Faults as a policy's author reads them.
+//! Faults in the form for a policy's author.
 
 use std::fmt;
 
 use crate::diagnostic::{Code, Diagnostic};
 use crate::source::{Location, Sources};
 
-/// Characters of a source line that a report shows. A longer line is cut around the fault.
+/// Characters of a source line that a report shows. A longer line is truncated around the fault.
 const SHOWN_LINE: usize = 160;
 
 /// A fault or warning with its place in the author's own text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
-    /// The kind, with OPA's codes.
+    /// Its kind, with OPA's codes.
     pub code: Code,
-    /// What is wrong, in OPA's words where OPA has words for it.
+    /// The message: OPA's where OPA has one.
     pub message: String,
-    /// Where; nowhere when the bundle as a whole is at fault.
+    /// The place; `None` for a fault of the whole bundle.
     pub location: Option<Location>,
-    /// The line at that place, as the author wrote it.
+    /// The author's line at that place.
     pub line: Option<String>,
-    /// One line that says what to do, where the cause is common.
+    /// One line of advice, where the cause is common.
     pub help: Option<String>,
 }
 
 impl Report {
-    /// A fault of the bundle as a whole.
+    /// A fault of the whole bundle.
     #[must_use]
     pub fn of_bundle(message: impl Into<String>) -> Self {
         Self { code: Code::Bundle, message: message.into(), location: None, line: None, help: None }
     }
 
-    /// A fault at a byte of a file that holds no Rego.
+    /// A fault at a byte of a file that is not Rego.
     #[must_use]
     pub fn in_file(path: &str, content: &[u8], offset: usize, message: impl Into<String>) -> Self {
         let before = content.get(..offset).unwrap_or(content);
@@ -79,7 +79,7 @@ impl Report {
     }
 }
 
-/// A line as it is shown: without the end of line, and cut around `column` where it is long.
+/// A line for display: without the end of line, and truncated around `column` where it is long.
 fn shown(line: &str, column: usize) -> Option<String> {
     let line = line.trim_end_matches(['\r', '\n']);
     let start = column.saturating_sub(SHOWN_LINE / 2);

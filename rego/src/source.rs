@@ -7,34 +7,34 @@ use std::sync::Arc;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FileId(pub u32);
 
-/// A range of bytes in a file. Generated syntax has the span of the text it was generated from, or an
-/// empty one where that text begins.
+/// A range of bytes in a file. Generated syntax has the span of the text that it was generated
+/// from, or an empty one at the beginning of that text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Span {
     /// The file.
     pub file: FileId,
-    /// Where it begins, in bytes.
+    /// Its beginning, in bytes.
     pub start: u32,
-    /// Where it ends (exclusive), in bytes.
+    /// Its end (exclusive), in bytes.
     pub end: u32,
 }
 
 impl Span {
-    /// The same without its text: what was generated and stands for no text.
+    /// The same without its text, for generated syntax without a text.
     #[must_use]
     pub const fn emptied(self) -> Self {
         Self { end: self.start, ..self }
     }
 
-    /// Whether it has no text.
+    /// Whether its text is empty.
     #[must_use]
     pub const fn is_empty(self) -> bool {
         self.end <= self.start
     }
 }
 
-/// Where something stands, as OPA counts: rows and columns from 1, columns in characters. A line's end
-/// stands in column 0 of the next line, a file's end where its last character does.
+/// A place, as OPA counts: rows and columns from 1, columns in characters. A line's end is in
+/// column 0 of the next line, a file's end at its last character.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Location {
     /// The file's path below the bundle's root.
@@ -51,7 +51,7 @@ impl fmt::Display for Location {
     }
 }
 
-/// A file's path and text, as the tenant wrote it.
+/// A file's path and original text.
 #[derive(Debug, Clone)]
 pub struct SourceFile {
     /// The path below the bundle's root.
@@ -92,7 +92,7 @@ impl Sources {
             .unwrap_or_default()
     }
 
-    /// Where a span begins.
+    /// The beginning of a span.
     #[must_use]
     pub fn location(&self, span: Span) -> Location {
         match self.file(span.file) {
@@ -106,8 +106,8 @@ impl Sources {
     }
 }
 
-/// Where a text's lines begin, and how many characters stand before each block of bytes: a place is
-/// found in time that does not grow with the text's or the line's length.
+/// The beginnings of a text's lines, and the number of characters before each block of bytes: a
+/// place is found in time independent of the text's and the line's length.
 #[derive(Debug, Clone)]
 struct Lines {
     /// In bytes, the first one 0.
@@ -116,7 +116,7 @@ struct Lines {
     characters: Arc<[u32]>,
 }
 
-/// Bytes whose characters are counted anew for each place.
+/// The size of a block; its characters are counted for each place.
 const BLOCK: usize = 1024;
 
 impl Lines {
@@ -149,7 +149,7 @@ impl Lines {
         let start = row.checked_sub(1).and_then(|row| self.starts.get(row)).copied().unwrap_or(0);
         let line = usize::try_from(start).unwrap_or(0);
         let before = self.characters_before(text, at) - self.characters_before(text, line);
-        // OPA's scanner does not go on behind the last character.
+        // OPA's scanner does not advance past the last character.
         let is_end = at == text.len();
         (number(row), number(before) + u32::from(!is_end))
     }

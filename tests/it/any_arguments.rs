@@ -1,4 +1,4 @@
-//! Every built-in, in a sealed worker, with arguments that a client makes up.
+//! Every built-in, in a sealed worker, with arguments invented by a client.
 
 use std::fmt::Write;
 
@@ -14,7 +14,7 @@ use crate::enforcer::Bundles;
 /// ```
 const ROUNDS: u64 = 12;
 
-/// Built-ins that no rule can call with arguments of a client's: they bind, or are of the compiler.
+/// Built-ins that no rule can call with a client's arguments: they bind, or belong to the compiler.
 const LEFT_OUT: [&str; 4] = ["assign", "eq", "print", "walk"];
 
 /// Every built-in that policies may call, and how many arguments it takes.
@@ -48,7 +48,7 @@ fn policy(builtins: &[(String, usize)]) -> String {
     policy
 }
 
-/// Numbers that differ from run to run only where the seed does.
+/// Random numbers that depend only on the seed.
 struct Dice(u64);
 
 impl Dice {
@@ -96,7 +96,7 @@ const NUMBERS: [&str; 12] = [
     "1700000000000000000",
 ];
 
-/// Texts that built-ins read as something: times, zones, files, patterns, networks, tokens, keys.
+/// Texts that built-ins interpret: times, zones, files, patterns, networks, tokens, keys.
 const TEXTS: [&str; 46] = [
     "",
     "a",
@@ -152,7 +152,7 @@ fn no_arguments_of_a_built_in_end_a_worker() {
     let builtins = builtins();
     assert!(builtins.len() > 180, "{}", builtins.len());
     let rounds = std::env::var("BUILTIN_ROUNDS").map_or(ROUNDS, |rounds| rounds.parse().unwrap());
-    // Rego v0 has also the deprecated ones.
+    // Rego v0 also has the deprecated ones.
     let bundles = Bundles::new().tenant("calls", &policy(&builtins));
     let enforcer = bundles.file("calls", ".manifest", r#"{"rego_version": 0}"#).start();
     enforcer.wait_for_state("calls", "ready");

@@ -1,5 +1,5 @@
-//! A broken bundle is its own tenant's trouble: it says what is wrong and where, and the others
-//! serve.
+//! A broken bundle affects only its own tenant: the error says what is wrong and where, and the
+//! others serve.
 
 use std::fs;
 use std::io::{Seek, Write};
@@ -13,7 +13,8 @@ use crate::enforcer::{Bundles, ECHO, Enforcer, hostile_binary};
 
 const GOOD: &str = "package tenants[TENANT]\nallow := true";
 
-/// Asserts that a tenant is rejected, for this reason, at this place, and everywhere said so.
+/// Asserts that a tenant is rejected for this reason at this place, and that every interface says
+/// so.
 fn assert_rejected(enforcer: &Enforcer, tenant_id: &str, message: &str, location: Option<Value>) {
     let tenant = enforcer.wait_for_state(tenant_id, "rejected");
     let error = &tenant["last_error"]["errors"][0];
@@ -103,7 +104,7 @@ fn a_broken_bundle_is_rejected_with_its_place_and_the_others_serve() {
         ("network", "http.send", at("policy.rego", 2, 10)),
         ("types", "count: invalid argument(s)", at("policy.rego", 2, 10)),
         ("late-unsafe", "var x is unsafe", at("policy.rego", 2, 10)),
-        ("data-number", "more digits than can be held exactly", at("data.json", 1, 7)),
+        ("data-number", "more digits than can be represented exactly", at("data.json", 1, 7)),
         ("data-twice", "defines data.a.b already", at("data.json", 1, 1)),
         ("metadata", "version must be a string", at("metadata.json", 1, 1)),
         ("latin1", "not UTF-8", at("policy.rego", 2, 3)),
@@ -176,7 +177,7 @@ fn a_bundle_that_loads_without_end_is_given_up() {
                 .is_some_and(|text| text.contains("did not load its bundle within 1000 ms"))
     });
     assert_eq!(enforcer.decide("never-loads", r#"{"input":{}}"#).status, 503);
-    // As often as a worker may crash, and then no more for a while; and it is said why.
+    // As often as a worker may crash, then not for a while, with the reason reported.
     let tenant = enforcer.wait_for_state("never-loads", "rejected");
     assert_eq!(tenant["restarts_by_cause"]["load_timeout"], 5, "{tenant}");
     let fault = &tenant["last_error"]["errors"][0];
@@ -193,8 +194,8 @@ fn a_bundle_that_is_being_written_is_read_once_it_is_at_rest() {
     let bundles = Bundles::new().tenant("copied", GOOD).tenant("innocent", ECHO);
     let path = bundles.path().join("copied/data.json");
     let mut file = fs::File::create(&path).unwrap();
-    // So long that the file system notices a change while it is read, and good at any time: whoever
-    // writes may be kept from the processor.
+    // Long enough that the file changes while it is read, and valid at any time: the writer may
+    // lose the CPU at any point.
     file.write_all(&[b"{}".as_slice(), &vec![b' '; 16 * 1024 * 1024]].concat()).unwrap();
     thread::scope(|scope| {
         let (writing, done) = mpsc::channel::<()>();

@@ -1,12 +1,12 @@
-//! Whatever a client sends, it gets the contract's error, nobody else notices, and nothing of it is
-//! an allow.
+//! A client that sends bad input gets the contract's error, never an allow, and other clients are
+//! not affected.
 
 use std::time::{Duration, Instant};
 
 use crate::enforcer::{Bundles, ECHO, Enforcer};
 use crate::http_client::{Connection, Response};
 
-/// A tenant that allows everything, so that anything that reaches its policy shows.
+/// A tenant that allows everything, so that any request that reaches its policy is noticed.
 const PERMISSIVE: &str = "package tenants[TENANT]\nallow := true";
 
 fn start() -> Enforcer {
@@ -75,7 +75,7 @@ fn an_input_of_10_mb_is_refused_and_its_sender_is_told() {
     let body = format!("{{\"input\":\"{}\"}}", "x".repeat(10 * 1024 * 1024));
     enforcer.decide("a", &body).assert_error(413, "request_too_large");
 
-    // The same without saying beforehand how long it is.
+    // The same with a chunked body.
     let mut connection = enforcer.connect();
     connection
         .send(b"POST /v1/data/tenants/a/allow HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n")
@@ -91,7 +91,7 @@ fn an_input_of_10_mb_is_refused_and_its_sender_is_told() {
         2.0
     );
 
-    // The largest that is allowed, to the byte.
+    // The largest body that is allowed, to the byte.
     let largest = format!("{{\"input\":\"{}\"}}", "x".repeat(1024 * 1024 - 12));
     assert_eq!(largest.len(), 1024 * 1024);
     assert_eq!(enforcer.decide("a", &largest).json()["result"]["allow"], true);
@@ -146,7 +146,8 @@ fn an_encoded_body_is_refused_with_its_reason() {
     assert_serving(&enforcer);
 }
 
-/// Requests that are refused by their head alone, each with what is said of its body, and its error.
+/// Requests that are refused by their head alone, each with the header fields of its body, and its
+/// error.
 const REFUSED_BY_HEAD: [(&str, &str, u16, &str); 8] = [
     ("POST /v1/data/tenants/a/allow", "Content-Length: 9999999", 413, "request_too_large"),
     (
@@ -186,16 +187,16 @@ fn a_body_that_is_refused_anyway_is_not_asked_for() {
         assert_eq!(response.header("connection"), Some("close"), "{line} {headers}: {response:?}");
         assert!(connection.is_closed_by_server(), "{line} {headers}");
     }
-    // One that is wanted is asked for.
+    // An acceptable body is asked for.
     let mut connection = send("POST /v1/data/tenants/a/allow", "Content-Length: 12");
     assert_eq!(connection.response().unwrap().status, 100);
     connection.send(b"{\"input\":{}}").unwrap();
     assert_eq!(connection.response().unwrap().json()["result"]["allow"], true);
-    // Where there is no body, the connection can go on.
+    // Without a body, the connection can go on.
     let mut connection = send("POST /elsewhere", "Content-Length: 0");
     connection.response().unwrap().assert_error(404, "resource_not_found");
     assert_eq!(connection.decide("a", br#"{"input":{}}"#).status, 200);
-    // HTTP/1.0 knows no such waiting: the body is on its way, and is read.
+    // HTTP/1.0 has no such waiting: the body is already being sent, and is read.
     let mut connection = enforcer.connect();
     let old = "POST /elsewhere HTTP/1.0\r\nConnection: keep-alive\r\nExpect: 100-continue";
     connection.send(format!("{old}\r\nContent-Length: 4\r\n\r\nbody").as_bytes()).unwrap();
@@ -226,7 +227,7 @@ fn whoever_stalls_in_a_body_is_answered_and_told_that_the_connection_ends() {
     for (connection, (_, _, status, code)) in refused.into_iter().zip(REFUSED_BY_HEAD) {
         assert_closing(connection, status, code);
     }
-    // Not the ten seconds that a body has which is wanted.
+    // Not the ten seconds that an acceptable body gets.
     assert!(start.elapsed() < Duration::from_secs(8), "{:?}", start.elapsed());
     assert_closing(wanted, 408, "request_timeout");
     assert_serving(&enforcer);
@@ -395,13 +396,13 @@ fn no_message_shows_the_host_or_another_tenant() {
 #[test]
 fn input_that_is_made_to_be_slow_to_read_is_not() {
     let enforcer = start();
-    // To the engine's own reader this is a number with a million digits.
+    // The engine's own reader would take this for a number with a million digits.
     let body = r#"{"input":{"x":{"$serde_json::private::Number":"1e9999999"}}}"#;
     assert_eq!(enforcer.decide("a", body).json()["result"]["allow"], true);
     assert_serving(&enforcer);
 }
 
-/// What an example tenant answers: allow and reason. An error is none.
+/// An example tenant's answer: allow and reason; `None` for an error.
 fn example(enforcer: &Enforcer, tenant_id: &str, input: &str) -> (bool, String) {
     let response = enforcer.decide(tenant_id, format!("{{\"input\":{input}}}"));
     assert_eq!(response.status, 200, "{tenant_id} {input}: {response:?}");
@@ -409,7 +410,7 @@ fn example(enforcer: &Enforcer, tenant_id: &str, input: &str) -> (bool, String) 
     (result["allow"].as_bool().unwrap(), result["reason"].as_str().unwrap().to_owned())
 }
 
-/// What stands where a name is expected and is none, and nothing at all.
+/// Values that are not names, for places where a name is expected, and a missing value.
 const NO_NAMES: [&str; 7] = ["null", "true", "1", "\"\"", "[]", "{}", "[\"*\"]"];
 
 #[test]
@@ -506,7 +507,7 @@ fn the_example_of_hours_denies_what_is_no_time_with_a_reason() {
         let within = (true, "Within the maintenance window".to_owned());
         assert_eq!(ask(&format!("\"{time}\"")), within, "{time}");
     }
-    // Every day of a leap year and of another has an answer, and none of them an error.
+    // Every day of a leap year and of a common year has an answer, never an error.
     for year in ["2027", "2028"] {
         for month in 1..=12 {
             for day in 1..=31 {
@@ -528,7 +529,7 @@ fn the_example_of_residency_allows_nothing_of_another_type() {
         ] {
             assert!(!example(&enforcer, "tenant_a", &input).0, "{input}");
         }
-        // Whoever is not named as a reader that may see it does not.
+        // A reader without clearance for a field does not see it.
         let body = format!(
             r#"{{"input":{{"subject":{{"user_id":{other}}},"action":"read","resource":{{"type":"billing","region":"EU"}}}}}}"#
         );

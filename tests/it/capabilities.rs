@@ -1,4 +1,4 @@
-//! The capabilities tell OPA's tools what policies may use here.
+//! The capabilities tell OPA's tools which features policies may use here.
 
 use std::process::Stdio;
 
@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 
 use crate::enforcer::binary;
 
-/// What the binary prints.
+/// The binary's output.
 pub(crate) fn capabilities() -> Value {
-    // It needs nothing of a host that would serve: no bundles, no valid configuration.
+    // It needs neither bundles nor a valid configuration.
     let mut command = binary();
     command.arg("capabilities").env("BUNDLES_DIR", "/no/such/directory");
     let output = command.stdout(Stdio::piped()).stderr(Stdio::piped()).output().unwrap();

@@ -13,11 +13,11 @@ const REQUESTS: usize = 50_000;
 #[test]
 fn every_one_of_50000_concurrent_answers_belongs_to_its_request() {
     let bundles = TENANTS.iter().fold(Bundles::new(), |bundles, tenant_id| {
-        // The reason says which tenant's policy answered, and what it was asked.
+        // The reason says which tenant's policy answered, and which request.
         let policy = ECHO.replace("input.id", "sprintf(\"%v %v\", [TENANT, input.id])");
         bundles.tenant(tenant_id, &policy)
     });
-    // The deadline is not what is tested, and this machine may be busy.
+    // The deadline is not under test, and this machine may be busy.
     let enforcer = bundles.start_with(&[("ENFORCER_EVAL_TIMEOUT_MS", "60000")]);
 
     thread::scope(|scope| {

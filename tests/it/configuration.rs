@@ -1,4 +1,4 @@
-//! A configuration is right as a whole, or says everything that is wrong with it.
+//! A configuration is valid as a whole, or every fault in it is reported.
 
 use std::net::TcpListener;
 use std::process::{Command, Output, Stdio};
@@ -152,7 +152,7 @@ fn help_names_every_setting_and_no_worker() {
 fn a_worker_that_is_started_by_hand_says_that_it_must_not_be() {
     let (code, text) = output(binary().args(["worker", "tenant_a"]));
     assert_eq!(code, Some(64), "{text}");
-    assert!(text.contains("never by hand"), "{text}");
+    assert!(text.contains("started by the supervisor only"), "{text}");
 }
 
 #[test]
@@ -174,7 +174,7 @@ fn no_tenants_at_all_is_a_service_that_knows_nobody() {
 #[test]
 fn the_log_has_the_form_that_is_asked_for() {
     let bundles = Bundles::new().tenant("a", ECHO);
-    // Standard error is no terminal here.
+    // Standard error is not a terminal here.
     for (format, is_json) in [("text", false), ("json", true), ("auto", true)] {
         let enforcer = bundles.start_with(&[("ENFORCER_LOG_FORMAT", format)]);
         enforcer.wait_for_state("a", "ready");

@@ -1,5 +1,5 @@
-//! The dashboard is part of the binary, asks nothing of elsewhere, and may do nothing but read. How
-//! it looks and works is tried in a browser, by `tests/dashboard/run`.
+//! The dashboard is part of the binary, loads nothing from other hosts, and may only read. Its
+//! looks and behaviour are tested in a browser, by `tests/dashboard/run`.
 
 use std::fs;
 
@@ -17,7 +17,7 @@ fn the_page_and_its_files_are_served_with_a_strict_policy() {
     for word in ["unsafe", "http:", "https:", "*"] {
         assert!(!policy.contains(word), "{policy}");
     }
-    // Whatever the page names is there, and of the type that it is used as.
+    // Every resource that the page names exists, with the type that it is used as.
     let names = page.text.split('"').filter(|text| text.starts_with("dashboard/"));
     let mut count = 0;
     for name in names {
@@ -58,7 +58,7 @@ fn the_dashboard_names_no_other_host() {
     for entry in fs::read_dir("supervisor/dashboard").unwrap() {
         let path = entry.unwrap().path();
         let content = fs::read_to_string(&path).unwrap();
-        // What names a vocabulary is not fetched.
+        // An XML namespace is not fetched.
         let content = content.replace("http://www.w3.org/2000/svg", "");
         for scheme in ["http://", "https://", "ws://", "wss://", "//cdn"] {
             assert!(!content.contains(scheme), "{scheme} in {}", path.display());

@@ -190,7 +190,7 @@ fn decisions_are_not_logged_where_that_is_switched_off() {
     let enforcer = bundles.start_with(&[("ENFORCER_DECISION_LOG", "false")]);
     assert_eq!(enforcer.decide("a", r#"{"input":{}}"#).status, 200);
     enforcer.decide("a", "").assert_error(400, "invalid_parameter");
-    // What is logged for sure after the decisions shows that they are not.
+    // A later line is waited for, so that the decisions' lines are known to be absent.
     enforcer.signal(nix::sys::signal::Signal::SIGTERM);
     enforcer.wait_for_log("the end", |line| line["message"] == "stopped");
     assert!(enforcer.log().iter().all(|line| line.get("decision_id").is_none()));
@@ -257,7 +257,7 @@ redact contains \"x\" if { x := fails(input.y)[_] with is_admin as true; x >= 0 
         let response = mallory("strict", "x");
         response.assert_error(500, "internal_error");
         assert_eq!(response.json()["errors"][0]["code"], "eval_builtin_error", "{response:?}");
-        // What failed, and what `with` had put in its place, is gone.
+        // The failure and the values replaced by `with` leave no trace.
         let response = mallory("strict", "1");
         assert_eq!(response.json()["result"]["allow"], false, "{response:?}");
     }

@@ -17,13 +17,13 @@ use tempfile::TempDir;
 
 use crate::http_client::{Connection, Response};
 
-/// How long anything that has to happen may take. It bounds a broken test, and measures nothing.
+/// The deadline for every awaited event. It only bounds broken tests.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
 
-/// Between two looks at something that is waited for.
+/// Between two checks of an awaited condition.
 const INTERVAL: Duration = Duration::from_millis(5);
 
-/// A policy that echoes what identifies the request, and allows what asks for it.
+/// A policy that echoes the request's id, and allows where the request says so.
 pub(crate) const ECHO: &str = "package tenants[TENANT]
 
 default allow := false
@@ -33,7 +33,7 @@ allow if input.allow == true
 reason := input.id
 ";
 
-/// Waits until `found` finds something; `what` says what, should it never.
+/// Waits until `found` returns a value; `what` names it in the failure.
 pub(crate) fn wait_for<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + DEADLINE;
     loop {
@@ -41,18 +41,17 @@ pub(crate) fn wait_for<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T
             return found;
         }
         assert!(Instant::now() < deadline, "waited in vain for {what}");
-        thread::sleep(INTERVAL); // between two looks, not instead of one
+        thread::sleep(INTERVAL); // the interval between two checks
     }
 }
 
-/// Says that something is not tried here, past the test runner, which keeps what passing tests print.
+/// Reports a skipped check, past the test runner, which captures the output of passing tests.
 pub(crate) fn skipped(what: &str, why: &str) {
     let words = format!("SKIPPED: {what}, because {why}\n");
     std::io::stderr().write_all(words.as_bytes()).unwrap();
 }
 
-/// Bundles in a directory of their own. `TENANT` in a policy stands for the tenant's id as a
-/// string.
+/// Bundles in their own directory. `TENANT` in a policy stands for the tenant's id as a string.
 #[derive(Debug)]
 pub(crate) struct Bundles(Arc<TempDir>);
 
@@ -76,14 +75,14 @@ impl Bundles {
         self
     }
 
-    /// Writes a file of a tenant's bundle, whether it is there or not.
+    /// Writes a file of a tenant's bundle, new or existing.
     pub(crate) fn write(&self, tenant_id: &str, path: &str, content: &str) {
         let path = self.path().join(tenant_id).join(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, content.replace("TENANT", &format!("{tenant_id:?}"))).unwrap();
     }
 
-    /// Starts the supervisor over these bundles, on a port of its own.
+    /// Starts the supervisor over these bundles, on its own port.
     pub(crate) fn start(&self) -> Enforcer {
         self.start_with(&[])
     }
@@ -93,7 +92,7 @@ impl Bundles {
         self.start_as(&mut binary(), variables)
     }
 
-    /// As `start_with`, by a command of one's own.
+    /// As `start_with`, with the given command.
     pub(crate) fn start_as(&self, command: &mut Command, variables: &[(&str, &str)]) -> Enforcer {
         let mut enforcer = Enforcer::start_as(command, self.path(), variables);
         enforcer.bundles = Some(Arc::clone(&self.0));
@@ -123,7 +122,7 @@ pub(crate) fn binary() -> Command {
 pub(crate) struct Enforcer {
     child: Child,
     log: Arc<Mutex<Vec<Value>>>,
-    /// Kept for as long as they may be read.
+    /// Kept as long as they may be read.
     bundles: Option<Arc<TempDir>>,
     pub(crate) address: SocketAddr,
 }
@@ -133,7 +132,7 @@ impl Enforcer {
         Self::start_as(&mut binary(), bundles, variables)
     }
 
-    /// As `start`, by a command that is [`binary`]'s with more said of its process.
+    /// As `start`, with a command made from [`binary`]'s.
     pub(crate) fn start_as(
         command: &mut Command,
         bundles: &Path,
@@ -166,12 +165,12 @@ impl Enforcer {
         self.connect().request("GET", target, b"")
     }
 
-    /// Asks for a decision on a connection of its own.
+    /// Asks for a decision on a new connection.
     pub(crate) fn decide(&self, tenant_id: &str, body: impl AsRef<[u8]>) -> Response {
         self.connect().decide(tenant_id, body.as_ref())
     }
 
-    /// What `GET /v1/tenants/{id}` says.
+    /// The answer to `GET /v1/tenants/{id}`.
     pub(crate) fn tenant(&self, tenant_id: &str) -> Value {
         let response = self.get(&format!("/v1/tenants/{tenant_id}"));
         assert_eq!(response.status, 200, "{response:?}");
@@ -191,14 +190,14 @@ impl Enforcer {
         });
     }
 
-    /// Waits until a tenant is in this state; returns what is said of it then.
+    /// Waits until a tenant is in this state; returns its description then.
     pub(crate) fn wait_for_state(&self, tenant_id: &str, state: &str) -> Value {
         wait_for(&format!("{tenant_id} to be {state}"), || {
             Some(self.tenant(tenant_id)).filter(|tenant| tenant["state"] == state)
         })
     }
 
-    /// A metric's value; 0 where there is none yet.
+    /// A metric's value; 0 where it does not exist yet.
     pub(crate) fn metric(&self, name_and_labels: &str) -> f64 {
         let text = self.get("/metrics").text;
         let line = text.lines().find_map(|line| line.strip_prefix(name_and_labels));
@@ -210,7 +209,7 @@ impl Enforcer {
         wait_for(what, || self.log.lock().unwrap().iter().find(|line| matches(line)).cloned())
     }
 
-    /// All lines that were logged so far.
+    /// All lines of the log so far.
     pub(crate) fn log(&self) -> Vec<Value> {
         self.log.lock().unwrap().clone()
     }
@@ -223,7 +222,7 @@ impl Enforcer {
         send_signal(self.pid(), signal);
     }
 
-    /// The workers: their process ids, by what stands for the tenant in their command line.
+    /// The workers' process ids, by the tenant in their command line.
     pub(crate) fn workers(&self) -> BTreeMap<String, u32> {
         children(self.pid())
             .into_iter()
@@ -239,13 +238,13 @@ impl Enforcer {
 
 impl Drop for Enforcer {
     fn drop(&mut self) {
-        // It may have ended already, which is what is wanted.
+        // It may have ended already, which is fine.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// The address to listen on, where this line of the log, JSON or text, says it.
+/// The address that the server listens on, where this line of the log, JSON or text, has it.
 fn address(line: &Value) -> Option<SocketAddr> {
     let in_text = || line.as_str()?.split("address=").nth(1)?.split(' ').next();
     line["address"].as_str().or_else(in_text)?.parse().ok()
@@ -269,12 +268,12 @@ pub(crate) fn send_signal_to_group(leader: u32, signal: Signal) {
     killpg(Pid::from_raw(i32::try_from(leader).unwrap()), signal).unwrap();
 }
 
-/// Whether a process is there and has not ended. What has ended and is not reaped counts as gone.
+/// Whether a process exists and has not ended. A zombie counts as ended.
 pub(crate) fn is_running(pid: u32) -> bool {
     stat_fields(pid).is_some_and(|fields| fields[0] != "Z" && fields[0] != "X")
 }
 
-/// Milliseconds of processor time that a process has used, at the usual 100 ticks a second.
+/// Milliseconds of CPU time that a process has used, at the usual 100 ticks a second.
 pub(crate) fn cpu_millis(pid: u32) -> u64 {
     let ticks = |fields: Vec<String>| -> u64 {
         fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()

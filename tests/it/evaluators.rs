@@ -1,4 +1,4 @@
-//! Bytecode evaluates every policy that is not too large for it, and operators see what evaluates.
+//! Bytecode evaluates every policy that is not too large for it, and operators see the evaluator.
 
 use std::fs;
 
@@ -67,8 +67,8 @@ fn the_bytecode_can_be_switched_off_for_all_tenants_and_for_one() {
     assert_decides(&enforcer, "b");
 }
 
-/// A worker may say so as often as it likes: an alert is one line, and the count is its own
-/// tenant's.
+/// A worker may report this as often as it likes: an alert is one line, and only its own tenant's
+/// count grows.
 #[test]
 fn a_difference_between_the_evaluators_is_counted_told_and_kept_with_a_digest() {
     let bundles = Bundles::new().tenant("differs", ECHO).tenant("honest", ECHO);

@@ -1,5 +1,5 @@
-//! Faults on purpose, for minutes, while innocent tenants are asked all the time: every one of
-//! their requests has to succeed. What it costs them is printed, and judged by nobody here.
+//! Faults on purpose, for minutes, under constant load on innocent tenants: every one of their
+//! requests must succeed. The cost to them is printed, not judged.
 //!
 //! `tests/faults/run` runs these, with the release build.
 #![allow(clippy::print_stdout, reason = "the figures are what these tests are run for")]
@@ -22,13 +22,13 @@ use crate::enforcer::{
 use crate::latencies::Latencies;
 use crate::reload::reload_under_load;
 
-/// Requests a second to each innocent tenant, on a schedule that waits for nobody.
+/// Requests a second to each innocent tenant, in an open loop.
 const RATE: u32 = 400;
 
 /// How long each fault goes on.
 const FAULT_TIME: Duration = Duration::from_secs(8);
 
-/// A policy for everything that a tenant can do to itself.
+/// A policy with every way in which a tenant can harm itself.
 const FAULTY: &str = "package tenants[TENANT]
 allow if { input.do == \"loop\"; some x in numbers.range(1, 100000); some y in numbers.range(1, 100000); x + y < 0 }
 allow if { input.do == \"grow\"; count({x: y | some x in numbers.range(1, 100000000); y := [x, x, x]}) > 0 }
@@ -36,7 +36,7 @@ allow if { input.do == \"print\"; some x in numbers.range(1, 1000); print(x); x 
 allow if input.do == \"nothing\"
 reason := input.id";
 
-/// The limits that the design promises a decision within, not those of a busy test machine.
+/// The deadlines that the design promises, not those for a busy test machine.
 const VARIABLES: [(&str, &str); 2] =
     [("ENFORCER_EVAL_TIMEOUT_MS", "2000"), ("ENFORCER_DECISION_LOG", "false")];
 
@@ -94,7 +94,7 @@ fn under_load(enforcer: &Enforcer, innocents: &[&str], fault: impl FnOnce()) -> 
                 })
             })
             .collect();
-        // Also when it fails, or the load would go on for ever.
+        // Also when it fails, so that the load does not go on for ever.
         struct Stop<'a>(&'a AtomicBool);
         impl Drop for Stop<'_> {
             fn drop(&mut self) {
@@ -112,8 +112,8 @@ fn under_load(enforcer: &Enforcer, innocents: &[&str], fault: impl FnOnce()) -> 
     Latencies::new(latencies)
 }
 
-/// Asks `tenant_id` to do this over and over, on so many connections, and asserts that no answer is
-/// an allow that is not due.
+/// Asks `tenant_id` to do this repeatedly, on this many connections, and asserts that no answer is
+/// a wrong allow.
 fn keep_doing(enforcer: &Enforcer, tenant_id: &str, what: &str, connections: usize) {
     let end = Instant::now() + FAULT_TIME;
     let count = AtomicU64::new(0);
@@ -122,16 +122,17 @@ fn keep_doing(enforcer: &Enforcer, tenant_id: &str, what: &str, connections: usi
             scope.spawn(|| {
                 let mut connection = enforcer.connect();
                 while Instant::now() < end {
-                    // Another input every time, so that it is not the input that is given up.
+                    // A different input every time, because an input that ends workers is not tried
+                    // again.
                     let id = count.fetch_add(1, Ordering::Relaxed);
                     let body = format!(r#"{{"input":{{"do":"{what}","id":"{id}"}}}}"#);
                     let response = connection.decide(tenant_id, body.as_bytes());
                     let body = response.json();
                     assert!(body["result"]["allow"] != true || what == "nothing", "{response:?}");
-                    // An operator who insists, so that the fault does not end in a quarantine.
+                    // Reloads release the tenant from its quarantine, so that the fault goes on.
                     if body["code"] == "tenant_unavailable" {
                         enforcer.signal(Signal::SIGHUP);
-                        thread::sleep(Duration::from_millis(20)); // he is no machine
+                        thread::sleep(Duration::from_millis(20)); // the pace of a person
                     }
                 }
             });
@@ -184,7 +185,7 @@ fn two_hundred_signals_at_random_moments_cost_no_other_tenant_a_request() {
                     number += 1;
                     let body = format!(r#"{{"input":{{"do":"nothing","id":"{number}"}}}}"#);
                     let response = connection.decide("faulty", body.as_bytes());
-                    // It is answered rightly, or not at all.
+                    // It is answered correctly or not at all.
                     assert!(matches!(response.status, 200 | 503 | 504), "{response:?}");
                     if response.status == 200 {
                         let result = response.json()["result"].take();
@@ -201,7 +202,7 @@ fn two_hundred_signals_at_random_moments_cost_no_other_tenant_a_request() {
                 let signal = signals[usize::try_from(random(3)).unwrap()];
                 if let Some(pid) = tenant["pid"].as_u64() {
                     let pid = nix::unistd::Pid::from_raw(i32::try_from(pid).unwrap());
-                    // It may have ended since it was looked at.
+                    // It may have ended since it was listed.
                     if nix::sys::signal::kill(pid, signal).is_ok() {
                         *sent.entry(signal.as_str()).or_insert(0) += 1;
                     }
@@ -229,7 +230,7 @@ fn a_thousand_edits_in_a_minute_cost_nobody_a_request() {
         let begin = Instant::now();
         for edit in 0..1000_u32 {
             match edit % 10 {
-                // Broken, and good again.
+                // Broken, and valid again.
                 3 => bundles.write("faulty", "policy.rego", "package tenants[TENANT]\nallow if {"),
                 7 => bundles.write("faulty", "data.json", "["),
                 8 => bundles.write("faulty", "data.json", "{}"),

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-/// How long the server may leave a client without a byte. Only what is broken takes that long.
+/// How long the server may send no byte. Only a broken server takes that long.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What the server answered.
+/// The server's response.
 #[derive(Debug)]
 pub(crate) struct Response {
     pub(crate) status: u16,
@@ -38,7 +38,7 @@ impl Response {
         Ok(Self { status, headers, text: String::new() })
     }
 
-    /// A header's value, where there is exactly one.
+    /// A header's value, where it occurs exactly once.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let mut found = self.headers.iter().filter(|(known, _)| known.eq_ignore_ascii_case(name));
         let (_, value) = found.next()?;
@@ -46,12 +46,12 @@ impl Response {
         Some(value)
     }
 
-    /// The body, which has to be JSON.
+    /// The body, which must be JSON.
     pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
-    /// Asserts that this is an error as the contract has it, and that it allows nothing.
+    /// Asserts that this is an error of the contract, and that it allows nothing.
     pub(crate) fn assert_error(&self, status: u16, code: &str) {
         assert_eq!(self.status, status, "{self:?}");
         let body = self.json();
@@ -63,7 +63,7 @@ impl Response {
     }
 }
 
-/// A connection that is kept alive.
+/// A keep-alive connection.
 #[derive(Debug)]
 pub(crate) struct Connection {
     reader: BufReader<TcpStream>,
@@ -90,7 +90,7 @@ impl Connection {
         self.response().unwrap()
     }
 
-    /// Sends a request without a body, with these headers and no other but its host's.
+    /// Sends a request without a body, with only these headers and its host's.
     pub(crate) fn get_with(&mut self, target: &str, headers: &[(&str, &str)]) -> Response {
         let mut request = format!("GET {target} HTTP/1.1\r\nHost: test\r\n");
         for (name, value) in headers {
@@ -118,12 +118,12 @@ impl Connection {
         self.reader.get_mut().write_all(bytes)
     }
 
-    /// Lets `send` fail when the server takes nothing for this long.
+    /// Makes `send` fail when the server accepts no data for this long.
     pub(crate) fn give_up_sending_after(&mut self, time: Duration) {
         self.reader.get_ref().set_write_timeout(Some(time)).unwrap();
     }
 
-    /// Says that nothing more will be sent.
+    /// Closes the sending direction.
     pub(crate) fn finish_sending(&mut self) {
         self.reader.get_mut().shutdown(Shutdown::Write).unwrap();
     }
@@ -138,7 +138,7 @@ impl Connection {
         Ok(response)
     }
 
-    /// Reads until these bytes have come; returns all that has.
+    /// Reads until these bytes have arrived; returns everything read.
     pub(crate) fn bytes_until(&mut self, end: &[u8]) -> Vec<u8> {
         let mut bytes = Vec::new();
         while !bytes.ends_with(end) {
@@ -156,7 +156,7 @@ impl Connection {
         rest.is_empty() && !end.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
     }
 
-    /// Whether the server neither says anything nor closes the connection for this long.
+    /// Whether the server sends nothing and keeps the connection open for this long.
     pub(crate) fn is_left_in_peace_for(&mut self, time: Duration) -> bool {
         let stream = self.reader.get_ref();
         stream.set_read_timeout(Some(time)).unwrap();

@@ -1,4 +1,4 @@
-//! How long requests took, as the tests that measure print it.
+//! Latencies of requests, as the measuring tests print them.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ impl Latencies {
         self.0.len()
     }
 
-    /// What so many of a thousand did not take longer than.
+    /// This quantile, in thousandths.
     pub(crate) fn at(&self, permille: usize) -> Duration {
         self.0[(self.0.len() * permille / 1000).min(self.0.len() - 1)]
     }

@@ -1,4 +1,4 @@
-//! Lazy tenants take no process until they are asked, and give it back.
+//! Lazy tenants have no process until the first request, and end it when idle.
 
 use std::fs;
 use std::thread;
@@ -53,7 +53,7 @@ fn a_sleeping_tenant_wakes_with_the_bundle_of_that_moment() {
     bundles.write("a", "policy.rego", &policy("2"));
     assert_eq!(enforcer.reason("a"), "2");
     enforcer.wait_for_state("a", "asleep");
-    // What is broken while it sleeps is found when it wakes, and what was good is used.
+    // A bundle that breaks during sleep is reported at the wake-up, and the last good one is used.
     bundles.write("a", "policy.rego", "package");
     assert_eq!(enforcer.reason("a"), "2");
     let tenant = enforcer.tenant("a");

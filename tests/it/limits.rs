@@ -1,4 +1,5 @@
-//! Every limit holds, is an error of its own to whoever reached it, and is nobody else's trouble.
+//! Every limit holds, gives the client that reached it a distinct error, and does not affect other
+//! clients.
 
 use std::io::ErrorKind;
 use std::thread;
@@ -8,7 +9,7 @@ use serde_json::Value;
 
 use crate::enforcer::{Bundles, ECHO, Enforcer, hostile_binary, wait_for};
 
-/// Evaluates for ever when it is told to; the engine's timer can interrupt it.
+/// Evaluates for ever when the input says so; the engine's timer can interrupt it.
 const LOOP: &str = "package tenants[TENANT]
 allow if {
 	input.loop
@@ -18,11 +19,11 @@ allow if {
 }
 allow if input.allow";
 
-/// The bundle of the hostile binary's tenant `told`, which hangs where its input says so: nothing that
-/// a policy says does.
+/// The bundle of the hostile binary's tenant `told`, which hangs where its input says so; a policy
+/// cannot make an honest worker hang.
 const STUCK: &str = "# crash, and hang";
 
-/// Long enough for whoever shares this machine, short enough to wait for.
+/// Long enough for a shared machine, short enough for a test.
 const DEADLINE: (&str, &str) = ("ENFORCER_EVAL_TIMEOUT_MS", "1000");
 
 fn assert_serves(enforcer: &Enforcer, tenant_id: &str) {
@@ -43,7 +44,7 @@ fn an_evaluation_without_end_is_stopped_at_its_deadline() {
         assert_serves(&enforcer, "innocent");
         assert_serves(&enforcer, "loops");
     }
-    // The engine stopped by itself: the worker is the same.
+    // The engine stopped the evaluation: the worker is the same.
     assert_eq!(enforcer.tenant("loops")["restarts"], 0);
 }
 
@@ -93,10 +94,10 @@ fn requests_behind_a_stuck_one_are_answered_as_late_and_not_kept_waiting() {
             .collect();
         for request in requests {
             let (response, time) = request.join().unwrap();
-            // A second, and not the half minute that the first of them takes.
+            // A second, not the half minute that the first evaluation takes.
             assert!(time < Duration::from_secs(15), "{time:?}");
             let code = response.json()["code"].clone();
-            // Late, or with the worker when it was killed, or while the next one was not there yet.
+            // Late, or at the worker when it was killed, or before the next worker was ready.
             let expected = ["evaluation_timeout", "worker_unavailable"];
             assert!(expected.iter().any(|expected| code == *expected), "{response:?}");
         }
@@ -135,7 +136,7 @@ fn a_full_queue_is_answered_at_once() {
 #[test]
 fn one_tenant_s_bodies_take_no_more_memory_than_its_share() {
     let bundles = Bundles::new().tenant("slow", ECHO).tenant("innocent", ECHO);
-    // The share is 32 of the largest bodies.
+    // The budget is 32 of the largest bodies.
     let enforcer = bundles.start_with(&[("ENFORCER_MAX_BODY_BYTES", "65536")]);
     let head =
         "POST /v1/data/tenants/slow/allow HTTP/1.1\r\nHost: test\r\nContent-Length: 65536\r\n\r\n";
@@ -159,7 +160,7 @@ fn one_tenant_s_bodies_take_no_more_memory_than_its_share() {
             response.assert_error(400, "invalid_parameter");
         }
     }
-    // At least: two that are refused at once may each have taken what the other lacked.
+    // At least: two that are refused together may each have held the share that the other lacked.
     assert!((8..16).contains(&refused), "{refused}");
     assert_eq!(enforcer.metric(metric), f64::from(refused));
     assert_serves(&enforcer, "slow");
@@ -186,7 +187,7 @@ fn a_head_over_its_limit_is_refused() {
     let enforcer = Bundles::new().tenant("a", ECHO).start();
     let mut connection = enforcer.connect();
     let head = format!("GET /health HTTP/1.1\r\nHost: test\r\nX: {}\r\n\r\n", "x".repeat(200_000));
-    // The server may be done with it before it is sent whole.
+    // The server may answer before the whole request is sent.
     let _ = connection.send(head.as_bytes());
     if let Ok(response) = connection.response() {
         assert_eq!(response.status, 431);
@@ -239,7 +240,7 @@ fn a_client_that_reads_nothing_is_cut_off() {
     let mut connection = enforcer.connect();
     connection.give_up_sending_after(Duration::from_millis(100));
     let requests = "GET /metrics HTTP/1.1\r\nHost: test\r\n\r\n".repeat(1000);
-    // It sends until nothing more is taken from it, and goes on trying.
+    // It sends until the server accepts no more, and keeps trying.
     wait_for("the connection to be ended", || {
         let error = connection.send(requests.as_bytes()).err()?;
         let waits = matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut);

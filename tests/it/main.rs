@@ -4,7 +4,7 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "a test that finds something amiss ends by panicking, also in its helpers"
+    reason = "a failing test panics, also in its helpers"
 )]
 
 mod any_arguments;

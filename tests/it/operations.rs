@@ -1,4 +1,4 @@
-//! What operators ask is answered, and is true.
+//! The operators' interface answers, and its answers are true.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! Every tenant has a process of its own, and none of them outlives its supervisor.
+//! Every tenant has its own process, and no process outlives its supervisor.
 
 use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom};
@@ -8,7 +8,7 @@ use nix::unistd::geteuid;
 
 use crate::enforcer::{Bundles, ECHO, cpu_millis, is_running, send_signal, skipped, wait_for};
 
-/// A policy whose evaluation goes on until it is stopped.
+/// A policy whose evaluation never ends by itself.
 const SPIN: &str = "package tenants[TENANT]
 allow if {
 	input.spin
@@ -20,14 +20,14 @@ allow if {
 #[test]
 fn n_tenants_are_n_processes_each_with_its_own_bundle_only() {
     let tenants = ["alpha", "beta", "gamma", "delta"];
-    // Put together here, so that a marker is in memory only where its bundle is.
+    // Assembled here, so that a marker is in memory only where its bundle is.
     let marker = |tenant_id: &str| format!("marker-{}-of-{tenant_id}", "x".repeat(16));
     let bundles = tenants.iter().fold(Bundles::new(), |bundles, tenant_id| {
         let data = format!("{{\"marker\": \"{}\"}}", marker(tenant_id));
         let policy = "package tenants[TENANT]\nallow := true\nreason := data.marker";
         bundles.tenant(tenant_id, policy).file(tenant_id, "data.json", &data)
     });
-    // Nobody but root looks into a worker that is sealed.
+    // Only root can look into a sealed worker.
     let sandbox = if geteuid().is_root() { "strict" } else { "debug-off" };
     let enforcer = bundles.start_with(&[("ENFORCER_SANDBOX", sandbox)]);
     for tenant_id in tenants {
@@ -57,7 +57,7 @@ fn a_worker_has_no_environment_and_two_descriptors() {
     let environment = fs::read(format!("/proc/{pid}/environ"));
     if !geteuid().is_root() {
         skipped("a worker's descriptors", "only root may look at them");
-        // That is what is promised to everybody else.
+        // For every other user, that failure is the promise.
         let refused = environment.map_err(|error| error.kind());
         assert_eq!(refused, Err(std::io::ErrorKind::PermissionDenied));
         return;
@@ -68,7 +68,7 @@ fn a_worker_has_no_environment_and_two_descriptors() {
         .map(|entry| fs::read_link(entry.unwrap().path()).unwrap().to_str().unwrap().to_owned())
         .map(|target| target.split(':').next().unwrap().to_owned())
         .collect();
-    // Its socket, and the pipe for what it has to say.
+    // Its socket, and the pipe of its standard error.
     assert_eq!(descriptors, ["pipe", "socket"]);
 }
 
@@ -128,7 +128,7 @@ fn one_tenant_s_crash_leaves_the_others_serving_and_is_repaired() {
 fn a_forbidden_system_call_is_an_alert_and_a_quarantine() {
     let enforcer = Bundles::new().tenant("calls", ECHO).tenant("innocent", ECHO).start();
     let pid = enforcer.wait_for_state("calls", "ready")["pid"].clone();
-    // What the kernel sends for one.
+    // The signal that the kernel sends for it.
     send_signal(u32::try_from(pid.as_u64().unwrap()).unwrap(), Signal::SIGSYS);
     let tenant = enforcer.wait_for_state("calls", "quarantined");
     assert_eq!(tenant["restarts_by_cause"]["forbidden_call"], 1, "{tenant}");
@@ -187,7 +187,7 @@ fn memory(pid: u32) -> Vec<u8> {
         let start = u64::from_str_radix(start, 16).unwrap();
         let end = u64::from_str_radix(end, 16).unwrap();
         file.seek(SeekFrom::Start(start)).unwrap();
-        // What was mapped may be gone again by now.
+        // A mapping may be gone again by now.
         let _ = (&mut file).take(end - start).read_to_end(&mut memory);
     }
     memory

@@ -1,4 +1,4 @@
-//! Bundles change while the supervisor runs: what is good is taken up, what is broken changes
+//! Bundles change while the supervisor runs: a valid bundle takes over, a broken one changes
 //! nothing, and no request is lost.
 
 use std::fs;
@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::enforcer::{Bundles, ECHO, Enforcer, is_running, send_signal, wait_for};
 
-/// A policy that says which one it is.
+/// A policy that names its revision.
 fn saying(reason: &str) -> String {
     format!("package tenants[TENANT]\nallow := true\nreason := \"{reason}\"")
 }
@@ -37,7 +37,7 @@ fn a_changed_bundle_is_served_by_a_new_process() {
     assert_eq!((&after["restarts"], &after["reloads"]), (&0.into(), &1.into()), "{after}");
     wait_for("the old worker to end", || (enforcer.workers().len() == 2).then_some(()));
 
-    // As editors write: beside it, and then in its place.
+    // As editors write: a new file, renamed into place.
     bundles.write("a", ".policy.rego.new", &saying("3"));
     let directory = bundles.path().join("a");
     fs::rename(directory.join(".policy.rego.new"), directory.join("policy.rego")).unwrap();
@@ -52,7 +52,7 @@ fn the_same_content_starts_nobody() {
     let before = enforcer.wait_for_state("a", "ready");
     enforcer.wait_for_state("b", "ready");
     bundles.write("a", "policy.rego", &saying("1"));
-    // What was changed after it and is taken up shows that it was looked at.
+    // When a later change has taken effect, this one was examined too.
     bundles.write("b", "policy.rego", &saying("2"));
     enforcer.wait_for_reason("b", "2");
     enforcer.signal(Signal::SIGHUP);
@@ -125,7 +125,7 @@ fn tenants_come_and_go() {
     enforcer.wait_for_reason("new", "1");
     let pid = enforcer.workers()["new"];
 
-    // In the place of another, which takes a moment: nobody is told that there is none.
+    // Replaced, which takes a moment: no client is told that the tenant does not exist.
     let directory = bundles.path().join("new");
     bundles.write("..next", "policy.rego", &saying("2").replace("TENANT", "\"new\""));
     fs::rename(&directory, bundles.path().join("..before")).unwrap();
@@ -182,7 +182,7 @@ fn without_hot_reload_sighup_takes_changes_up_and_nothing_else_does() {
     enforcer.wait_for_reason("a", "1");
     bundles.write("a", "policy.rego", &saying("2"));
     bundles.write("b", "policy.rego", &saying("1"));
-    // What another supervisor has taken up could have been taken up by this one.
+    // When another supervisor has picked up the change, this one had the time for it.
     watching.wait_for_reason("a", "2");
     watching.wait_for_reason("b", "1");
     assert_eq!(enforcer.reason("a"), "1");
@@ -218,7 +218,7 @@ fn a_directory_that_is_gone_for_a_moment_is_still_a_tenant() {
     let directory = bundles.path().join("a");
     let gone = Instant::now();
     fs::rename(&directory, bundles.path().join("..away")).unwrap();
-    // What was looked at after it was gone shows that its absence was seen.
+    // When a later change has taken effect, its absence was seen too.
     bundles.write("b", "policy.rego", &saying("1"));
     enforcer.wait_for_reason("b", "1");
     let response = enforcer.decide("a", r#"{"input":{}}"#);
@@ -268,7 +268,7 @@ fn without_its_bundles_directory_every_tenant_keeps_what_it_has() {
     });
     assert_eq!(enforcer.metric("enforcer_bundles_dir_readable"), 0.0);
     assert_eq!(enforcer.reason("a"), "1");
-    // Also a worker that has to be started anew.
+    // Also a worker that must be started again.
     send_signal(u32::try_from(pid).unwrap(), Signal::SIGKILL);
     wait_for("another worker", || {
         let tenant = enforcer.tenant("a");
@@ -306,7 +306,7 @@ fn a_bundle_of_thousands_of_files_that_is_being_copied_ends_as_what_it_is() {
 #[test]
 fn links_of_one_tenant_keep_nobody_from_being_reloaded() {
     let bundles = Bundles::new().tenant("innocent", &saying("1")).tenant("evil", &saying("1"));
-    // Directories that are linked to one another: there is no end of paths through them.
+    // Directories that link to each other: paths through them never end.
     for from in 0..12 {
         let directory = bundles.path().join(format!("evil/d{from}"));
         fs::create_dir(&directory).unwrap();
@@ -327,7 +327,7 @@ fn links_of_one_tenant_keep_nobody_from_being_reloaded() {
             &saying("1").replace("TENANT", &format!("\"new{version}\"")),
         );
         enforcer.wait_for_reason(&format!("new{version}"), "1");
-        // And with the links gone.
+        // And after the links are removed.
         let _ = fs::remove_file(bundles.path().join("evil/other"));
     }
     enforcer.signal(Signal::SIGTERM);
@@ -336,7 +336,7 @@ fn links_of_one_tenant_keep_nobody_from_being_reloaded() {
 
 #[test]
 fn a_bundle_that_comes_back_while_another_is_loaded_is_taken_up_again() {
-    // Takes a while to load, and is then refused.
+    // Slow to load, and then refused.
     let broken =
         format!("package tenants[TENANT]\n{}\nallow if x == 1", "# a comment\n".repeat(200_000));
     let bundles = Bundles::new().tenant("a", &saying("1"));
@@ -388,7 +388,7 @@ pub(crate) fn reload_under_load(clients: usize, requests: usize, changes: u32) {
             scope.spawn(|| {
                 let mut connection = enforcer.connect();
                 loop {
-                    // Whatever another client was told before this request was sent is current.
+                    // A revision that another client saw before this request was sent is current.
                     let current = seen.load(std::sync::atomic::Ordering::SeqCst);
                     let response = connection.decide("a", br#"{"input":{}}"#);
                     assert_eq!(response.status, 200, "{response:?}");
@@ -424,7 +424,7 @@ fn a_worker_that_ends_while_its_successor_comes_up_is_replaced_by_what_is_known_
     let enforcer = bundles.start_with(&[("ENFORCER_EVAL_TIMEOUT_MS", "5000")]);
     enforcer.wait_for_reason("a", "old");
     let serving = enforcer.workers()["a"];
-    // It warms up for as long as an evaluation may take.
+    // Its warm-up takes as long as an evaluation may.
     let slow = "
 redact contains `field` if {
 	some x in numbers.range(1, 100000)

@@ -18,25 +18,25 @@ use crate::enforcer::{
     Bundles, ECHO, Enforcer, binary, cpu_millis, hostile_binary, is_running, skipped, wait_for,
 };
 
-/// A user that nothing on the host belongs to.
+/// A user that owns nothing on the host.
 const NOBODY: u32 = 65_534;
 
-/// What holds where the filter of system calls is left out.
+/// The defence that remains without the seccomp filter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Behind {
     /// Another layer refuses.
     Layer,
-    /// The same, and also where the limits of resources are left out.
+    /// The same, also without the resource limits.
     Layers,
-    /// Another layer refuses where every tenant has a user of its own.
+    /// Another layer refuses where every tenant has its own user.
     TenantUser,
-    /// Nothing: it reaches nobody but the process itself and its own namespaces.
+    /// Nothing: the call reaches only the process itself and its own namespaces.
     Itself,
 }
 
 use Behind::{Itself, Layer, Layers, TenantUser};
 
-/// Attacks by system calls: the number in the design's list, the name, and what is behind the
+/// Attacks by system calls: the number in the design's list, the name, and the defence behind the
 /// filter. Under the filter each ends its process.
 const FORBIDDEN: &[(u8, &str, Behind)] = &[
     (1, "open-file", Layers),
@@ -96,8 +96,7 @@ const FORBIDDEN: &[(u8, &str, Behind)] = &[
 /// Attacks that the filter lets through and a limit refuses.
 const LIMITED: &[(u8, &str)] = &[(13, "map-2-gib"), (15, "page-tables")];
 
-/// Attacks by what is said to the supervisor, or not: how the request ends, and the cause of the
-/// worker's end.
+/// Attacks by the protocol: how the request ends, and the cause of the worker's end.
 const SAID: &[(u8, &str, u16, &str)] = &[
     (20, "spin", 504, "stuck"),
     (21, "longest", 503, "protocol_breach"),
@@ -113,8 +112,8 @@ const SAID: &[(u8, &str, u16, &str)] = &[
     (25, "claims-host", 503, "crash"),
 ];
 
-/// A hostile supervisor over all attackers and one innocent tenant. Workers come up when they are
-/// asked, so that there are not all of them at once.
+/// A hostile supervisor over all attackers and one innocent tenant. Workers are lazy, so that they
+/// do not all run at once.
 fn hostile_enforcer(is_privileged: bool) -> Enforcer {
     let mut bundles = Bundles::new().tenant("innocent", ECHO);
     for (_, name, _) in FORBIDDEN {
@@ -137,9 +136,9 @@ fn hostile_enforcer(is_privileged: bool) -> Enforcer {
     bundles.start_as(&mut command, &variables)
 }
 
-/// The same program, run by a user without privileges; where that is who runs the tests, by them.
+/// The same program, run by an unprivileged user: the one that runs the tests, unless that is root.
 fn as_nobody(bundles: &Bundles, command: &Command) -> Command {
-    // Beside the bundles, which this user can read.
+    // The copy lies beside the bundles, where this user can read it.
     let program = bundles.path().join("program");
     fs::copy(command.get_program(), &program).unwrap();
     for path in [bundles.path(), &program] {
@@ -153,7 +152,7 @@ fn as_nobody(bundles: &Bundles, command: &Command) -> Command {
     command
 }
 
-/// As whom the supervisor is run: root, if it can be, and somebody without privileges.
+/// The users that the supervisor runs as: root where possible, and an unprivileged user.
 fn privileges() -> &'static [bool] {
     if geteuid().is_root() {
         &[true, false]
@@ -163,10 +162,10 @@ fn privileges() -> &'static [bool] {
     }
 }
 
-/// What came of asking a hostile worker.
+/// The result of a request to a hostile worker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Outcome {
-    /// It answered: what the kernel said to its attack, or what else it has to say.
+    /// It answered: the kernel's answer to its attack, or another text.
     Said(String),
     /// It ended: the request's status, and the cause of the end.
     Ended(u16, String),
@@ -186,7 +185,7 @@ fn attack(enforcer: &Enforcer, tenant_id: &str) -> Outcome {
     Outcome::Ended(response.status, causes.keys().next().unwrap().clone())
 }
 
-/// Asks the innocent tenant so often, and asserts that it did not notice anything.
+/// Asks the innocent tenant this often, and asserts that it was not affected.
 fn assert_innocent_serves(enforcer: &Enforcer, requests: u32) {
     let mut connection = enforcer.connect();
     for number in 0..requests {
@@ -201,7 +200,7 @@ fn assert_innocent_serves(enforcer: &Enforcer, requests: u32) {
     assert_eq!(enforcer.tenant("innocent")["restarts"], 0);
 }
 
-/// Every attack, with so many requests of another tenant after each.
+/// Every attack, with this many requests to another tenant after each.
 fn all_attacks(requests: u32) {
     for is_privileged in privileges() {
         let user = if *is_privileged { "root" } else { "unprivileged" };
@@ -232,7 +231,7 @@ fn all_attacks(requests: u32) {
             if *behind == Layers {
                 unlimited = attack(&enforcer, &format!("unlimited-{name}"));
                 assert_innocent_serves(&enforcer, requests);
-                // Landlock knows nothing of UDP, or of abstract sockets before Linux 6.12.
+                // Landlock does not restrict UDP, and abstract sockets only since Linux 6.12.
                 if ["udp-send", "unix-abstract"].contains(name) && !has("network_namespace") {
                     skipped(name, "this host allows no network namespace to be behind");
                 } else if *name == "exec-memory" && !has("landlock_files") {
@@ -262,9 +261,9 @@ fn all_attacks(requests: u32) {
     }
 }
 
-/// What a worker can do: lie about its own tenant's decisions, in the form that decisions have.
+/// All that a worker can do: lie about its own tenant's decisions, in valid decisions.
 fn lies(enforcer: &Enforcer, requests: u32) {
-    // An answer too many, or too early, is either never heard of or the worker's end.
+    // A surplus or early answer is either ignored or ends the worker.
     for (name, said) in [("twice", "once"), ("unasked", "unasked")] {
         let outcome = attack(enforcer, name);
         let breach = Outcome::Ended(503, "protocol_breach".to_owned());
@@ -286,7 +285,7 @@ fn lies(enforcer: &Enforcer, requests: u32) {
     let response = enforcer.decide("nests", r#"{"input":{}}"#);
     assert_eq!(response.json()["result"]["reason"].as_str().unwrap(), "[".repeat(16_000));
     assert_innocent_serves(enforcer, requests);
-    // It floods until it is ended; its pipe is read as fast as its ration allows, and no faster.
+    // It floods until it is ended; its pipe is read only as fast as its rate limit allows.
     assert_eq!(attack(enforcer, "floods-stderr"), Outcome::Said("honest".to_owned()));
     assert_innocent_serves(enforcer, requests);
     let lines = enforcer.log();
@@ -340,7 +339,7 @@ fn a_hostile_worker_that_spins_ends_with_its_supervisor() {
 fn a_crash_with_secrets_in_memory_leaves_no_core_and_soon_a_quarantine() {
     let enforcer = hostile_enforcer(geteuid().is_root());
     assert_innocent_serves(&enforcer, 1);
-    // Where a core would go, and whether a program would get it, is the host's; this is not.
+    // Where a core dump goes depends on the host; this limit does not.
     let worker = enforcer.workers()["innocent"];
     let limits = fs::read_to_string(format!("/proc/{worker}/limits")).unwrap();
     let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
@@ -382,7 +381,7 @@ fn every_tenant_has_a_user_of_its_own_where_the_supervisor_can_give_it_one() {
     let mut users: Vec<u32> = enforcer.workers().values().map(|pid| user(*pid)).collect();
     users.sort_unstable();
     assert_eq!(users, [70_000, 70_001]);
-    // Who gets none does not start: it would share another's.
+    // A tenant without a user does not start: it would share another's.
     bundles.write("c", "policy.rego", ECHO);
     let tenant = wait_for("the third tenant", || {
         let response = enforcer.get("/v1/tenants/c");
@@ -392,7 +391,7 @@ fn every_tenant_has_a_user_of_its_own_where_the_supervisor_can_give_it_one() {
     });
     let message = tenant["last_error"]["message"].as_str().unwrap();
     assert!(message.contains("ENFORCER_WORKER_USERS"), "{tenant}");
-    // And it gets the one of a tenant that is no more.
+    // It then gets the user of a removed tenant.
     fs::remove_dir_all(bundles.path().join("a")).unwrap();
     enforcer.wait_for_state("c", "ready");
 }
@@ -404,7 +403,7 @@ fn nobody_else_can_look_into_the_supervisor_or_a_worker() {
     let enforcer = bundles.start_as(&mut command, &[("SECRET", "of the supervisor")]);
     let worker = enforcer.wait_for_state("a", "ready")["pid"].as_u64().unwrap();
     for pid in [u64::from(enforcer.pid()), worker] {
-        // Of what cannot be dumped, the kernel makes root the owner (`proc(5)`).
+        // Root owns the `/proc` files of an undumpable process (`proc(5)`).
         let owner = fs::metadata(format!("/proc/{pid}/environ")).unwrap().uid();
         assert_eq!(owner, 0, "{pid}");
     }
@@ -425,7 +424,7 @@ fn the_command_says_layer_by_layer_what_this_host_offers() {
     }
     let is_strict = json["is_strict"].as_bool().unwrap();
     assert_eq!(report.status.code(), Some(if is_strict { 0 } else { 5 }), "{report:?}");
-    // What it says is what workers then have.
+    // Workers then have exactly the layers that it reports.
     let enforcer = Bundles::new().tenant("a", ECHO).start();
     let tenant = enforcer.wait_for_state("a", "ready");
     let in_force: Vec<&Value> = layers
@@ -435,7 +434,7 @@ fn the_command_says_layer_by_layer_what_this_host_offers() {
         .collect();
     assert_eq!(tenant["sandbox"].as_array().unwrap().iter().collect::<Vec<_>>(), in_force);
     assert_eq!(tenant["sandbox_mode"], "strict");
-    // And for people, a line for each.
+    // The text form has a line for each.
     let table = String::from_utf8(run(&["sandbox"]).stdout).unwrap();
     for layer in layers {
         let name = layer["layer"].as_str().unwrap();
@@ -454,7 +453,7 @@ fn a_host_that_lacks_a_mandatory_layer_serves_nobody() {
     let ended = command.output().unwrap();
     assert!(!ended.status.success());
     let words = String::from_utf8(ended.stderr).unwrap();
-    assert!(words.contains("landlock_files (Landlock does not"), "{words}");
+    assert!(words.contains("landlock_files (Landlock cannot"), "{words}");
 }
 
 #[test]
@@ -483,7 +482,8 @@ fn a_host_that_gives_out_no_users_is_served_without_unless_the_operator_insists(
 
 #[test]
 fn a_host_without_namespaces_keeps_a_worker_from_files_signals_and_the_network_all_the_same() {
-    // Nobody, or root would make the namespaces of the network and the others by itself.
+    // An unprivileged user, because root can create the network and other namespaces without a user
+    // namespace.
     let attacks = ["open-file", "list-root", "tcp-connect", "kill-supervisor", "ptrace", "exec"];
     let mut bundles = Bundles::new().tenant("innocent", ECHO);
     for name in attacks {
@@ -529,7 +529,7 @@ fn a_sandbox_that_is_switched_off_is_said_everywhere() {
             && line["message"].as_str().is_some_and(|text| text.contains("debug-off"))
     });
     assert_innocent(&enforcer);
-    // Elsewhere nothing of it is said.
+    // Other hosts do not report this.
     let enforcer = bundles.start();
     assert_eq!(enforcer.get("/health").text, "{}\n");
     assert_eq!(enforcer.metric("enforcer_sandbox_off"), 0.0);
@@ -556,7 +556,7 @@ fn every_built_in_function_runs_under_the_filter() {
     assert_eq!(tenant["restarts"], 0, "{tenant}");
 }
 
-/// Prints what the sandbox costs: the time until a worker serves, and the time of a request.
+/// Prints the cost of the sandbox: the time until a worker serves, and the time of a request.
 #[test]
 #[ignore = "measures: tests/sandbox/run"]
 fn what_the_sandbox_costs() {
@@ -578,7 +578,7 @@ fn what_the_sandbox_costs() {
         .collect();
     let mut starts = modes.map(|_| Vec::new());
     let mut requests = modes.map(|_| Vec::new());
-    // In turn, so that a machine that grows slower does so for both.
+    // Alternating, so that a machine that becomes slower affects both.
     for round in 0..ROUNDS {
         for (mode, enforcer) in enforcers.iter().enumerate() {
             bundles[mode].write("a", "policy.rego", &format!("{ECHO}# {round}"));

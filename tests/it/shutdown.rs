@@ -11,14 +11,14 @@ use crate::enforcer::{
 };
 use crate::http_client::Connection;
 
-/// Evaluates for about as long as it is told to, and then allows.
+/// Evaluates for about as long as the input says, and then allows.
 const WORK: &str = "package tenants[TENANT]
 allow if {
 	sums := [1 | some x in numbers.range(1, input.thousands); some y in numbers.range(1, 1000); x + y < 0]
 	count(sums) == 0
 }";
 
-/// Puts a request that is at the worker when this returns.
+/// Sends a request that has reached the worker when this returns.
 fn begin_work(enforcer: &Enforcer, thousands: u32) -> Connection {
     let pid = enforcer.workers()["works"];
     let before = cpu_millis(pid);
@@ -44,7 +44,7 @@ fn requests_in_flight_are_answered_and_workers_end() {
         enforcer.wait_for_log("the shutdown", |line| {
             line["message"].as_str().is_some_and(|text| text.starts_with("no longer accepting"))
         });
-        // Whoever is idle is let go, whoever is new is refused, whoever waits is answered.
+        // Idle connections are closed, new ones are refused, waiting requests are answered.
         assert!(idle.is_closed_by_server());
         assert!(std::net::TcpStream::connect(enforcer.address).is_err());
         let response = working.response().unwrap();
@@ -68,7 +68,7 @@ fn a_body_that_is_still_being_sent_is_waited_for() {
     connection
         .send(format!("{head}\r\nContent-Length: {}\r\n\r\n", body.len()).as_bytes())
         .unwrap();
-    // Asked for its body, it is in flight for sure.
+    // Its body was asked for, so it is in flight.
     assert_eq!(connection.response().unwrap().status, 100);
     enforcer.signal(Signal::SIGTERM);
     enforcer.wait_for_log("the shutdown", |line| {
@@ -86,7 +86,7 @@ fn a_body_that_is_still_being_sent_is_waited_for() {
 
 #[test]
 fn half_a_request_s_head_does_not_hold_the_shutdown() {
-    // Minutes, which nobody waits for; and less than such connections are left open.
+    // Minutes, too long for a test to wait, and less than such connections may stay open.
     for shutdown_timeout in ["600000", "100"] {
         let bundles = Bundles::new().tenant("a", ECHO);
         let mut enforcer =
@@ -113,7 +113,7 @@ fn half_a_request_s_head_does_not_hold_the_shutdown() {
 fn a_terminal_s_ctrl_c_which_workers_get_too_loses_no_request() {
     let bundles = Bundles::new().tenant("works", WORK);
     let mut command = binary();
-    // A group of its own, so that the signal reaches nobody else.
+    // Its own process group, so that the signal reaches no other process.
     command.process_group(0);
     let variables = [("ENFORCER_EVAL_TIMEOUT_MS", "60000")];
     let mut enforcer = Enforcer::start_as(&mut command, bundles.path(), &variables);
@@ -141,7 +141,7 @@ fn a_request_that_takes_too_long_does_not_hold_the_shutdown() {
         line["message"].as_str().is_some_and(|text| text.contains("still in flight"))
     });
     assert_eq!(enforcer.wait().code(), Some(0));
-    // Not the minute that the evaluation has: far below it, and far above what this takes.
+    // Far below the minute that the evaluation may take, and far above the time that this needs.
     assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
     wait_for("the worker to end", || (!is_running(worker)).then_some(()));
 }

@@ -1,5 +1,5 @@
-//! Whoever listens is told of every decision, whose it is, and of what was missed; and whoever
-//! listens badly costs nobody anything.
+//! A consumer gets every decision with its tenant, and learns of missed ones; a slow or broken
+//! consumer does not affect others.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -13,7 +13,7 @@ use crate::enforcer::{Bundles, ECHO, send_signal, wait_for};
 use crate::http_client::Connection;
 use crate::stream_client::{Consumer, EventSource, PATH};
 
-/// A WebSocket's handshake, all but what is asked for.
+/// A WebSocket's handshake after the request line.
 const HANDSHAKE: [(&str, &str); 4] = [
     ("Connection", "Upgrade"),
     ("Upgrade", "websocket"),
@@ -60,7 +60,7 @@ fn a_consumer_is_told_of_a_decision_to_the_letter() {
     assert_eq!(data["decision"]["redact"], json!(["a", "b.c"]));
     let timestamp = data["timestamp"].as_str().unwrap();
     assert!(timestamp.len() == 24 && timestamp.ends_with('Z'), "{timestamp}");
-    // The digits that the client wrote, and in the contract's order.
+    // With the digits that the client wrote, and in the contract's order.
     assert!(text.contains("\"n\": 1.50}"), "{text}");
     let order = ["event_id", "tenant_id", "timestamp", "decision", "input", "metrics", "sequence"];
     let places = order.map(|key| text.find(&format!("\"{key}\":")).unwrap());
@@ -116,7 +116,7 @@ fn nothing_is_built_while_nobody_listens_and_sequences_go_on() {
     assert_eq!(enforcer.metric("enforcer_stream_events_total"), 0.0);
     let mut consumer = Consumer::open(&enforcer, "?tenant_id=a");
     decide(&mut connection, "a", "heard");
-    // Whoever listens to one tenant makes nobody build another's events.
+    // A consumer of one tenant causes no work for another tenant's events.
     decide(&mut connection, "b", "unheard");
     assert_eq!(consumer.decision()["sequence"], 11);
     assert_eq!(enforcer.metric("enforcer_stream_events_total"), 1.0);
@@ -192,7 +192,7 @@ fn no_page_but_ours_and_those_that_are_named_opens_the_stream() {
     {
         assert_eq!(connect(origin), Err(403), "{origin}");
     }
-    // Whether a tenant exists is nothing that such a page is told.
+    // Such a page must not learn whether a tenant exists.
     let mut connection = enforcer.connect();
     for query in ["", "?tenant_id=a", "?tenant_id=nobody", "?tenant_id=.."] {
         for face in [&HANDSHAKE[..], &[("Accept", "text/event-stream")]] {
@@ -202,7 +202,7 @@ fn no_page_but_ours_and_those_that_are_named_opens_the_stream() {
             assert_eq!(response.header("access-control-allow-origin"), None);
         }
     }
-    // A page of another origin that may open it has to be told so, or its browser keeps it from it.
+    // A page of an allowed origin needs a header that says so, or its browser blocks the response.
     let origin = ("Origin", "https://ops.example.com");
     let source = EventSource::connect(enforcer.address, "", &[origin]);
     assert_eq!(source.head.header("access-control-allow-origin"), Some(origin.1));
@@ -216,7 +216,7 @@ fn a_consumer_that_stopped_reading_is_told_what_it_missed() {
     let mut quick = Consumer::open(&enforcer, "?tenant_id=a");
     let mut other = Consumer::open(&enforcer, "?tenant_id=b");
     let mut connection = enforcer.connect();
-    // More than the channel and the sockets hold, however large the kernel lets those become.
+    // More than the channel and the sockets hold, at any socket size that the kernel allows.
     let padding = "x".repeat(15 * 1024);
     let decisions = 1800;
     let body = json!({"input": {"padding": padding}}).to_string();
@@ -250,7 +250,7 @@ fn a_consumer_that_stopped_reading_is_told_what_it_missed() {
     }
     assert!(missed > 0);
     assert_eq!(enforcer.metric("enforcer_stream_missed_total"), missed as f64);
-    // It is as good as any from now on.
+    // From now on it works like any other.
     decide(&mut connection, "a", "heard");
     assert_eq!(slow.decision()["sequence"], decisions + 1);
 }
@@ -260,7 +260,7 @@ fn large_inputs_come_whole_and_no_longer_where_nobody_takes_them() {
     let enforcer = Bundles::new().tenant("a", ECHO).start();
     let mut consumer = Consumer::open(&enforcer, "");
     let mut connection = enforcer.connect();
-    // Longer than a frame, and with characters of four bytes across frames' ends.
+    // Longer than a frame, with characters of four bytes across frame boundaries.
     let text = "🜁".repeat(260_000);
     let body = json!({"input": {"text": text}}).to_string();
     assert_eq!(connection.decide("a", body.as_bytes()).status, 200);
@@ -271,7 +271,7 @@ fn large_inputs_come_whole_and_no_longer_where_nobody_takes_them() {
     assert_eq!(source.decision()["input"]["text"], text);
     assert_eq!(consumer.decision()["sequence"], 2);
 
-    // One that does not read makes the channel keep what there is, up to a bound.
+    // A consumer that does not read makes the channel keep events, up to a bound.
     let _never = Consumer::open(&enforcer, "?tenant_id=a");
     let mut omitted = 0;
     for sequence in 3..43 {
@@ -304,7 +304,7 @@ fn what_a_client_says_is_ignored_up_to_a_bound() {
     consumer.socket.send("x".repeat(1025).into()).unwrap();
     assert_eq!(consumer.close(), (1009, "the stream takes no such messages".to_owned()));
 
-    // Parts of a message that never ends are as much as any other bytes.
+    // Fragments of an endless message count like any other bytes.
     let (first, next) = ([0x01, 0x80, 0, 0, 0, 0], [0x00, 0x80, 0, 0, 0, 0]);
     for (name, bytes) in [
         ("pings", [0x89, 0x80, 0, 0, 0, 0].repeat(2000)),
@@ -367,7 +367,7 @@ fn nothing_is_built_for_who_was_turned_away() {
         let response = connection.get_with(&target, &[("Accept", "text/event-stream")]);
         response.assert_error(503, "overloaded");
     }
-    // One event takes milliseconds to be built; these take longer.
+    // Building one event takes milliseconds; these take longer.
     for _ in 0..50 {
         decide(&mut connection, "a", "unheard");
     }
@@ -424,7 +424,7 @@ fn a_shutdown_closes_streams_and_waits_for_none_that_does_not_listen() {
         let mut enforcer = Bundles::new().tenant("a", ECHO).start();
         let mut idle = Consumer::open(&enforcer, "");
         let mut source = EventSource::open(&enforcer, "?tenant_id=a", None);
-        // One that neither reads nor goes.
+        // A consumer that does not read and does not disconnect.
         let _stuck = Consumer::open(&enforcer, "?tenant_id=a");
         let body = json!({"input": {"padding": "x".repeat(16 * 1024)}}).to_string();
         let mut connection = enforcer.connect();
@@ -439,7 +439,7 @@ fn a_shutdown_closes_streams_and_waits_for_none_that_does_not_listen() {
         assert_eq!(idle.close(), (1001, "the server is shutting down".to_owned()));
         assert_eq!(source.next_if_any(), None);
         assert_eq!(enforcer.wait().code(), Some(0));
-        // Far below the ten seconds that whoever does not read is given otherwise.
+        // Far below the ten seconds that a consumer that does not read usually gets.
         assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
         enforcer.wait_for_log("the end", |line| line["message"] == "stopped");
     }
@@ -479,7 +479,7 @@ fn what_happens_to_a_tenant_is_told_on_request() {
     assert_eq!(changes.change("added")["tenant_id"], "b");
     assert_eq!(changes.change("ready")["tenant_id"], "b");
 
-    // Whoever did not ask for it is told of decisions only.
+    // A consumer that did not ask for it gets only decisions.
     decide(&mut enforcer.connect(), "a", "heard");
     assert_eq!(decisions.decision()["tenant_id"], "a");
     loop {
@@ -495,7 +495,7 @@ fn what_happens_to_a_tenant_is_told_on_request() {
 fn a_tenant_in_quarantine_and_one_that_falls_asleep_are_told_of() {
     let bundles = Bundles::new().tenant("a", ECHO).file("lazy", "policy.rego", ECHO);
     let config = bundles.path().join(".enforcer.toml");
-    // A worker is looked at for idleness once the last request's deadline has passed.
+    // A worker is checked for idleness after the last request's deadline.
     let limits = "activation = \"lazy\"\nidle_timeout = \"100ms\"\neval_timeout_ms = 1000\n";
     fs::write(&config, format!("[tenants.lazy]\n{limits}")).unwrap();
     let enforcer = bundles.start_with(&[("ENFORCER_CONFIG", config.to_str().unwrap())]);
@@ -565,7 +565,7 @@ fn server_sent_events_go_on_where_they_were() {
             (0..20).map(|number| decide(&mut connection, "a", &number.to_string())).collect();
         decide(&mut connection, "b", "another's");
 
-        // By the place that the stream gave it, and by the decision that it knows.
+        // By the position that the stream gave it, and by the decision that it knows.
         for place in [place.as_str(), known.as_str()] {
             let mut source = EventSource::open(&enforcer, query, Some(place));
             let now = decide(&mut connection, "a", "now");
@@ -575,14 +575,15 @@ fn server_sent_events_go_on_where_they_were() {
                 if data["event_id"] == now {
                     break;
                 }
-                // Order is among the events of one tenant.
+                // Only the events of one tenant are ordered.
                 if data["tenant_id"] == "a" && data["decision"]["reason"] != "now" {
                     got.push(data["event_id"].as_str().unwrap().to_owned());
                 }
             }
             assert_eq!(got, missed, "{query} {place}");
         }
-        // From a place that is none any more: whatever is there, and that it may not be all.
+        // From a position that is no longer valid: all kept events, with a notice that some may be
+        // missing.
         for place in ["00000000.1", "nonsense", &Uuid::nil().to_string(), &"x".repeat(5000)] {
             let mut source = EventSource::open(&enforcer, query, Some(place));
             assert_eq!(source.next(), json!({"type": "lagged", "missed": null}), "{place}");
@@ -607,7 +608,7 @@ fn more_than_is_kept_is_told_of_when_server_sent_events_go_on() {
     let first = source.next();
     assert_eq!(first["type"], "lagged", "{first}");
     let missed = first["missed"].as_i64().unwrap();
-    // Those that were still being made when it came back are not among the kept ones.
+    // Events that were still being made when it reconnected are not among the kept ones.
     assert!((1..=1500 - 1024).contains(&missed), "{missed}");
     for sequence in (missed + 2)..=1501 {
         assert_eq!(source.decision()["sequence"], sequence);
@@ -623,7 +624,7 @@ fn a_client_that_speaks_before_it_is_answered_is_heard() {
         request += &format!("{name}: {value}\r\n");
     }
     let mut bytes = format!("{request}\r\n").into_bytes();
-    // A ping in the same packet, which the HTTP server reads before the WebSocket is one.
+    // A ping in the same packet, which the HTTP server reads before the upgrade.
     bytes.extend_from_slice(&[0x89, 0x82, 0, 0, 0, 0, b'h', b'i']);
     connection.send(&bytes).unwrap();
     assert_eq!(connection.response().unwrap().status, 101);

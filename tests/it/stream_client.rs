@@ -11,16 +11,16 @@ use tungstenite::{ClientRequestBuilder, Error, Message, WebSocket};
 use crate::enforcer::{DEADLINE, Enforcer};
 use crate::http_client::Response;
 
-/// Says what a consumer wants, behind the stream's path.
+/// The query behind the stream's path.
 pub(crate) const PATH: &str = "/v1/stream/decisions";
 
-/// A consumer by WebSocket. It reads only when it is told to.
+/// A consumer by WebSocket. It reads only when a method is called.
 pub(crate) struct Consumer {
     pub(crate) socket: WebSocket<TcpStream>,
 }
 
 impl Consumer {
-    /// Connects and is greeted.
+    /// Connects, and reads the greeting.
     pub(crate) fn open(enforcer: &Enforcer, query: &str) -> Self {
         let mut consumer = Self::connect(enforcer.address, query, &[]).unwrap();
         let greeting = consumer.text();
@@ -28,7 +28,7 @@ impl Consumer {
         consumer
     }
 
-    /// Connects, or is told why not.
+    /// Connects, or returns the refusal.
     pub(crate) fn connect(
         address: SocketAddr,
         query: &str,
@@ -54,7 +54,7 @@ impl Consumer {
         }
     }
 
-    /// The next message, which has to be text.
+    /// The next message, which must be text.
     pub(crate) fn text(&mut self) -> String {
         loop {
             match self.socket.read().unwrap() {
@@ -70,7 +70,7 @@ impl Consumer {
         serde_json::from_str(&self.text()).unwrap()
     }
 
-    /// The data of the next message, which has to be a decision.
+    /// The data of the next message, which must be a decision.
     pub(crate) fn decision(&mut self) -> Value {
         let mut message = self.next();
         assert_eq!(message["type"], "decision", "{message}");
@@ -87,7 +87,7 @@ impl Consumer {
         }
     }
 
-    /// Why the server closes the connection, whatever it sends before.
+    /// Why the server closes the connection; earlier messages are skipped.
     pub(crate) fn close(&mut self) -> (u16, String) {
         loop {
             match self.socket.read() {
@@ -117,7 +117,7 @@ impl Consumer {
         }
     }
 
-    /// Sends bytes that the protocol may not know.
+    /// Sends bytes that need not follow the protocol.
     pub(crate) fn send_raw(&mut self, bytes: &[u8]) {
         self.socket.get_mut().write_all(bytes).unwrap();
     }
@@ -126,15 +126,15 @@ impl Consumer {
 /// A consumer by server-sent events.
 pub(crate) struct EventSource {
     reader: BufReader<TcpStream>,
-    /// Of the chunk that is being read, what is left.
+    /// The rest of the chunk that is being read.
     chunk: Vec<u8>,
-    /// The place behind the last event.
+    /// The position after the last event.
     pub(crate) last_id: Option<String>,
     pub(crate) head: Response,
 }
 
 impl EventSource {
-    /// Connects and is greeted.
+    /// Connects, and reads the greeting.
     pub(crate) fn open(enforcer: &Enforcer, query: &str, last_id: Option<&str>) -> Self {
         let headers = last_id.map(|id| ("Last-Event-ID", id));
         let mut source = Self::connect(enforcer.address, query, headers.as_slice());
@@ -158,7 +158,7 @@ impl EventSource {
         Self { reader, chunk: Vec::new(), last_id: last_id(headers), head }
     }
 
-    /// The next event's data; comments are passed over. `None` where the stream has ended well.
+    /// The next event's data; comments are skipped. `None` where the stream has ended properly.
     pub(crate) fn next_if_any(&mut self) -> Option<Value> {
         let mut data = None;
         loop {
@@ -184,7 +184,7 @@ impl EventSource {
         self.next_if_any().unwrap()
     }
 
-    /// The data of the next event, which has to be a decision.
+    /// The data of the next event, which must be a decision.
     pub(crate) fn decision(&mut self) -> Value {
         let mut message = self.next();
         assert_eq!(message["type"], "decision", "{message}");

@@ -1,7 +1,8 @@
-//! A thousand consumers: every one that reads gets every event, and those that do not cost nobody
-//! anything. These take minutes and print figures, so they are run by `tests/stream/run`.
+//! A thousand consumers: every one that reads gets every event, and those that do not read do not
+//! affect others. These tests take minutes and print figures, so they are run by
+//! `tests/stream/run`.
 
-#![allow(clippy::print_stdout, reason = "the figures are what these tests are run for")]
+#![allow(clippy::print_stdout, reason = "the figures are the output of these tests")]
 
 use std::fs;
 use std::net::SocketAddr;
@@ -36,7 +37,7 @@ impl Latencies {
 
 type Socket = WebSocketStream<TcpStream>;
 
-/// Connects a consumer, and waits until it is greeted.
+/// Connects a consumer, and waits for the greeting.
 async fn consume(address: SocketAddr, query: &str) -> Socket {
     let stream = TcpStream::connect(address).await.unwrap();
     let uri = format!("ws://{address}{PATH}{query}").parse().unwrap();
@@ -58,7 +59,7 @@ async fn message(socket: &mut Socket) -> Option<String> {
     }
 }
 
-/// What a message says of itself, read off its ends: `None` where it is no decision.
+/// The fields of a decision, read from the ends of its message; `None` for another message.
 fn tenant_and_sequence(text: &str) -> Option<(&str, u64)> {
     let rest = text.strip_prefix(r#"{"type":"decision","data":{"event_id":""#)?;
     let (_, rest) = rest.split_once(r#"","tenant_id":""#)?;
@@ -67,8 +68,8 @@ fn tenant_and_sequence(text: &str) -> Option<(&str, u64)> {
     Some((tenant_id, sequence.strip_suffix("}}")?.parse().ok()?))
 }
 
-/// Reads one tenant's stream from one decision to another. Every message has to be that tenant's,
-/// and the next. Returns how many came.
+/// Reads one tenant's stream from one decision to another. Every message must be that tenant's and
+/// in sequence. Returns their number.
 async fn read_all(mut socket: Socket, tenant_id: String, first: u64, last: u64) -> u64 {
     for expected in first..=last {
         let text = message(&mut socket).await.unwrap();
@@ -87,7 +88,7 @@ fn socket_memory() -> u64 {
     pages * 4
 }
 
-/// So many tenants, of which each is as good as any other.
+/// This many identical tenants.
 fn tenants(count: usize) -> (Enforcer, Vec<String>) {
     let ids: Vec<String> = (0..count).map(|number| format!("t{number}")).collect();
     let bundles = ids.iter().fold(Bundles::new(), |bundles, id| bundles.tenant(id, ECHO));
@@ -99,8 +100,8 @@ fn tenants(count: usize) -> (Enforcer, Vec<String>) {
     (enforcer, ids)
 }
 
-/// Asks for `per_second` decisions a second, of each tenant in turn, `count` in all. Returns how
-/// long each took from when it was due.
+/// Asks for `per_second` decisions a second, of each tenant in turn, `count` in all. Returns each
+/// latency, from when the request was due.
 fn decide_evenly(address: SocketAddr, ids: &[String], per_second: u64, count: u64) -> Latencies {
     let began = Instant::now() + Duration::from_millis(100);
     let ask = |client| {
@@ -125,11 +126,11 @@ fn decide_evenly(address: SocketAddr, ids: &[String], per_second: u64, count: u6
     })
 }
 
-/// How long one that does not read is left before another takes its place: longer than the server
-/// has patience with it.
+/// How long a consumer that does not read stays before another replaces it: longer than the server
+/// waits for it.
 const NEVER_READS_FOR: Duration = Duration::from_secs(25);
 
-/// A consumer that never reads, and again one when it must have been cut off.
+/// A consumer that never reads, replaced by another when it must have been cut off.
 async fn never_read(address: SocketAddr, query: String) {
     loop {
         let socket = consume(address, &query).await;
@@ -138,7 +139,8 @@ async fn never_read(address: SocketAddr, query: String) {
     }
 }
 
-/// Where consumers are. Its threads give way to those that ask, as if they were on another host.
+/// The runtime of the consumers. Its threads have a lower priority than those that ask, as if they
+/// were on another host.
 fn runtime() -> Runtime {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -156,8 +158,8 @@ fn a_thousand_consumers_get_every_event_and_those_that_never_read_cost_nobody() 
     const PER_SECOND: u64 = 1000;
     const SECONDS: u64 = 60;
     const ALONE: u64 = 10;
-    /// KiB that a consumer may take of the supervisor's memory: buffers, its task, and its share of
-    /// what the channels hold.
+    /// KiB of the supervisor's memory that a consumer may take: buffers, its task, and its share of
+    /// the channels.
     const PER_CONSUMER: u64 = 64;
 
     let (enforcer, ids) = tenants(10);
@@ -200,7 +202,7 @@ fn a_thousand_consumers_get_every_event_and_those_that_never_read_cost_nobody() 
             while !is_over.load(Ordering::Relaxed) {
                 peak = peak.max(private_memory(pid));
                 kernel_peak = kernel_peak.max(socket_memory());
-                thread::sleep(Duration::from_millis(500)); // between two looks
+                thread::sleep(Duration::from_millis(500)); // between two checks
             }
             (peak, kernel_peak)
         });
@@ -233,14 +235,14 @@ fn a_thousand_consumers_get_every_event_and_those_that_never_read_cost_nobody() 
     assert!(peak < before + 1100 * PER_CONSUMER, "{peak} KiB");
 }
 
-/// What consumers have got of the stream.
+/// The events that consumers have received.
 #[derive(Debug, Default)]
 struct Got {
     events: AtomicU64,
     missed: AtomicU64,
 }
 
-/// Reads what comes until the server or the test ends it.
+/// Reads until the server or the test ends the stream.
 async fn count(mut socket: Socket, got: Arc<Got>) {
     while let Some(text) = message(&mut socket).await {
         match text.strip_prefix(r#"{"type":"lagged","missed":"#) {
@@ -256,7 +258,7 @@ async fn count(mut socket: Socket, got: Arc<Got>) {
     }
 }
 
-/// Has every client ask one tenant as fast as it is answered. Returns the decisions in a second.
+/// Makes every client ask one tenant in a closed loop. Returns the decisions a second.
 fn decide_as_fast_as_possible(address: SocketAddr, time: Duration) -> f64 {
     let began = Instant::now();
     let ask = || {

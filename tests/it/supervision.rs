@@ -1,4 +1,4 @@
-//! Workers that end, hang, eat memory or break the protocol are their own tenant's trouble.
+//! Workers that end, hang, exhaust memory or break the protocol affect only their own tenant.
 
 use std::thread;
 
@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use crate::enforcer::{Bundles, ECHO, Enforcer, hostile_binary, send_signal, wait_for};
 
-/// No policy ends its worker. The worker of the tenant `told` in the hostile binary does, where this
-/// is its bundle and the input says so; otherwise it answers like [`ECHO`].
+/// No policy ends its worker. In the hostile binary, the worker of the tenant `told` ends where
+/// this is its bundle and the input says so; otherwise it answers like [`ECHO`].
 const CRASHES: &str = "# crash";
 
 /// Makes an object that grows with its input.
@@ -41,7 +41,7 @@ fn an_input_that_ended_two_workers_is_not_put_to_a_third() {
     }
     assert_eq!(enforcer.tenant("told")["restarts"], 2);
     assert_serves(&enforcer, "told");
-    // Another policy may deal with it.
+    // Another policy may be able to handle it.
     bundles.write("told", "policy.rego", ECHO);
     wait_for("the other policy", || (crash("1").status == 200).then_some(()));
     assert_eq!(enforcer.tenant("innocent")["restarts"], 0);
@@ -51,7 +51,7 @@ fn an_input_that_ended_two_workers_is_not_put_to_a_third() {
 fn an_input_is_not_blamed_for_who_kills_its_worker() {
     let enforcer = Bundles::new().tenant("a", ECHO).start();
     for _ in 0..3 {
-        // The same input, and a worker that is killed while it is at it, or just before.
+        // The same input, with a worker that is killed during its evaluation or just before.
         let before = enforcer.wait_for_state("a", "ready");
         send_signal(pid(&before), Signal::SIGSTOP);
         thread::scope(|scope| {
@@ -81,7 +81,7 @@ allow if print(input.text)";
     let body = format!(r#"{{"input":{{"text":"{}"}}}}"#, r"line\n".repeat(300));
     let mut connection = enforcer.connect();
     let metric = r#"enforcer_tenant_limit_reached_total{tenant="prints",limit="stderr_lines"}"#;
-    // Until the log has had enough more than once, which is when a pipe would fill.
+    // Until the log's rate limit is exceeded repeatedly, which would fill a pipe that is not read.
     wait_for("the ration to be spent", || {
         for _ in 0..20 {
             let response = connection.decide("prints", body.as_bytes());
@@ -128,7 +128,7 @@ fn five_crashes_are_a_quarantine_and_an_operator_or_another_bundle_ends_it() {
     enforcer.wait_for_state("innocent", "ready");
     let quarantine = |round: u32| {
         wait_for("the quarantine", || {
-            // Every time another input, so that it is not the input that is given up.
+            // A different input every time, because an input that ends workers is not tried again.
             let id = format!("{round}-{}", enforcer.tenant("told")["restarts"]);
             enforcer.decide("told", format!(r#"{{"input":{{"crash":true,"id":"{id}"}}}}"#));
             assert_serves(&enforcer, "innocent");
@@ -166,7 +166,7 @@ fn an_evaluation_over_the_memory_limit_is_an_error_and_one_process() {
     let bundles = Bundles::new().tenant("grows", GROWS).tenant("innocent", ECHO);
     let enforcer = bundles.start_with(&[("ENFORCER_MEMORY_LIMIT_MIB", "64")]);
     enforcer.wait_for_state("innocent", "ready");
-    // By far too much, and somewhat too much: some 120 MiB.
+    // Far too much, and slightly too much: some 120 MiB.
     for size in [200_000, 5000] {
         let response = enforcer.decide("grows", format!(r#"{{"input":{{"size":{size}}}}}"#));
         response.assert_error(500, "memory_limit_exceeded");
@@ -175,7 +175,7 @@ fn an_evaluation_over_the_memory_limit_is_an_error_and_one_process() {
     assert_serves(&enforcer, "grows");
     let tenant = enforcer.tenant("grows");
     assert_eq!(tenant["restarts_by_cause"]["memory_limit"], 2, "{tenant}");
-    // What is within the limit is not in the way, also many times over.
+    // Allocations within the limit succeed, also when repeated many times.
     for _ in 0..50 {
         let response = enforcer.decide("grows", r#"{"input":{"size":100}}"#);
         assert_eq!(response.json()["result"]["allow"], true, "{response:?}");
@@ -250,7 +250,7 @@ fn an_answer_too_many_is_a_breach_and_never_another_request_s_answer() {
     let bundles = Bundles::new().tenant("twice", ECHO).tenant("honest", ECHO);
     let enforcer = bundles.start_as(&mut hostile_binary(), &[]);
     enforcer.wait_for_state("twice", "ready");
-    // The first answer is as good as any; the second is what no honest worker sends.
+    // The first answer is valid; no honest worker sends a second one.
     enforcer.decide("twice", r#"{"input":{}}"#);
     let tenant = enforcer.wait_for_state("twice", "quarantined");
     assert_eq!(tenant["restarts_by_cause"]["protocol_breach"], 1, "{tenant}");
@@ -281,7 +281,7 @@ fn a_worker_that_floods_the_log_waits_for_its_pipe() {
     let lines = enforcer.log();
     let shown =
         lines.iter().filter(|line| line["tenant_id"] == "floods-stderr" && line["pid"].is_u64());
-    // Two seconds' ration at the most, and what else is said of it.
+    // At most the rate limit's lines of two seconds, and the other lines about it.
     assert!(shown.count() < 100);
 }
 
@@ -299,7 +299,7 @@ fn a_supervisor_without_descriptors_serves_on_and_recovers() {
     let mut first = enforcer.connect();
     assert_eq!(first.decide("a", br#"{"input":{"allow":true}}"#).status, 200);
     let clients: Vec<_> = (0..60).map(|_| enforcer.connect()).collect();
-    // Who is connected is served, also while a worker has to be started.
+    // Open connections are served, also while a worker must be started.
     send_signal(pid, Signal::SIGKILL);
     for _ in 0..100 {
         let response = first.decide("a", br#"{"input":{"allow":true}}"#);

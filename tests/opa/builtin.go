@@ -14,7 +14,7 @@ import (
 	"github.com/open-policy-agent/opa/v1/topdown/builtins"
 )
 
-// decode reads a value whose kinds are told apart: {"n":"1.0"} is a number by its text, {"s":[…]} a set,
+// decode reads a value in the typed form: {"n":"1.0"} is a number by its text, {"s":[…]} a set,
 // {"o":[[key,value],…]} an object; null, booleans, strings and arrays are themselves.
 func decode(raw any) (ast.Value, error) {
 	switch x := raw.(type) {
@@ -95,7 +95,7 @@ func encode(v ast.Value) any {
 }
 
 // builtin evaluates a built-in on values, without a policy: all results of a relation, else the one.
-// A panic of OPA's is an error of its own.
+// A panic of OPA is a separate error.
 func builtin(r request) (result outcome) {
 	defer func() {
 		if p := recover(); p != nil {

@@ -8,8 +8,8 @@
 //	{"op":"compile","files":{…},"after":"CheckTypes"}
 //	    the modules' AST after that stage of the compiler (all stages where left out); the index of a
 //	    statement that was rewritten from := is -1 minus the index
-//	    "names":true adds "rewritten" (the names that renamed variables have in the policy) and "subjects", a module
-//	    whose one body says by equations what generated variables stand for in messages;
+//	    "names":true adds "rewritten" (the policy's names of renamed variables) and "subjects", a module
+//	    whose one body equates generated variables with the expressions that messages show for them;
 //	    "all_errors":true reports all errors, not only the first ten
 //	{"op":"eval","files":{…},"data":{…},"input":…,"no_input":false,"query":"data.a.p","strict":false}
 //	    {"result":<value>} or {} (undefined), {"errors":[…]} (loading), {"error":{"code","message"}}
@@ -18,14 +18,14 @@
 //	{"op":"builtin","name":"plus","values":[{"n":"1"},{"n":"2"}],"time":0}
 //	    a built-in on values, without a policy: {"results":[{"n":"3"}]} or {} or {"error":{…}}; see builtin.go
 //
-// In "eval" and "call", "terms":true makes results Rego text in brackets ("[{1, 2}]") instead of JSON, so that sets
-// and numbers are told apart.
+// In "eval" and "call", "terms":true makes results Rego text in brackets ("[{1, 2}]") instead of JSON, to
+// distinguish sets and numbers.
 //
 // "eval" takes several questions at once, and then answers {"results":[…]}, for every query every input:
 //
 //	"queries":["data.a.p",…]  or  "paths":[["a","p"],…]  below data;  "inputs":[…]
 //
-// and further "time":<ns since 1970>, which the policy reads; "bundle":true, which takes files as a bundle (data.json,
+// and further "time":<ns since 1970>, which the policy reads; "bundle":true, which reads the files as a bundle (data.json,
 // data.yaml and .manifest among them, by directory, conflicts of data and rules found); "typed":true, which writes
 // values of data, inputs and results as "builtin" does, and {"u":true} where there is no input.
 package main
@@ -167,7 +167,7 @@ func parse(r request) (map[string]*ast.Module, error) {
 	return modules, nil
 }
 
-// What another parser's tree need not have.
+// The parts that another parser's tree need not have.
 func comparable(m *ast.Module) {
 	m.Comments = nil
 	nowhere := func(annotations []*ast.Annotations) {
@@ -276,7 +276,8 @@ func markAssignments(m *ast.Module) {
 	})
 }
 
-// subjects tells what generated variables stand for in messages. The compiler keeps it in a field that is not exported.
+// subjects gives the expressions that messages show for generated variables. The compiler keeps them in a field
+// that is not exported.
 func subjects(c *ast.Compiler) *ast.Module {
 	m := ast.MustParseModule("package subjects\n\nsubjects := true")
 	generator := reflect.ValueOf(c).Elem().FieldByName("localvargen")
@@ -378,7 +379,7 @@ func answer(r request) (o outcome) {
 			}
 			prepared, err := rego.New(options...).PrepareForEval(context.Background())
 			if err != nil {
-				// What is wrong with one query says nothing of the others.
+				// A fault in one query does not affect the others.
 				if !single {
 					f := faults(err)[0]
 					for range inputs {

@@ -17,13 +17,13 @@ pub(crate) struct Bundle {
     pub(crate) files: Vec<File>,
 }
 
-/// A bundle on its way. Which frames are allowed next is its state.
+/// A bundle that is being received. Its state determines which frames are allowed next.
 #[derive(Debug, Default)]
 pub enum Assembly {
-    /// Nothing came yet.
+    /// No frame has arrived yet.
     #[default]
     Empty,
-    /// Files come; the last one is whole when `missing` is 0.
+    /// Files are arriving; the last one is complete when `missing` is 0.
     #[doc(hidden)]
     Open(OpenAssembly),
 }
@@ -39,7 +39,7 @@ impl Assembly {
     /// Takes the next frame; returns the bundle when it was the last.
     ///
     /// # Errors
-    /// When the frame has no place here; says why.
+    /// When the frame is not allowed here; says why.
     pub(crate) fn take(&mut self, frame: &ToWorker<'_>) -> Result<Option<Bundle>, &'static str> {
         match (std::mem::take(self), frame) {
             (
@@ -51,7 +51,8 @@ impl Assembly {
                     strict_builtin_errors,
                 },
             ) => {
-                let tenant_id = tenant_id.parse().map_err(|_| "a bundle of no tenant")?;
+                let tenant_id =
+                    tenant_id.parse().map_err(|_| "the bundle's tenant id is invalid")?;
                 let evaluation_timeout = Duration::from_micros(*evaluation_timeout_micros);
                 let bundle = Bundle {
                     tenant_id,
@@ -83,7 +84,7 @@ impl Assembly {
         }
     }
 
-    /// [`Assembly::take`] for the fuzz targets: only whether the frame had a place.
+    /// [`Assembly::take`] for the fuzz targets: only whether the frame was allowed.
     #[doc(hidden)]
     pub fn accepts(&mut self, frame: &ToWorker<'_>) -> bool {
         self.take(frame).is_ok()
@@ -92,7 +93,7 @@ impl Assembly {
 
 impl OpenAssembly {
     fn begin_file(&mut self, path: &str, length: u64) {
-        // No capacity is reserved by the announced length: memory follows what really comes.
+        // No capacity is reserved by the announced length: memory grows with the bytes that arrive.
         self.bundle.files.push(File { path: path.to_owned(), content: Vec::new() });
         self.missing = length;
     }
@@ -100,7 +101,7 @@ impl OpenAssembly {
     fn append(&mut self, bytes: &[u8]) -> Result<(), &'static str> {
         let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
         self.missing = self.missing.checked_sub(length).ok_or("a chunk is longer than its file")?;
-        let file = self.bundle.files.last_mut().ok_or("a chunk of no file")?;
+        let file = self.bundle.files.last_mut().ok_or("a chunk without a file")?;
         file.content.extend_from_slice(bytes);
         Ok(())
     }

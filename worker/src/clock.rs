@@ -1,4 +1,4 @@
-//! The clock that deadlines are given in.
+//! The clock of the deadlines.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use nix::time::{ClockId, clock_gettime};
 /// Microseconds of `CLOCK_MONOTONIC`, the clock of
 /// [`ToWorker::Evaluate`](enforcer_protocol::ToWorker::Evaluate)'s deadline.
 ///
-/// A host where it cannot be read has no time left for anything: every deadline has passed.
+/// On a host where it cannot be read, every deadline has passed.
 pub(crate) fn monotonic_micros() -> u64 {
     clock_gettime(ClockId::CLOCK_MONOTONIC)
         .ok()

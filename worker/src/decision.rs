@@ -1,4 +1,4 @@
-//! Makes a typed decision of what a tenant's rules gave, or an error: nothing in between.
+//! Turns the values of a tenant's rules into a typed decision or an error, and nothing in between.
 
 use enforcer_protocol::{
     Decision, Diagnostic, DiagnosticCode, MAX_DECISION_STRING, MAX_REDACTIONS,
@@ -7,7 +7,8 @@ use enforcer_rego::Value;
 
 use crate::value::member;
 
-/// What the rules `allow`, `redact` and `reason` gave, [`Value::Undefined`] where nothing.
+/// The values of the rules `allow`, `redact` and `reason`; [`Value::Undefined`] for a rule without
+/// a value.
 #[derive(Debug)]
 pub(crate) struct RuleValues {
     pub(crate) allow: Value,
@@ -16,7 +17,7 @@ pub(crate) struct RuleValues {
 }
 
 /// Decides. An undefined `allow` is a deny; anything of the wrong type is an error, because a
-/// policy that answers nonsense about one thing cannot be believed about another.
+/// policy that gives nonsense for one rule cannot be trusted with another.
 pub(crate) fn decide(values: RuleValues) -> Result<Decision, Diagnostic> {
     let (allow, redact, reason) = match &values.allow {
         Value::Undefined => (false, &values.redact, &values.reason),
@@ -42,7 +43,7 @@ fn redactions(value: &Value) -> Result<Vec<String>, Diagnostic> {
     let names: Vec<&Value> = match value {
         Value::Undefined => return Ok(Vec::new()),
         Value::Array(array) => array.iter().collect(),
-        // A set iterates in its own order, which for strings is theirs.
+        // A set iterates in sorted order.
         Value::Set(set) => set.iter().collect(),
         other => return Err(wrong_type("redact", expected, other)),
     };

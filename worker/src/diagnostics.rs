@@ -1,4 +1,4 @@
-//! The engine's faults as the supervisor gets them: bounded texts, the wire's types.
+//! The engine's faults as the supervisor receives them: bounded texts in the protocol's types.
 
 use enforcer_protocol::{Diagnostic, DiagnosticCode, Location, MAX_DIAGNOSTIC_STRING};
 use enforcer_rego::diagnostic::Code;
@@ -24,7 +24,7 @@ pub(crate) fn of_report(report: Report) -> Diagnostic {
     }
 }
 
-/// Why an evaluation has no answer.
+/// Why an evaluation failed.
 pub(crate) fn of_evaluation(error: EvaluationError) -> Diagnostic {
     match error {
         EvaluationError::Failed { kind, message, location } => {
@@ -43,7 +43,7 @@ pub(crate) fn of_evaluation(error: EvaluationError) -> Diagnostic {
     }
 }
 
-/// An evaluation that failed for a reason that is not the policy's.
+/// An evaluation that failed for a reason outside the policy.
 pub(crate) fn evaluation_failed(message: &str) -> Diagnostic {
     Diagnostic::new(DiagnosticCode::Internal, shortened(message))
 }
@@ -52,7 +52,7 @@ fn of_location(location: enforcer_rego::source::Location) -> Location {
     Location { file: shortened(&location.file), row: location.row, col: location.col }
 }
 
-/// `text`, cut to what a diagnostic may hold.
+/// `text`, truncated to the length that a diagnostic may have.
 pub(crate) fn shortened(text: &str) -> String {
     text.get(..text.floor_char_boundary(MAX_DIAGNOSTIC_STRING)).unwrap_or_default().to_owned()
 }

@@ -1,4 +1,4 @@
-//! The tenant's policy, as the serving loop asks it.
+//! The tenant's policy, as the serving loop queries it.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -17,14 +17,14 @@ use crate::value::member;
 /// The rules that make a decision, in the tenant's package.
 const DECISION_RULES: [&str; 3] = ["allow", "redact", "reason"];
 
-/// A tenant's policies and data, compiled and ready to be asked.
+/// A tenant's policies and data, compiled and ready for requests.
 #[derive(Debug)]
 pub(crate) struct Policy {
     policy: RegoPolicy,
     tenant_id: Value,
-    /// What the last evaluation has printed.
+    /// The lines that the last evaluation printed.
     prints: Vec<String>,
-    /// Whether the two evaluators disagreed, and the supervisor was not told yet.
+    /// Whether the two evaluators disagreed and the supervisor has not been told yet.
     has_differed: bool,
 }
 
@@ -32,7 +32,7 @@ impl Policy {
     /// Loads a bundle and evaluates it once, so that the first request finds everything in place.
     ///
     /// # Errors
-    /// What is wrong with the bundle: at least one diagnostic, the first ones of them all.
+    /// The faults of the bundle: at least one diagnostic, at most the first [`MAX_DIAGNOSTICS`].
     pub(crate) fn load(bundle: Bundle) -> Result<Self, Vec<Diagnostic>> {
         let Bundle { tenant_id, evaluation_timeout, bytecode, strict_builtin_errors, files } =
             bundle;
@@ -52,7 +52,7 @@ impl Policy {
         })?;
         let tenant_id = Value::from(tenant_id.as_str());
         let mut policy = Self { policy, tenant_id, prints: Vec::new(), has_differed: false };
-        // What the policy makes of an empty input is no fault of the bundle.
+        // A policy that fails on an empty input does not make the bundle faulty.
         let _ = policy.ask(Value::new_object(), evaluation_timeout);
         policy.prints.clear();
         Ok(policy)
@@ -63,7 +63,7 @@ impl Policy {
         self.policy.version().map(shortened)
     }
 
-    /// What is suspicious in the bundle and no error, the first ones.
+    /// Suspicious places in the bundle that are not errors; at most the first [`MAX_DIAGNOSTICS`].
     pub(crate) fn warnings(&self) -> Vec<Diagnostic> {
         self.policy.warnings().iter().take(MAX_DIAGNOSTICS).cloned().map(of_report).collect()
     }
@@ -103,7 +103,7 @@ impl Policy {
 
     fn ask(&mut self, input: Value, limit: Duration) -> Result<Decision, Outcome> {
         let moment = Moment { now_ns: now_ns(), deadline: Instant::now() + limit };
-        // Prints that nobody took are of an evaluation that was stopped and now began again.
+        // Prints that were not taken are from an evaluation that was stopped and now begins again.
         self.prints.clear();
         let evaluated = caught(|| self.policy.decide(input, moment));
         let Ok(Evaluation { result, prints }) = evaluated else {
@@ -119,7 +119,7 @@ impl Policy {
         }
     }
 
-    /// What answers requests.
+    /// The evaluator that answers requests.
     pub(crate) fn evaluator(&self) -> Evaluator {
         match self.policy.evaluator() {
             enforcer_rego::Evaluator::Bytecode => Evaluator::Bytecode,
@@ -129,18 +129,18 @@ impl Policy {
         }
     }
 
-    /// Whether the bytecode and the interpreter disagreed, since this was asked last.
+    /// Whether the bytecode and the interpreter have disagreed since the last call.
     pub(crate) fn take_has_differed(&mut self) -> bool {
         std::mem::take(&mut self.has_differed)
     }
 
-    /// What the policy printed in the last evaluation, unless it was taken already.
+    /// The lines that the policy printed in the last evaluation, unless they were taken already.
     pub(crate) fn take_prints(&mut self) -> Vec<String> {
         std::mem::take(&mut self.prints)
     }
 }
 
-/// Where the rules of a decision are, below `data`.
+/// The paths of a decision's rules below `data`.
 fn decision_paths(tenant_id: &TenantId) -> Vec<Vec<String>> {
     let path = |rule: &str| vec!["tenants".to_owned(), tenant_id.to_string(), rule.to_owned()];
     DECISION_RULES.into_iter().map(path).collect()
@@ -152,7 +152,7 @@ fn decision(values: Vec<Value>) -> Result<Decision, Diagnostic> {
     decide(RuleValues { allow: next(), redact: next(), reason: next() })
 }
 
-/// The time for `time.now_ns`. A clock before 1970 or after 2262 says the end of what it can say.
+/// The time for `time.now_ns`. A clock outside the range of `i64` is clamped to it.
 fn now_ns() -> i64 {
     match SystemTime::now().duration_since(UNIX_EPOCH) {
         Ok(since) => i64::try_from(since.as_nanos()).unwrap_or(i64::MAX),
@@ -163,10 +163,11 @@ fn now_ns() -> i64 {
 /// The engine panicked.
 struct Panicked;
 
-/// Does what the engine is asked for. A client must not be able to end its tenant's worker with a
-/// value that the engine panics on. Where it was is said on standard error, by std.
+/// Runs `work` of the engine and catches a panic: a client must not be able to end its tenant's
+/// worker with a value that the engine panics on. The standard library writes the panic's place to
+/// standard error.
 ///
-/// The engine throws away what a panic may have left half done.
+/// The engine discards state that a panic may have left incomplete.
 fn caught<T>(work: impl FnOnce() -> T) -> Result<T, Panicked> {
     catch_unwind(AssertUnwindSafe(work)).map_err(|_| Panicked)
 }

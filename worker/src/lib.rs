@@ -1,7 +1,7 @@
-//! One tenant's policy engine, in a process of its own.
+//! One tenant's policy engine, in its own process.
 //!
-//! A worker is synchronous and single-threaded. It holds one socket, gets exactly one bundle in its
-//! life, and ends when its supervisor does. Nothing in it knows of another tenant.
+//! A worker is synchronous and single-threaded. It holds one socket, loads exactly one bundle, and
+//! ends when its supervisor does. Nothing in it knows of another tenant.
 
 mod bundle;
 mod clock;
@@ -22,7 +22,7 @@ pub use sandbox::{BoundedAllocator, Spec, give_back_large_memory};
 
 #[doc(hidden)]
 pub mod fuzzing {
-    //! What the fuzz targets call; no part of the crate's interface.
+    //! The functions that the fuzz targets call; not part of the crate's interface.
     use std::time::Duration;
 
     use enforcer_rego::File;
@@ -49,8 +49,8 @@ pub mod fuzzing {
 
 #[doc(hidden)]
 pub mod probing {
-    //! What a test program needs to be sealed exactly as a worker is; no part of the crate's
-    //! interface.
+    //! The functions that a test program needs to be sealed exactly as a worker is; not part of the
+    //! crate's interface.
 
     use std::fs::File;
 
@@ -58,11 +58,11 @@ pub mod probing {
     use crate::sandbox::{Lockdown, lockdown_without};
     use crate::{Spec, WorkerError};
 
-    /// Closes the sandbox; returns the supervisor's socket and the layers. What is left out is
-    /// listed among them all the same, as a worker that lies would.
+    /// Closes the sandbox; returns the supervisor's socket and the layers. A layer that is left out
+    /// is listed nevertheless, as by a worker that lies.
     ///
     /// # Errors
-    /// Those of a worker.
+    /// The errors of a worker.
     pub fn seal(spec: &Spec, left_out: LeftOut) -> Result<(File, Report), WorkerError> {
         match lockdown_without(spec, left_out)? {
             Lockdown::Sealed(sealed, socket) => Ok((socket, sealed.report().clone())),
@@ -74,8 +74,8 @@ pub mod probing {
 /// Runs a worker on the socket that is its standard input, until the supervisor ends it.
 ///
 /// # Errors
-/// When it cannot start or cannot go on; a policy that is broken or fails is no error here, it is
-/// an answer.
+/// When it cannot start or cannot go on. A policy that is broken or fails is an answer, not an
+/// error here.
 pub fn run(spec: &Spec) -> Result<(), WorkerError> {
     panics::report_in_one_line();
     match sandbox::lockdown(spec)? {

@@ -17,32 +17,32 @@ use crate::engine::Policy;
 use crate::error::WorkerError;
 use crate::sandbox::{Report, Sealed};
 
-/// Bytes of answers that wait to be written together. Beyond it they are written before the next
+/// Bytes of answers that are collected for one write. Beyond it they are written before the next
 /// request is evaluated.
 const WRITE_BATCH: usize = 64 * 1024;
 
-/// How long an evaluation may hold up the answers that wait to be written with its own. One that
-/// takes longer is stopped, the answers are written, and it begins again.
+/// How long an evaluation may delay the answers that wait to be written with its own. An evaluation
+/// that takes longer is stopped, the answers are written, and it begins again.
 const BATCH_PATIENCE_MICROS: u64 = 2000;
 
-/// Lines that a policy may print in a second; more are left out, and said to be.
+/// Lines that a policy may print in a second; more are left out, and one line says so.
 const PRINTED_LINES: u32 = 16;
 
-/// What the worker can take next.
+/// Which frames the worker accepts next.
 enum State {
     Loading(Assembly),
     Serving(Box<Policy>),
-    /// The bundle was refused; only the end of the socket is left.
+    /// The bundle was refused; the worker waits for the socket to be closed.
     Refused,
 }
 
-/// Says which layers are in force, and nothing more.
+/// Sends only the frame that says which layers are in force.
 pub(crate) fn introduce(report: &Report, socket: File) -> Result<(), WorkerError> {
     Answers::new(socket).introduce(report)
 }
 
-/// Serves the supervisor until it closes the socket. The socket is a `File`, because that is read
-/// and written by `read(2)` and `write(2)`, which are what the filter of system calls lets through.
+/// Serves the supervisor until it closes the socket. The socket is a `File`, because a `File` uses
+/// `read(2)` and `write(2)`, which the seccomp filter allows.
 pub(crate) fn serve(sealed: &Sealed, socket: File) -> Result<(), WorkerError> {
     let mut frames = FrameBuffer::new(MAX_FRAME_TO_WORKER);
     let mut answers = Answers::new(socket);
@@ -57,8 +57,8 @@ pub(crate) fn serve(sealed: &Sealed, socket: File) -> Result<(), WorkerError> {
             Err(error) if error.kind() == ErrorKind::Interrupted => continue,
             Err(error) => return Err(error.into()),
         }
-        // The requests that have come are answered with one write: under load, that is one switch
-        // to the supervisor for many answers.
+        // All requests that have arrived are answered with one write: under load, that is one
+        // context switch to the supervisor for many answers.
         while let Some(payload) = frames.next_frame()? {
             state = take(state, &decode(payload)?, &mut answers)?;
             if let State::Serving(policy) = &mut state {
@@ -96,8 +96,8 @@ fn take(state: State, frame: &ToWorker<'_>, answers: &mut Answers) -> Result<Sta
             ToWorker::Evaluate { id, kind: QueryKind::Decision, deadline_micros, body },
         ) => {
             let start = monotonic_micros();
-            // What comes too late is not even read: reading costs time too, and those behind it
-            // would be late by that.
+            // A request that comes too late is not even parsed: that costs time too, and would
+            // delay the requests behind it.
             let outcome = if start >= *deadline_micros {
                 Outcome::TimedOut
             } else {
@@ -112,7 +112,7 @@ fn take(state: State, frame: &ToWorker<'_>, answers: &mut Answers) -> Result<Sta
     }
 }
 
-/// Decides, without keeping the answers that wait from those who wait for them.
+/// Decides, without a long delay for the answers that wait to be written.
 fn decide(
     policy: &mut Policy,
     body: &[u8],
@@ -131,9 +131,9 @@ fn decide(
     Ok(policy.decide(body, deadline_micros))
 }
 
-/// The way back to the supervisor.
+/// The answers to the supervisor.
 struct Answers {
-    /// Never closed but by the end of the process: closing is no call that the filter lets through.
+    /// Closed only by the end of the process: the filter does not allow `close(2)`.
     socket: ManuallyDrop<File>,
     /// Whole frames that are not written yet.
     waiting: Vec<u8>,
@@ -203,11 +203,11 @@ impl Default for Printer {
 impl Printer {
     fn print(&mut self, lines: Vec<String>) {
         for line in lines {
-            // Where standard error cannot be written to, there is nobody to print for.
+            // A failed write means that nobody reads standard error, so it is ignored.
             let mut stderr = io::stderr().lock();
             if self.limiter.try_take(1, Instant::now()) {
                 self.gap = Gap::Closed;
-                // One line, whatever the policy made of it.
+                // Always one line, even where the policy prints a newline.
                 let line = line.replace('\n', "\\n");
                 let _ = writeln!(stderr, "{}", shortened(&line));
             } else if self.gap == Gap::Closed {
@@ -321,7 +321,7 @@ allow if input.allow";
     #[test]
     fn a_request_that_comes_too_late_is_not_read() {
         let (mut socket, mut received, _serving) = start();
-        // Read, it would be refused.
+        // If it were parsed, it would be refused.
         send(&mut socket, &[ask(0, monotonic_micros(), b"no JSON")]);
         let FromWorker::Evaluated { outcome, .. } = received.next() else { panic!() };
         assert_eq!(outcome, Outcome::TimedOut);

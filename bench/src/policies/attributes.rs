@@ -1,4 +1,4 @@
-//! Access by attributes: many rules, of which one or none fits a question.
+//! Access by attributes: many rules, of which at most one fits a question.
 
 use std::fmt::Write;
 
@@ -11,11 +11,11 @@ const REGIONS: [&str; 5] = ["EU", "UK", "US", "JP", "BR"];
 const ACTIONS: [[&str; 2]; 3] = [["read", "list"], ["read", "update"], ["read", "export"]];
 const NETWORKS: [[&str; 2]; 2] = [["office", "vpn"], ["office", "site"]];
 
-/// Fields of every resource, and the least clearance that they are shown to. In their order.
+/// Fields of every resource, sorted, with the lowest clearance that may see each.
 const FIELDS: [(&str, usize); 4] =
     [("audit.trail", 5), ("owner.email", 2), ("owner.phone", 3), ("price", 4)];
 
-/// How many questions are asked.
+/// The number of questions.
 const CASES: usize = 40;
 
 const HEAD: &str = "# Access by attributes: a rule for every department, classification and region.
@@ -47,7 +47,7 @@ reason := sprintf("Department %v may %v %v data of region %v", [
 } else := "Public networks are not trusted"
 "#;
 
-/// What one rule asks for. No other has the same department, classification and region.
+/// The conditions of one rule. No other rule has the same department, classification and region.
 #[derive(Debug)]
 struct Rule {
     department: String,
@@ -77,7 +77,7 @@ impl Rule {
     fn append_to(&self, module: &mut String) {
         let Self { department, classification, region, clearance, hours, actions, networks } = self;
         let [from, until] = hours;
-        // Writing to a text cannot fail.
+        // Writing to a string cannot fail.
         let _ = write!(
             module,
             r#"
@@ -97,12 +97,12 @@ allow if {{
     }
 }
 
-/// One of the choices, which begin anew where they end.
+/// One of the choices, by an index that wraps around.
 fn nth<T: Copy + Default>(choices: &[T], number: usize) -> T {
     choices.get(number % choices.len().max(1)).copied().unwrap_or_default()
 }
 
-/// A policy of so many rules.
+/// A policy of this many rules.
 pub(super) fn with_rules(count: usize) -> Policy {
     let count = count.max(1);
     let mut module = HEAD.to_owned();
@@ -117,7 +117,7 @@ pub(super) fn with_rules(count: usize) -> Policy {
     Policy { name: "attributes", cases: cases.collect(), module: module.into(), data: data.into() }
 }
 
-/// A question that the rule fits, but for one attribute in four questions of ten.
+/// A question that the rule fits; in four of ten questions one attribute differs.
 fn case(number: usize, rule: &Rule) -> Case {
     let mut clearance = rule.clearance + number % 2;
     let mut hour = rule.hours[0] + number % 8;

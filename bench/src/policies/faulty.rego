@@ -1,5 +1,5 @@
 
-# What a tenant does to itself, by `input.do`.
+# The ways in which a tenant harms itself, by `input.do`.
 allow if input.do == "nothing"
 
 allow if {
@@ -9,8 +9,8 @@ allow if {
 	x + y < 0
 }
 
-# Texts of 3 MB, until they meet the limit of memory or the deadline. They begin with the input's, so
-# that nothing of them is known when the policy is loaded.
+# Texts of 3 MB, until they reach the memory limit or the deadline. They begin with a text of the
+# input, so that they cannot be computed when the policy is loaded.
 allow if {
 	input.do == "allocate"
 	x0 := concat(" ", [input.id, "all work and no play makes Jack a dull boy"])

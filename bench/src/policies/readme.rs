@@ -12,12 +12,12 @@ const MODULE: &str = include_str!("../../../config/tenants.d/tenant_a/policy.reg
 const FAULTY: &str = include_str!("faulty.rego");
 const DATA: &str = include_str!("../../../config/tenants.d/tenant_a/data.json");
 
-/// Who asks, where what is read may be read. The first of each are those of the README's question.
+/// Users and places of permitted reads. The first of each are from the README's question.
 const USERS: [Option<&str>; 3] = [Some("user_123"), Some("privacy_officer"), None];
 const RESIDENT: [(&str, &str); 3] =
     [("sensor_data", "EU"), ("billing", "EU"), ("sensor_data", "EEA")];
 
-/// What nobody may: actions, and places of a type and a region.
+/// Forbidden actions, and forbidden pairs of a type and a region.
 const OTHER_ACTIONS: [Option<&str>; 2] = [Some("update"), None];
 const ELSEWHERE: [(Option<&str>, Option<&str>); 5] = [
     (Some("sensor_data"), Some("US")),
@@ -36,14 +36,14 @@ pub(super) fn faulty() -> Policy {
     Policy { name: "faulty", module: format!("{MODULE}{FAULTY}").into(), ..policy() }
 }
 
-/// The same with about so many bytes of data, most of which no rule looks at.
+/// The same with about this many bytes of data, most of which no rule reads.
 pub(super) fn with_data(bytes: usize) -> Policy {
     Policy { data: padded(bytes).into(), ..policy() }
 }
 
-/// The data with an inventory of devices beside what the policy needs.
+/// The data that the policy needs, with an inventory of devices beside it.
 fn padded(bytes: usize) -> String {
-    /// Longer than any one device is written.
+    /// Longer than the text of any device.
     const DEVICE: usize = 400;
 
     let mut data = String::with_capacity(bytes.saturating_add(DEVICE + DATA.len()));
@@ -53,7 +53,7 @@ fn padded(bytes: usize) -> String {
     let mut number = 0_usize;
     while number == 0 || data.len() < bytes {
         let separator = if number == 0 { "" } else { "," };
-        // Writing to a text cannot fail.
+        // Writing to a string cannot fail.
         let _ = write!(
             data,
             "{separator}\n    \"device_{number:07}\": {{\"owner\": {{\"user_id\": \"user_{}\", \"department\": \"department_{}\"}}, \"place\": {{\"region\": \"{}\", \"site\": {}, \"coordinates\": [{}.25, {}.5]}}, \"tags\": [\"tag_{}\", \"tag_{}\"], \"is_active\": {}}}",
@@ -73,7 +73,7 @@ fn padded(bytes: usize) -> String {
     data
 }
 
-/// What the tenant's data says.
+/// The tenant's data.
 #[derive(Debug, Default, Deserialize)]
 struct Data {
     residency: BTreeMap<String, Vec<String>>,
@@ -81,9 +81,9 @@ struct Data {
     clearances: BTreeMap<String, Vec<String>>,
 }
 
-/// Some more than half of them are allowed.
+/// Slightly more than half of them are allowed.
 fn cases() -> Vec<Case> {
-    // It is compiled in, and a test finds out whether it is read.
+    // It is compiled in, and a test checks that it can be parsed.
     let data: Data = serde_json::from_str(DATA).unwrap_or_default();
     let [user, ..] = USERS;
     let read = Some("read");

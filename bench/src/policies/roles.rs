@@ -82,7 +82,7 @@ pub(super) fn policy() -> Policy {
     let mut numbers = Numbers(1);
     let data = data(&mut numbers);
     let cases = (0..CASES).map(|number| case(number, &data, &mut numbers)).collect();
-    // Texts and lists of texts can always be written.
+    // Strings and lists of strings can always be serialized.
     let text = serde_json::to_string(&data).unwrap_or_default();
     Policy { name: "roles", cases, module: MODULE.into(), data: text.into() }
 }
@@ -118,8 +118,8 @@ fn permission(numbers: &mut Numbers) -> String {
     format!("{}:{}", numbers.one_of(&ACTIONS), type_name(numbers.below(TYPES)))
 }
 
-/// Most cases ask for something that a role of the user grants, some for anything, and a few are
-/// of users that are not there.
+/// Most cases ask for an action that a role of the user grants, some for a random one, and a few
+/// name users that do not exist.
 fn case(number: usize, data: &Data, numbers: &mut Numbers) -> Case {
     let beyond = if number % 8 == 7 { USERS } else { 0 };
     let name = format!("user_{:05}", beyond + numbers.below(USERS));

@@ -1,4 +1,4 @@
-//! What a gateway asks: patterns and texts over paths and headers.
+//! A gateway's questions: patterns and string functions over paths and headers.
 
 use std::collections::BTreeSet;
 
@@ -126,7 +126,7 @@ impl Segment {
         }
     }
 
-    /// Whether the pattern is the whole text's.
+    /// Whether the pattern must match the whole text.
     fn fits(self, text: &str) -> bool {
         match self {
             Self::Literal(literal) => text == literal,
@@ -147,7 +147,7 @@ impl Segment {
 
 #[derive(Debug)]
 struct Route {
-    /// The collection and what is done with it. With `:` for `.`, the scope that it takes.
+    /// The collection and the operation on it. With `:` for `.`, the scope that it needs.
     name: String,
     method: &'static str,
     segments: Vec<Segment>,
@@ -196,7 +196,7 @@ fn routes_of(collection: &'static str) -> Vec<Route> {
     vec![
         route("list", "GET", &[]),
         route("read", "GET", &[Number]),
-        // A name that the one before does not fit, and the other way round.
+        // A name that the previous pattern does not match, and the reverse.
         route("find", "GET", &[Slug]),
         route("create", "POST", &[]),
         route("tag", "PUT", &[Number, Literal("tags"), Slug]),
@@ -235,7 +235,7 @@ fn case(number: usize, routes: &[Route], numbers: &mut Numbers) -> Case {
         },
     }});
 
-    // From here on as the policy says it, in other words.
+    // From here on, the policy's rules in Rust.
     let method = method.to_uppercase();
     let path = path.strip_suffix('/').unwrap_or(&path).to_lowercase();
     let host = host.to_lowercase();

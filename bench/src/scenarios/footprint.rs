@@ -1,4 +1,4 @@
-//! What a tenant costs that nobody asks, and how soon it answers when somebody does.
+//! The cost of an idle tenant, and the time of its first answer.
 
 use std::io;
 use std::time::Duration;
@@ -10,21 +10,21 @@ use crate::processes::{children, private_kib};
 use crate::report::{Bound, Check, Section, Spread, Table};
 use crate::servers::{Kind, Server, Tenants};
 
-/// Workers whose memory is looked at.
+/// Workers whose memory is measured.
 const WORKERS: usize = 100;
 
-/// Tenants that are started at once.
+/// Tenants that are started together.
 const MANY: usize = 1000;
 
 /// Sleeping tenants that are woken, one after the other.
 const SLEEPERS: usize = 300;
 
-/// The memory of workers that wait, before they were asked and after.
+/// The memory of idle workers, before and after their first requests.
 pub(super) fn memory(settings: &Settings) -> io::Result<Section> {
     let tenants = Tenants::new(WORKERS, Policy::readme());
     let server = Server::start(&settings.programs, Kind::Enforcer, &tenants)?;
     let workers = || -> Spread {
-        // No worker has so much memory that a float could not hold it.
+        // A worker's memory is exact in a float.
         children(server.pid()).into_iter().map(|pid| private_kib(pid) as f64).collect()
     };
     let fresh = workers();

@@ -36,7 +36,7 @@ pub(super) fn growth(settings: &Settings) -> io::Result<Section> {
     Ok(section)
 }
 
-/// The most that can be decided, by the number of tenants that are asked.
+/// Throughput by the number of active tenants.
 fn tenants(settings: &Settings, section: &mut Section) -> io::Result<()> {
     let mut table = Table::new(
         "Answers/s by active tenants, 64 connections, closed loop",
@@ -66,7 +66,7 @@ fn tenants(settings: &Settings, section: &mut Section) -> io::Result<()> {
 
 type Made = (usize, fn(usize) -> Policy);
 
-/// How long one decision takes, one at a time, by the size of something.
+/// Latency of one decision at a time, by the size of one dimension.
 fn single(
     settings: &Settings,
     section: &mut Section,

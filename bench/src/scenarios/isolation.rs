@@ -1,4 +1,4 @@
-//! What one tenant's trouble, reload or size costs the others.
+//! The cost of one tenant's faults, reloads or size to the others.
 
 use std::fs;
 use std::io;
@@ -16,29 +16,29 @@ use crate::policies::Policy;
 use crate::report::{Bound, Check, Section, Spread, Table};
 use crate::servers::{Kind, Server, Tenants, write_bundle};
 
-/// Tenants that do nothing wrong.
+/// The harmless tenants.
 const VICTIMS: usize = 10;
 
-/// Requests a second to all of them together.
+/// Requests a second to all harmless tenants together.
 const RATE: f64 = 1000.0;
 
-/// Enough that the schedule waits for no connection.
+/// Enough that the schedule never waits for a connection.
 const CONNECTIONS: usize = 32;
 
-/// The tenant that does something to itself.
+/// The tenant that harms itself.
 const NEIGHBOUR: &str = "neighbour";
 
-/// What it does, and how it is asked to: as often as all the others together, or ten times as often.
+/// Its fault, and its request rate: as high as all the others together, or ten times as high.
 const FAULTS: [(&str, &str, usize, Pace); 3] = [
     ("spins", "spin", 64, Pace::Open(RATE)),
     ("floods", "nothing", 64, Pace::Open(10.0 * RATE)),
     ("allocates", "allocate", 64, Pace::Open(RATE)),
 ];
 
-/// Between two releases of the neighbour from its quarantine, where it would cost nobody anything.
+/// Between two releases of the neighbour from its quarantine, in which it would cost nothing.
 const RELEASE_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Questions that end a worker are put to no third one, so there is another every time.
+/// An input that has ended two workers is not tried again, so each question is new.
 const DIFFERENT_QUESTIONS: usize = 20_000;
 
 /// Between two bundles of the tenant that is reloaded.
@@ -47,10 +47,10 @@ const RELOAD_INTERVAL: Duration = Duration::from_millis(50);
 /// How much data the large tenant has.
 const LARGE: usize = 100_000_000;
 
-/// A bad neighbour must not cost the others more than this.
+/// The highest cost of a bad neighbour to the others.
 const WORST_MICROS: f64 = 2000.0;
 
-/// How the victims fared in all rounds of one fault.
+/// The victims' results in all rounds of one fault.
 #[derive(Debug, Default)]
 struct Fared {
     p50: Spread,
@@ -88,7 +88,7 @@ impl Fared {
         table
     }
 
-    /// None of a count of requests.
+    /// A count of requests is exact in a float.
     fn failed(&self) -> Spread {
         [self.bad as f64].into_iter().collect()
     }
@@ -98,7 +98,7 @@ fn victims() -> Tenants {
     Tenants::new(VICTIMS, Policy::readme())
 }
 
-/// Asks the victims on their schedule.
+/// Sends the victims' requests on their schedule.
 fn ask_victims(
     settings: &Settings,
     server: &Server,
@@ -116,7 +116,7 @@ fn questions(what: &str) -> Vec<Prepared> {
     (0..DIFFERENT_QUESTIONS).map(question).collect()
 }
 
-/// A neighbour that spins, floods, or allocates until its worker ends, over and over.
+/// A neighbour that repeatedly spins, floods, or allocates until its worker ends.
 pub(super) fn neighbours(settings: &Settings) -> io::Result<Section> {
     let victims = victims();
     let mut server = Server::start(&settings.programs, Kind::Enforcer, &victims)?;
@@ -139,7 +139,7 @@ pub(super) fn neighbours(settings: &Settings) -> io::Result<Section> {
             let measured =
                 with_neighbour(&server, load, || ask_victims(settings, &server, &requests))?;
             fared.add(measured.first()?);
-            // Else the next waits for the end of its quarantine.
+            // Without this, the next round would wait for the end of its quarantine.
             release(&server)?;
             server.wait_until(first)?;
         }
@@ -172,7 +172,7 @@ pub(super) fn neighbours(settings: &Settings) -> io::Result<Section> {
     })
 }
 
-/// Does `work` while the neighbour is asked to harm itself, over and over.
+/// Runs `work` while the neighbour repeatedly harms itself.
 fn with_neighbour(
     server: &Server,
     load: Load<'_>,
@@ -180,7 +180,7 @@ fn with_neighbour(
 ) -> io::Result<Measured> {
     let is_over = AtomicBool::new(false);
     thread::scope(|scope| {
-        // How it fares is its own affair.
+        // The neighbour's own results do not matter.
         let neighbour = scope.spawn(move || load.run());
         let operator = scope.spawn(|| {
             while !is_over.load(Ordering::Relaxed) {
@@ -198,13 +198,13 @@ fn with_neighbour(
     })
 }
 
-/// Has the supervisor try everything again, as an operator would who wants an end of a quarantine.
+/// Makes the supervisor reload everything, as an operator does to end a quarantine.
 fn release(server: &Server) -> io::Result<()> {
     let pid = i32::try_from(server.pid()).map_err(io::Error::other)?;
     Ok(kill(Pid::from_raw(pid), Signal::SIGHUP)?)
 }
 
-/// A tenant whose bundle changes all the time, while it and the others are asked.
+/// A tenant whose bundle changes all the time under load on it and on the others.
 pub(super) fn reload(settings: &Settings) -> io::Result<Section> {
     const RELOADED: usize = 1;
     let tenants = victims();
@@ -272,7 +272,7 @@ pub(super) fn reload(settings: &Settings) -> io::Result<Section> {
     })
 }
 
-/// How many bundles of this tenant took the place of another.
+/// How often this tenant's bundle was replaced.
 fn reloads(address: SocketAddr, id: &str) -> io::Result<u64> {
     let text = crate::servers::get(address, &format!("/v1/tenants/{id}"))?;
     let tenant: serde_json::Value = serde_json::from_str(&text)?;
@@ -282,7 +282,7 @@ fn reloads(address: SocketAddr, id: &str) -> io::Result<u64> {
         .ok_or_else(|| io::Error::other("a tenant says how often it was reloaded"))
 }
 
-/// Puts another text of the policy in place, at once.
+/// Replaces the policy's file atomically.
 fn change(server: &Server, id: &str, policy: &Policy, number: &str) -> io::Result<()> {
     let directory = server.bundles.path();
     for (name, content) in policy.bundle(id) {
@@ -295,7 +295,7 @@ fn change(server: &Server, id: &str, policy: &Policy, number: &str) -> io::Resul
     Ok(())
 }
 
-/// A tenant with much data that comes while the others are asked.
+/// A tenant with much data that is added while the others are under load.
 pub(super) fn data(settings: &Settings) -> io::Result<Section> {
     const ID: &str = "large";
     let victims = victims();
@@ -319,7 +319,7 @@ pub(super) fn data(settings: &Settings) -> io::Result<Section> {
             [("ENFORCER_MEMORY_LIMIT_MIB", "8192"), ("ENFORCER_LOAD_TIMEOUT_MS", "120000")];
         let mut server = Server::start_with(&settings.programs, Kind::Enforcer, &victims, &limits)?;
         quiet.add(ask_victims(settings, &server, &requests)?.first()?);
-        // The same file system: it is there at once.
+        // On the same file system a rename is atomic.
         let directory = tempfile::tempdir_in(server.bundles.path())?;
         write_bundle(directory.path(), ID, &large.policy)?;
         let address = server.address;

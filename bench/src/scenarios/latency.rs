@@ -1,4 +1,4 @@
-//! How long decisions take when the host is half full, on a schedule that waits for nobody.
+//! Latency at half of saturation, in an open loop.
 
 use std::io;
 
@@ -11,7 +11,7 @@ use crate::servers::{Kind, Server, Tenants};
 /// How many tenants share the load.
 const TENANTS: [usize; 3] = [1, 10, 100];
 
-/// Half of what each can do at most, with its latencies.
+/// Half of each target's highest throughput, with the latencies.
 pub(super) fn latency(settings: &Settings) -> io::Result<Section> {
     let mut section = Section { scenario: "latency", ..Section::default() };
     for count in TENANTS {

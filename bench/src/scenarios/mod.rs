@@ -1,4 +1,4 @@
-//! What is measured, and what is promised of it.
+//! The measurements and their targets.
 
 mod footprint;
 mod growth;
@@ -18,23 +18,23 @@ use crate::servers::{Kind, Programs, Server, Tenants};
 /// How long a server is warmed up before each figure.
 const WARM_UP: Duration = Duration::from_millis(300);
 
-/// As many connections as keep every server busy.
+/// Enough connections to keep every server busy.
 const CONNECTIONS: usize = 64;
 
-/// What every comparison of the design is between.
+/// The servers that every comparison is between.
 const KINDS: [Kind; 3] = [Kind::Enforcer, Kind::InProcess, Kind::Echo];
 
-/// How everything is measured.
+/// The settings of all measurements.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     pub(crate) programs: Programs,
     /// How often each figure is measured, one target after the other in each round.
     pub(crate) rounds: usize,
-    /// How long each time.
+    /// The duration of each measurement.
     pub(crate) length: Duration,
 }
 
-/// A scenario's name, what it shows, and what runs it.
+/// A scenario's name, its purpose, and its function.
 pub(crate) struct Scenario {
     pub(crate) name: &'static str,
     pub(crate) about: &'static str,
@@ -65,7 +65,7 @@ pub(crate) const SCENARIOS: [Scenario; 12] = [
     Scenario { name: "growth", about: "cost by tenants, data and rules", run: growth::growth },
 ];
 
-/// One figure's circumstances.
+/// The results of one round.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Point {
     pub(crate) measured_rate: f64,
@@ -73,12 +73,12 @@ pub(crate) struct Point {
     pub(crate) p99: f64,
     pub(crate) p999: f64,
     pub(crate) bad: u64,
-    /// Processor time of the server and its workers for each right answer, in microseconds.
+    /// CPU time of the server and its workers for each correct answer, in microseconds.
     pub(crate) own_micros: f64,
     pub(crate) worker_micros: f64,
 }
 
-/// A target in a comparison: a server, and what it is asked.
+/// A target in a comparison: a server and its requests.
 pub(crate) struct Target<'a> {
     pub(crate) name: String,
     pub(crate) server: &'a Server,
@@ -125,9 +125,9 @@ impl Rounds {
         self.spread(|point| point.p999)
     }
 
-    /// What was not answered as it should have been, in all rounds.
+    /// The number of bad answers in all rounds.
     pub(crate) fn bad(&self) -> Spread {
-        // A count of bad answers is far from what a float cannot hold.
+        // A count of bad answers is exact in a float.
         [self.points.iter().map(|point| point.bad).sum::<u64>() as f64].into_iter().collect()
     }
 }
@@ -138,7 +138,7 @@ impl Settings {
         kinds.iter().map(|kind| Server::start(&self.programs, *kind, tenants)).collect()
     }
 
-    /// Asks these tenants of all servers, and refuses the figures of wrong answers.
+    /// Measures all servers with these tenants, and refuses figures with wrong answers.
     fn compare_servers(
         &self,
         servers: &[Server],
@@ -152,10 +152,10 @@ impl Settings {
         Ok(all)
     }
 
-    /// Measures all targets, one after the other, in every round in another order.
+    /// Measures all targets, one after the other, in a different order in every round.
     ///
     /// # Errors
-    /// Where a server fails.
+    /// When a server fails.
     pub(crate) fn compare(&self, targets: &[Target<'_>]) -> io::Result<Vec<Rounds>> {
         let mut all: Vec<Rounds> = targets
             .iter()
@@ -184,7 +184,7 @@ impl Settings {
         Point::of(&measured, cost, self.length + WARM_UP)
     }
 
-    /// A load of the length that everything is measured for.
+    /// A load of the length of all measurements.
     pub(crate) fn load<'a>(
         &self,
         server: &Server,
@@ -200,7 +200,7 @@ impl Settings {
 impl Point {
     fn of(measured: &Measured, cost: Cost, length: Duration) -> io::Result<Self> {
         let answers = measured.first()?;
-        // The cost is that of the warm-up too.
+        // The cost includes the warm-up.
         let answered = measured.rate() * length.as_secs_f64();
         Ok(Self {
             measured_rate: measured.rate(),
@@ -248,11 +248,11 @@ pub(crate) fn table(title: &str, all: &[Rounds]) -> Table {
     table
 }
 
-/// That nothing was answered otherwise than it should be. A fast wrong answer is no answer.
+/// Fails where an answer was wrong: a fast wrong answer must not count.
 pub(crate) fn nothing_bad(all: &[Rounds]) -> io::Result<()> {
     for rounds in all {
         if rounds.bad().max() > 0.0 {
-            let what = format!("{}: {} answers were not right", rounds.name, rounds.bad());
+            let what = format!("{}: {} answers were wrong", rounds.name, rounds.bad());
             return Err(io::Error::other(what));
         }
     }

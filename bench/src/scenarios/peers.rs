@@ -1,4 +1,4 @@
-//! The same decision by those who also make it.
+//! The same decision by other products.
 
 use std::io;
 
@@ -8,7 +8,7 @@ use crate::policies::Policy;
 use crate::report::{Bound, Check, Section};
 use crate::servers::{Kind, Tenants};
 
-/// Tenants of OPA's one process.
+/// Tenants in OPA's one process.
 const MANY: usize = 1000;
 
 /// The peers whose programs' paths are given, beside the product.
@@ -24,7 +24,7 @@ pub(super) fn peers(settings: &Settings) -> io::Result<Section> {
     Ok(section)
 }
 
-/// One tenant: how much at most, and how long at the load that the peer bears half of.
+/// One tenant: the highest throughput, and the latency at half of the peer's.
 fn one(settings: &Settings, peer: Kind, at_least: f64, section: &mut Section) -> io::Result<()> {
     let tenants = Tenants::new(1, Policy::readme());
     let name = peer.name();

@@ -1,4 +1,4 @@
-//! How much can be decided, beside one process without isolation and beside no evaluation at all.
+//! Throughput, compared with one process without isolation and with no evaluation.
 
 use std::io;
 
@@ -8,7 +8,7 @@ use crate::policies::Policy;
 use crate::report::{Bound, Check, Section};
 use crate::servers::{Kind, Server, Tenants};
 
-/// One tenant that everybody asks.
+/// One tenant that receives all requests.
 pub(super) fn hot(settings: &Settings) -> io::Result<Section> {
     let tenants = Tenants::new(1, Policy::readme());
     let servers = settings.start(&tenants, &KINDS)?;
@@ -47,7 +47,7 @@ pub(super) fn policies(settings: &Settings) -> io::Result<Section> {
     Ok(section)
 }
 
-/// Many tenants, each asked as often as the others.
+/// Many tenants with equal load.
 pub(super) fn tenants(settings: &Settings) -> io::Result<Section> {
     let hundred = Tenants::new(100, Policy::readme());
     let thousand = Tenants::new(1000, Policy::readme());
@@ -91,7 +91,7 @@ pub(super) fn tenants(settings: &Settings) -> io::Result<Section> {
     })
 }
 
-/// Not reached: each target that is asked for is measured.
+/// Not reached: every requested target is measured.
 fn incomplete() -> io::Error {
     io::Error::other("a target was not measured")
 }

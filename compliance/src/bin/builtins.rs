@@ -1,4 +1,4 @@
-//! Compares every built-in with the real OPA's, on generated calls, and says what differs.
+//! Compares every built-in with the real OPA's, on generated calls, and reports differences.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use enforcer_compliance::tool::{self, Failure, say, share};
 use enforcer_rego::builtins::table::DECLARATIONS;
 use serde_json::Value as Json;
 
-/// Of a thousand calls, how many have to be equal at least.
+/// The number of calls in a thousand that must be equal.
 const LEAST_EQUAL: u64 = 998;
 
 /// Characters of an answer that are shown.
@@ -50,7 +50,7 @@ fn main() -> ExitCode {
                 .long("documented")
                 .value_name("FILE")
                 .value_parser(value_parser!(PathBuf))
-                .help("Differences that are meant to be: `built-in | call | OPA | ours`"),
+                .help("Intended differences: `built-in | call | OPA | ours`"),
         )
         .arg(
             Arg::new("file")
@@ -63,7 +63,7 @@ fn main() -> ExitCode {
             Arg::new("errors")
                 .long("errors")
                 .action(ArgAction::SetTrue)
-                .help("Also shows where both fail and say something else"),
+                .help("Also shows calls where both fail with different messages"),
         )
         .arg(
             Arg::new("names")
@@ -71,7 +71,7 @@ fn main() -> ExitCode {
                 .num_args(0..)
                 .help("Only these built-ins; a name may end in *"),
         );
-    // A function that panics is an answer.
+    // A panic of a function counts as an answer.
     std::panic::set_hook(Box::new(|_| {}));
     match run(&arguments.get_matches()) {
         Ok(is_as_documented) if is_as_documented => ExitCode::SUCCESS,
@@ -89,7 +89,7 @@ struct Tally {
     /// Calls for which OPA has a value.
     values: u64,
     equal: u64,
-    /// Of the equal ones, those where both fail and say something else.
+    /// Of the equal ones, those where both fail with different messages.
     other_error: u64,
     documented: u64,
     different: u64,
@@ -110,7 +110,7 @@ fn read(path: &Path) -> Result<String, Failure> {
     std::fs::read_to_string(path).map_err(Failure::file(path))
 }
 
-/// The calls that are asked for.
+/// The requested calls.
 fn calls(matches: &ArgMatches) -> Result<Vec<Call>, Failure> {
     let names: Vec<&String> = matches.get_many("names").into_iter().flatten().collect();
     let is_named = |name: &str| {
@@ -190,13 +190,13 @@ fn show(what: &str, call: &str, theirs: &str, ours: &str) {
     say(format!("{what}: {call}\n  OPA:  {}\n  ours: {}", shortened(theirs), shortened(ours)));
 }
 
-/// Prints the figures; says whether nothing differs but what is documented, which is little.
+/// Prints the figures; returns whether only few and documented differences were found.
 fn report(tallies: &BTreeMap<&str, Tally>) -> bool {
     let sum = |part: fn(&Tally) -> u64| tallies.values().map(part).sum::<u64>();
     let (calls, equal, different) =
         (sum(|tally| tally.calls), sum(|tally| tally.equal), sum(|tally| tally.different));
     for (name, tally) in tallies.iter().filter(|(_, tally)| tally.values == 0) {
-        say(format!("OPA has a value for none of {} calls of {name}", tally.calls));
+        say(format!("OPA has no value for any of {} calls of {name}", tally.calls));
     }
     say(format!(
         "{calls} calls over {} built-ins: {equal} equal ({}), {} documented, {different} different",
@@ -205,7 +205,7 @@ fn report(tallies: &BTreeMap<&str, Tally>) -> bool {
         sum(|tally| tally.documented),
     ));
     say(format!(
-        "at least {} calls of each; OPA has a value for {}; both fail in other words in {}",
+        "at least {} calls of each; OPA has a value for {}; both fail with different messages in {}",
         tallies.values().map(|tally| tally.calls).min().unwrap_or_default(),
         sum(|tally| tally.values),
         sum(|tally| tally.other_error),

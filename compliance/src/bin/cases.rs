@@ -1,4 +1,4 @@
-//! Runs cases that are folders: a policy, an input, and what must come.
+//! Runs cases that are folders: a policy, an input, and the expected result.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -8,9 +8,13 @@ use enforcer_compliance::cases::{self, Verdict};
 use enforcer_compliance::tool::{self, Failure, say};
 
 fn main() -> ExitCode {
-    let arguments = tool::command("cases", "Folders of a policy, an input and what must come").arg(
-        Arg::new("folder").required(true).value_name("FOLDER").value_parser(value_parser!(PathBuf)),
-    );
+    let arguments = tool::command("cases", "Folders of a policy, an input and the expected result")
+        .arg(
+            Arg::new("folder")
+                .required(true)
+                .value_name("FOLDER")
+                .value_parser(value_parser!(PathBuf)),
+        );
     match run(&arguments.get_matches()) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
@@ -35,7 +39,7 @@ fn run(matches: &ArgMatches) -> Result<bool, Failure> {
             }
             Verdict::Skipped => {
                 skipped += 1;
-                say(format!("SKIPPED {name}: it is a script that wants the product's binary"));
+                say(format!("SKIPPED {name}: it is a script that needs the product's binary"));
             }
         }
     }

@@ -1,5 +1,5 @@
-//! Measures policies that people wrote: which share of their bundles loads, whether their own tests
-//! and their documents come out as in OPA, and what evaluates them.
+//! Measures real-world policies: the share of their bundles that loads, whether their tests and
+//! documents give the same results as in OPA, and which evaluator runs them.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -17,14 +17,14 @@ use enforcer_compliance::value::Value;
 fn main() -> ExitCode {
     let path =
         |name: &'static str| Arg::new(name).value_name("PATH").value_parser(value_parser!(PathBuf));
-    let arguments = tool::command("corpus", "Policies that people wrote, on OPA and on our engine")
+    let arguments = tool::command("corpus", "Real-world policies, on OPA and on our engine")
         .arg(path("folder").required(true).help("Holds a folder for every repository"))
-        .arg(path("documented").long("documented").help("The differences that are meant to be"))
+        .arg(path("documented").long("documented").help("The intended differences"))
         .arg(
             Arg::new("opa-only")
                 .long("opa-only")
                 .action(ArgAction::SetTrue)
-                .help("Counts what there is to compare"),
+                .help("Compares OPA with itself, to count what can be compared"),
         )
         .arg(
             Arg::new("only")
@@ -60,7 +60,7 @@ struct Tally {
     documents_alike: u64,
     differences: u64,
     interpreted: BTreeMap<String, u64>,
-    /// What OPA says of bundles that it refuses.
+    /// OPA's errors for bundles that it refuses.
     refusals: BTreeMap<String, u64>,
 }
 
@@ -130,7 +130,7 @@ impl Run {
             inputs: vec![None],
             ..Question::default()
         };
-        // Older policies say nowhere that they are old.
+        // Older policies do not name their Rego version.
         let mut theirs = self.opa.ask(&question);
         if matches!(theirs, Answer::Refused(_)) {
             let outdated = outdated(&theirs);
@@ -214,8 +214,11 @@ impl Run {
         for difference in found.iter().filter(|difference| !self.documented.holds(difference)) {
             self.tally.differences += 1;
             let grave = if difference.kind == Kind::WrongAllow { "WRONG ALLOW " } else { "" };
-            let doubt =
-                if varies { " (the bundle reads the clock, chance or the host)" } else { "" };
+            let doubt = if varies {
+                " (the bundle depends on the clock, randomness or the host)"
+            } else {
+                ""
+            };
             let shown: String = difference.to_string().chars().take(2000).collect();
             say(format!("{grave}{title} data.{path}{doubt}: {shown}"));
         }
@@ -266,13 +269,13 @@ impl Run {
     }
 }
 
-/// Whether OPA refuses a bundle because it is written in the Rego of old.
+/// Whether OPA refuses a bundle because it is written in Rego v0.
 fn outdated(answer: &Answer) -> bool {
     let Answer::Refused(faults) = answer else { return false };
     faults.iter().any(|fault| fault.message.contains("keyword is required"))
 }
 
-/// Whether a bundle is refused because it wants the network, as it is meant to be.
+/// Whether a bundle is refused, as intended, because it uses the network.
 fn network(faults: &[Fault]) -> bool {
     !faults.is_empty()
         && faults.iter().all(|fault| {

@@ -1,5 +1,5 @@
-//! Asks OPA and our engine the same of random modules, compares what they answer, and makes small
-//! cases of the differences.
+//! Asks OPA and our engine the same questions about random modules, compares the answers, and
+//! reduces the differences to small cases.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ use enforcer_compliance::protocol::{Answer, Engine, Outcome, Question};
 use enforcer_compliance::shrink::shrink;
 use enforcer_compliance::tool::{self, Failure, say, share};
 
-/// How many differences that look alike are made small.
+/// How many similar differences are reduced.
 const ALIKE: usize = 5;
 
 fn main() -> ExitCode {
@@ -36,7 +36,7 @@ fn arguments() -> clap::Command {
     };
     tool::command("differential", "Random policies: OPA and our engine must decide the same")
         .arg(number("seed", "The first seed").default_value("0"))
-        .arg(number("cases", "How many cases; without it, as many as there is time for"))
+        .arg(number("cases", "How many cases; by default, as many as the time allows"))
         .arg(number("seconds", "For how long").default_value("60"))
         .arg(
             Arg::new("out")
@@ -50,23 +50,23 @@ fn arguments() -> clap::Command {
                 .long("documented")
                 .value_name("FILE")
                 .value_parser(value_parser!(PathBuf))
-                .help("The differences that are meant to be"),
+                .help("The intended differences"),
         )
         .arg(
             Arg::new("opa-only")
                 .long("opa-only")
                 .action(ArgAction::SetTrue)
-                .help("Measures the generator: which share loads, and which share is defined"),
+                .help("Measures the generator: the share of cases that loads, and the share of defined values"),
         )
         .arg(
             Arg::new("show")
                 .long("show")
                 .action(ArgAction::SetTrue)
-                .help("Prints the case of the first seed and what OPA answers"),
+                .help("Prints the case of the first seed and OPA's answer"),
         )
 }
 
-/// What was seen so far.
+/// The results so far.
 #[derive(Default)]
 struct Tally {
     cases: u64,
@@ -171,7 +171,7 @@ impl Run {
             }
         }
         self.tally.sound += u64::from(!case.broken);
-        // OPA held beside itself counts what there is to compare.
+        // A comparison of OPA with itself counts the comparable evaluations.
         let ours = if opa_only { theirs.clone() } else { self.engine.ask(&case.question) };
         if let Answer::Loaded { evaluator, .. } = &ours {
             self.tally.loaded += 1;
@@ -195,7 +195,7 @@ impl Run {
         Ok(())
     }
 
-    /// Makes a small case of a difference, unless there are enough of its like.
+    /// Reduces a difference to a small case, unless enough similar ones exist.
     fn found(&mut self, case: &Case, difference: &Difference) -> Result<(), Failure> {
         let alike = self.tally.signatures.entry(difference.signature.clone()).or_default();
         *alike += 1;
@@ -243,7 +243,7 @@ impl Run {
             share(tally.sound_loaded, tally.sound),
         ));
         say(format!(
-            "{} evaluations, {} of them defined ({}); OPA ended {} in errors, and {} more by faults of its own",
+            "{} evaluations, {} of them defined ({}); OPA ended {} in errors, and {} more by its own faults",
             total.evaluations,
             total.defined,
             share(total.defined, total.evaluations),
@@ -254,7 +254,7 @@ impl Run {
             return true;
         }
         say(format!(
-            "{} refused by both with the same codes, {} of them with the same words and places ({})",
+            "{} refused by both with the same codes, {} of them with the same messages and places ({})",
             total.refused,
             total.same_words,
             share(total.same_words, total.refused),
@@ -287,7 +287,7 @@ fn single(question: &Question, evaluation: Option<usize>) -> Question {
     single
 }
 
-/// Whether a question shows a difference that looks like this one.
+/// Whether a question shows a similar difference.
 fn differs(
     opa: &mut Process,
     engine: &mut Process,

@@ -1,4 +1,5 @@
-//! Our engine as a process that answers like the oracle of `tests/opa`: a line asks, a line answers.
+//! Our engine as a process that answers like the oracle of `tests/opa`: one line for each request,
+//! one for each answer.
 
 use std::io::{BufRead, Write};
 

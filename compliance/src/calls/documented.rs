@@ -1,4 +1,4 @@
-//! Differences of values from OPA's that are meant to be, each with its reason in `docs/rego.md`.
+//! Intended differences of values from OPA's, each with its reason in `docs/rego.md`.
 
 use crate::documented::rows;
 
@@ -16,7 +16,7 @@ impl Documented {
     /// Reads a list; `#` begins a line with a reason.
     ///
     /// # Errors
-    /// The line that has no four parts, or says nothing of which calls it is about.
+    /// The line that does not have four parts, or does not name its calls.
     pub fn parse(text: &str) -> Result<Self, String> {
         let form = "built-in | call | OPA | ours";
         rows(text, form)?

@@ -1,5 +1,5 @@
-//! Arguments: mostly of the declared types and from pools of texts that mean something to the
-//! built-in, sometimes of any type; or those of recorded calls, with changes.
+//! Arguments: mostly of the declared types and from pools of texts that the built-in understands,
+//! sometimes of any type; or those of recorded calls, with changes.
 
 mod graphql;
 mod modules;
@@ -18,7 +18,7 @@ use enforcer_rego::Value;
 use enforcer_rego::builtins::table::{Declaration, StaticType};
 use enforcer_rego::number;
 
-/// How deep a generated value nests.
+/// The nesting depth of generated values.
 const DEPTH: usize = 3;
 
 /// Generates the arguments of one built-in's calls.
@@ -26,7 +26,7 @@ pub struct Generator<'a> {
     declaration: &'static Declaration,
     recorded: &'a Recorded,
     state: u64,
-    /// The layout that a time is to be written in.
+    /// The layout for a time.
     layout: String,
 }
 
@@ -41,7 +41,7 @@ impl<'a> Generator<'a> {
         Self { declaration, recorded, state, layout: String::new() }
     }
 
-    /// The next call's.
+    /// The next call's arguments.
     pub fn arguments(&mut self) -> Vec<Value> {
         let declaration = self.declaration;
         let (recorded, name) = (self.recorded, declaration.name);

@@ -1,5 +1,5 @@
-//! Calls of built-ins: generated ones, what our functions and OPA's make of them, and whether that is
-//! the same.
+//! Calls of built-ins: generated calls, the answers of our functions and of OPA's, and their
+//! comparison.
 
 mod documented;
 mod generate;
@@ -22,15 +22,14 @@ pub use recorded::Recorded;
 /// The time of every evaluation: the recorded certificates are valid then.
 const NOW_NS: i64 = 1_800_000_000_123_456_789;
 
-/// How long one of our functions may take.
+/// The deadline of one of our functions.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Names that are declared and have no function, in OPA as here: the compiler writes something else for
-/// them.
+/// Names that are declared without a function, in OPA as here: the compiler rewrites their calls.
 const REWRITTEN: [&str; 3] = ["assign", "eq", "print"];
 
-/// Whether a built-in is compared: all are, but those that are no functions and those that no policy
-/// may call.
+/// Whether a built-in is compared: all except those without a function and those that no policy may
+/// call.
 #[must_use]
 pub fn is_compared(declaration: &Declaration) -> bool {
     let name = declaration.name;
@@ -39,9 +38,9 @@ pub fn is_compared(declaration: &Declaration) -> bool {
 
 /// A call of a built-in on values.
 pub struct Call {
-    /// What is called.
+    /// The name of the built-in.
     pub declaration: &'static Declaration,
-    /// With what.
+    /// Its arguments.
     pub args: Vec<Value>,
 }
 
@@ -49,16 +48,16 @@ impl Call {
     /// A call as the oracle takes it: `name` and `values`.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// The fault in it.
     pub fn of(json: &Json) -> Result<Self, &'static str> {
         let name = json.get("name").and_then(Json::as_str).ok_or("no name")?;
         let declaration = declaration(name).ok_or("no such built-in")?;
         let values = json.get("values").and_then(Json::as_array).ok_or("no values")?;
-        let args = value::decode_all(values).ok_or("a value of no form")?;
+        let args = value::decode_all(values).ok_or("a value of an unknown form")?;
         Ok(Self { declaration, args })
     }
 
-    /// What the oracle is asked.
+    /// The question for the oracle.
     #[must_use]
     pub fn request(&self) -> Json {
         let values: Vec<_> = self.args.iter().map(value::encode).collect();
@@ -80,7 +79,7 @@ impl fmt::Display for Call {
     }
 }
 
-/// What an evaluation has.
+/// The context of an evaluation.
 fn context() -> Context {
     Context::new(NOW_NS, Instant::now() + PATIENCE)
 }
@@ -88,11 +87,12 @@ fn context() -> Context {
 /// How an answer compares with OPA's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// The same value, or none.
+    /// The same value, or no value.
     Equal,
     /// Both fail; codes or messages differ.
     OtherError,
-    /// Another value, or only one has a value; or OPA's error ends the evaluation, and ours does not.
+    /// A different value, or only one has a value; or OPA's error ends the evaluation, and ours
+    /// does not.
     Different,
 }
 
@@ -153,7 +153,7 @@ fn failed(name: &str, failure: &Failure) -> Words {
     }
 }
 
-/// Whether values are the same, as far as OPA gives the same one twice.
+/// Whether values are the same, as far as OPA's are deterministic.
 fn is_same(name: &str, ours: &Value, theirs: &Value) -> bool {
     match (name, ours, theirs) {
         _ if ours == theirs => true,
@@ -161,7 +161,7 @@ fn is_same(name: &str, ours: &Value, theirs: &Value) -> bool {
         ("json.match_schema", ours, theirs) => sorted(ours) == sorted(theirs),
         ("rand.intn", Value::Number(_), Value::Number(_)) => true,
         ("uuid.rfc4122", Value::String(ours), Value::String(theirs)) => ours.len() == theirs.len(),
-        // A signature of ECDSA or RSA-PSS is another one each time.
+        // A signature of ECDSA or RSA-PSS is different each time.
         (
             "io.jwt.encode_sign" | "io.jwt.encode_sign_raw",
             Value::String(ours),
@@ -197,7 +197,7 @@ fn sorted(value: &Value) -> Value {
     }
 }
 
-/// An answer of ours in words.
+/// Our answer as text.
 #[must_use]
 pub fn words(ours: Option<&Answer>) -> String {
     match ours {

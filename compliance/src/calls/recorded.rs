@@ -1,4 +1,4 @@
-//! Calls that were recorded with texts that nobody generates: keys, certificates and tokens.
+//! Recorded calls with texts that cannot be generated: keys, certificates and tokens.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ impl Recorded {
     /// calls (`name`, `args`), in which `<name>` stands for it.
     ///
     /// # Errors
-    /// What is wrong with which line.
+    /// The faulty line and its fault.
     pub fn add(&mut self, table: &str) -> Result<(), String> {
         let mut texts: Vec<(String, String)> = Vec::new();
         for line in table.lines().filter(|line| !line.trim().is_empty()) {
@@ -24,7 +24,7 @@ impl Recorded {
                 serde_json::from_str(&line).map_err(|error| format!("{error}: {line}"))?;
             let text = |key: &str| read.get(key).and_then(Json::as_str);
             if let (Some(name), Some(is)) = (text("text"), read.get("is")) {
-                // As it stands between quotes.
+                // As written between quotes.
                 let is = is.to_string();
                 let is = is.strip_prefix('"').and_then(|is| is.strip_suffix('"')).unwrap_or(&is);
                 texts.push((format!("<{name}>"), is.to_owned()));
@@ -52,7 +52,7 @@ impl Recorded {
         self.0.get(name).map(Vec::as_slice).unwrap_or_default()
     }
 
-    /// The calls of a built-in and of those that take much the same.
+    /// The calls of a built-in and of those with similar arguments.
     #[must_use]
     pub fn of_family(&self, name: &str) -> &[Vec<Value>] {
         self.of(&family(name))

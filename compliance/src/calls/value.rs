@@ -4,13 +4,13 @@
 use enforcer_rego::{Value, number};
 use serde_json::json;
 
-/// For the oracle.
+/// Encodes a value for the oracle.
 pub(crate) fn encode(value: &Value) -> serde_json::Value {
     match value {
         Value::Null => json!(null),
         Value::Bool(b) => json!(b),
         Value::Number(n) => {
-            // Floats alone have a fraction in this form; an integer beyond them has none in bits.
+            // Only floats have a fraction in this form; an integer beyond their range has no bits.
             let float = n.as_big().is_none() || n.format_decimal_with_width(1).contains('.');
             let text = match n.as_f64() {
                 Some(f) if float => float_text(f),
@@ -29,7 +29,7 @@ pub(crate) fn encode(value: &Value) -> serde_json::Value {
     }
 }
 
-/// The text that this crate's built-ins write of a float: OPA keeps the one that it has read.
+/// The text that our built-ins write for a float: OPA keeps the text that it has read.
 fn float_text(f: f64) -> String {
     if f == 0.0 {
         return if f.is_sign_negative() { "-0.0" } else { "0.0" }.to_owned();
@@ -45,7 +45,8 @@ fn float_text(f: f64) -> String {
     }
 }
 
-/// From the oracle. A number that is held nowhere exactly is the nearest float.
+/// Decodes a value of the oracle. A number that has no exact representation becomes the nearest
+/// float.
 pub(crate) fn decode(json: &serde_json::Value) -> Option<Value> {
     Some(match json {
         serde_json::Value::Null => Value::Null,
@@ -78,8 +79,8 @@ pub(crate) fn decode(json: &serde_json::Value) -> Option<Value> {
     })
 }
 
-/// A result as the oracle can write it: JSON has no bytes that belong to no character, and Go writes
-/// U+FFFD for each.
+/// A result as the oracle can write it: JSON cannot hold invalid UTF-8, and Go writes U+FFFD for
+/// each such byte.
 pub(crate) fn as_json(value: &Value) -> Value {
     match value {
         Value::String(s) => {

@@ -1,4 +1,4 @@
-//! One fault in a case that would load: what people type wrong, and what a parser may stumble over.
+//! One fault in a case that would load: typing mistakes, and texts that are hard to parse.
 
 use std::collections::BTreeMap;
 

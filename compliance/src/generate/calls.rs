@@ -1,5 +1,5 @@
-//! Calls of built-ins and operators of a wanted type. Their values are tried elsewhere, one by one:
-//! here they are what policies do with values.
+//! Calls of built-ins and operators of a wanted type. Their values are tested elsewhere, one by
+//! one: here they are a part of policies.
 
 use crate::generate::Generator;
 use crate::generate::types::{KEYS, Type};
@@ -149,7 +149,7 @@ impl Generator {
 
     /// A template string.
     fn template(&mut self, depth: usize) -> String {
-        // Nothing is found within a template string.
+        // No name is resolved within a template string.
         self.closed += 1;
         let some = Type::any(&mut self.random, 1);
         let first = self.expression(&some, depth);
@@ -303,7 +303,7 @@ impl Generator {
         }
     }
 
-    /// Whether the module is written in the Rego of old, without keywords of later times.
+    /// Whether the module is written in Rego v0, without the later keywords.
     pub(crate) fn legacy(&self) -> bool {
         self.world.modules.get(self.module).is_some_and(|module| module.legacy)
     }

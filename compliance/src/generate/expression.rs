@@ -10,7 +10,7 @@ pub(crate) fn quoted(text: &str) -> String {
 }
 
 impl Generator {
-    /// An expression; it may be undefined, as what it reads may.
+    /// An expression; it may be undefined where the values that it reads are.
     pub(crate) fn expression(&mut self, wanted: &Type, depth: usize) -> String {
         if *wanted == Type::Any {
             let some = Type::any(&mut self.random, 1);
@@ -154,7 +154,7 @@ impl Generator {
         }
     }
 
-    /// A key of a map, in brackets or behind a point.
+    /// A key of a map, in brackets or after a dot.
     pub(crate) fn key(&mut self) -> String {
         match self.random.below(10) {
             0..4 => format!(".{}", self.random.pick(KEYS)),

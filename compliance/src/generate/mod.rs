@@ -1,8 +1,8 @@
-//! Random cases over the whole language: modules, data and inputs, all said by a seed.
+//! Random cases over the whole language: modules, data and inputs, all determined by a seed.
 //!
-//! Expressions are built to a type, so that most modules load and most evaluations have a value. What
-//! is wrong in a policy comes in two ways: documents have defects, and some cases are broken
-//! afterwards in one place.
+//! Expressions are built to a type, so that most modules load and most evaluations have a value.
+//! Faults come in two ways: documents have defects, and some cases are broken afterwards in one
+//! place.
 
 mod broken;
 mod calls;
@@ -24,15 +24,15 @@ use world::World;
 struct Generator {
     random: Random,
     world: World,
-    /// The module that is written.
+    /// The current module.
     module: usize,
-    /// The name that is written: earlier ones may be used.
+    /// The current name: earlier ones may be used.
     rank: usize,
     /// Local variables, innermost last.
     scopes: Vec<Vec<(String, Type)>>,
     /// How many variables the rule has.
     fresh: usize,
-    /// Above 0 where no variable may be bound: below a negation.
+    /// Above 0 within a negation, where no variable may be bound.
     closed: usize,
     input: Vec<Place>,
     base: Vec<Place>,
@@ -43,9 +43,9 @@ struct Generator {
 pub struct Case {
     /// The seed that makes it again.
     pub seed: u64,
-    /// What the engines are asked.
+    /// The question for the engines.
     pub question: Question,
-    /// Whether it was broken on purpose: then it need not load.
+    /// Whether it was broken on purpose, so that it need not load.
     pub broken: bool,
 }
 
@@ -101,7 +101,7 @@ impl Generator {
         let mut texts = Vec::new();
         for module in &self.world.modules {
             let path = self.world.packages.get(module.package).map(|path| world::path_text(path));
-            // The first part of a package stands without its point.
+            // The first part of a package has no dot before it.
             let path = path.unwrap_or_default();
             let path = path.strip_prefix('.').unwrap_or(&path).to_owned();
             texts.push(format!("package {path}\n\n{}\n", module.imports.join("\n")));
@@ -123,7 +123,7 @@ impl Generator {
             .collect()
     }
 
-    /// Base documents: those that policies read, and some beside packages and within them.
+    /// Base documents: those that policies read, and some beside and within packages.
     fn data(&mut self) -> Value {
         let mut root = BTreeMap::new();
         root.insert(Value::text("base"), types::document(&mut self.random, &types::base()));

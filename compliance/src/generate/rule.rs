@@ -4,7 +4,7 @@ use crate::generate::Generator;
 use crate::generate::types::{KEYS, Type};
 use crate::generate::world::{Kind, Name};
 
-/// How deep expressions nest.
+/// The nesting depth of expressions.
 const DEPTH: usize = 2;
 
 impl Generator {
@@ -48,7 +48,7 @@ impl Generator {
         texts
     }
 
-    /// A value that needs nothing.
+    /// A value that depends on no other.
     fn constant(&mut self, content: &Type) -> String {
         match content {
             Type::Array(_) => "[]".into(),
@@ -60,7 +60,7 @@ impl Generator {
         }
     }
 
-    /// A body and what stands in the head; the head is written where the body's variables are known.
+    /// A body and the parts of its head; the head is written where the body's variables are known.
     fn bodied(
         &mut self,
         variables: Vec<(String, Type)>,
@@ -81,7 +81,7 @@ impl Generator {
         (head, body)
     }
 
-    /// A rule's text: with `if`, or in the form of old.
+    /// A rule's text: with `if`, or in the v0 form.
     fn rule(&mut self, head: &str, body: &[String]) -> String {
         let word = if self.legacy() { "" } else { " if" };
         match body {
@@ -197,7 +197,7 @@ impl Generator {
     fn nested_set(&mut self, name: &str, item: &Type) -> String {
         let ((key, value), body) = self.keyed(item);
         if self.legacy() {
-            // The Rego of old takes the last brackets for a member.
+            // Rego v0 takes the last brackets for a member.
             return self.rule(&format!("{name}[{key}] = {{{value}}}"), &body);
         }
         let part = if self.random.chance(50) {

@@ -1,4 +1,4 @@
-//! Statements of bodies: what binds variables, what tests, and what does both.
+//! Statements of bodies: they bind variables, test, or do both.
 
 use crate::generate::Generator;
 use crate::generate::expression::quoted;
@@ -8,7 +8,7 @@ use crate::generate::world::{Kind, path_text};
 const LOCALS: &[&str] = &["x", "y", "z", "i", "k", "v", "e"];
 
 impl Generator {
-    /// So many statements.
+    /// This many statements.
     pub(crate) fn body(&mut self, count: usize, depth: usize) -> Vec<String> {
         (0..count).map(|_| self.statement(depth)).collect()
     }
@@ -169,8 +169,8 @@ impl Generator {
         Some((self.walk_to(root, &place), content))
     }
 
-    /// Closes the innermost scope. What `some` declares and nothing uses is an error, so tests are
-    /// added that use it.
+    /// Closes the innermost scope. An unused variable of `some` is an error, so tests are added
+    /// that use it.
     pub(crate) fn close(&mut self, body: &mut Vec<String>, head: &str) {
         for (name, _) in self.scopes.pop().unwrap_or_default() {
             let uses = |text: &str| {
@@ -309,7 +309,7 @@ impl Generator {
         }
     }
 
-    /// A statement that binds nothing outside of itself.
+    /// A statement that binds no variable outside of itself.
     fn testing(&mut self, depth: usize) -> String {
         let inner = depth.saturating_sub(1);
         match self.random.below(100) {
@@ -431,7 +431,7 @@ impl Generator {
         self.world.modules.get(self.module).is_some_and(|module| module.logical)
     }
 
-    /// `with` clauses, in so many of a hundred cases.
+    /// `with` clauses, in this many of a hundred cases.
     fn modifiers(&mut self, percent: usize, depth: usize) -> String {
         let mut text = String::new();
         let mut chance = percent;

@@ -1,14 +1,14 @@
 //! The kinds of value that generated policies handle, and the documents that they read.
 //!
-//! Names and constants come from small sets, so that what is looked up is often found and what is
-//! compared is often equal: most evaluations shall have a value.
+//! Names and constants come from small sets, so that look-ups often succeed and comparisons often
+//! hold: most evaluations should have a value.
 
 use std::collections::BTreeMap;
 
 use crate::random::Random;
 use crate::value::{Number, Value};
 
-/// What an expression yields, as far as the generator plans it.
+/// The type of an expression, as far as the generator plans it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Type {
     Null,
@@ -37,7 +37,7 @@ impl Type {
         Self::Map(Box::new(item))
     }
 
-    /// One that is no collection.
+    /// A type that is not a collection.
     pub(crate) fn scalar(random: &mut Random) -> Self {
         match random.below(20) {
             0..9 => Self::String,
@@ -47,7 +47,7 @@ impl Type {
         }
     }
 
-    /// Any one, nested up to a depth.
+    /// Any type, nested up to a depth.
     pub(crate) fn any(random: &mut Random, depth: usize) -> Self {
         if depth == 0 {
             return Self::scalar(random);
@@ -61,7 +61,7 @@ impl Type {
         }
     }
 
-    /// What an iteration over it binds: key and element.
+    /// The types that an iteration over it binds: key and element.
     pub(crate) fn elements(&self) -> Option<(Self, Self)> {
         match self {
             Self::Array(item) => Some((Self::Number, (**item).clone())),
@@ -101,7 +101,7 @@ pub(crate) fn item() -> Type {
     ])
 }
 
-/// What requests ask with.
+/// The input of requests.
 pub(crate) fn input() -> Type {
     Type::Record(vec![
         ("user", Type::String),
@@ -145,7 +145,7 @@ pub(crate) fn base() -> Type {
     ])
 }
 
-/// How many of a hundred parts of a document are left out or of another type.
+/// How many of a hundred parts of a document are left out or have a different type.
 const DEFECTS: usize = 4;
 
 /// A document of this type, with a defect now and then.
@@ -167,7 +167,7 @@ fn exact(random: &mut Random, wanted: &Type) -> Value {
             let some = Type::any(random, 2);
             exact(random, &some)
         }
-        // A document has no sets.
+        // Documents cannot have sets.
         Type::Array(item) | Type::Set(item) => {
             let length = random.between(0, 3);
             Value::Array((0..length).map(|_| document(random, item)).collect())
@@ -208,7 +208,7 @@ pub(crate) struct Place {
     pub(crate) content: Type,
 }
 
-/// How deep places are told apart; documents are not much deeper.
+/// The depth to which parts are distinguished; documents are not much deeper.
 const DEEPEST_PLACE: usize = 4;
 
 /// All parts of documents of this type.

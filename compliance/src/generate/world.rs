@@ -1,10 +1,10 @@
-//! What a case consists of before its texts are written: packages, modules and the rules of each, in
-//! an order in which every rule uses earlier ones only.
+//! The plan of a case before its texts are written: packages, modules and the rules of each, in an
+//! order in which every rule uses only earlier ones.
 
 use crate::generate::types::Type;
 use crate::random::Random;
 
-/// How rules of a name are written, and what they make.
+/// How rules of a name are written, and the document that they make.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// One value.
@@ -24,7 +24,7 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    /// What a reference to the name yields.
+    /// The type of a reference to the name.
     pub(crate) fn content(&self) -> Option<Type> {
         match self {
             Self::Complete(content) => Some(content.clone()),
@@ -54,11 +54,11 @@ pub(crate) struct Module {
     pub(crate) package: usize,
     /// Names that are imported under an alias: the alias, and the name.
     pub(crate) aliases: Vec<(String, usize)>,
-    /// Packages that are imported, under which alias.
+    /// Packages that are imported, with the alias.
     pub(crate) packages: Vec<(String, usize)>,
     /// Whole lines.
     pub(crate) imports: Vec<String>,
-    /// `and`, `or` and `not` as OPA will have them.
+    /// `and`, `or` and `not` in OPA's future syntax.
     pub(crate) logical: bool,
     /// Without `in`, `every`, `if` and `contains`.
     pub(crate) legacy: bool,
@@ -162,7 +162,7 @@ impl World {
         for (number, package) in self.packages.iter().enumerate() {
             if random.chance(35) {
                 let path = path_text(package);
-                // The last part is the alias where there is no other, and it has to be a name.
+                // The last part is the default alias, and it must be a name.
                 let plain = package.last().filter(|last| !last.contains('-'));
                 match plain {
                     Some(last) if random.chance(50) && !module.takes(last) => {
@@ -209,7 +209,7 @@ impl Module {
     }
 }
 
-/// Keys as a reference has them behind its first part.
+/// Keys as written in a reference after its first part.
 pub(crate) fn path_text(path: &[&str]) -> String {
     path.iter()
         .map(|key| if key.contains('-') { format!("[\"{key}\"]") } else { format!(".{key}") })

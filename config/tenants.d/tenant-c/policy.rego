@@ -1,11 +1,10 @@
 # Business hours: a maintenance window is open on working days between two hours, UTC.
 #
-# This tenant's id is no Rego identifier, because of its hyphen, so the package is written with
-# brackets. And its answer is one object instead of three rules, which is the other form that a
-# decision may have.
+# This tenant's id is not a Rego identifier, because of its hyphen, so the package is written with
+# brackets. Its answer is one object instead of three rules, the other form of a decision.
 package tenants["tenant-c"]
 
-# An object has to have a default as a whole: where nothing below holds, this is the answer.
+# An object needs a default as a whole: where no rule below holds, this is the answer.
 default allow := {"allow": false, "reason": "The request has no valid environment.time"}
 
 allow := {"allow": true, "reason": "Within the maintenance window"} if open
@@ -16,7 +15,7 @@ allow := {"allow": false, "reason": "Outside the maintenance window"} if {
 }
 
 # A time that does not parse would make the evaluation fail, which denies too, but does not say why.
-# So whatever is no time is kept from the parser: what is no string, and days that do not exist.
+# So only valid times reach the parser: strings, with days that exist.
 time_ns := time.parse_rfc3339_ns(text) if {
 	text := input.environment.time
 	is_string(text)
@@ -24,7 +23,8 @@ time_ns := time.parse_rfc3339_ns(text) if {
 	regex.match(concat("", ["^", day, "T", clock, offset, "$"]), text)
 }
 
-# The days of the years 2000 to 2099. It is [0-9] and not \d, which other scripts' digits are too.
+# The days of the years 2000 to 2099. It is [0-9] and not \d, which may also match digits of other
+# scripts.
 days := [
 	`20[0-9][0-9]-(01|03|05|07|08|10|12)-(0[1-9]|[12][0-9]|3[01])`,
 	`20[0-9][0-9]-(04|06|09|11)-(0[1-9]|[12][0-9]|30)`,

@@ -1,12 +1,12 @@
-# Data residency: personal data is read only in the regions that it may be kept in, and the fields
-# that name a person are removed on the way out unless the reader may see them.
+# Data residency: personal data is read only in the regions that it may be kept in, and the gateway
+# removes fields that name a person unless the reader may see them.
 #
-# Asked as POST /v1/data/tenants/tenant_a/allow, which takes the three rules below: allow, redact
-# and reason. Anything that a rule does not say is a deny.
+# POST /v1/data/tenants/tenant_a/allow evaluates the three rules below: allow, redact and reason.
+# Where no rule allows, the answer is a deny.
 package tenants.tenant_a
 
-# A rule that is not true is undefined. This makes the answer false instead, and says so to whoever
-# reads the policy.
+# A rule that is not true is undefined. This makes it false instead, visibly to readers of the
+# policy.
 default allow := false
 
 allow if {
@@ -14,10 +14,10 @@ allow if {
 	resident
 }
 
-# What the gateway must remove from the resource before it passes it on. A set: every rule that
-# holds adds to it. It is asked for on its own, so it repeats that there has to be an allow. A `not`
-# over something undefined is true: `field` is bound above it, and a reader who is not named, and so
-# may see nothing, has everything removed.
+# The fields that the gateway must remove from the resource before it passes it on. A set: every
+# rule that holds adds to it. It is evaluated separately, so it repeats that an allow is required. A
+# `not` over an undefined expression is true: `field` is bound above it, and for a reader who is not
+# listed everything is removed.
 redact contains field if {
 	allow
 	some field in data.redactions[input.resource.type]

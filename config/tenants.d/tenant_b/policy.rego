@@ -1,13 +1,14 @@
 # Roles: a user has roles, a role has permissions, and a permission is an action on a type of
-# resource. Who has which is in data.json, so that it changes without a change of the policy.
+# resource. The assignments are in data.json, so that they can change without a change of the
+# policy.
 package tenants.tenant_b
 
 default allow := false
 
 allow if count(granting_roles) > 0
 
-# Each branch repeats what it needs and says none of it with `not`: a `not` over something that the
-# request does not have is true.
+# Each branch repeats its conditions without `not`: a `not` over a member that the request lacks is
+# true.
 reason := sprintf("Granted by role %v", [concat(", ", granting_roles)]) if {
 	allow
 } else := sprintf("No role of %v grants %v on %v", [input.subject.user_id, input.action, input.resource.type]) if {
@@ -21,8 +22,8 @@ reason := sprintf("Granted by role %v", [concat(", ", granting_roles)]) if {
 	is_name(input.subject.user_id)
 } else := "The request names no user"
 
-# The roles of the user that grant the action, to be shown in the reason. Being a set, each is in it
-# once, and in order.
+# The roles of the user that grant the action, shown in the reason. A set has each of them once, in
+# order.
 granting_roles contains role if {
 	some role in data.user_roles[input.subject.user_id]
 	some permission in data.role_permissions[role]
@@ -30,8 +31,8 @@ granting_roles contains role if {
 	covers(permission.resource, input.resource.type)
 }
 
-# "*" in a permission stands for any name. A request cannot ask for "*" itself: it has to name what
-# it wants, also where everything is granted.
+# "*" in a permission stands for any name. A request cannot ask for "*" itself: it must name an
+# action and a type, even where everything is granted.
 covers(granted, asked) if {
 	is_name(asked)
 	asked != "*"

@@ -4,7 +4,7 @@
 use crate::Files;
 use crate::mutate::Random;
 
-/// How deep terms and bodies are nested.
+/// The nesting depth of terms and bodies.
 const DEPTH: usize = 3;
 
 struct Generator<'a> {
@@ -17,7 +17,7 @@ struct Generator<'a> {
     fresh: usize,
     /// The variables that are declared here, by number.
     scope: Vec<usize>,
-    /// Those that the statement being written declares.
+    /// The variables that the current statement declares.
     pending: Vec<usize>,
 }
 

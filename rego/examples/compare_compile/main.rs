@@ -4,8 +4,8 @@
 //! cargo run -p enforcer-rego --features opa-json --example compare_compile -- [options] <paths>
 //! ```
 //!
-//! Every `.rego` file below a path is a case, and so is every `modules` list of a `.json` file as the
-//! compliance suite has them. Options:
+//! Every `.rego` file below a path is a case, and so is every `modules` list of a `.json` file in
+//! the compliance suite's form. Options:
 //!
 //! - `--bundles`: all `.rego` files of each path together are one case
 //! - `--opa-parse`: take the syntax tree of OPA's parser instead of ours
@@ -192,7 +192,7 @@ fn ours(
     }
 }
 
-/// A fault in both forms. No row is no place, and matches any.
+/// A fault in a form common to both. A fault without a row matches any place.
 fn fault_texts(sources: &Sources, errors: &[Diagnostic]) -> Vec<String> {
     let text = |error: &Diagnostic| {
         let place = error.span.map(|span| sources.location(span).to_string());
@@ -212,13 +212,14 @@ fn opa_fault_texts(faults: &[Fault]) -> Vec<String> {
     faults.iter().map(text).collect()
 }
 
-/// A message without what OPA leaves to chance: which of several ways a rule comes back to itself.
+/// A message without the part that is random in OPA: the path by which a rule refers back to
+/// itself.
 fn lasting(message: &str) -> &str {
     message.split_once(" recursive: ").map_or(message, |(rule, _)| rule)
 }
 
 fn same_faults(ours: &[String], theirs: &[String]) -> bool {
-    // Which ten of many errors OPA reports is left to chance where they stand at one place.
+    // Of many errors at one place, OPA reports a random ten.
     let is_full = |faults: &[String]| {
         faults.last().is_some_and(|fault| fault.ends_with(": error limit reached"))
     };
@@ -237,7 +238,7 @@ fn same_faults(ours: &[String], theirs: &[String]) -> bool {
         })
 }
 
-/// How ours and OPA's results differ.
+/// The difference between our result and OPA's.
 fn difference(
     sources: &Sources,
     ours: Result<Vec<Module>, Vec<Diagnostic>>,
@@ -284,7 +285,7 @@ struct Comparison {
 }
 
 impl Comparison {
-    /// Compares a case, and says what differs and after which stage for the first time.
+    /// Compares a case; returns the difference and the first stage after which it shows.
     fn case(&mut self, files: &Files) -> Result<Option<String>> {
         let mut sources = Sources::default();
         let ids: Vec<_> = files.iter().map(|(path, text)| sources.add(path, text)).collect();

@@ -52,7 +52,7 @@ fn tokens(text: &str) -> Vec<&str> {
     tokens
 }
 
-/// What is put in places at random, besides tokens of the same and of another file.
+/// Texts for random insertions, besides tokens of the same and of another file.
 const INSERTS: &[&str] = &[
     ":=",
     "=",

@@ -30,7 +30,7 @@ pub(super) fn product(context: &mut Context, args: &[Value]) -> Answer {
     fold(context, args, 1, |a, b| exact_product(&a, b), &Float::one_of_53_bits(), Float::times)
 }
 
-/// Integers are computed exactly; one fraction among them makes all of them floats.
+/// Integers are computed exactly; with one fraction among them, all are computed as floats.
 fn fold(
     context: &Context,
     args: &[Value],

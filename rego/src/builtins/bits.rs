@@ -40,7 +40,7 @@ pub(super) fn rsh(_: &mut Context, args: &[Value]) -> Answer {
     Ok(integer(i >> shift))
 }
 
-/// How far to shift. Like OPA, only the lowest 64 bits count.
+/// The shift distance. As in OPA, only the lowest 64 bits count.
 fn shift(args: &[Value]) -> Result<u64, Failure> {
     let shift = operands::integer(args, 2)?;
     if shift.is_negative() {

@@ -1,7 +1,7 @@
-//! Bytes as texts. A string of OPA's may hold any bytes (`base64.decode`, `hex.decode`); one of ours is
-//! UTF-8. So a byte that belongs to no character becomes one of 256 characters at the end of the last
-//! private plane: it counts as one character, as in OPA, texts of different bytes stay different, and
-//! what takes a text's bytes (`hex.encode`, `crypto.*`) gets the byte back.
+//! Bytes as texts. OPA's strings may hold any bytes (`base64.decode`, `hex.decode`); ours are
+//! UTF-8. So a byte outside of valid UTF-8 becomes one of 256 characters at the end of the last
+//! private plane: it counts as one character, as in OPA, texts of different bytes stay different,
+//! and functions of a text's bytes (`hex.encode`, `crypto.*`) get the byte back.
 
 use std::borrow::Cow;
 
@@ -18,12 +18,12 @@ pub(crate) fn to_text(bytes: &[u8]) -> String {
     text
 }
 
-/// The byte that a character stands for.
+/// The byte that a character represents.
 fn byte(c: char) -> Option<u8> {
     u8::try_from(u32::from(c).checked_sub(FIRST)?).ok()
 }
 
-/// Whether a character stands for a byte that belongs to none.
+/// Whether a character represents a byte outside of valid UTF-8.
 pub(crate) fn is_byte(c: char) -> bool {
     byte(c).is_some()
 }

@@ -35,7 +35,7 @@ pub(super) fn base64url_decode(_: &mut Context, args: &[Value]) -> Answer {
     Ok(Value::from(bytes::to_text(&base64url_bytes(string(args, 1)?)?)))
 }
 
-/// The bytes of a text, with its padding or without it.
+/// The bytes of a text, with or without padding.
 pub(super) fn base64url_bytes(text: &str) -> Result<Vec<u8>, Failure> {
     let mut encoded = bytes::of(text).into_owned();
     if encoded.last() != Some(&b'=') {
@@ -53,7 +53,7 @@ pub(super) fn hex_encode(_: &mut Context, args: &[Value]) -> Answer {
     Ok(Value::from(hex(&bytes::of(string(args, 1)?))))
 }
 
-/// Two small letters or digits a byte.
+/// Two lower-case hexadecimal digits a byte.
 pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
@@ -78,7 +78,7 @@ fn hex_digit(byte: u8) -> Result<u8, Failure> {
     let digit = char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
     digit.ok_or_else(|| {
         let c = super::go::quote::quoted(&char::from(byte).to_string(), '\'', false);
-        // Go names the code of what cannot be printed, and no character.
+        // Go shows the code of an unprintable character instead of the character.
         let shown = if c.starts_with("'\\") && byte != b'\'' && byte != b'\\' {
             String::new()
         } else {

@@ -9,8 +9,7 @@ use super::number::{Number, text as number_text};
 use super::operands::{argument, array, number, string, type_name, wrong};
 use super::{Answer, Context, Failure, order, text};
 
-/// How many lines one `print` may print: an operand that is undefined in some ways and defined in
-/// others multiplies them.
+/// How many lines one `print` may print: operands with several values multiply them.
 const PRINTED_LINES: usize = 1000;
 
 pub(super) fn sprintf(_: &mut Context, args: &[Value]) -> Answer {
@@ -19,7 +18,7 @@ pub(super) fn sprintf(_: &mut Context, args: &[Value]) -> Answer {
     Ok(Value::from(go_sprintf(format, &values)?))
 }
 
-/// What OPA hands to Go: numbers, strings, and the texts of all else.
+/// The arguments that OPA passes to Go: numbers, strings, and the texts of other values.
 fn go_value(value: &Value) -> Result<Arg, Failure> {
     Ok(match (value, Number::of(value)) {
         (Value::Number(n), Some(_)) if number_text::is_float(value) => {
@@ -35,7 +34,7 @@ fn go_value(value: &Value) -> Result<Arg, Failure> {
 
 pub(super) fn format_int(_: &mut Context, args: &[Value]) -> Answer {
     let (input, _) = (number(args, 1)?, number(args, 2)?);
-    // OPA takes the base by its text: 10.0 is none.
+    // OPA compares the base's text: 10.0 is not a base.
     let radix = match number_text::of(argument(args, 2)).as_str() {
         "2" => 2,
         "8" => 8,
@@ -69,8 +68,8 @@ pub(super) fn template_string(_: &mut Context, args: &[Value]) -> Answer {
     Ok(Value::from(out))
 }
 
-/// The texts that an operand stands for: a value's, or those of a set's elements, one for each way to
-/// evaluate the operand.
+/// The texts of an operand: a value's, or those of a set's elements, one for each value of the
+/// operand.
 fn choices(operand: &Value) -> Result<Vec<String>, Failure> {
     match operand {
         Value::Set(set) if set.is_empty() => Ok(vec!["<undefined>".to_owned()]),

@@ -9,10 +9,10 @@ use super::limits::{self, Clock};
 use super::operands::{argument, object, wrong_type};
 use super::{Answer, Context, Failure, order};
 
-/// Elements of all paths of one result.
+/// The highest number of elements in all paths of one result.
 const PATH_ELEMENTS: usize = 4 << 20;
 
-/// All pairs of a path and the value there, as one array: the relation's results in order.
+/// All pairs of a path and its value, as one array: the relation's results in order.
 pub(super) fn walk(context: &mut Context, args: &[Value]) -> Answer {
     let mut walker = Walker { clock: Clock::new(context), results: Vec::new(), elements: 0 };
     walker.visit(argument(args, 1), &mut Vec::new())?;
@@ -66,7 +66,7 @@ impl Walker {
     }
 }
 
-/// Where the search begins.
+/// The start of the search.
 fn starts(args: &[Value]) -> Result<Vec<&Value>, Failure> {
     match argument(args, 2) {
         Value::Array(array) => Ok(array.iter().collect()),
@@ -75,7 +75,7 @@ fn starts(args: &[Value]) -> Result<Vec<&Value>, Failure> {
     }
 }
 
-/// The nodes that a node has edges to. What is no array or set has none.
+/// The nodes that a node has edges to. A value that is not an array or set has no edges.
 fn edges(value: &Value) -> Vec<&Value> {
     match value {
         Value::Array(array) => array.iter().collect(),
@@ -137,8 +137,8 @@ impl<'a> Paths<'a> {
         Ok(())
     }
 
-    /// Goes through all paths from a node, depth first. A path ends where it would come back to itself,
-    /// and before a node that the graph has not. As in OPA, the very first step may lead back.
+    /// Visits all paths from a node, depth first. A path ends before a node that it already has,
+    /// and before a node that is not in the graph. As in OPA, the very first step may lead back.
     fn from(&mut self, start: &'a Value, neighbours: Vec<&'a Value>) -> Result<(), Failure> {
         let mut path = vec![start];
         let mut on_path = BTreeSet::from([start]);

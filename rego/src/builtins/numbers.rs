@@ -14,7 +14,7 @@ pub(super) fn range(context: &mut Context, args: &[Value]) -> Answer {
 
 pub(super) fn range_step(context: &mut Context, args: &[Value]) -> Answer {
     let (start, end) = (operands::integer(args, 1), operands::integer(args, 2));
-    // OPA says what is wrong with the first two before it looks at the step's sign.
+    // OPA reports faults of the first two operands before it checks the step's sign.
     let step = start.and(end).and_then(|_| operands::integer(args, 3))?;
     if !step.is_positive() {
         let what = "numbers.range_step: step must be a positive integer";

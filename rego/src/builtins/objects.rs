@@ -1,4 +1,4 @@
-//! `object.*` but `object.subset`.
+//! `object.*` except `object.subset`.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +20,7 @@ pub(super) fn get(_: &mut Context, args: &[Value]) -> Answer {
     Ok(found.unwrap_or(default).clone())
 }
 
-/// What is at a key of a value: in a set, the element that equals the key.
+/// The member of a value at a key: in a set, the element that equals the key.
 pub(super) fn child<'a>(value: &'a Value, key: &'a Value) -> Option<&'a Value> {
     match value {
         Value::Object(object) => object.get(key),
@@ -120,8 +120,8 @@ pub(super) fn union_n(_: &mut Context, args: &[Value]) -> Answer {
 #[derive(Debug, Default)]
 struct Node {
     entries: BTreeMap<Value, Entry>,
-    /// An earlier value that is no object has been replaced by this one, so that nothing before it
-    /// counts.
+    /// This value has replaced an earlier one that is not an object, so earlier values do not
+    /// count.
     closed: bool,
 }
 
@@ -132,7 +132,7 @@ enum Entry {
 }
 
 impl Node {
-    /// Adds what an object further at the front has at other keys.
+    /// Adds the entries of an earlier object at other keys.
     fn fill(&mut self, object: &Object, depth: usize) -> Result<(), Failure> {
         let below = depth.checked_sub(1).ok_or_else(too_deep)?;
         for (key, value) in object.iter() {

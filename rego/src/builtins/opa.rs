@@ -1,15 +1,15 @@
-//! `opa.runtime`, and `rego.metadata.*` where the compiler has not replaced it.
+//! `opa.runtime`, and `rego.metadata.*` where the compiler has not replaced them.
 
 use regorus::Value;
 
 use super::{Answer, Context, Failure};
 
-/// Nothing of the host.
+/// Without information about the host.
 pub(super) fn runtime(_: &mut Context, _: &[Value]) -> Answer {
     Ok(Value::new_object())
 }
 
-/// What a case of a test is for OPA's tracer, which there is none of here.
+/// Test cases only matter to OPA's tracer, which does not exist here.
 pub(super) fn test_case(_: &mut Context, _: &[Value]) -> Answer {
     Ok(Value::from(true))
 }

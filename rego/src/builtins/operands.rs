@@ -1,4 +1,4 @@
-//! Arguments as the types that a built-in takes, and OPA's words where they do not fit.
+//! Arguments as the types of a built-in's parameters, with OPA's messages where they do not fit.
 
 use num_bigint::BigInt;
 use regorus::Value;
@@ -7,7 +7,7 @@ use regorus::value::{Array, Object, Set};
 use super::number::Number;
 use super::{Failure, order};
 
-/// The value for an argument that is not there. There always is: the checker has counted them.
+/// The value for a missing argument, which never happens: the checker has counted them.
 static MISSING: Value = Value::Undefined;
 
 /// The argument at a position, which begins at 1 as in OPA's messages.
@@ -29,12 +29,12 @@ pub(crate) fn type_name(value: &Value) -> &'static str {
     }
 }
 
-/// What OPA says of an argument.
+/// OPA's message for an argument.
 pub(crate) fn wrong(position: usize, what: &str) -> Failure {
     Failure::Type(format!("operand {position} {what}"))
 }
 
-/// What OPA says of an argument of another type.
+/// OPA's message for an argument of the wrong type.
 pub(crate) fn wrong_type(position: usize, got: &Value, expected: &[&str]) -> Failure {
     let got = type_name(got);
     match expected {
@@ -43,7 +43,7 @@ pub(crate) fn wrong_type(position: usize, got: &Value, expected: &[&str]) -> Fai
     }
 }
 
-/// What OPA says of a collection with an element of another type.
+/// OPA's message for a collection with an element of the wrong type.
 pub(crate) fn wrong_element(
     position: usize,
     collection: &Value,
@@ -67,7 +67,7 @@ pub(crate) fn number(args: &[Value], position: usize) -> Result<Number, Failure>
     Number::of(value).ok_or_else(|| wrong_type(position, value, &["number"]))
 }
 
-/// An integer that a word holds.
+/// An integer of a word.
 pub(crate) fn word(args: &[Value], position: usize) -> Result<i64, Failure> {
     number(args, position)?.to_i64().ok_or_else(|| not_an_integer(position))
 }
@@ -115,7 +115,7 @@ pub(crate) fn object(args: &[Value], position: usize) -> Result<&Object, Failure
     }
 }
 
-/// The elements of an array or set, in order. `expected` is how OPA names the two here.
+/// The elements of an array or set, in order. `expected` is OPA's name of the two types here.
 pub(crate) fn list<'a>(
     args: &'a [Value],
     position: usize,

@@ -1,7 +1,7 @@
 //! OPA's order of values: null, booleans, numbers, strings, arrays, objects, sets.
 //!
-//! The order of [`Value`] is the same but that it has sets before objects, also within values. So
-//! its sets and objects, which are kept in that order, are put into OPA's where both kinds meet.
+//! The order of [`Value`] is the same, except that sets are before objects, also within values. So
+//! its sets and objects, which are kept in that order, are sorted by OPA's where both kinds occur.
 
 use std::cmp::Ordering;
 

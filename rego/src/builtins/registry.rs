@@ -1,4 +1,4 @@
-//! Which function evaluates which built-in.
+//! The functions of the built-ins.
 
 use super::Function;
 

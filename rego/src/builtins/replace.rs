@@ -1,5 +1,5 @@
-//! `replace`, `strings.replace_n`: as Go's `strings.Replacer`. All patterns are looked for at once, at
-//! each place the first of them counts, and what has been put in is not looked at again.
+//! `replace`, `strings.replace_n`: as Go's `strings.Replacer`. All patterns are searched for
+//! together, the first that matches at a position counts, and inserted text is not searched again.
 
 use regorus::Value;
 
@@ -27,8 +27,8 @@ pub(super) fn replace_n(context: &mut Context, args: &[Value]) -> Answer {
     replaced(context, text, &pairs)
 }
 
-/// Go looks at bytes. So an empty pattern is found within a character of several bytes too, which then
-/// falls apart.
+/// Go compares bytes. So an empty pattern also matches within a character of several bytes, and
+/// splits it.
 fn replaced(context: &Context, text: &str, pairs: &[(&str, &str)]) -> Answer {
     let mut clock = Clock::new(context);
     let bytes = bytes::of(text);

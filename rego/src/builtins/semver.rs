@@ -32,7 +32,7 @@ pub(super) fn compare(_: &mut Context, args: &[Value]) -> Answer {
 
 struct Version<'a> {
     numbers: [i64; 3],
-    /// Empty where there is none.
+    /// Empty where it is missing.
     pre_release: &'a str,
 }
 
@@ -94,7 +94,7 @@ fn compare_identifiers(a: &str, b: &str) -> Ordering {
             (Some(_), None) => return Ordering::Greater,
             (Some(x), Some(y)) => (x, y),
         };
-        // Go's largest integer stands for all that are larger.
+        // Larger numbers are clamped to Go's largest integer.
         let value = |text: &str| text.parse::<i64>().unwrap_or(i64::MAX);
         let ordering = match (is_number(x), is_number(y)) {
             (true, true) => value(x).cmp(&value(y)),

@@ -19,7 +19,7 @@ pub(super) fn set_diff(_: &mut Context, args: &[Value]) -> Answer {
     Ok(difference(set(args, 1)?, set(args, 2)?))
 }
 
-/// What is in the first and not in the second.
+/// The elements of the first that are not in the second.
 pub(super) fn difference(a: &Set, b: &Set) -> Value {
     a.difference(b).into_value()
 }

@@ -1,5 +1,5 @@
-//! What looks at texts and cuts them: `contains`, `indexof`, `split`, `substring`, `trim`, `upper`, …
-//! Positions count characters.
+//! Functions that search and split texts: `contains`, `indexof`, `split`, `substring`, `trim`,
+//! `upper`, … Positions count characters.
 
 use regorus::Value;
 
@@ -108,7 +108,7 @@ fn searched(args: &[Value]) -> Result<&str, Failure> {
     }
 }
 
-/// How many characters are before a place.
+/// The number of characters before a position.
 fn characters(text: &str, at: usize) -> usize {
     text.get(..at).map_or(0, |before| before.chars().count())
 }
@@ -142,7 +142,7 @@ pub(super) fn split_n(_: &mut Context, args: &[Value]) -> Answer {
     }
 }
 
-/// At most so many parts of a text. Without a delimiter each character is one.
+/// The parts of a text, up to a number. Without a delimiter each character is a part.
 fn parts<'a>(text: &'a str, delimiter: &str, most: usize) -> Result<Vec<&'a str>, Failure> {
     let most = most.min(limits::ELEMENTS + 1);
     let parts: Vec<_> = if delimiter.is_empty() {

@@ -49,7 +49,7 @@ fn in_object(
     Ok(true)
 }
 
-/// Whether the elements stand side by side in another array.
+/// Whether the elements are contiguous in another array.
 fn in_array(all: &Array, some: &Array, clock: &mut Clock) -> Result<bool, Failure> {
     if some.is_empty() {
         return Ok(true);
@@ -69,7 +69,7 @@ fn in_array(all: &Array, some: &Array, clock: &mut Clock) -> Result<bool, Failur
 }
 
 /// OPA counts the array's elements that are in the set, equal ones each: `[1, 1]` has as many as
-/// `{1, 2}`. An empty array has no subset at all.
+/// `{1, 2}`. An empty array has no subset, not even an empty one.
 fn set_in_array(all: &Array, some: &Set) -> bool {
     let common = all.iter().filter(|element| some.contains(element)).count();
     !all.is_empty() && common >= some.len()

@@ -4,7 +4,7 @@ use regorus::Value;
 
 use super::*;
 
-/// What one evaluation has.
+/// The context of one evaluation.
 pub(super) fn context() -> Context {
     Context::new(0, Instant::now() + Duration::from_secs(10))
 }
@@ -15,8 +15,8 @@ pub(super) fn call(name: &str, args: &[&str]) -> Answer {
     function(name).unwrap()(&mut context(), &args)
 }
 
-/// Calls built-ins with arguments that are JSON, and compares with what OPA answers: JSON, or the words of
-/// an error.
+/// Calls built-ins with arguments that are JSON, and compares with OPA's answers: JSON, or the
+/// message of an error.
 pub(super) fn agree(calls: &[(&str, &[&str], &str)]) {
     for (name, args, expected) in calls {
         match (call(name, args), expected.strip_prefix("error: ")) {
@@ -52,12 +52,12 @@ fn the_two_halves_of_all_addresses_are_all_addresses() {
     assert_eq!(merged(r#"["128.0.0.0/1", "0.0.0.0/1"]"#), Ok(r#"["0.0.0.0/0"]"#.to_owned()));
 }
 
-/// The time at which the tables of calls were answered.
+/// The time of OPA's answers in the tables of calls.
 const TABLE_NOW_NS: i64 = 1_800_000_000_000_000_000;
 
-/// Checks a table of calls with OPA's answers, one JSON object a line: either a text that others have in
-/// them by its name (`<name>`), or a call. Of an error, the kind is checked. With `first`, the answer is
-/// an array of which the first element is said.
+/// Checks a table of calls with OPA's answers, one JSON object a line: either a text that other
+/// lines refer to by its name (`<name>`), or a call. Only the kind of an error is checked. With
+/// `first`, the answer is an array, and its first element is given.
 pub(super) fn table(lines: &str) {
     let mut texts: Vec<(String, String)> = Vec::new();
     let mut wrong = Vec::new();

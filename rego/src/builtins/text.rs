@@ -1,4 +1,4 @@
-//! Values as OPA writes them in texts: as they stand in policies.
+//! Values as OPA writes them in texts, in the syntax of policies.
 
 use regorus::Value;
 
@@ -9,14 +9,14 @@ use super::{Failure, limits, order};
 /// The text of a value: `{"a": [1, set()]}`.
 ///
 /// # Errors
-/// Where the text would be longer, or the value deeper, than a built-in may make it.
+/// When the text would be longer, or the value deeper, than a built-in's limits.
 pub(crate) fn term(value: &Value) -> Result<String, Failure> {
     let mut out = String::new();
     append(&mut out, value, limits::DEPTH)?;
     Ok(out)
 }
 
-/// The same, but a string is itself.
+/// The same, but a string is not quoted.
 pub(crate) fn plain(value: &Value) -> Result<String, Failure> {
     match value {
         Value::String(text) => Ok((**text).to_owned()),

@@ -10,14 +10,14 @@ use super::number::integer;
 use super::operands::string;
 use super::{Answer, Context, Failure, limits};
 
-/// Digits of an exponent that OPA reads.
+/// The number of an exponent's digits that OPA reads.
 const EXPONENT_DIGITS: usize = 6;
 
-/// `0.001` as a 64-bit float, which is what OPA multiplies thousandths with: this over two to the 60th.
+/// `0.001` as a 64-bit float, OPA's factor for thousandths: this over two to the 60th.
 const MILLI: u64 = 1_152_921_504_606_847;
 const MILLI_SCALE: u32 = 60;
 
-/// Digits that OPA keeps of a fraction.
+/// The number of a fraction's digits that OPA keeps.
 const FRACTION_DIGITS: u32 = 10;
 
 pub(super) fn parse(_: &mut Context, args: &[Value]) -> Answer {
@@ -73,7 +73,7 @@ pub(super) fn parse_bytes(_: &mut Context, args: &[Value]) -> Answer {
         return Err(failed("no byte amount provided"));
     }
     let name = unit.strip_suffix('b').filter(|name| !name.is_empty()).unwrap_or(unit);
-    // Without a letter, or with one that is not a byte's, a unit is one of these alone.
+    // For bytes, `m` means mega.
     let factor = match name {
         "" => Some(1),
         "m" => Some(1_000_000),
@@ -87,7 +87,7 @@ pub(super) fn parse_bytes(_: &mut Context, args: &[Value]) -> Answer {
     Ok(integer(product.truncated()))
 }
 
-/// The number that a text begins with, and the unit behind it. `None` where an exponent is too long.
+/// The number that a text begins with, and the unit after it. `None` where an exponent is too long.
 fn split(text: &str) -> Option<(&str, &str)> {
     let bytes = text.as_bytes();
     let is_digit = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_digit);
@@ -144,7 +144,7 @@ impl Decimal {
         })
     }
 
-    /// Whether the number is of a size that can be computed with.
+    /// Whether the number's size allows computation.
     fn check(&self) -> Result<(), Failure> {
         // A power of ten takes less than four bits.
         let bits = self.mantissa.bits() + self.exponent.unsigned_abs() * 4;

@@ -7,7 +7,7 @@ use regorus::Value;
 use super::operands::{argument, string, word};
 use super::{Answer, Context, Failure, encoding, limits, text};
 
-/// How many different random values one evaluation may have.
+/// The highest number of different random values in one evaluation.
 const RANDOM_VALUES: usize = 1 << 16;
 
 /// Intervals of 100 ns from the beginning of the Gregorian calendar to 1970.
@@ -39,7 +39,7 @@ pub(super) fn intn(context: &mut Context, args: &[Value]) -> Answer {
     }
     let key = format!("rand.intn {name}-{n}");
     stable(context, key, || {
-        // The part of all numbers that is a multiple of n, so that none is preferred.
+        // The range of numbers that is a multiple of n, so that the distribution is uniform.
         let end = u64::MAX - u64::MAX % n;
         loop {
             let number = u64::from_le_bytes(random()?);
@@ -50,7 +50,7 @@ pub(super) fn intn(context: &mut Context, args: &[Value]) -> Answer {
     })
 }
 
-/// A random value, the same whenever it is asked for again in one evaluation.
+/// A random value, the same for every call in one evaluation.
 pub(super) fn stable(
     context: &mut Context,
     key: String,
@@ -67,7 +67,7 @@ pub(super) fn stable(
     Ok(value)
 }
 
-/// Bytes of the system's generator.
+/// Bytes from the system's generator.
 fn random<const N: usize>() -> Result<[u8; N], Failure> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes)
@@ -75,7 +75,7 @@ fn random<const N: usize>() -> Result<[u8; N], Failure> {
     Ok(bytes)
 }
 
-/// A UUID's parts; undefined where the text is none.
+/// A UUID's parts; undefined where the text is not a UUID.
 pub(super) fn parse(_: &mut Context, args: &[Value]) -> Answer {
     let Some(bytes) = bytes(string(args, 1)?) else { return Ok(Value::Undefined) };
     let number = u128::from_be_bytes(bytes);
@@ -119,14 +119,14 @@ pub(super) fn parse(_: &mut Context, args: &[Value]) -> Answer {
     Ok(Value::from(parts))
 }
 
-/// Nanoseconds since 1970 of intervals since 1582. Go lets what is too large wrap around.
+/// Nanoseconds since 1970 of intervals since 1582. In Go, larger values wrap around.
 fn nanoseconds(intervals: i64) -> i64 {
     let since = intervals.wrapping_sub(GREGORIAN);
     let seconds = since / 10_000_000;
     seconds.wrapping_mul(1_000_000_000).wrapping_add(since % 10_000_000 * 100)
 }
 
-/// The bytes of a text: plain, in braces or any two characters, behind `urn:uuid:`, or digits alone.
+/// The bytes of a text: plain, in braces or any two characters, after `urn:uuid:`, or only digits.
 fn bytes(text: &str) -> Option<[u8; 16]> {
     let digits = match text.len() {
         32 => text.to_owned(),

@@ -1,4 +1,4 @@
-//! How many arguments a function takes.
+//! The number of arguments of functions.
 
 use crate::ast::{Module, Rule, Term, TermValue};
 use crate::builtins::table::{Declaration, declaration};
@@ -6,8 +6,8 @@ use crate::builtins::table::{Declaration, declaration};
 use super::text;
 use super::tree::{RuleRef, RuleTree};
 
-/// The numbers of parameters of all rules, by module and position. No stage changes them, so they can
-/// be asked while rules are being rewritten.
+/// The numbers of parameters of all rules, by module and position. No stage changes them, so they
+/// are valid while rules are being rewritten.
 #[derive(Debug, Default)]
 pub(crate) struct Parameters {
     counts: Vec<Vec<usize>>,
@@ -39,8 +39,8 @@ pub(crate) struct Functions<'a> {
 }
 
 impl Functions<'_> {
-    /// How many arguments a reference takes: 0 for a rule that is no function, nothing where there
-    /// is no such rule or built-in.
+    /// How many arguments a reference takes: 0 for a rule that is not a function, `None` where no
+    /// such rule or built-in exists.
     pub(crate) fn arity(&self, reference: &[Term]) -> Option<usize> {
         if let Some(builtin) = builtin(reference) {
             return Some(builtin.arity());

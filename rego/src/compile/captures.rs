@@ -20,8 +20,7 @@ pub(crate) fn requires_eval(term: &Term) -> bool {
     })
 }
 
-/// Puts a local in the place of a term that needs evaluation, and answers the statement that binds
-/// it.
+/// Replaces a term that needs evaluation by a local, and returns the statement that binds it.
 fn capture(locals: &mut LocalGenerator, term: &mut Term) -> Option<Expr> {
     if !requires_eval(term) {
         return None;
@@ -33,7 +32,7 @@ fn capture(locals: &mut LocalGenerator, term: &mut Term) -> Option<Expr> {
     Some(statement)
 }
 
-/// Leaves nothing to evaluate in what comprehensions yield. OPA's `RewriteComprehensionTerms`.
+/// Moves evaluation out of the terms of comprehensions. OPA's `RewriteComprehensionTerms`.
 pub(crate) fn rewrite_comprehension_terms(compiler: &mut Compiler<'_>) {
     let Compiler { modules, locals, .. } = compiler;
     for module in modules {
@@ -48,13 +47,13 @@ pub(crate) fn rewrite_comprehension_terms(compiler: &mut Compiler<'_>) {
         for rule in &mut module.rules {
             rewrite_below(locals, &mut HashMap::new(), NodeMut::Rule(rule));
         }
-        // What a comprehension yields decides its place in a set.
+        // A comprehension's term determines its position in a set.
         sort_collections(module);
     }
 }
 
-/// Rewrites all comprehensions under a node. Statements that were made of one share its `with`, by its
-/// place: what its value becomes is the same for all of them.
+/// Rewrites all comprehensions under a node. Statements derived from the same one share its `with`,
+/// by its place: its value is rewritten once for all of them.
 fn rewrite_below(
     locals: &mut LocalGenerator,
     shared: &mut HashMap<Span, (Term, Term)>,
@@ -106,7 +105,7 @@ fn rewrite_comprehension(locals: &mut LocalGenerator, value: &mut TermValue) {
     }
 }
 
-/// Leaves nothing to evaluate in keys, values and parameters of heads. OPA's `RewriteRefsInHead`.
+/// Moves evaluation out of keys, values and parameters of heads. OPA's `RewriteRefsInHead`.
 pub(crate) fn rewrite_refs_in_head(compiler: &mut Compiler<'_>) {
     let Compiler { modules, locals, .. } = compiler;
     for module in modules {

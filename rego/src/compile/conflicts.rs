@@ -27,7 +27,7 @@ pub(crate) fn check_rule_conflicts(compiler: &mut Compiler<'_>) {
     compiler.errors.report(found);
 }
 
-/// What is noted of the definitions of one path.
+/// The properties of the definitions of one path.
 #[derive(Default)]
 struct Seen<'a> {
     single_value: bool,
@@ -104,8 +104,8 @@ impl Check<'_> {
         None
     }
 
-    /// The rules in the extent of one whose value they would be a part of, as lines of text. A rule
-    /// with variables in its path may have rules in its extent, but no functions.
+    /// The rules in the extent of a rule whose value they would be a part of, as lines of text. A
+    /// rule with variables in its path may have rules in its extent, but no functions.
     fn extent(&self, node: &RuleTree, seen: &Seen<'_>) -> Option<String> {
         if node.children.is_empty() {
             return None;

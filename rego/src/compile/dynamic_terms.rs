@@ -26,14 +26,14 @@ pub(crate) fn rewrite_dynamic_terms(compiler: &mut Compiler<'_>) {
 
 struct Rewriter<'a> {
     locals: &'a mut LocalGenerator,
-    /// What a local stands for, for messages about types.
+    /// The term that messages about types show for a local.
     subjects: &'a mut BTreeMap<Name, TermValue>,
 }
 
-/// Where the statements go that bind operands.
+/// The place for statements that bind operands.
 struct Before<'a> {
     body: &'a mut Body,
-    /// The statement's, which its operands are evaluated under too.
+    /// The statement's `with`, which its operands are evaluated under too.
     with: &'a [With],
 }
 
@@ -52,7 +52,7 @@ impl Rewriter<'_> {
         let before = &mut Before { body, with: &expr.with };
         match &mut expr.kind {
             ExprKind::Call(terms) if is_equality => {
-                // With another number of operands OPA leaves an equality alone.
+                // OPA leaves an equality with a different number of operands unchanged.
                 if let [_, left, right] = terms.as_mut_slice() {
                     self.side(left, before);
                     self.side(right, before);
@@ -101,7 +101,7 @@ impl Rewriter<'_> {
         }
     }
 
-    /// A term that may not.
+    /// A term that must not be a reference or comprehension.
     fn operand(&mut self, term: &mut Term, before: &mut Before<'_>) {
         match &mut term.value {
             TermValue::Ref(keys) => {
@@ -144,7 +144,7 @@ impl Rewriter<'_> {
         }
     }
 
-    /// Binds a term before the statement, and puts the local in its place.
+    /// Binds a term to a local before the statement, and replaces it by the local.
     fn bind(&mut self, term: &mut Term, before: &mut Before<'_>) {
         let span = term.span;
         let value = std::mem::replace(term, Term { value: TermValue::Null, span });

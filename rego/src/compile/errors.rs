@@ -1,4 +1,4 @@
-//! The errors of a compilation, bounded as OPA bounds them.
+//! The errors of a compilation, with OPA's bound.
 
 use crate::diagnostic::{Code, Diagnostic};
 use crate::source::Sources;
@@ -10,18 +10,18 @@ pub(crate) const LIMIT: usize = 10;
 #[derive(Debug, Default)]
 pub(crate) struct Errors {
     found: Vec<Diagnostic>,
-    /// Whether no further stage may run.
+    /// Whether compilation must stop.
     stop: bool,
 }
 
 impl Errors {
-    /// Takes errors that end the compilation after the stage that found them. Answers whether there
-    /// is room for more.
+    /// Adds errors that end the compilation after the stage that found them. Returns whether more
+    /// may be added.
     pub(crate) fn report(&mut self, errors: impl IntoIterator<Item = Diagnostic>) -> bool {
         self.take(errors, true)
     }
 
-    /// Takes errors that let later stages look for more. Answers whether there is room for more.
+    /// Adds errors that let later stages look for more. Returns whether more may be added.
     pub(crate) fn report_recoverable(
         &mut self,
         errors: impl IntoIterator<Item = Diagnostic>,
@@ -43,13 +43,13 @@ impl Errors {
         !full
     }
 
-    /// Whether no further stage may run.
+    /// Whether compilation must stop.
     pub(crate) const fn must_stop(&self) -> bool {
         self.stop
     }
 
-    /// The errors in order of their places and then of their text, and a last one that says so when
-    /// the limit was reached.
+    /// The errors in order of their places and then of their text; a last one says that the limit
+    /// was reached.
     pub(crate) fn into_sorted(self, sources: &Sources) -> Vec<Diagnostic> {
         let full = self.found.len() >= LIMIT;
         let mut keyed: Vec<_> = self

@@ -1,4 +1,4 @@
-//! Calls within terms become statements of their own, with a local for the result. OPA's
+//! Calls within terms become separate statements, with a local for the result. OPA's
 //! `RewriteExprTerms`.
 
 use std::collections::BTreeMap;
@@ -26,7 +26,7 @@ pub(crate) fn rewrite_expr_terms(compiler: &mut Compiler<'_>) {
 
 struct Flattener<'a> {
     locals: &'a mut LocalGenerator,
-    /// What a local stands for at the head of a reference, for messages.
+    /// The term that messages show for a local at the head of a reference.
     subjects: &'a mut BTreeMap<Name, TermValue>,
 }
 
@@ -79,7 +79,7 @@ impl Flattener<'_> {
                 self.body(&mut logical.right);
                 Vec::new()
             }
-            // Declarations are gone by now.
+            // Declarations have been rewritten before.
             ExprKind::Some(_) => Vec::new(),
         };
         flat.extend(support.into_iter().map(|mut support| {
@@ -89,7 +89,7 @@ impl Flattener<'_> {
         flat.push(expr);
     }
 
-    /// Takes the calls out of a term, and answers the statements that make them.
+    /// Takes the calls out of a term, and returns the statements with them.
     fn term(&mut self, term: &mut Term) -> Vec<Expr> {
         let span = term.span;
         match &mut term.value {

@@ -46,7 +46,7 @@ impl Check<'_> {
     fn call(&self, expr: &Expr) -> Option<Diagnostic> {
         let ExprKind::Call(terms) = &expr.kind else { return None };
         let (operator, operands) = terms.split_first()?;
-        // A local of a v0 module may be called: that is no function either, and has no name.
+        // A local of a v0 module may be called: it is not a function either, and has no name.
         let reference = match &operator.value {
             TermValue::Ref(reference) => reference.as_slice(),
             _ => &[],
@@ -87,8 +87,8 @@ impl Check<'_> {
         }
     }
 
-    /// What an undefined function was probably meant to be: a function that is declared beside it,
-    /// one of the same package, or a built-in.
+    /// The probably intended function for an undefined one: one that is declared beside it, one of
+    /// the same package, or a built-in.
     fn meant(&self, reference: &[Term], name: &str) -> Option<String> {
         let rules = match reference.split_last() {
             Some((last, path)) if is_data(reference) => {

@@ -12,13 +12,13 @@ use super::scope::is_assignment;
 use super::text;
 use super::visit::{Flow, Node, is_scalar, rules, walk};
 
-/// Sees which names are taken. OPA's `InitLocalVarGen`.
+/// Collects the names that are in use. OPA's `InitLocalVarGen`.
 pub(crate) fn init_locals(compiler: &mut Compiler<'_>) {
     compiler.locals = super::locals::LocalGenerator::for_modules(&compiler.modules);
 }
 
 /// Makes every key of a rule's reference a variable or scalar: `p[a.b]` gets a local that the body
-/// binds. OPA's `RewriteRuleHeadRefs`; definitions after `else` stay as they are, as there.
+/// binds. OPA's `RewriteRuleHeadRefs`; definitions after `else` stay unchanged, as there.
 pub(crate) fn rewrite_head_refs(compiler: &mut Compiler<'_>) {
     for rule in compiler.modules.iter_mut().flat_map(|module| &mut module.rules) {
         let last = rule.head.reference.len().saturating_sub(1);
@@ -40,12 +40,12 @@ pub(crate) fn rewrite_head_refs(compiler: &mut Compiler<'_>) {
     }
 }
 
-/// Whether a body says nothing: one statement, `true`.
+/// Whether a body is only the statement `true`.
 pub(crate) fn is_empty_body(body: &[Expr]) -> bool {
     matches!(body, [Expr { kind: ExprKind::Term(Term { value: TermValue::Bool(true), .. }), .. }])
 }
 
-/// Adds statements to a body. The first replaces a body that says nothing.
+/// Adds statements to a body. The first replaces a body that is only `true`.
 pub(crate) fn append(body: &mut Body, exprs: impl IntoIterator<Item = Expr>) {
     let mut exprs = exprs.into_iter().peekable();
     if exprs.peek().is_some() && is_empty_body(body) {
@@ -134,8 +134,8 @@ pub(crate) fn remove_imports(compiler: &mut Compiler<'_>) {
     }
 }
 
-/// Keys of a rule's path, its package's included. What is made of paths is as deep as they are long, and
-/// nothing that is written by hand comes near.
+/// Keys of a rule's path, its package's included. Structures made of paths are as deep as the paths
+/// are long; handwritten paths are far shorter.
 const MAX_PATH: usize = 200;
 
 /// Puts the rules in a tree. OPA's `SetRuleTree`.

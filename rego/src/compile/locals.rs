@@ -5,7 +5,7 @@ use crate::source::Span;
 
 use super::vars::{Collector, Skip, VarSet};
 
-/// What all generated names begin with, as OPA's.
+/// The prefix of all generated names, as OPA's.
 pub(crate) const PREFIX: &str = "__local";
 
 /// Makes names that no variable of the policy has.
@@ -17,7 +17,7 @@ pub(crate) struct LocalGenerator {
 }
 
 impl LocalGenerator {
-    /// One for these modules.
+    /// The generator for these modules.
     pub(crate) fn for_modules(modules: &[Module]) -> Self {
         let mut collector = Collector::new(Skip::default());
         for rule in modules.iter().flat_map(|module| &module.rules) {
@@ -62,7 +62,7 @@ pub(crate) fn operator(name: &str, span: Span) -> Term {
     Term { value: TermValue::Ref(std::iter::once(head).chain(keys).collect()), span }
 }
 
-/// The statement `left = right`, as the compiler makes it; not marked as generated.
+/// The statement `left = right`, as the compiler builds it; not marked as generated.
 pub(crate) fn equality(left: Term, right: Term, span: Span) -> Expr {
     statement(ExprKind::Call(vec![operator("eq", span), left, right]), span)
 }

@@ -1,10 +1,10 @@
 //! OPA's compiler stages: names resolved, checks made, statements rewritten to a flat form in safe
 //! order.
 //!
-//! A stage is a function over a [`Compiler`]; [`STAGES`] has all of them in OPA's order, under OPA's
-//! names. Compilation ends after the first stage that reports an error that later stages cannot
-//! work with. The tree after a stage is the one that OPA has after it, but for the numbers of
-//! generated variables where OPA's order is random.
+//! A stage is a function over a [`Compiler`]; [`STAGES`] has all of them in OPA's order, under
+//! OPA's names. Compilation ends after the first stage that reports an error that later stages
+//! cannot work with. The tree after a stage equals OPA's, except for the numbers of generated
+//! variables where OPA's order is random.
 
 use std::collections::BTreeMap;
 
@@ -47,12 +47,12 @@ pub(crate) mod with_values;
 
 pub use tree::{Key, RuleRef, RuleTree};
 
-/// What the stages need to know.
+/// The settings of the stages.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
     /// Built-ins that are refused, with the reason: they need the network or the host.
     pub refused_builtins: BTreeMap<String, String>,
-    /// The check of types, which stands between other checks: faults of all of them are reported
+    /// The type check, which runs between other checks: faults of all of them are reported
     /// together.
     pub check_types: Option<CheckTypes>,
 }
@@ -73,20 +73,20 @@ pub struct Compiled {
     pub order: Vec<RuleRef>,
     /// The names that renamed variables have in the policy, for messages.
     pub rewritten: BTreeMap<Name, Name>,
-    /// What generated variables stand for, for messages: the term that was taken out of a reference
-    /// or of an operand, as it was before what is in it was taken out too.
+    /// The term that messages show for each generated variable: the one that was taken out of a
+    /// reference or of an operand, before its own parts were taken out.
     pub subjects: BTreeMap<Name, TermValue>,
-    /// Which rules use which.
+    /// The uses between rules.
     pub(crate) graph: graph::Graph,
-    /// What is suspicious and no error.
+    /// The warnings.
     pub warnings: Vec<Diagnostic>,
 }
 
-/// What the stages work on and hand on to later ones.
+/// The state of the stages.
 pub(crate) struct Compiler<'a> {
     /// The texts.
     pub(crate) sources: &'a Sources,
-    /// What the caller asked for.
+    /// The caller's options.
     pub(crate) options: &'a Options,
     /// The modules in order of their paths.
     pub(crate) modules: Vec<Module>,
@@ -94,25 +94,25 @@ pub(crate) struct Compiler<'a> {
     pub(crate) locals: locals::LocalGenerator,
     /// The names that generated variables have in the policy.
     pub(crate) rewritten: BTreeMap<Name, Name>,
-    /// What generated variables stand for in messages.
+    /// The terms that messages show for generated variables.
     pub(crate) subjects: BTreeMap<Name, TermValue>,
     /// The rules by path, once they are known.
     pub(crate) tree: RuleTree,
-    /// How many parameters they have.
+    /// The numbers of their parameters.
     pub(crate) parameters: arity::Parameters,
-    /// The `# METADATA` blocks by what they are about.
+    /// The `# METADATA` blocks by their targets.
     pub(crate) annotations: metadata::AnnotationSet,
-    /// Which rules use which.
+    /// The uses between rules.
     pub(crate) graph: graph::Graph,
     /// All rules, those that are used before those that use them; empty where rules are recursive.
     pub(crate) order: Vec<RuleRef>,
-    /// What has been found wrong.
+    /// The faults found so far.
     pub(crate) errors: errors::Errors,
-    /// What is suspicious.
+    /// The warnings found so far.
     pub(crate) warnings: Vec<Diagnostic>,
 }
 
-/// A stage's name in OPA, and what it does.
+/// A stage's name in OPA, and its function.
 type Stage = (&'static str, fn(&mut Compiler<'_>));
 
 /// All stages, in order. Stages of OPA that only index or measure are left out.
@@ -162,7 +162,7 @@ pub fn compile(
     if errors.is_empty() { Ok(compiled) } else { Err(errors) }
 }
 
-/// The types of what the stages before have made. OPA's `CheckTypes`.
+/// Checks the types of the modules from the stages before. OPA's `CheckTypes`.
 fn check_types(compiler: &mut Compiler<'_>) {
     if let Some(check) = compiler.options.check_types {
         let compiled = compiler.take();
@@ -233,7 +233,7 @@ impl<'a> Compiler<'a> {
             warnings: Vec::new(),
         }
     }
-    /// What the stages have made so far.
+    /// The result of the stages so far.
     fn take(&mut self) -> Compiled {
         Compiled {
             modules: std::mem::take(&mut self.modules),

@@ -135,7 +135,7 @@ const fn expr_rank(kind: &ExprKind) -> u8 {
     }
 }
 
-/// Compares statements, not minding where they stand.
+/// Compares statements without their places.
 pub(crate) fn compare_exprs(left: &Expr, right: &Expr) -> Ordering {
     expr_rank(&left.kind)
         .cmp(&expr_rank(&right.kind))
@@ -182,7 +182,7 @@ fn decimal(number: &str) -> (bool, String, i64) {
         None => (false, number.strip_prefix('+').unwrap_or(number)),
     };
     let (mantissa, exponent) = rest.split_once(['e', 'E']).unwrap_or((rest, "0"));
-    // No exponent that a number may have here comes near the bound: it orders the impossible.
+    // No exponent that a number may have here comes near the bound: it only makes the order total.
     let exponent: i64 = exponent.parse().unwrap_or(if exponent.starts_with('-') {
         i64::MIN / 4
     } else {
@@ -197,7 +197,7 @@ fn decimal(number: &str) -> (bool, String, i64) {
     if digits.is_empty() { (false, digits, 0) } else { (negative, digits, first) }
 }
 
-/// Compares numbers by value, as they are written, without loss.
+/// Compares numbers by value, from their texts, without loss.
 pub(crate) fn compare_numbers(left: &str, right: &str) -> Ordering {
     if left == right {
         return Ordering::Equal;
@@ -220,7 +220,7 @@ pub(crate) fn compare_numbers(left: &str, right: &str) -> Ordering {
     }
 }
 
-/// Sorts the members of a set, and drops those that are there twice: the first stays.
+/// Sorts the members of a set, and drops duplicates: the first stays.
 pub(crate) fn sort_set(members: &mut Vec<Term>) {
     members.sort_by(compare);
     members.dedup_by(|later, earlier| equal(later, earlier));

@@ -1,4 +1,4 @@
-//! Which variables a statement binds, for the check of safety and for what closures may use.
+//! The variables that a statement binds, for the safety check and for closures.
 
 use crate::ast::{Expr, ExprKind, Term, TermValue};
 
@@ -25,8 +25,8 @@ pub(crate) fn outputs_of_body<'a>(
 
 /// The variables that a statement binds where those of `safe` are bound.
 ///
-/// `scratch` is empty before the first statement of a body and handed on from one to the next. What
-/// a call leaves in it is also taken for outputs of an `every` that is looked at next: OPA does
+/// `scratch` is empty before the first statement of a body and handed on from one to the next.
+/// Variables that a call leaves in it also count as outputs of an `every` that follows: OPA does
 /// that, and which bodies are safe depends on it.
 pub(crate) fn outputs_of_expr(
     expr: &Expr,
@@ -73,22 +73,22 @@ pub(crate) fn outputs_of_expr(
     }
 }
 
-/// Whether a statement is a call of `=`, of however many operands.
+/// Whether a statement is a call of `=`, with any number of operands.
 pub(crate) fn is_equality(expr: &Expr) -> bool {
     matches!(&expr.kind, ExprKind::Call(terms) if terms.first().is_some_and(|operator| is_operator(operator, "eq")))
 }
 
-/// The variables that an equality binds, `with` not looked at.
+/// The variables that an equality binds, without regard to `with`.
 pub(crate) fn outputs_of_equality(expr: &Expr, safe: &dyn Bound) -> VarSet {
     let ExprKind::Call(terms) = &expr.kind else { return VarSet::default() };
-    // With another number of operands OPA answers all that was bound before, which is nothing new.
+    // For a different number of operands OPA returns all that was bound before, which adds nothing.
     let [_, left, right] = terms.as_slice() else { return VarSet::default() };
     let mut bound = Changed::new(safe);
     let mut found = VarSet::default();
     outputs_of_refs(Node::Expr(expr), safe, &mut found);
     bound.add(&found);
     if expr.from_assignment {
-        // Its left side is only bound by it: nothing on the right is found by the left.
+        // It only binds its left side: the left side never binds variables on the right.
         for var in all_vars(left).iter() {
             bound.remove(var);
         }
@@ -118,7 +118,7 @@ fn outputs_of_call(
     outputs.clone()
 }
 
-/// Variables in keys of references that can be evaluated: each is bound by going through them.
+/// Variables in keys of references that can be evaluated: each is bound by iterating over them.
 fn outputs_of_refs(node: Node<'_>, safe: &dyn Bound, outputs: &mut VarSet) {
     walk_terms(node, &mut |term| match &term.value {
         TermValue::TemplateString { .. } => Flow::Over,

@@ -1,4 +1,4 @@
-//! `print` is a statement, and prints what is undefined too. OPA's `CheckVoidCalls` and
+//! `print` is a statement, and prints undefined operands too. OPA's `CheckVoidCalls` and
 //! `RewritePrintCalls`.
 
 use std::collections::BTreeMap;
@@ -15,7 +15,7 @@ use super::text::is_operator;
 use super::vars::{Skip, VarSet, is_generated, vars_of_expr, vars_of_term, vars_of_terms};
 use super::visit::{Flow, Node, NodeMut, is_closure, rules, walk, walk_mut, walk_terms};
 
-/// A call without a result is no value.
+/// A call without a result is not a value.
 pub(crate) fn check_void_calls(compiler: &mut Compiler<'_>) {
     let Compiler { modules, errors, .. } = compiler;
     for module in modules {
@@ -53,8 +53,8 @@ pub(crate) fn rewrite_print_calls(compiler: &mut Compiler<'_>) {
                 let mut safe = VarSet::reserved();
                 safe.update(&vars_of_terms(rule.head.args.iter().flatten(), Skip::default()));
                 for node in [NodeMut::Head(&mut rule.head), NodeMut::Body(&mut rule.body)] {
-                    // Every body is gone over on its own too, to reach those of comprehensions
-                    // within terms of others.
+                    // Every body is visited separately too, to reach comprehensions within terms of
+                    // other bodies.
                     walk_mut(node, &mut |node| {
                         let NodeMut::Body(body) = node else { return Flow::Into };
                         match prints.body(&safe, body) {
@@ -117,7 +117,7 @@ impl Prints<'_> {
         Ok(())
     }
 
-    /// Goes over the outermost closures of a statement.
+    /// Visits the outermost closures of a statement.
     fn closures(&mut self, safe: &mut VarSet, expr: &mut Expr) -> Result<(), Vec<Diagnostic>> {
         let mut errors = Vec::new();
         walk_mut(NodeMut::Expr(expr), &mut |node| {

@@ -15,14 +15,14 @@ use super::text;
 use super::tree::{RuleRef, full_ref};
 use super::visit::chain;
 
-/// How many conditions of a use are spelt out: OPA's `maxCauseConditions`.
+/// How many conditions of a use a message lists: OPA's `maxCauseConditions`.
 const MAX_CONDITIONS: usize = 2;
 
 /// How many values of a collection are listed: OPA's `maxOriginMembers`.
 const MAX_MEMBERS: usize = 5;
 
-/// Reports every rule and branch from which a way leads back to it. Where a variable decides whether
-/// it does, the rule "may be" recursive: that is an error, too.
+/// Reports every rule and branch that uses itself, directly or through others. Where that depends
+/// on a variable, the rule "may be" recursive, which is an error too.
 pub(crate) fn check_recursion(compiler: &mut Compiler<'_>) {
     if compiler.graph.recursive.is_empty() {
         return;
@@ -42,7 +42,7 @@ pub(crate) fn check_recursion(compiler: &mut Compiler<'_>) {
 struct Check<'a> {
     compiler: &'a Compiler<'a>,
     positions: std::collections::BTreeMap<Definition, usize>,
-    /// Of each definition, the rules that it uses only where a variable has the value for it.
+    /// For each definition, the rules that it uses only for certain values of a variable.
     undecided: Vec<BTreeSet<RuleRef>>,
 }
 
@@ -109,8 +109,7 @@ impl<'a> Check<'a> {
         written(&self.compiler.rewritten, &self.path(position))
     }
 
-    /// The first use on the way that a variable decides on: which reference it is, and what would
-    /// have to hold.
+    /// The first use on the path that depends on a variable: its reference, and the conditions.
     fn cause(&self, way: &[usize]) -> String {
         let mut steps = way.windows(2).enumerate();
         let cause = steps.find_map(|(index, step)| match step {
@@ -119,7 +118,7 @@ impl<'a> Check<'a> {
         });
         let Some((index, user, used, one)) = cause else { return String::new() };
         let target = self.path(used);
-        // What is beyond the rule's path is read from its value.
+        // Keys beyond the rule's path are read from its value.
         let length = one.reference.len().min(target.len());
         let reference = rewritten(
             &self.compiler.rewritten,
@@ -154,7 +153,7 @@ impl<'a> Check<'a> {
         uses.iter().find(|one| one.rules.contains(&rule))
     }
 
-    /// Where the term of a condition gets its value.
+    /// The origin of the term of a condition.
     fn origin(
         &self,
         one: &UndecidedUse,
@@ -192,15 +191,14 @@ impl<'a> Check<'a> {
     }
 }
 
-/// What a key of a reference would have to be for the reference to use a rule.
+/// The value that a key of a reference must have for the reference to use a rule.
 struct Condition<'a> {
     position: usize,
     term: &'a Term,
     value: &'a Term,
 }
 
-/// The conditions at these positions, one for each term; nothing where a term would have to be two
-/// things.
+/// The conditions at these positions, one for each term; `None` where a term would need two values.
 fn conditions<'a>(
     reference: &'a [Term],
     target: &'a [Term],

@@ -1,8 +1,8 @@
-//! Names to paths: a variable that is a rule of the package or an import becomes the reference that
-//! it stands for. OPA's `ResolveRefs`.
+//! Resolves names to paths: a variable that names a rule of the package or an import becomes a
+//! reference to it. OPA's `ResolveRefs`.
 //!
 //! Every term of such a reference has the place of the name that it replaced. (OPA shares these
-//! terms among all uses of a name, so its type errors stand where the name was used last.)
+//! terms among all uses of a name, so its type errors name the place of the last use.)
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ use super::text;
 use super::vars::{Skip, VarSet, vars_of_terms};
 use super::visit::{Flow, Node, is_comprehension, walk};
 
-/// What a name stands for in a module.
+/// The meaning of a name in a module.
 struct Global {
     path: Ref,
     used: bool,
@@ -88,13 +88,13 @@ fn import_path(import: &Import) -> Ref {
     }
 }
 
-/// Whether an import switches something on in the language: `future.…` and `rego.…`.
+/// Whether an import enables a feature of the language: `future.…` and `rego.…`.
 fn is_of_language(import: &Import) -> bool {
     let path = import_path(import);
     matches!(path.first().map(|head| &head.value), Some(TermValue::Var(name)) if matches!(&**name, "future" | "rego"))
 }
 
-/// The name that an import makes: its alias, or the last part of its path.
+/// The name that an import introduces: its alias, or the last part of its path.
 pub(crate) fn import_name(import: &Import) -> Option<Name> {
     if let Some(alias) = &import.alias {
         return Some(Name::clone(alias));
@@ -120,8 +120,8 @@ fn unused_imports(imports: &[Import], globals: &Globals) -> Vec<Diagnostic> {
     imports.iter().filter(is_unused).map(warning).collect()
 }
 
-/// The variables of a function's parameters, which hide names of the module. Objects are patterns in
-/// their values and keys, other collections and calls are none.
+/// The variables of a function's parameters, which hide names of the module. Objects are patterns
+/// in their values and keys; other collections and calls are not patterns.
 fn parameters(rule: &Rule) -> Result<VarSet, Diagnostic> {
     let mut vars = VarSet::default();
     let mut error = None;
@@ -153,7 +153,7 @@ fn parameters(rule: &Rule) -> Result<VarSet, Diagnostic> {
     }
 }
 
-/// `data` or `input`, where a value is the reference that has nothing else.
+/// `data` or `input`, where a value is a reference of only that name.
 pub(crate) fn root_document(value: &TermValue) -> Option<&Name> {
     match value {
         TermValue::Ref(terms) => match terms.as_slice() {
@@ -185,7 +185,7 @@ struct Resolver<'a> {
 }
 
 impl Resolver<'_> {
-    /// The reference that a name stands for, at the name's place.
+    /// The reference of a name, at the name's place.
     fn path(&mut self, name: &str, span: Span) -> Option<Ref> {
         if self.hidden.iter().any(|scope| scope.contains(name)) {
             return None;
@@ -212,7 +212,7 @@ impl Resolver<'_> {
             ExprKind::Term(term) => self.term(term),
             ExprKind::Call(terms) => self.terms(terms),
             ExprKind::Some(symbols) => {
-                // Variables that are declared stand for nothing else; `some x in xs` is one call.
+                // Declared variables are not resolved; `some x in xs` is one call.
                 if let [symbol] = symbols.as_mut_slice()
                     && let TermValue::Call(terms) = &mut symbol.value
                 {
@@ -299,7 +299,7 @@ impl Resolver<'_> {
                     None => resolved.push(term),
                 }
             } else {
-                // OPA leaves template strings in keys as they are.
+                // OPA leaves template strings in keys unchanged.
                 if !matches!(term.value, TermValue::TemplateString { .. }) {
                     self.term(&mut term);
                 }

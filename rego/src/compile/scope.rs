@@ -1,4 +1,4 @@
-//! Which variables a body declares: those left of `:=`, and those of `some`.
+//! The variables that a body declares: those left of `:=`, and those of `some`.
 
 use crate::ast::{Expr, ExprKind, TermValue};
 
@@ -6,7 +6,7 @@ use super::text::is_operator;
 use super::vars::{Collector, Skip, VarSet};
 use super::visit::{Flow, Node, is_comprehension, walk};
 
-/// Whether a statement is a call of `:=`, of however many operands.
+/// Whether a statement is a call of `:=`, with any number of operands.
 pub(crate) fn is_assignment(expr: &Expr) -> bool {
     matches!(&expr.kind, ExprKind::Call(terms) if terms.first().is_some_and(|operator| is_operator(operator, "assign")))
 }

@@ -1,9 +1,9 @@
-//! Names that a misspelt one was probably meant to be.
+//! Suggestions for misspelt names.
 
-/// No name that people write is longer; what is longer is not compared.
+/// Longer names are not compared; handwritten names are shorter.
 const MAX_LENGTH: usize = 64;
 
-/// The candidate that is nearest to a name, where it is near: a third of its characters may differ,
+/// The candidate nearest to a name, where it is near enough: a third of its characters may differ,
 /// and a swap of two neighbours counts as one difference. Of several equally near ones the first in
 /// alphabetical order.
 pub(crate) fn nearest<'c>(
@@ -19,7 +19,7 @@ pub(crate) fn nearest<'c>(
         .into_iter()
         .filter_map(|candidate| {
             let distance = distance(&name, candidate, allowed)?;
-            // What differs in nothing is not what the name was meant to be.
+            // The name itself is not a suggestion.
             (distance > 0).then_some((distance, candidate))
         })
         .min()

@@ -40,7 +40,7 @@ fn has_template(node: Node<'_>) -> bool {
     any_term(node, |term| matches!(term.value, TermValue::TemplateString { .. }))
 }
 
-/// Which rules are never undefined: they have a default, are sets, or are constants.
+/// The rules that are never undefined: they have a default, are sets, or are constants.
 struct DefinedRules<'a> {
     tree: &'a RuleTree,
     /// By module and position.
@@ -121,7 +121,7 @@ impl Templates<'_> {
         self.head(&safe, head);
     }
 
-    /// Rewrites a body, and answers which variables are bound in it.
+    /// Rewrites a body, and returns the variables that are bound in it.
     fn body(&mut self, outer: &VarSet, body: &mut Vec<Expr>) -> VarSet {
         let mut safe = outputs_of_body(&*body, self.functions, outer);
         safe.update(outer);
@@ -133,11 +133,11 @@ impl Templates<'_> {
         self.below(safe, NodeMut::Head(head));
     }
 
-    /// Rewrites what is under a node. Closures are gone over with the variables that they bind, and
-    /// then again, with the rest, with those that are bound outside: what is not rewritten by then
-    /// is an error, as in OPA. Unlike OPA, a closure without template strings is not gone into, and
-    /// nothing is once there are more errors than are reported: the time would double with every
-    /// closure in a closure.
+    /// Rewrites the template strings under a node. Closures are visited with the variables that
+    /// they bind, and then again, with the rest, with those that are bound outside: a template
+    /// string that is not rewritten by then is an error, as in OPA. Unlike OPA, closures without
+    /// template strings are skipped, and all are once there are more errors than are reported: the
+    /// time would double with every nested closure.
     fn below(&mut self, safe: &VarSet, node: NodeMut<'_>) {
         walk_mut(node, &mut |node| {
             if self.errors.len() >= super::errors::LIMIT {

@@ -1,4 +1,4 @@
-//! What the stages' tests share.
+//! Helpers of the stages' tests.
 
 use crate::ast::{Module, RegoVersion};
 use crate::diagnostic::Diagnostic;
@@ -17,7 +17,7 @@ pub(crate) fn parsed(files: &[&str]) -> (Sources, Vec<Module>) {
     (sources, modules)
 }
 
-/// What the compiler finds wrong with files `a.rego`, `b.rego`, …
+/// The compiler's faults for files `a.rego`, `b.rego`, …
 pub(crate) fn faults(files: &[&str]) -> (Sources, Vec<Diagnostic>) {
     faults_with(files, &Options::default())
 }
@@ -35,7 +35,7 @@ pub(crate) fn errors(files: &[&str]) -> Vec<String> {
     found.iter().map(|error| line(&sources, error)).collect()
 }
 
-/// What is suspicious in files that are accepted, as lines.
+/// The warnings for accepted files, as lines.
 pub(crate) fn warnings(files: &[&str]) -> Vec<String> {
     let (sources, modules) = parsed(files);
     let compiled = compile(&sources, modules, &Options::default()).unwrap();
@@ -47,7 +47,7 @@ fn line(sources: &Sources, fault: &Diagnostic) -> String {
     format!("{} {}: {}", place.unwrap_or_default(), fault.code, fault.message)
 }
 
-/// What is said to help with the first error.
+/// The help of the first error.
 pub(crate) fn help(files: &[&str]) -> Option<String> {
     faults(files).1.into_iter().next()?.help
 }

@@ -4,7 +4,7 @@ use crate::ast::{Body, Expr, ExprKind, Import, Logical, NotBlock, TemplatePart, 
 
 use super::vars::is_wildcard;
 
-/// Words that no key may be after a dot in OPA's text.
+/// Words that OPA never writes after a dot as a key.
 const KEYWORDS: [&str; 15] = [
     "not", "package", "import", "as", "default", "else", "with", "null", "true", "false", "some",
     "if", "contains", "in", "every",
@@ -168,7 +168,8 @@ fn write_condition(text: &mut String, body: &Body) {
     write_body(text, body);
 }
 
-/// The term of a comprehension: infix calls as infix, in parentheses, since `|` would be read as one.
+/// The term of a comprehension: infix calls as infix, in parentheses, since `|` would be read as an
+/// operator.
 fn write_yield(text: &mut String, term: &Term) {
     if let TermValue::Call(terms) = &term.value
         && let [operator, left, right] = terms.as_slice()
@@ -435,8 +436,8 @@ fn write_quoted(text: &mut String, string: &str) {
     text.push('"');
 }
 
-/// Whether Go prints a character as it is. The standard library escapes the same ones, but for
-/// marks at the beginning of a text, so one is put before.
+/// Whether Go prints a character unescaped. The standard library escapes the same ones, except for
+/// marks at the beginning of a text, so a character is put before.
 fn is_printable(char: char) -> bool {
     if char.is_ascii() {
         return char == ' ' || char.is_ascii_graphic();

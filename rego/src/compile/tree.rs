@@ -1,4 +1,4 @@
-//! The rules by their paths, and the questions asked of them.
+//! The rules by their paths, and queries on them.
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -24,7 +24,7 @@ pub enum Key {
     Null,
     /// `true`, `false`
     Bool(bool),
-    /// As it is written.
+    /// Its original text.
     Number(Name),
     /// A name.
     String(Name),
@@ -77,8 +77,7 @@ impl From<&str> for Key {
     }
 }
 
-/// OPA's order of values. Numbers that are equal and written differently are different keys, as in
-/// OPA.
+/// OPA's order of values. Equal numbers with different texts are different keys, as in OPA.
 impl Ord for Key {
     fn cmp(&self, other: &Self) -> Ordering {
         match (self, other) {
@@ -113,7 +112,7 @@ pub struct RuleTree {
     pub children: BTreeMap<Key, RuleTree>,
     /// The rules whose ground part ends here, in order of their modules.
     pub rules: Vec<RuleRef>,
-    /// Whether one of them has keys behind that part, of which the first is no constant.
+    /// Whether one of them has further keys, the first of which is not constant.
     pub(crate) has_open_rules: bool,
 }
 
@@ -155,7 +154,7 @@ impl RuleTree {
         self.children.get(&Key::from(name))
     }
 
-    /// What a reference that begins with `data` leads to, where the tree has all of its keys.
+    /// The node of a reference that begins with `data`, where the tree has all of its keys.
     #[must_use]
     pub fn find(&self, reference: &[Term]) -> Option<&Self> {
         let (head, keys) = reference.split_first()?;
@@ -184,7 +183,8 @@ fn package_keys(module: &Module) -> Vec<Key> {
     module.package.path.iter().skip(1).filter_map(|term| Key::of(&term.value)).collect()
 }
 
-/// The ground part of a rule's reference. Composite ground keys have been made variables before.
+/// The ground part of a rule's reference. Composite ground keys have been replaced by variables
+/// before.
 fn rule_keys(rule: &Rule) -> impl Iterator<Item = Key> + '_ {
     ground_prefix(&rule.head.reference).iter().enumerate().map_while(|(index, term)| {
         match (&term.value, index) {

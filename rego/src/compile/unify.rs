@@ -1,4 +1,4 @@
-//! Which variables an equality binds.
+//! The variables that an equality binds.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Sets of variables, and which variables are under a node.
+//! Sets of variables, and the variables under a node.
 
 use std::collections::{BTreeMap, btree_map};
 
@@ -90,7 +90,7 @@ impl VarSet {
     }
 }
 
-/// Which variables are bound, as [`VarSet`] and what is made of it can say.
+/// A view of the bound variables, for [`VarSet`] and its variants.
 pub(crate) trait Bound {
     /// Whether a variable is bound.
     fn is_bound(&self, var: &str) -> bool;
@@ -112,7 +112,7 @@ impl Bound for VarSet {
     }
 }
 
-/// A set with a few variables more and a few less, without a copy of it.
+/// A set with a few variables added and removed, without a copy of it.
 pub(crate) struct Changed<'a> {
     base: &'a dyn Bound,
     more: VarSet,
@@ -164,7 +164,7 @@ pub(crate) fn is_generated(var: &str) -> bool {
     var.starts_with(super::locals::PREFIX)
 }
 
-/// What [`Collector`] leaves out.
+/// The nodes that [`Collector`] skips.
 #[derive(Debug, Clone, Copy, Default)]
 #[expect(
     clippy::struct_excessive_bools,
@@ -179,7 +179,7 @@ pub(crate) struct Skip {
     pub(crate) object_keys: bool,
     /// Bodies of comprehensions, `every`, `not { … }`, `and` and `or`; and template strings.
     pub(crate) closures: bool,
-    /// What a `with` replaces.
+    /// The target of a `with`.
     pub(crate) with_target: bool,
     /// Sets.
     pub(crate) sets: bool,
@@ -190,7 +190,7 @@ pub(crate) struct Skip {
 }
 
 impl Skip {
-    /// What the check of safety leaves out.
+    /// The nodes that the safety check skips.
     pub(crate) const SAFETY: Self = Self {
         ref_call_head: true,
         closures: true,
@@ -202,7 +202,7 @@ impl Skip {
         wildcards: false,
     };
 
-    /// What unification leaves out: what is left are variables that a value can be taken apart into.
+    /// The nodes that unification skips: only variables of patterns remain.
     pub(crate) const PATTERN: Self = Self {
         ref_head: true,
         object_keys: true,
@@ -215,8 +215,8 @@ impl Skip {
     };
 }
 
-/// Sees a statement's kind before [`Collector`] does, and may add variables for it; where it
-/// answers `true`, the collector leaves the kind alone.
+/// Called with a statement's kind before [`Collector`] visits it, and may add variables for it;
+/// where it returns `true`, the collector skips the kind.
 pub(crate) type Override<'a> = &'a dyn Fn(&mut VarSet, &ExprKind) -> bool;
 
 /// Collects the variables under nodes: OPA's `VarVisitor`.
@@ -224,7 +224,7 @@ pub(crate) type Override<'a> = &'a dyn Fn(&mut VarSet, &ExprKind) -> bool;
 pub(crate) struct Collector<'a> {
     skip: Skip,
     override_kind: Option<Override<'a>>,
-    /// What has been found.
+    /// The variables found.
     pub(crate) vars: VarSet,
 }
 
@@ -256,7 +256,7 @@ pub(crate) fn vars_of_terms<'t>(terms: impl IntoIterator<Item = &'t Term>, skip:
     collector.vars
 }
 
-/// The variables of a head, but for the rule's name, with the places that OPA reports.
+/// The variables of a head, except for the rule's name, with the places that OPA reports.
 pub(crate) fn vars_of_head(head: &Head) -> VarSet {
     let mut collector = Collector::new(Skip::default());
     collector.terms(head.args.iter().flatten());
@@ -271,23 +271,23 @@ pub(crate) fn all_vars(term: &Term) -> VarSet {
 }
 
 impl<'a> Collector<'a> {
-    /// One that has found nothing yet.
+    /// An empty collector.
     pub(crate) fn new(skip: Skip) -> Self {
         Self { skip, override_kind: None, vars: VarSet::default() }
     }
 
-    /// The same, with a function that sees statements first.
+    /// The same, with a function that is called with statements first.
     pub(crate) fn with_override(skip: Skip, override_kind: Override<'a>) -> Self {
         Self { skip, override_kind: Some(override_kind), vars: VarSet::default() }
     }
 
-    /// Goes on with other parameters.
+    /// Continues with different parameters.
     pub(crate) fn set_skip(&mut self, skip: Skip) {
         self.skip = skip;
         self.override_kind = None;
     }
 
-    /// Goes over a definition and its `else`s.
+    /// Visits a definition and its `else`s.
     pub(crate) fn rule(&mut self, rule: &Rule) {
         for rule in super::visit::chain(rule) {
             self.head(&rule.head);
@@ -295,21 +295,21 @@ impl<'a> Collector<'a> {
         }
     }
 
-    /// Goes over a head, its reference included.
+    /// Visits a head, its reference included.
     pub(crate) fn head(&mut self, head: &Head) {
         self.reference(&head.reference);
         self.terms(head.args.iter().flatten());
         self.terms(&head.value);
     }
 
-    /// Goes over a body.
+    /// Visits a body.
     pub(crate) fn body(&mut self, body: &[Expr]) {
         for expr in body {
             self.expr(expr);
         }
     }
 
-    /// Goes over a statement.
+    /// Visits a statement.
     pub(crate) fn expr(&mut self, expr: &Expr) {
         if let Some(override_kind) = self.override_kind
             && override_kind(&mut self.vars, &expr.kind)
@@ -320,7 +320,7 @@ impl<'a> Collector<'a> {
         if let ExprKind::Every(every) = &expr.kind
             && self.skip.closures
         {
-            // OPA leaves the statement's `with` out here too.
+            // OPA skips the statement's `with` here too.
             self.term(&every.domain);
             return;
         }
@@ -356,7 +356,7 @@ impl<'a> Collector<'a> {
         }
     }
 
-    /// Goes over a `with`.
+    /// Visits a `with`.
     pub(crate) fn with(&mut self, with: &With) {
         if self.skip.with_target {
             self.term(&with.value);
@@ -391,14 +391,14 @@ impl<'a> Collector<'a> {
         self.terms(terms.iter().skip(usize::from(self.skip.ref_head)));
     }
 
-    /// Goes over terms.
+    /// Visits terms.
     pub(crate) fn terms<'t>(&mut self, terms: impl IntoIterator<Item = &'t Term>) {
         for term in terms {
             self.term(term);
         }
     }
 
-    /// Goes over a term.
+    /// Visits a term.
     pub(crate) fn term(&mut self, term: &Term) {
         match &term.value {
             TermValue::Null | TermValue::Bool(_) | TermValue::Number(_) | TermValue::String(_) => {}

@@ -1,11 +1,11 @@
 //! Walks over the syntax tree: every node (to read or to change), and the variables under a node.
 //!
 //! The walks go in OPA's order, since that order is visible: in the numbers of generated variables
-//! and in which of many errors are reported. Objects and sets are gone through as they stand, which
-//! is sorted once [`super::order::sort_collections`] has been over a module.
+//! and in which of many errors are reported. Objects and sets are visited in their stored order,
+//! which is sorted after [`super::order::sort_collections`].
 //!
-//! All walks descend as deep as the tree is, and the parser bounds that depth. Chains of `else` are
-//! followed by loops.
+//! All walks recurse to the depth of the tree, which the parser bounds. Loops follow chains of
+//! `else`.
 
 use std::ops::ControlFlow;
 
@@ -14,21 +14,21 @@ use crate::ast::{
     TermValue, With,
 };
 
-/// Whether a walk goes on to what is under a node.
+/// Whether a walk descends below a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Flow {
     /// It does.
     Into,
-    /// It goes on beside the node.
+    /// It skips the nodes below and continues.
     Over,
 }
 
 /// A node, to read.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Node<'a> {
-    /// A definition; its `else` is a node of its own.
+    /// A definition; its `else` is a separate node.
     Rule(&'a Rule),
-    /// A head. The reference is not under it, as in OPA's visitors.
+    /// A head. The reference is not visited below it, as in OPA's visitors.
     Head(&'a Head),
     /// A body, and each side of a logical expression.
     Body(&'a Body),
@@ -49,9 +49,9 @@ pub(crate) enum Node<'a> {
 /// A node, to change.
 #[derive(Debug)]
 pub(crate) enum NodeMut<'a> {
-    /// A definition; its `else` is a node of its own.
+    /// A definition; its `else` is a separate node.
     Rule(&'a mut Rule),
-    /// A head. The reference is not under it, as in OPA's visitors.
+    /// A head. The reference is not visited below it, as in OPA's visitors.
     Head(&'a mut Head),
     /// A body, and each side of a logical expression.
     Body(&'a mut Body),
@@ -169,7 +169,7 @@ fn walk_value<'a>(value: &'a TermValue, visit: &mut dyn FnMut(Node<'a>) -> Flow)
     }
 }
 
-/// Calls `change` on a node and then on all nodes under what it has become.
+/// Calls `change` on a node and then on all nodes under the result.
 pub(crate) fn walk_mut(mut node: NodeMut<'_>, change: &mut dyn FnMut(&mut NodeMut<'_>) -> Flow) {
     if change(&mut node) == Flow::Over {
         return;
@@ -274,7 +274,7 @@ fn change_value(value: &mut TermValue, change: &mut dyn FnMut(&mut NodeMut<'_>) 
     }
 }
 
-/// All definitions of a module, an `else` directly after what it belongs to.
+/// All definitions of a module, an `else` directly after its definition.
 pub(crate) fn rules(module: &Module) -> impl Iterator<Item = &Rule> {
     module.rules.iter().flat_map(chain)
 }
@@ -284,8 +284,8 @@ pub(crate) fn chain(rule: &Rule) -> impl Iterator<Item = &Rule> {
     std::iter::successors(Some(rule), |rule| rule.else_rule.as_deref())
 }
 
-/// Calls `change` on all definitions of a module, an `else` directly after what it belongs to, until
-/// it breaks.
+/// Calls `change` on all definitions of a module, an `else` directly after its definition, until it
+/// breaks.
 pub(crate) fn rules_mut(
     module: &mut Module,
     mut change: impl FnMut(&mut Rule) -> ControlFlow<()>,
@@ -300,7 +300,8 @@ pub(crate) fn rules_mut(
     ControlFlow::Continue(())
 }
 
-/// Calls `visit` on a term and on the terms under it, those in bodies included, while it says so.
+/// Calls `visit` on a term and on the terms under it, those in bodies included, while it returns
+/// so.
 pub(crate) fn walk_terms<'a>(node: Node<'a>, visit: &mut dyn FnMut(&'a Term) -> Flow) {
     walk(node, &mut |node| match node {
         Node::Term(term) => visit(term),
@@ -308,7 +309,7 @@ pub(crate) fn walk_terms<'a>(node: Node<'a>, visit: &mut dyn FnMut(&'a Term) -> 
     });
 }
 
-/// Whether a term satisfies `is` somewhere under a node.
+/// Whether any term under a node satisfies `is`.
 pub(crate) fn any_term<'a>(node: Node<'a>, is: impl Fn(&'a Term) -> bool) -> bool {
     let mut found = false;
     walk_terms(node, &mut |term| {
@@ -318,7 +319,7 @@ pub(crate) fn any_term<'a>(node: Node<'a>, is: impl Fn(&'a Term) -> bool) -> boo
     found
 }
 
-/// Whether a node is a closure: it has a body of its own. (Not a definition's.)
+/// Whether a node is a closure: it has its own body. (Not a definition's.)
 pub(crate) fn is_closure(node: Node<'_>) -> bool {
     match node {
         Node::Every(_) | Node::Not(_) | Node::Logical(_) => true,
@@ -337,7 +338,7 @@ pub(crate) fn is_comprehension(value: &TermValue) -> bool {
     )
 }
 
-/// Whether a value is a constant and no collection.
+/// Whether a value is a constant but not a collection.
 pub(crate) fn is_scalar(value: &TermValue) -> bool {
     matches!(
         value,

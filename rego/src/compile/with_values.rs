@@ -1,5 +1,5 @@
-//! `with`: what may be replaced by what, and values that need evaluation are bound before the
-//! statement. OPA's `RewriteWithValues`.
+//! `with`: checks targets and values, and binds values that need evaluation before the statement.
+//! OPA's `RewriteWithValues`.
 
 use std::collections::HashMap;
 
@@ -63,7 +63,7 @@ struct Rewriter<'a> {
 }
 
 impl Rewriter<'_> {
-    /// Of a body only the first fault is reported, and nothing of what is in its closures, as in OPA.
+    /// Only the first fault of a body is reported, and no fault of its closures, as in OPA.
     fn body(&mut self, body: &mut Body) {
         if body.iter().all(|expr| expr.with.is_empty()) {
             return;
@@ -80,7 +80,8 @@ impl Rewriter<'_> {
         *body = rewritten;
     }
 
-    /// Statements that were made of one share its `with`: its value is bound once for all of them.
+    /// Statements derived from the same one share its `with`: its value is bound once for all of
+    /// them.
     fn expr(
         &mut self,
         expr: &mut Expr,
@@ -110,7 +111,7 @@ impl Rewriter<'_> {
         Ok(())
     }
 
-    /// Checks one replacement, and answers whether its value has to be bound before.
+    /// Checks one replacement, and returns whether its value must be bound before.
     fn needs_binding(&self, target: &mut Term, value: &Term) -> Result<bool, Box<Diagnostic>> {
         let declaration = declaration_of(target);
         match root(target) {
@@ -160,7 +161,7 @@ impl Rewriter<'_> {
                 Some(child) => node = child,
             }
         }
-        // Where the path ended early, OPA looks for the last key from where it ended, too.
+        // Where the path ended early, OPA also looks up the last key from there.
         Ok(child(node, last).is_some_and(|child| self.functions.has_function(child)))
     }
 
@@ -169,7 +170,7 @@ impl Rewriter<'_> {
             if self.functions.tree.find(terms).is_some_and(|node| self.functions.has_function(node)))
     }
 
-    /// Whether a value stands for a function: then it is not evaluated.
+    /// Whether a value names a function: then it is not evaluated.
     fn is_function_value(&self, value: &Term) -> Result<bool, Box<Diagnostic>> {
         if let TermValue::Ref(terms) = &value.value
             && self.functions.tree.find(terms).is_some()
@@ -216,7 +217,7 @@ fn declaration_of(term: &Term) -> Option<&'static Declaration> {
     }
 }
 
-/// A variable that names a built-in becomes a reference, as the parser makes one of `a.b`.
+/// A variable that names a built-in becomes a reference, as the parser makes for `a.b`.
 fn builtin_as_reference(term: &mut Term) {
     if matches!(term.value, TermValue::Var(_)) && declaration_of(term).is_some() {
         let span = term.span;

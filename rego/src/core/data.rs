@@ -5,11 +5,12 @@ use regorus::value::Object;
 
 use crate::builtins::number;
 
-/// How deep objects are merged; a policy's documents are less deep by far, and below it the first
-/// of two objects counts.
+/// The depth to which objects are merged, far beyond a policy's documents; below it the first of
+/// two objects counts.
 const MAX_MERGE_DEPTH: usize = 256;
 
-/// What is at a key of a value: keys have types, an array's is an index, and a set's is the element.
+/// The member of a value at a key: keys have types, an array's is an index, and a set's is the
+/// element.
 #[must_use]
 pub fn value_at<'v>(collection: &'v Value, key: &Value) -> Option<&'v Value> {
     match collection {
@@ -25,8 +26,8 @@ pub fn value_at<'v>(collection: &'v Value, key: &Value) -> Option<&'v Value> {
     }
 }
 
-/// What is at a key of a store's document: keys are text, so a number is the key of the same text,
-/// and text of digits is an index.
+/// The member of a store's document at a key: keys are text, so a number is the key of the same
+/// text, and text of digits is an index.
 #[must_use]
 pub fn stored_at<'v>(document: &'v Value, key: &Value) -> Option<&'v Value> {
     match (document, key) {
@@ -48,7 +49,7 @@ fn index(text: &str) -> Option<usize> {
     (number == 0 || !text.starts_with('-')).then_some(number)
 }
 
-/// Two documents as one: where both have an object its keys are merged, elsewhere the first counts.
+/// Merges two documents: the keys of two objects at a path are merged, elsewhere the first counts.
 #[must_use]
 pub fn merge(first: &Value, second: &Value) -> Value {
     merge_below(first, second, MAX_MERGE_DEPTH)
@@ -71,7 +72,8 @@ fn merge_below(first: &Value, second: &Value, depth: usize) -> Value {
     merged.into_value()
 }
 
-/// A document with another value at a path. What is no object on the way is replaced by one.
+/// A document with a different value at a path. Any other value than an object on the path is
+/// replaced by one.
 #[must_use]
 pub fn put(document: Option<&Value>, path: &[Value], value: Value) -> Value {
     let Some((key, rest)) = path.split_first() else { return value };
@@ -84,35 +86,35 @@ pub fn put(document: Option<&Value>, path: &[Value], value: Value) -> Value {
     object.into_value()
 }
 
-/// Base data, with what `with` put in its place.
+/// Base data with the replacements of `with`.
 #[derive(Debug, Clone)]
 pub struct Data {
-    /// As it is stored.
+    /// The stored data.
     stored: Value,
     /// With the replacements in it.
     replaced: Value,
-    /// What is replaced; nothing in the outermost environment.
+    /// The replacements; empty in the outermost environment.
     replacements: Option<Replacements>,
 }
 
 #[derive(Debug, Clone)]
 struct Replacements {
-    /// Where.
+    /// The path.
     paths: Vec<Vec<Value>>,
-    /// One document of nothing but the new values.
+    /// One document of only the new values.
     values: Value,
-    /// It merged with what is stored.
+    /// That document merged with the stored one.
     merged: Value,
 }
 
 impl Data {
-    /// Data of which nothing is replaced.
+    /// Data without replacements.
     #[must_use]
     pub fn new(stored: Value) -> Self {
         Self { replaced: stored.clone(), stored, replacements: None }
     }
 
-    /// The same with another value at a path.
+    /// The same with a different value at a path.
     #[must_use]
     pub fn with(&self, path: &[Value], value: Value) -> Self {
         let earlier = self.replacements.as_ref();
@@ -127,14 +129,14 @@ impl Data {
         }
     }
 
-    /// What is at a path, replacements included.
+    /// The value at a path, with replacements.
     #[must_use]
     pub fn find(&self, path: &[Value]) -> Option<&Value> {
         let at = if self.is_replaced(path) { value_at } else { stored_at };
         path.iter().try_fold(&self.replaced, |document, key| at(document, key))
     }
 
-    /// What is at a path as a document that contains replacements. OPA merges the new object at a
+    /// The value at a path as a document that contains replacements. OPA merges the new object at a
     /// path with the stored one then, while at the path itself there is only the new one.
     #[must_use]
     pub fn find_extent(&self, path: &[Value]) -> Option<&Value> {
@@ -146,7 +148,7 @@ impl Data {
         }
     }
 
-    /// Whether a path is one that is replaced, or below one.
+    /// Whether a path is at or below a replaced one.
     fn is_replaced(&self, path: &[Value]) -> bool {
         let below = |replaced: &Vec<Value>| path.starts_with(replaced);
         self.replacements.as_ref().is_some_and(|replacements| replacements.paths.iter().any(below))

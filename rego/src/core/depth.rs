@@ -1,4 +1,4 @@
-//! How much stack an evaluation can take, known before it begins.
+//! The stack that an evaluation can take, computed before it begins.
 //!
 //! Evaluators call themselves for each rule that a rule uses, and values are compared and dropped
 //! level by level. Rules are not recursive, so both depths have a bound that is computed here, and a
@@ -16,18 +16,18 @@ use super::{
 };
 use crate::source::Span;
 
-/// Levels of a value that constructors may add to what comes from outside (inputs, data and what
-/// built-ins make of texts are bounded themselves). To drop or compare a value takes less than
-/// 300 bytes a level, also in a debug build.
+/// Levels that constructors may add to values from outside (inputs, data and values that built-ins
+/// parse are bounded themselves). To drop or compare a value takes less than 300 bytes a level,
+/// also in a debug build.
 pub(crate) const HEIGHT: usize = 2_000;
 
-/// Levels of values from outside: what built-ins make of texts has the most.
+/// Levels of values from outside: values that built-ins parse have the most.
 const OUTSIDE: usize = 512;
 
 /// Levels that a built-in may add to its arguments (`walk` makes an array of arrays).
 const BUILTIN: usize = 2;
 
-/// What an evaluator takes, in levels of its own.
+/// The stack that an evaluator takes, in its own levels.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Costs {
     /// For a rule or function.
@@ -36,20 +36,20 @@ pub(crate) struct Costs {
     pub(crate) block: usize,
     /// For the rest of a block in `Each`.
     pub(crate) each: usize,
-    /// For what looks whether a function is replaced, or whether its value is known.
+    /// For the check whether a function is replaced, or whether its value is known.
     pub(crate) front: usize,
     /// For an environment, beside its function.
     pub(crate) environment: usize,
-    /// How many there may be.
+    /// The highest number of levels.
     pub(crate) limit: usize,
 }
 
 /// Why a program is not evaluated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// A rule uses itself: no core.
+    /// A rule uses itself: invalid core.
     Recursion(Option<Span>),
-    /// More than [`walk::NESTING`] blocks in each other.
+    /// More than [`walk::NESTING`] nested blocks.
     Nesting(Option<Span>),
     /// More levels than the limit.
     Levels(Option<Span>),
@@ -57,21 +57,21 @@ pub(crate) enum Fault {
     Height(Option<Span>),
 }
 
-/// What a rule takes at most.
+/// The most that a rule takes.
 #[derive(Debug, Clone, Copy, Default)]
 struct Need {
     /// Levels of calls, itself included.
     levels: usize,
     /// The most that a replacement takes which is introduced in it or below.
     replacing: usize,
-    /// Levels that its value has over those of its arguments and of what is outside.
+    /// Levels that its value has over those of its arguments and of values from outside.
     height: usize,
 }
 
 /// Refuses programs that could overflow the stack.
 ///
-/// What replaces a function may add more levels to a value than the function does, and as often as it
-/// is called. So evaluators look at its value ([`is_high`]), which then counts as one from outside.
+/// A replacement of a function may add more levels to a value than the function does, at each call.
+/// So evaluators check its value ([`is_high`]), which then counts as one from outside.
 ///
 /// `order` is [`order`]'s; `kept` are the functions whose values the evaluator keeps.
 pub(crate) fn check(
@@ -220,7 +220,7 @@ fn need_of(program: &Program, costs: &Costs, rule: &Rule, needs: &[Need]) -> Res
     })
 }
 
-/// What the blocks in this one take. That there are not too many in each other has been checked.
+/// The levels of the inner blocks. Their nesting has been checked.
 fn nesting_of(mut block: &[Statement], costs: &Costs) -> usize {
     let mut deepest = 0;
     let mut loops = 0;
@@ -249,7 +249,8 @@ fn need(needs: &[Need], id: RuleId) -> Need {
     needs.get(id.index()).copied().unwrap_or_default()
 }
 
-/// The levels that the variables of a body have over those of parameters and of what is outside.
+/// The levels that the variables of a body have over those of parameters and of values from
+/// outside.
 struct Heights<'a> {
     program: &'a Program,
     needs: &'a [Need],

@@ -1,5 +1,5 @@
 //! An evaluator of core that is easy to check against the table of meanings: the oracle of tests.
-//! Nothing that serves requests uses it.
+//! It serves no requests.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -17,28 +17,28 @@ use super::{
 use crate::builtins::{self, Context, Failure, order};
 use crate::source::Span;
 
-/// How deep rules and blocks may be in each other: a thread with a stack of 8 MiB has room for
-/// these in a debug build.
+/// The highest nesting of rules and blocks: a thread with a stack of 8 MiB has room for it in a
+/// debug build.
 const MAX_DEPTH: usize = 1_000;
 
-/// Why there is no value.
+/// Why an evaluation has no value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
     /// A complete rule or function with two values, or an object with two values for one key.
     #[error("{message}")]
     Conflict {
-        /// OPA's words.
+        /// OPA's message.
         message: String,
-        /// Where the second stands.
+        /// The place of the second value.
         span: Option<Span>,
     },
     /// A built-in that ends the evaluation.
     #[error("{0}")]
     Builtin(Failure),
-    /// Deeper than this evaluator goes.
+    /// Deeper than this evaluator's bound.
     #[error("the evaluation is too deep")]
     Depth,
-    /// A program that is none.
+    /// The program is not valid core.
     #[error("{0}")]
     Program(String),
 }
@@ -87,7 +87,7 @@ struct Environment {
 }
 
 impl Environment {
-    /// The same without functions that are replaced.
+    /// The same without replaced functions.
     fn without_functions(&self) -> Self {
         Self {
             input: self.input.clone(),
@@ -100,7 +100,7 @@ impl Environment {
     }
 }
 
-/// Whether to go on to the next solution.
+/// Whether to continue with the next solution.
 #[derive(PartialEq, Eq, Clone, Copy)]
 enum Next {
     More,
@@ -145,7 +145,7 @@ fn operands(frame: &Frame, all: &[Operand]) -> Result<Vec<Value>, Fault> {
     all.iter().map(|one| operand(frame, one)).collect()
 }
 
-/// Whether the first solution decides: all bodies yield the same constant.
+/// Whether the first solution is enough: all bodies yield the same constant.
 fn first_decides(rule: &Rule) -> bool {
     let mut values =
         rule.definitions.iter().flat_map(|definition| &definition.bodies).map(|body| {
@@ -235,7 +235,7 @@ impl Machine<'_> {
             RuleKind::Complete | RuleKind::Set | RuleKind::Object => 0,
         };
         if args.len() != parameters {
-            return Err(malformed("another number of arguments than of parameters"));
+            return Err(malformed("the number of arguments differs from that of parameters"));
         }
         let early = first_decides(rule);
         let mut found: Option<Value> = None;
@@ -463,7 +463,7 @@ impl Machine<'_> {
                 }
                 (Target::Data(slot), Substitute::Value(value)) => {
                     let Some(Slot::Data(path)) = self.slot(*slot) else {
-                        return Err(malformed("a slot that is no path"));
+                        return Err(malformed("a slot that is not a path"));
                     };
                     inner.data = inner.data.with(path, operand(frame, value)?);
                     inner.replaced.insert(*slot);
@@ -474,12 +474,12 @@ impl Machine<'_> {
                 (Target::Function(slot), Substitute::Function(id)) => {
                     match self.slot(*slot) {
                         Some(Slot::Function { candidates, .. }) if candidates.contains(id) => {}
-                        _ => return Err(malformed("a replacement that is no candidate")),
+                        _ => return Err(malformed("a replacement that is not a candidate")),
                     }
                     inner.functions.insert(*slot, Mock::Function(*id));
                 }
                 (Target::Input(_) | Target::Data(_), Substitute::Function(_)) => {
-                    return Err(malformed("a function in the place of a document"));
+                    return Err(malformed("a function where a document is expected"));
                 }
             }
         }

@@ -1,23 +1,23 @@
-//! Core: the small language that every policy is lowered to, and the only one that is evaluated.
+//! Core: the small language that every policy is lowered to; only core is evaluated.
 //!
 //! # Meaning
 //! A **block** is a list of statements. It has a *solution* each time control reaches its end. A
-//! statement that *fails* ends its block there, or goes on with the next element of the innermost
-//! [`StatementKind::Each`] around it. `Each` is always the last statement of its block: what follows
-//! it in the policy stands in its inner block. So every loop is explicit, and nothing else
-//! backtracks.
+//! statement that *fails* ends its block there, or continues with the next element of the innermost
+//! [`StatementKind::Each`] around it. `Each` is always the last statement of its block: the
+//! statements after it in the policy stand in its inner block. So every loop is explicit, and only
+//! loops backtrack.
 //!
-//! Variables are numbered within their rule and assigned once on every way to a use. Operands are
-//! variables or constants; whatever can be undefined is bound by a `Let` first, so order of
-//! evaluation is the order of statements. No variable is ever undefined.
+//! Variables are numbered within their rule and assigned once on every path to a use. Operands are
+//! variables or constants; an expression that can be undefined is bound by a `Let` first, so
+//! evaluation follows the order of statements. A variable is never undefined.
 //!
 //! | form | meaning | fails when |
 //! |---|---|---|
 //! | `Let x = e` | binds | `e` is undefined |
 //! | `Test e` | | `e` is undefined or false |
 //! | `Not { b }` | | `b` has a solution |
-//! | `Each k, v in c { b }` | the block's solutions for every element, in order | never: what is no collection has no elements |
-//! | `Every k, v in c { b }` | | `c` is no collection, or `b` has no solution for an element |
+//! | `Each k, v in c { b }` | the block's solutions for every element, in order | never: a value that is not a collection has no elements |
+//! | `Every k, v in c { b }` | | `c` is not a collection, or `b` has no solution for an element |
 //! | `Collect x = kind { b } key, value` | one element for every solution | never; two values for one key are a conflict |
 //!
 //! A rule's **definition** is a chain of bodies (`else`): the first that has a solution counts. A
@@ -25,28 +25,29 @@
 //! values for one key. A conflict ends the evaluation with an error. Where no definition has a
 //! solution, the value is the default, else undefined; a set or object is then empty.
 //!
-//! Which solutions are looked for is visible, because any of them may raise a conflict. `Not`,
+//! The set of evaluated solutions is visible, because any of them may raise a conflict. `Not`,
 //! `Every`, and complete rules and functions whose bodies all yield the same constant stop at the
-//! first solution. Everything else goes through all of them.
+//! first solution. All other statements evaluate all solutions.
 //!
 //! Rules are evaluated once in an evaluation and an environment; functions once for the same
-//! arguments, or at each call: the difference is not visible. What a built-in that fails means is
-//! not said here: its value is undefined (strict mode makes it the evaluation's error), unless it
-//! fails with a conflict or a limit, which ends the evaluation.
+//! arguments, or at each call: the difference is not visible. Core does not define the effect of a
+//! failing built-in: its value is undefined (strict mode makes it the evaluation's error), unless
+//! it fails with a conflict or a limit, which ends the evaluation.
 //!
 //! # Environments
 //! An environment has the input, the base data, and what `with` replaces. [`Expr::With`] makes one
-//! for the evaluation of a function. Data that is replaced at a path hides all rules at the path and
-//! below: the rules themselves look (with [`Expr::Replaced`]) and have the value that base data has
-//! at their path. Functions are replaced by name, so the evaluation of a [`Expr::Call`] looks.
+//! for the evaluation of a function. Data that is replaced at a path hides all rules at the path
+//! and below: the rules themselves check this (with [`Expr::Replaced`]) and have the value that
+//! base data has at their path. Functions are replaced by name, so the evaluation of a
+//! [`Expr::Call`] checks this.
 //!
 //! # Base data
 //! A path into base data is the path of a store, as in OPA: a number is a key of the same text, and
-//! a string of digits is an index. What `with` put somewhere is a value, whose keys have types.
+//! a string of digits is an index. A replacement by `with` is a value, whose keys have types.
 //! [`data`] has both. Other paths (`input`, operands) are always those of values.
 //!
 //! # Built-ins of this crate
-//! [`own`] lists them and has their functions.
+//! [`own`] lists them, with their functions.
 
 pub mod data;
 pub(crate) mod depth;
@@ -68,10 +69,10 @@ use crate::source::Span;
 /// A lowered policy.
 #[derive(Debug, Clone, Default)]
 pub struct Program {
-    /// All rules, functions and documents. Nothing is recursive: `rules[i]` may use any other, but
-    /// no chain of uses comes back to `i`.
+    /// All rules, functions and documents. Rules are not recursive: `rules[i]` may use any other,
+    /// but no chain of uses returns to `i`.
     pub rules: Vec<Rule>,
-    /// What `with` may replace, by number: each has a place in the environment.
+    /// The targets of `with`, by number: each has a slot in the environment.
     pub slots: Vec<Slot>,
     /// The tree of virtual documents, for the evaluation of a path that is known at run time only.
     pub documents: Document,
@@ -93,21 +94,21 @@ impl RuleId {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Var(pub u32);
 
-/// The number of something that `with` replaces somewhere.
+/// The number of a target of some `with`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SlotId(pub u32);
 
-/// What `with` replaces somewhere, other than the input.
+/// A target of some `with`, other than the input.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Slot {
-    /// What is at a path below `data`, and all below it.
+    /// The document at a path below `data`.
     Data(Vec<Value>),
-    /// A function (of the policy, or one that stands for a built-in) that is replaced by a value, or
-    /// by one of `candidates`, which are functions of as many parameters.
+    /// A function (of the policy, or one that wraps a built-in) that is replaced by a value, or by
+    /// one of `candidates`, which are functions of as many parameters.
     Function {
-        /// What is replaced.
+        /// The target.
         rule: RuleId,
-        /// By which functions, somewhere.
+        /// The functions that replace it in some `with`.
         candidates: Vec<RuleId>,
     },
 }
@@ -118,21 +119,21 @@ pub struct Document {
     /// Without parameters: the rule whose value is this document, base data included. A function
     /// has none.
     pub rule: Option<RuleId>,
-    /// The functions of what a document of keys and values has at its first key, by how many keys are
-    /// known: OPA evaluates nothing else of it then.
+    /// The functions for the entry of a document at its first key, by the number of known keys: OPA
+    /// evaluates only that entry then.
     pub keyed: Vec<RuleId>,
-    /// Whether rules make it; a package is made of what is below it, and of base data.
+    /// Whether rules define it; a package consists of the documents below it and of base data.
     pub of_rules: bool,
     /// Below it, by name.
     pub children: std::collections::BTreeMap<String, Document>,
 }
 
-/// Where the value at a path is to be found.
+/// The location of the value at a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Found<'p> {
-    /// In a rule's value, at the keys that are left.
+    /// In a rule's value, at the remaining keys.
     Rule(RuleId, &'p [Value]),
-    /// The same, and a function knows what is at the first key, of the first keys.
+    /// The same, with a function for the entry at the first keys.
     Keyed {
         /// The rule of the whole document.
         rule: RuleId,
@@ -140,17 +141,17 @@ pub enum Found<'p> {
         function: RuleId,
         /// Its arguments.
         keys: &'p [Value],
-        /// All keys that are left.
+        /// The remaining keys.
         rest: &'p [Value],
     },
     /// In base data, at the whole path: no rule is evaluated.
     Base,
-    /// Nowhere: the path leads to a function, or below one.
+    /// No value: the path leads to a function, or below one.
     Nothing,
 }
 
 impl Document {
-    /// Where the value at a path below this document (the root, most often) is to be found.
+    /// The location of the value at a path below this document (usually the root).
     #[must_use]
     pub fn find<'p>(&self, path: &'p [Value]) -> Found<'p> {
         let (mut node, mut rest) = (self, path);
@@ -175,9 +176,9 @@ impl Document {
 /// A rule, function or document.
 #[derive(Debug, Clone)]
 pub struct Rule {
-    /// Its path, for people: `data.tenants.a.allow`.
+    /// Its path in messages: `data.tenants.a.allow`.
     pub name: String,
-    /// What its definitions make together.
+    /// The kind of document that its definitions make.
     pub kind: RuleKind,
     /// Its value where no definition has a solution (complete rules and functions only).
     pub default: Option<Value>,
@@ -185,21 +186,20 @@ pub struct Rule {
     pub definitions: Vec<Definition>,
     /// How many variables its bodies use: all are below it. Parameters are the first.
     pub variables: u32,
-    /// Of a function that `with` replaces somewhere: its slot.
+    /// The slot of a function that some `with` replaces.
     pub slot: Option<SlotId>,
-    /// Where it is defined.
+    /// The place of its definition.
     pub span: Option<Span>,
 }
 
-/// What the definitions of a rule make together.
+/// The kind of document that the definitions of a rule make.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RuleKind {
     /// One value.
     Complete,
     /// One value for these many arguments.
     Function(u32),
-    /// What an object has at the key that is the one argument: a function whose conflict is that of
-    /// the object.
+    /// An object's value at the key in the one argument: a function whose conflict is the object's.
     Entry,
     /// A set of all values.
     Set,
@@ -217,13 +217,13 @@ pub struct Definition {
 /// A block that yields.
 #[derive(Debug, Clone)]
 pub struct Body {
-    /// When.
+    /// The condition.
     pub block: Block,
     /// Of objects.
     pub key: Option<Operand>,
     /// The value, element or member.
     pub value: Operand,
-    /// Where it stands: a conflict is reported here.
+    /// Its place, at which a conflict is reported.
     pub span: Option<Span>,
 }
 
@@ -233,48 +233,48 @@ pub type Block = Vec<Statement>;
 /// A statement and its place.
 #[derive(Debug, Clone)]
 pub struct Statement {
-    /// What it does.
+    /// Its kind.
     pub kind: StatementKind,
-    /// The policy's text that it stands for.
+    /// The policy's text that it comes from.
     pub span: Option<Span>,
 }
 
-/// What a statement does; see the table above.
+/// The kind of a statement; see the table above.
 #[derive(Debug, Clone)]
 pub enum StatementKind {
     /// Binds a variable.
     Let(Var, Expr),
-    /// Goes on where the expression is defined and not false.
+    /// Continues where the expression is defined and not false.
     Test(Expr),
-    /// Goes on where the block has no solution. Variables bound in it are not seen outside.
+    /// Continues where the block has no solution. Variables bound in it are not visible outside.
     Not(Block),
-    /// Goes through a collection: of an array the key is the index, of a set it is the element.
+    /// Iterates over a collection: the key of an array is the index, that of a set the element.
     Each {
         /// The key.
         key: Option<Var>,
         /// The element.
         value: Var,
-        /// What is gone through.
+        /// The collection.
         collection: Operand,
         /// The rest of the block.
         block: Block,
     },
-    /// Goes on where the block has a solution for every element.
+    /// Continues where the block has a solution for every element.
     Every {
         /// The key.
         key: Option<Var>,
         /// The element.
         value: Var,
-        /// What is gone through.
+        /// The collection.
         collection: Operand,
-        /// What must hold.
+        /// The condition.
         block: Block,
     },
     /// A comprehension.
     Collect {
-        /// What is bound.
+        /// The bound variable.
         var: Var,
-        /// To what.
+        /// The kind of its value.
         kind: Collection,
         /// The solutions.
         block: Block,
@@ -285,7 +285,7 @@ pub enum StatementKind {
     },
 }
 
-/// What a comprehension makes.
+/// The kind of collection that a comprehension makes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Collection {
     /// An array, in the order of solutions.
@@ -305,12 +305,12 @@ pub enum Operand {
     Const(Value),
 }
 
-/// Where a path begins.
+/// The root of a path.
 #[derive(Debug, Clone)]
 pub enum Root {
     /// The request's input. It may be undefined.
     Input,
-    /// The base data: nothing of rules.
+    /// The base data, without rules.
     Data,
     /// The base data, read at a path above one that `with` may replace. OPA merges an object that
     /// replaces another with it where a document above is read as a whole ([`data::Data`]).
@@ -319,15 +319,15 @@ pub enum Root {
     Operand(Operand),
 }
 
-/// What a `Let` binds and a `Test` tests.
+/// The expression of a `Let` or a `Test`.
 #[derive(Debug, Clone)]
 pub enum Expr {
-    /// Itself.
+    /// The operand itself.
     Operand(Operand),
-    /// A root, and keys into it. Undefined where there is no such key, or no collection.
+    /// A root, and keys into it. Undefined where a key is missing, or a value is not a collection.
     Path(Root, Vec<Operand>),
     /// A built-in by OPA's name (`plus`, `lt`, `equal`, `internal.member_2`, `count`), or one of
-    /// this crate's own, whose names begin with `$`.
+    /// this crate, whose names begin with `$`.
     Builtin(&'static str, Vec<Operand>),
     /// A function's value.
     Call(RuleId, Vec<Operand>),
@@ -348,25 +348,25 @@ pub enum Expr {
         function: RuleId,
         /// Their values.
         args: Vec<Operand>,
-        /// What is replaced, in order.
+        /// The replacements, in order.
         replacements: Vec<Replacement>,
     },
 }
 
-/// What a `with` replaces, by what.
+/// A replacement by `with`.
 #[derive(Debug, Clone)]
 pub struct Replacement {
-    /// What.
+    /// The target.
     pub target: Target,
-    /// By what.
+    /// The replacement.
     pub value: Substitute,
 }
 
-/// What a `with` replaces.
+/// The target of a `with`.
 #[derive(Debug, Clone)]
 pub enum Target {
-    /// The input, or what is at a path in it. A path that is not there is made; what is no object on
-    /// the way is replaced by one.
+    /// The input, or the value at a path in it. A missing path is created; any other value than an
+    /// object on the path is replaced by one.
     Input(Vec<Value>),
     /// The same for data, at the path of a [`Slot::Data`].
     Data(SlotId),
@@ -374,7 +374,7 @@ pub enum Target {
     Function(SlotId),
 }
 
-/// By what a `with` replaces.
+/// The replacement of a `with`.
 #[derive(Debug, Clone)]
 pub enum Substitute {
     /// A value; for a function, its value for all arguments.

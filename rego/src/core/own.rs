@@ -1,4 +1,5 @@
-//! The built-ins of this crate, which policies cannot name: what core needs beyond OPA's.
+//! The built-ins of this crate, which policies cannot name: operations that core needs beyond
+//! OPA's.
 //!
 //! | name | value |
 //! |---|---|
@@ -6,13 +7,13 @@
 //! | `$is_object(x, n)` | whether `x` is an object of `n` keys |
 //! | `$walk(x)` | the array of all outputs of `walk`: `[path, value]`, in OPA's order |
 //! | `$concat(arrays)` | one array of the elements of an array of arrays |
-//! | `$union(objects)` | one object of the keys of an array of objects that have none in common |
+//! | `$union(objects)` | one object of the keys of an array of objects with disjoint keys |
 //! | `$document(entries)` | the document that the rules of a reference with variables make. `entries` is an array of `[path, value, member]`, in order: at a path below the document there is a value, or (`member`) a set with it. Two values for one key, or one below another, are a conflict; without entries it is `{}` |
 //! | `$virtual(names, values)` | an object of `names`, each with the one element of the array in `values` at its place, or left out where that is empty |
 //! | `$merge(base, virtual)` | a virtual document, and base data at the same path: the one element of the array `base`, or nothing where that is empty. Where both have an object its keys are merged, elsewhere base data counts, as in OPA |
-//! | `$keys(base, names)` | what a variable goes through in a document: an array of `[key]` for the keys of base data (as above), then for those names that are not among them |
-//! | `$items(x)` | an array of `[key, value]` for all that is in a collection, in order; of what is no collection, `[]` |
-//! | `$asked()` | the keys below a document that the evaluation is asked for |
+//! | `$keys(base, names)` | the keys of a document that a variable iterates over: an array of `[key]` for the keys of base data (as above), then for those names that are not among them |
+//! | `$items(x)` | an array of `[key, value]` for every entry of a collection, in order; `[]` for a value that is not a collection |
+//! | `$asked()` | the requested keys below a document |
 //! | `$without_system(data)` | the object without the key `system`, which OPA hides |
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,10 +25,10 @@ use super::data;
 use crate::builtins::order;
 use crate::builtins::{Answer, Context, Failure, Function};
 
-/// OPA's words for a conflict of keys.
+/// OPA's message for a conflict of keys.
 pub const UNIQUE_KEYS: &str = "object keys must be unique";
 
-/// How deep `$document` makes objects: a reference in a head is shorter by far.
+/// The highest depth of objects from `$document`: a reference in a head is far shorter.
 const MAX_DOCUMENT_DEPTH: usize = 256;
 
 /// The function of a built-in of this crate.
@@ -89,7 +90,7 @@ fn walk(_: &mut Context, args: &[Value]) -> Answer {
     Ok(outputs.into_value())
 }
 
-/// A document that is being made.
+/// A document that is being built.
 enum Node {
     Object(BTreeMap<Value, Node>),
     Set(BTreeSet<Value>),

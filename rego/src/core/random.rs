@@ -1,5 +1,4 @@
-//! Random core programs, for comparisons of what evaluates them. A seed makes the same program
-//! always.
+//! Random core programs, for comparisons of evaluators. A seed always makes the same program.
 
 use regorus::Value;
 use regorus::value::{Object, Set};
@@ -11,7 +10,7 @@ use super::{
 use crate::builtins;
 use crate::source::{FileId, Span};
 
-/// Built-ins that are called, and with how many arguments. Some fail for some arguments.
+/// Built-ins for calls, with their numbers of arguments. Some fail for some arguments.
 const BUILTINS: [(&str, usize); 23] = [
     ("equal", 2),
     ("equal", 2),
@@ -38,13 +37,13 @@ const BUILTINS: [(&str, usize); 23] = [
     ("$document", 1),
 ];
 
-/// Names that inputs and data have.
+/// The names in inputs and data.
 const NAMES: [&str; 8] = ["a", "b", "list", "obj", "n", "0", "1", "deep"];
 
-/// How deep blocks stand in each other.
+/// The nesting depth of blocks.
 const DEPTH: usize = 3;
 
-/// A source of numbers that look random.
+/// A source of pseudo-random numbers.
 #[derive(Debug, Clone)]
 pub struct Random(u64);
 
@@ -67,7 +66,7 @@ impl Random {
         usize::try_from(mixed % bound).unwrap_or(0)
     }
 
-    /// True once in so many times.
+    /// True once in this many times.
     fn one_in(&mut self, times: usize) -> bool {
         self.below(times) == 0
     }
@@ -77,19 +76,19 @@ impl Random {
     }
 }
 
-/// A program and what it is asked with.
+/// A program with its inputs, data and queries.
 #[derive(Debug, Clone)]
 pub struct Case {
     /// The program.
     pub program: Program,
-    /// Inputs, of which one may be nothing.
+    /// Inputs; one may be undefined.
     pub inputs: Vec<Option<Value>>,
     /// The base data.
     pub data: Value,
 }
 
 impl Case {
-    /// The rules that can be asked for.
+    /// The rules that can be evaluated.
     pub fn rules(&self) -> impl Iterator<Item = RuleId> {
         let is_rule = |rule: &Rule| !matches!(rule.kind, RuleKind::Function(_) | RuleKind::Entry);
         (0..)
@@ -122,7 +121,7 @@ pub fn case(seed: u64) -> Case {
     Case { program, inputs, data }
 }
 
-/// A JSON document that has most of [`NAMES`].
+/// A JSON document with most of [`NAMES`].
 fn document(random: &mut Random) -> Value {
     let mut object = Object::new();
     for name in NAMES {
@@ -257,7 +256,7 @@ impl Maker {
         Body { block, key, value, span: self.place() }
     }
 
-    /// A block; what it binds at its end is in `bound`.
+    /// A block; the variables bound at its end are in `bound`.
     fn block(&mut self, bound: &mut Vec<Var>, depth: usize) -> Block {
         let mut block = Vec::new();
         for _ in 0..self.random.below(4) {
@@ -303,7 +302,7 @@ impl Maker {
         let mut block =
             if self.random.one_in(3) { Vec::new() } else { self.block(&mut inner, depth - 1) };
         if block.is_empty() {
-            // A value or nothing.
+            // A value, or undefined.
             let expr = self.expr(&inner);
             let var = self.variable();
             inner.push(var);
@@ -319,7 +318,7 @@ impl Maker {
         StatementKind::Collect { var, kind, block, key, value }
     }
 
-    /// Something to go through, mostly a collection.
+    /// An operand for an iteration, mostly a collection.
     fn collection(&mut self, bound: &mut Vec<Var>, block: &mut Block) -> Operand {
         let expr = match self.random.below(6) {
             0 => Expr::Path(Root::Input, vec![Operand::Const(Value::from("list"))]),
@@ -443,7 +442,7 @@ impl Maker {
             return Expr::Operand(self.operand(bound));
         }
         if name == "$document" {
-            // Mostly as lowering makes them; two values for one key are a conflict.
+            // Mostly in lowering's form; two values for one key are a conflict.
             let entry = |random: &mut Random| {
                 let path =
                     Value::from(vec![Value::from(*random.pick(&NAMES[..2]).unwrap_or(&"a"))]);

@@ -1,4 +1,4 @@
-//! Makes a case smaller that shows a difference.
+//! Reduces a case that shows a difference.
 
 use regorus::Value;
 
@@ -16,7 +16,7 @@ pub fn shrink(mut case: Case, shows: impl Fn(&Case) -> bool) -> Case {
     }
 }
 
-/// All cases that are a little smaller.
+/// All slightly smaller cases.
 fn edits(case: &Case) -> impl Iterator<Item = Case> {
     let inputs = (0..case.inputs.len()).filter(|_| case.inputs.len() > 1).map(|index| {
         let mut smaller = case.clone();
@@ -38,7 +38,7 @@ fn edits(case: &Case) -> impl Iterator<Item = Case> {
     inputs.chain(programs).chain(documents).chain(questions)
 }
 
-/// An object with one key less.
+/// An object without one of its keys.
 fn smaller_values(value: &Value) -> impl Iterator<Item = Value> {
     let keys: Vec<Value> = match value {
         Value::Object(object) => object.keys().cloned().collect(),
@@ -52,14 +52,14 @@ fn smaller_values(value: &Value) -> impl Iterator<Item = Value> {
     })
 }
 
-/// Does the edit with a number.
+/// Applies the edit with this number.
 struct Edit {
     left: usize,
     is_done: bool,
 }
 
 impl Edit {
-    /// Whether this one is to be done.
+    /// Whether to apply this edit.
     const fn is_this(&mut self) -> bool {
         if self.is_done {
             return false;

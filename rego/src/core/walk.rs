@@ -3,12 +3,12 @@
 use super::{Body, Definition, Expr, Operand, Root, RuleId, Statement, StatementKind};
 use super::{Substitute, Var};
 
-/// How many blocks may stand in each other, `Each` left out, which is walked through without
-/// recursion. The parser's bound on nesting is lower; this keeps every walk on the stack whatever
-/// comes: a level takes less than 2 KiB in a debug build.
+/// The highest nesting of blocks, without `Each`, which is walked without recursion. The parser's
+/// bound on nesting is lower; this one protects the stack of every walk in any case: a level takes
+/// less than 2 KiB in a debug build.
 pub(crate) const NESTING: usize = 512;
 
-/// There are more than [`NESTING`] blocks in each other.
+/// There are more than [`NESTING`] nested blocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TooDeep;
 
@@ -16,7 +16,7 @@ pub(crate) struct TooDeep;
 /// text.
 ///
 /// # Errors
-/// Where blocks are nested too deeply.
+/// When blocks are nested too deeply.
 pub(crate) fn statements<'a>(
     block: &'a [Statement],
     found: &mut impl FnMut(&'a Statement),
@@ -78,8 +78,8 @@ pub(crate) fn operands(expr: &Expr) -> Vec<&Operand> {
     }
 }
 
-/// The operands of a statement itself, those of inner blocks left out but for what a comprehension
-/// collects.
+/// The operands of a statement itself: those of inner blocks only where a comprehension collects
+/// them.
 pub(crate) fn own_operands(statement: &Statement) -> Vec<&Operand> {
     match &statement.kind {
         StatementKind::Let(_, expr) | StatementKind::Test(expr) => operands(expr),

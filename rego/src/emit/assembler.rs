@@ -20,16 +20,16 @@ use crate::source::Span;
 /// Arguments of a call in the VM.
 pub(super) const ARGUMENTS: usize = 8;
 
-/// What 16 bits can count.
+/// The range of 16 bits.
 const NUMBERS: usize = u16::MAX as usize;
 
-/// Different functions that a program can call: the machine has so many to link.
+/// How many different functions a program can call: the number that the machine can link.
 pub(crate) const CALLS: usize = 256;
 
 /// Registers of the window that entry points run in: the result and [`ARGUMENTS`].
 const ENTRY_WINDOW: u8 = 9;
 
-/// A program in the making.
+/// A program that is being emitted.
 #[derive(Debug)]
 pub(super) struct Assembler {
     bytecode: Bytecode,
@@ -40,7 +40,7 @@ pub(super) struct Assembler {
     withs: Vec<WithSite>,
     pub(super) names: BTreeMap<RuleId, Box<str>>,
     pub(super) places: Places,
-    /// What is being emitted.
+    /// The rule that is being emitted.
     pub(super) place: Option<Span>,
 }
 
@@ -52,15 +52,15 @@ pub(super) struct OpenLoop {
     start: u16,
 }
 
-/// A jump whose target is still to come.
+/// A jump whose target is not known yet.
 #[derive(Debug, Clone, Copy)]
 #[must_use = "a jump has a target"]
 pub(super) struct Jump(usize);
 
-/// What an object is made of.
+/// The parts of an object.
 #[derive(Debug, Default)]
 pub(super) struct Fields {
-    /// The constant keys, and constant values or anything in place of those that come from registers.
+    /// The constant keys, with constant values or placeholders for values in registers.
     pub(super) template: BTreeMap<Value, Value>,
     /// Keys of the template and the registers of their values.
     pub(super) known: BTreeMap<Value, Register>,
@@ -71,7 +71,7 @@ pub(super) struct Fields {
 impl Assembler {
     pub(super) fn new() -> Self {
         let mut bytecode = Bytecode::new();
-        // Each VM has a copy of these as a value.
+        // Each VM has a copy of these values.
         bytecode.metadata.compiler_version = String::new();
         bytecode.metadata.compiled_at = String::new();
         bytecode.metadata.source_info = String::new();
@@ -128,7 +128,7 @@ impl Assembler {
         self.push(Instruction::Guard { register, mode });
     }
 
-    /// Goes on at the jump's target where the register is true.
+    /// Continues at the jump's target where the register is true.
     pub(super) fn jump_if(&mut self, register: Register) -> Jump {
         let jump = Jump(self.here());
         self.push(Instruction::AnyOfNext { check: register, result: register, end_pc: 0 });
@@ -137,7 +137,7 @@ impl Assembler {
 
     /// The next instruction is the jump's target.
     pub(super) fn land(&mut self, jump: Jump) -> Result<(), Refusal> {
-        // The VM goes on after the instruction that it jumps to.
+        // The VM continues after the instruction that it jumps to.
         let before = self.target()?.saturating_sub(1);
         if let Some(Instruction::AnyOfNext { end_pc, .. }) =
             self.bytecode.instructions.get_mut(jump.0)
@@ -147,7 +147,7 @@ impl Assembler {
         Ok(())
     }
 
-    /// Goes on at an instruction that is there already, or comes next, by way of a free register.
+    /// Continues at an existing instruction, or the next one, through a free register.
     pub(super) fn jump_to(&mut self, target: usize, free: Register) -> Result<(), Refusal> {
         let end_pc = u16::try_from(target.saturating_sub(1))
             .map_err(|_| self.ceiling(What::Instructions, NUMBERS))?;
@@ -188,7 +188,8 @@ impl Assembler {
         Ok(())
     }
 
-    /// A call of a function that the machine links. It may end the evaluation, so it has a place.
+    /// A call of a function that the machine links. It may end the evaluation, so its place is
+    /// recorded.
     pub(super) fn call(
         &mut self,
         call: Call,
@@ -204,7 +205,7 @@ impl Assembler {
                     .filter(|number| usize::from(*number) < CALLS)
                     .ok_or_else(|| self.ceiling(What::Builtins, CALLS))?;
                 self.calls.push(call);
-                // The VM keeps results of some names to itself, and copies the name into errors.
+                // The VM caches results of some names, and copies the name into errors.
                 let num_args = u16::try_from(args.len()).unwrap_or(u16::MAX);
                 self.bytecode
                     .builtin_info_table
@@ -302,7 +303,7 @@ impl Assembler {
 
     pub(super) fn object(&mut self, dest: Register, fields: Fields) -> Result<(), Refusal> {
         let mut literal_key_fields = Vec::with_capacity(fields.known.len());
-        // In the order of keys, as the VM wants them.
+        // In the order of keys, as the VM requires.
         for (key, register) in &fields.known {
             literal_key_fields.push((self.literal(key)?, *register));
         }
@@ -319,7 +320,7 @@ impl Assembler {
         Ok(())
     }
 
-    /// Whether a table with so many entries has room for one more.
+    /// Whether a table with this many entries has room for one more.
     fn room(&self, count: usize) -> Result<(), Refusal> {
         if count < NUMBERS { Ok(()) } else { Err(self.ceiling(What::Parameters, NUMBERS)) }
     }

@@ -1,4 +1,4 @@
-//! Blocks: statements, loops and what is done with each solution.
+//! Blocks: statements, loops and the handling of each solution.
 
 use std::collections::HashMap;
 
@@ -16,26 +16,26 @@ use crate::core::walk::{self, TooDeep};
 use crate::core::{Collection, Expr, Operand, Statement, StatementKind, Var};
 use crate::source::Span;
 
-/// What is done with a block's solutions.
+/// The goal for a block's solutions.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Goal<'a> {
     pub(super) yields: Yield<'a>,
     /// A register that becomes true with a solution.
     pub(super) hit: Option<Register>,
-    /// Where it stands.
+    /// Its place.
     pub(super) place: Option<Span>,
 }
 
-/// What a solution yields.
+/// The result of a solution.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Yield<'a> {
-    /// Nothing: it is enough that there is one.
+    /// Nothing: its existence is enough.
     Nothing,
     /// A rule's value.
     Value {
-        /// It.
+        /// The value.
         value: &'a Operand,
-        /// What it is where there is another one already, if that can be.
+        /// The conflict where there is a different value already, if that is possible.
         conflict: Option<Conflict>,
         /// Whether all bodies of the rule yield the same constant.
         is_same: bool,
@@ -53,7 +53,7 @@ pub(super) enum Yield<'a> {
 impl Goal<'_> {
     pub(super) const EXISTS: Self = Self { yields: Yield::Nothing, hit: None, place: None };
 
-    /// Whether the first solution is enough: core says of which it is, since any other may raise a
+    /// Whether the first solution is enough; core says where it is, since any other may raise a
     /// conflict.
     pub(super) const fn is_reached_by_first(&self) -> bool {
         match self.yields {
@@ -86,11 +86,11 @@ struct Entered {
     open: OpenLoop,
     /// The register of its result, at its end.
     result: Register,
-    /// Whether that is no variable's.
+    /// Whether that register does not belong to a variable.
     is_temporary: bool,
 }
 
-/// The loop that ends a block, as core has it.
+/// The loop that ends a block in core.
 struct Each<'a> {
     key: Option<Var>,
     value: Var,
@@ -121,7 +121,7 @@ fn bindings(statements: &[Statement]) -> Option<Vec<(Var, &Expr, Option<Span>)>>
 }
 
 impl Frame<'_> {
-    /// A block in the loops and the rule that are around it: where it fails, they go on.
+    /// A block in its enclosing loops and rule: where it fails, they continue.
     pub(super) fn block(
         &mut self,
         mut block: &[Statement],
@@ -152,8 +152,8 @@ impl Frame<'_> {
         Ok(())
     }
 
-    /// A block's statements but for the loop that ends it, which is returned. A variable's register is
-    /// given back after its last use.
+    /// A block's statements except for the loop that ends it, which is returned. A variable's
+    /// register is freed after its last use.
     fn statements<'b>(
         &mut self,
         block: &'b [Statement],
@@ -188,7 +188,7 @@ impl Frame<'_> {
                     may_be_undefined = false;
                 }
                 StatementKind::Collect { var, kind, block, key, value } => {
-                    // What is in it is known at the solution.
+                    // Its content is known at the solution.
                     let into = self.bind(*var, Shape::ANY)?;
                     bound.push(*var);
                     let yields = Yield::Element { into, kind: *kind, key: key.as_ref(), value };
@@ -196,10 +196,10 @@ impl Frame<'_> {
                     let collected = self.collected.take();
                     self.learn(*var, collected.unwrap_or(Shape::ANY));
                 }
-                // `parts` takes it from the end, and it is nowhere else.
+                // `parts` takes it from the end, and it never occurs elsewhere.
                 StatementKind::Each { .. } => {
                     return Err(Refusal::Malformed {
-                        reason: "a loop is the last statement of its block",
+                        reason: "a loop is not the last statement of its block",
                         place: statement.span,
                     });
                 }
@@ -216,8 +216,8 @@ impl Frame<'_> {
         Ok(each)
     }
 
-    /// Where in a block each variable is used last, inner blocks included. What the goal uses is used
-    /// after all.
+    /// The last use of each variable in a block, inner blocks included. The goal's variables are
+    /// used after all statements.
     fn last_uses(
         &self,
         block: &[Statement],
@@ -241,12 +241,12 @@ impl Frame<'_> {
         vars.into_iter().for_each(|var| self.unbind(var));
     }
 
-    /// Whether the next statement fails where a variable is undefined, and has done nothing before.
+    /// Whether the next statement fails where a variable is undefined, without an earlier effect.
     fn is_absorbed(&self, var: Var, next: Option<&Statement>) -> bool {
         match next.map(|next| &next.kind) {
             Some(StatementKind::Let(_, expr)) => self.propagates(expr, var, false),
             Some(StatementKind::Test(expr)) => self.propagates(expr, var, true),
-            // What is no collection has no elements.
+            // A value that is not a collection has no elements.
             Some(
                 StatementKind::Each { collection, .. } | StatementKind::Every { collection, .. },
             ) => walk::variable(collection) == Some(var),
@@ -305,7 +305,7 @@ impl Frame<'_> {
     }
 
     fn not(&mut self, block: &[Statement]) -> Result<(), Refusal> {
-        // A test at the end of what needs no guard: undefined is as false.
+        // A test at the end of statements without a guard: undefined counts as false.
         if let Some((last, before)) = block.split_last()
             && let StatementKind::Test(expr) = &last.kind
             && let Some(bindings) = bindings(before)
@@ -339,7 +339,7 @@ impl Frame<'_> {
         let entered = self.enter(LoopMode::Every, key, value, collection)?;
         self.block(block, &Goal::EXISTS)?;
         self.leave(entered)?;
-        // Undefined for what is no collection.
+        // Undefined for a value that is not a collection.
         self.out.guard(entered.result, GuardMode::Condition);
         self.unbind_all(key.into_iter().chain([value]).collect());
         Ok(())
@@ -388,7 +388,7 @@ impl Frame<'_> {
         Ok(entered)
     }
 
-    /// Ends a loop. Its result's register is good until another is taken.
+    /// Ends a loop. Its result's register is valid until another is taken.
     fn leave(&mut self, entered: Entered) -> Result<(), Refusal> {
         self.out.close_loop(entered.open)?;
         if entered.is_temporary {
@@ -406,7 +406,7 @@ impl Frame<'_> {
             && var == element
             && kind != Collection::Object
         {
-            // A value, or nothing: the VM leaves out what is undefined.
+            // A value, or nothing: the VM leaves out undefined values.
             self.out.place = span.or(self.out.place);
             self.collected = Some(Shape::of_collected(kind, None, self.shape_of(expr)));
             let value = self.value(expr)?;
@@ -438,8 +438,8 @@ impl Frame<'_> {
         Ok(())
     }
 
-    /// A block that may fail on its own: a loop of one turn. Whether it has a solution is in the
-    /// register until the statement ends.
+    /// A block that may fail without failing the enclosing one: a loop with one iteration. Whether
+    /// it has a solution is in the register until the statement ends.
     pub(super) fn once(
         &mut self,
         block: &[Statement],
@@ -457,7 +457,7 @@ impl Frame<'_> {
         Ok(result)
     }
 
-    /// What is done with a solution.
+    /// Handles a solution.
     fn reach(&mut self, goal: &Goal<'_>) -> Result<(), Refusal> {
         let mark = self.mark();
         self.out.place = goal.place.or(self.out.place);
@@ -502,7 +502,7 @@ impl Frame<'_> {
         Ok(())
     }
 
-    /// A key's value, or the conflict that there is another one.
+    /// A key's value, or the conflict with a different one.
     fn put(
         &mut self,
         obj: Register,

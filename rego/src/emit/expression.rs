@@ -1,4 +1,4 @@
-//! Expressions: what a statement binds or tests.
+//! Expressions: the values that statements bind or test.
 
 use regorus::Value;
 use regorus::rvm::Instruction;
@@ -28,7 +28,7 @@ pub(super) enum Operator {
 }
 
 impl Frame<'_> {
-    /// Evaluates an expression into a register that is none of its operands'.
+    /// Evaluates an expression into a register that holds none of its operands.
     pub(super) fn expression(&mut self, expr: &Expr, dest: Register) -> Result<(), Refusal> {
         match expr {
             Expr::Operand(Operand::Var(var)) => {
@@ -102,9 +102,9 @@ impl Frame<'_> {
         self.out.index(dest, root, components)
     }
 
-    /// A path into base data. What the VM finds there, a store finds too: base data has no sets, and
-    /// its keys are text. A store also finds a key's text for a number, and an element of an array for
-    /// a text of digits.
+    /// A path into base data. Values that the VM finds there, a store finds too: base data has no
+    /// sets, and its keys are text. A store also finds a key's text for a number, and an element of
+    /// an array for a text of digits.
     fn stored(&mut self, keys: &[Operand], dest: Register) -> Result<(), Refusal> {
         self.out.push(Instruction::LoadData { dest });
         self.index(dest, dest, keys)?;
@@ -132,9 +132,9 @@ impl Frame<'_> {
         Ok(stored)
     }
 
-    /// The instruction that does what a built-in does, for these arguments whatever their values.
+    /// The instruction that is equivalent to a built-in for any values of these arguments.
     pub(super) fn operator(&self, name: &str, args: &[Operand]) -> Option<Operator> {
-        // regorus has sets before objects, OPA after them. A scalar is before both.
+        // regorus orders sets before objects, OPA after them. A scalar is before both.
         let has_scalar = || args.iter().any(|operand| self.shape(operand).kind == Kind::Scalar);
         match (name, args) {
             ("equal", [_, _]) => Some(Operator::Equal),
@@ -187,8 +187,8 @@ impl Frame<'_> {
         self.out.call(Call::Builtin { name, function }, dest, &args)
     }
 
-    /// The registers that are a function's arguments in the VM, which are as many as it takes at most:
-    /// the last is an array of the rest where there are more.
+    /// The registers of a function's arguments in the VM, up to its limit: the last is an array of
+    /// the rest where there are more.
     fn arguments(&mut self, function: RuleId, args: &[Operand]) -> Result<Vec<Register>, Refusal> {
         let mut registers = self.operands(args)?;
         if is_packed(self.survey.of(function)?.parameters.unwrap_or(0)) {
@@ -203,8 +203,8 @@ impl Frame<'_> {
     fn object(&mut self, fields: &[(Operand, Operand)], dest: Register) -> Result<(), Refusal> {
         let mut made = Fields::default();
         for (key, value) in fields {
-            // The last value for a key counts, so keys after one that is found out later are not put
-            // into the template.
+            // The last value for a key counts, so keys after one that is known only later are not
+            // put into the template.
             match key {
                 Operand::Const(key) if made.others.is_empty() => match value {
                     Operand::Const(value) => {
@@ -255,7 +255,7 @@ impl Frame<'_> {
         self.out.call(Call::With, dest, &[site_register, args_register, values_register])
     }
 
-    /// Whether an expression has a value whatever its operands are.
+    /// Whether an expression has a value for all operands.
     pub(super) fn is_defined(&self, expr: &Expr) -> bool {
         match expr {
             Expr::Operand(_)
@@ -272,13 +272,13 @@ impl Frame<'_> {
         }
     }
 
-    /// What is known of an expression's value.
+    /// The known properties of an expression's value.
     pub(super) fn shape_of(&self, expr: &Expr) -> Shape {
         self.survey.shapes.expression(expr, |operand| self.shape(operand))
     }
 
-    /// Whether an expression is undefined, and does nothing else, where a variable is. For a test,
-    /// false is as good.
+    /// Whether an expression is undefined, without other effects, where a variable is. For a test,
+    /// false is equivalent.
     pub(super) fn propagates(&self, expr: &Expr, var: Var, is_test: bool) -> bool {
         let is_var = |operand: &Operand| walk::variable(operand) == Some(var);
         match expr {
@@ -296,12 +296,12 @@ impl Frame<'_> {
     }
 }
 
-/// Whether a function of so many parameters takes the last of them in an array.
+/// Whether a function of this many parameters takes the last of them in an array.
 pub(super) const fn is_packed(parameters: usize) -> bool {
     parameters > ARGUMENTS
 }
 
-/// How many arguments the VM passes to a function of so many parameters.
+/// How many arguments the VM passes to a function of this many parameters.
 pub(super) fn passed(parameters: usize) -> usize {
     parameters.min(ARGUMENTS)
 }

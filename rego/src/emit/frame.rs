@@ -1,4 +1,4 @@
-//! The state of emitting one rule: registers of variables, and what is known of them.
+//! The state of emitting one rule: registers of variables, and their known properties.
 
 use std::collections::HashMap;
 
@@ -22,14 +22,14 @@ pub(super) struct Frame<'a> {
     pub(super) survey: &'a Survey,
     registers: Registers,
     variables: HashMap<Var, Variable>,
-    /// Registers for the time of a statement, the latest last.
+    /// Temporary registers of a statement, the latest last.
     temporaries: Vec<Register>,
     detours: Vec<Detour>,
-    /// What is known of the collection whose elements were yielded last.
+    /// The known properties of the collection whose elements were yielded last.
     pub(super) collected: Option<Shape>,
 }
 
-/// Code behind the rule's that it seldom goes through.
+/// Rarely executed code behind the rule's.
 #[derive(Debug)]
 struct Detour {
     jump: Jump,
@@ -41,7 +41,7 @@ struct Detour {
 enum Does {
     /// Ends the evaluation.
     Conflict(Conflict),
-    /// Looks for base data as a store does, and goes back.
+    /// Looks up base data as a store does, and jumps back.
     Stored { dest: Register, keys: Vec<Key>, free: Register, back: usize },
 }
 
@@ -54,20 +54,20 @@ pub(super) enum Key {
     Literal(Register, Value),
 }
 
-/// Where a variable is.
+/// The register of a variable.
 #[derive(Debug, Clone, Copy)]
 struct Variable {
     register: Register,
     shape: Shape,
 }
 
-/// So many temporaries are older.
+/// The number of older temporaries.
 #[derive(Debug, Clone, Copy)]
-#[must_use = "temporaries are given back"]
+#[must_use = "temporaries must be freed"]
 pub(super) struct Mark(usize);
 
 impl<'a> Frame<'a> {
-    /// A frame with so many registers for parameters.
+    /// A frame with this many registers for parameters.
     pub(super) fn new(out: &'a mut Assembler, survey: &'a Survey, parameters: usize) -> Self {
         Self {
             out,
@@ -104,7 +104,7 @@ impl<'a> Frame<'a> {
         Mark(self.temporaries.len())
     }
 
-    /// Gives back the temporaries since the mark.
+    /// Frees the temporaries since the mark.
     pub(super) fn release(&mut self, mark: Mark) {
         while self.temporaries.len() > mark.0 {
             if let Some(register) = self.temporaries.pop() {
@@ -113,26 +113,26 @@ impl<'a> Frame<'a> {
         }
     }
 
-    /// A variable is bound from here on, in a register of its own.
+    /// Binds a variable from here on, in a new register.
     pub(super) fn bind(&mut self, var: Var, shape: Shape) -> Result<Register, Refusal> {
         let register = self.take()?;
         self.bind_to(var, register, shape);
         Ok(register)
     }
 
-    /// A variable is bound in a register that is in use already, as a parameter's is.
+    /// Binds a variable in a register that is in use already, as a parameter's is.
     pub(super) fn bind_to(&mut self, var: Var, register: Register, shape: Shape) {
         self.variables.insert(var, Variable { register, shape });
     }
 
-    /// What is known of a variable, when more is known than before.
+    /// Updates the known properties of a variable.
     pub(super) fn learn(&mut self, var: Var, shape: Shape) {
         if let Some(variable) = self.variables.get_mut(&var) {
             variable.shape = shape;
         }
     }
 
-    /// A variable is not used any more.
+    /// A variable is no longer used.
     pub(super) fn unbind(&mut self, var: Var) {
         if let Some(variable) = self.variables.remove(&var) {
             self.registers.give_back(variable.register);
@@ -151,7 +151,7 @@ impl<'a> Frame<'a> {
         Ok(self.variable(var)?.register)
     }
 
-    /// What is known of an operand.
+    /// The known properties of an operand.
     pub(super) fn shape(&self, operand: &Operand) -> Shape {
         shape::of_operand(operand, |var| self.variables.get(&var).map(|found| found.shape))
     }
@@ -186,8 +186,8 @@ impl<'a> Frame<'a> {
         self.detours.push(Detour { jump, place, does: Does::Conflict(conflict) });
     }
 
-    /// Looks for base data as a store does where `dest` is undefined (or false, which costs nothing
-    /// but time).
+    /// Looks up base data as a store does where `dest` is undefined (or false, which only costs
+    /// time).
     pub(super) fn stored_if_undefined(
         &mut self,
         dest: Register,
@@ -201,7 +201,8 @@ impl<'a> Frame<'a> {
         Ok(())
     }
 
-    /// The detours of a rule, behind its code. Whether there is a conflict that tells its name.
+    /// The detours of a rule, behind its code. Returns whether there is a conflict whose message
+    /// has its name.
     pub(super) fn detours(&mut self) -> Result<bool, Refusal> {
         let mut tells_name = false;
         for Detour { jump, place, does } in std::mem::take(&mut self.detours) {

@@ -1,30 +1,30 @@
-//! Which functions' values are kept for the rest of an evaluation.
+//! The functions whose values are cached for the rest of an evaluation.
 //!
-//! The VM evaluates a function at each call. OPA keeps its values, so functions that call functions
-//! twice take it no longer than their text is; here each level would take twice as long as the one
-//! below. So values of functions that are worth it are kept, by their arguments.
+//! The VM evaluates a function at each call. OPA caches its values, so a chain of functions that
+//! each call the next twice takes linear time there; here each level would double the time. So the
+//! values of expensive functions are cached, by their arguments.
 
 use std::collections::HashSet;
 
 use crate::core::walk;
 use crate::core::{Block, Expr, Program, Rule, RuleId, RuleKind, StatementKind};
 
-/// From how many statements on (those of what it calls, and of loops, counted again each time) a
-/// function's values are kept. To find one takes about as long as ten statements.
+/// The number of statements (those of called functions and of loops counted each time) from which a
+/// function's values are cached. A look-up takes about as long as ten statements.
 const WORTH: u64 = 16;
 
-/// How often the statements of a loop count. How many elements there are is not known.
+/// How often the statements of a loop count; the number of elements is not known.
 const TURNS: u64 = 16;
 
-/// What a call of a function counts whose values are kept.
+/// The cost of a call of a function with cached values.
 const FOUND: u64 = 4;
 
-/// How many functions' values are kept at most: each takes a dozen of the instructions that bytecode
-/// has room for, and larger programs need the room more.
+/// The highest number of functions with cached values: each takes a dozen instructions of bytecode,
+/// which larger programs need for other things.
 const FUNCTIONS: usize = 1_000;
 
-/// Finds the functions whose values are kept. `order` is [`depth::order`]'s, which has checked that
-/// blocks do not nest too deeply.
+/// Finds the functions whose values are cached. `order` is [`depth::order`]'s, which has checked
+/// that blocks do not nest too deeply.
 ///
 /// [`depth::order`]: crate::core::depth::order
 pub(super) fn kept(program: &Program, order: &[RuleId]) -> HashSet<RuleId> {
@@ -34,7 +34,7 @@ pub(super) fn kept(program: &Program, order: &[RuleId]) -> HashSet<RuleId> {
         let Some(rule) = program.rules.get(id.index()) else { continue };
         let is_function = match rule.kind {
             RuleKind::Function(_) | RuleKind::Entry => true,
-            // The VM keeps their values.
+            // The VM caches their values.
             RuleKind::Complete | RuleKind::Set | RuleKind::Object => false,
         };
         if !is_function {
@@ -43,7 +43,7 @@ pub(super) fn kept(program: &Program, order: &[RuleId]) -> HashSet<RuleId> {
         let mut count = counts.rule(rule);
         if count >= WORTH && kept.len() < FUNCTIONS {
             kept.insert(id);
-            // Not more than that, however often it is called with the same arguments.
+            // No more than that, for any number of calls with the same arguments.
             count = FOUND;
         }
         if let Some(known) = counts.0.get_mut(id.index()) {

@@ -6,11 +6,11 @@ use std::mem::{Discriminant, discriminant};
 
 use regorus::Value;
 
-/// How deep a constant may be nested. Lowering makes constants of the policy's text, which the
-/// parser bounds; this keeps the walk through one off the end of the stack whatever comes.
+/// The highest nesting of a constant. Lowering makes constants from the policy's text, which the
+/// parser bounds; this bound protects the stack in any case.
 const NESTING: usize = 1024;
 
-/// What tells constants apart. Equal values may be written differently (`1` and `1.0`), so equality
+/// The identity of a constant. Equal values may have different texts (`1` and `1.0`), so equality
 /// of values is not enough.
 #[derive(Debug, PartialEq, Eq, Hash)]
 enum Part {
@@ -27,7 +27,7 @@ pub(super) struct Literals {
 }
 
 impl Literals {
-    /// The number of a constant; nothing for one that is nested too deeply.
+    /// The number of a constant; `None` for one that is nested too deeply.
     pub(super) fn number(&mut self, value: &Value) -> Option<usize> {
         let mut parts = Vec::new();
         take_apart(value, NESTING, &mut parts)?;
@@ -52,7 +52,7 @@ fn take_apart(value: &Value, depth: usize, parts: &mut Vec<Part>) -> Option<()> 
         Value::Null | Value::Undefined => kind(0),
         Value::Bool(bool) => parts.push(Part::Bool(*bool)),
         Value::Number(number) => {
-            // An integer and a decimal of one text are different constants.
+            // An integer and a decimal with the same text are different constants.
             let mut text = String::new();
             write!(text, "{:?} {number:?}", discriminant(number)).ok()?;
             kind(0);

@@ -1,22 +1,22 @@
 //! Core to programs of regorus' VM.
 //!
 //! A rule becomes one rule of the VM (two, where `with` may replace it), a statement a few
-//! instructions, and what the VM has no instruction for a call of a function that the machine links
-//! in ([`Call`]). regorus' own compiler is not used.
+//! instructions, and an operation without an instruction becomes a call of a function that the
+//! machine links ([`Call`]). regorus' own compiler is not used.
 //!
-//! # What the VM does, and what is made of it
-//! - A failed guard goes on with the next element of the innermost loop, and outside of loops ends
-//!   the body. So a block that may fail on its own (`not`, a comprehension, one of several
-//!   definitions that are compared) is a loop of one turn.
+//! # Behaviour of the VM, and its consequences
+//! - A failed guard continues with the next element of the innermost loop, and outside of loops
+//!   ends the body. So a block that may fail without failing the enclosing one (`not`, a
+//!   comprehension, one of several definitions that are compared) is a loop with one iteration.
 //! - Two values of a rule make its value undefined in the VM, which would turn a conflict into an
 //!   allow behind `not`. So values are compared here, and a conflict jumps to a call that ends the
 //!   evaluation.
-//! - Undefined values may be bound and put into collections in the VM. So every binding has a guard,
-//!   but where the next statement fails by itself on an undefined value.
-//! - Comparisons are VM instructions only where the order of regorus' values is OPA's for all
-//!   operands that can come; else they are calls.
-//! - A register, literal, jump or parameter table that is too small is a [`Refusal`], never a number
-//!   cut off.
+//! - Undefined values may be bound and put into collections in the VM. So every binding has a
+//!   guard, unless the next statement fails by itself on an undefined value.
+//! - Comparisons are VM instructions only where regorus' order of values equals OPA's for all
+//!   possible operands; other comparisons are calls.
+//! - A register, literal, jump or parameter table that is too small is a [`Refusal`], never a
+//!   truncated number.
 
 mod assembler;
 mod block;
@@ -48,41 +48,41 @@ use crate::core::{Program, RuleId, Slot, Target};
 use crate::source::Span;
 use assembler::Assembler;
 
-/// A program for the machine: bytecode, and beside it what bytecode has no room for.
+/// A program for the machine: bytecode, and tables that bytecode cannot hold.
 #[derive(Debug)]
 pub struct Emitted {
     /// The bytecode; its functions are linked by the machine.
     pub(crate) bytecode: Bytecode,
-    /// What its built-in calls are, by their index.
+    /// Its built-in calls, by their index.
     pub(crate) calls: Vec<Call>,
-    /// The bytecode's entry points: of functions that replace others or are evaluated in an
-    /// environment. The machine adds those of the rules that it is asked for.
+    /// The bytecode's entry points, for functions that replace others or are evaluated in an
+    /// environment. The machine adds entry points for requested rules.
     pub(crate) entries: BTreeMap<RuleId, usize>,
     /// The sites of `with`, by the number that is the first argument of [`Call::With`].
     pub(crate) withs: Vec<WithSite>,
-    /// What `with` may replace.
+    /// The targets of `with`.
     pub(crate) slots: Vec<Slot>,
-    /// Instructions to the tenant's text.
+    /// The places of instructions in the tenant's text.
     pub(crate) places: Places,
-    /// The names of rules whose conflicts tell them.
+    /// The names of rules for messages of conflicts.
     pub(crate) names: BTreeMap<RuleId, Box<str>>,
 }
 
-/// What a built-in call of the bytecode is.
+/// A built-in call of the bytecode.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Call {
     /// One of the policy language's.
     Builtin {
         /// OPA's name, for messages.
         name: &'static str,
-        /// What evaluates it.
+        /// Its function.
         function: builtins::Function,
     },
-    /// Ends the evaluation: there are two values where one is allowed.
+    /// Ends the evaluation: there are two values where only one is allowed.
     Conflict(Conflict),
-    /// `(keys)`: what base data has at a path.
+    /// `(keys)`: the base data at a path.
     Stored,
-    /// `(keys)`: what base data has at a path, as a document that contains replacements.
+    /// `(keys)`: the base data at a path, as a document that contains replacements.
     Extent,
     /// `(collection)`: its elements in OPA's order.
     Ordered,
@@ -94,17 +94,18 @@ pub(crate) enum Call {
     Replaced,
     /// `(slot)`: whether the environment replaces this function.
     Mocked,
-    /// `(slot, arguments)`: what replaces it there, called.
+    /// `(slot, arguments)`: calls its replacement in the environment.
     Mock,
-    /// `(function, arguments)`: an array of its value, which is empty where it has no value; true
-    /// where it is not known, which is what jumps. From then on it is known that it has no value, until one is kept.
+    /// `(function, arguments)`: an array of its cached value, empty where it is undefined; true
+    /// where it is not cached, which the jump tests. From then on undefined is cached, until a
+    /// value is.
     Recall,
-    /// `(function, arguments, value)`: keeps the value.
+    /// `(function, arguments, value)`: caches the value.
     Keep,
 }
 
 impl Call {
-    /// What tells calls apart.
+    /// The identity of a call.
     const fn name(&self) -> &'static str {
         match self {
             Self::Builtin { name, .. } => name,
@@ -125,7 +126,7 @@ impl Call {
     }
 }
 
-/// What has two values.
+/// The document with two values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Conflict {
     /// A complete rule.
@@ -137,7 +138,7 @@ pub enum Conflict {
 }
 
 impl Conflict {
-    /// OPA's words for it, in a rule of this name.
+    /// OPA's message for it, in a rule of this name.
     pub(crate) fn message(self, rule: &str) -> String {
         match self {
             Self::Complete => format!("rule {rule} produced conflicting values"),
@@ -152,13 +153,13 @@ impl Conflict {
 /// One `with` of the policy.
 #[derive(Debug)]
 pub(crate) struct WithSite {
-    /// The function whose value is asked for.
+    /// The function to evaluate.
     pub(crate) function: RuleId,
-    /// What is replaced, in order.
+    /// The replacements, in order.
     pub(crate) replacements: Vec<(Target, Source)>,
 }
 
-/// Where a replacement's value comes from.
+/// The source of a replacement's value.
 #[derive(Debug)]
 pub(crate) enum Source {
     /// The site's next value.
@@ -170,7 +171,7 @@ pub(crate) enum Source {
 /// A limit of the VM, or of this crate, that a policy can reach.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum What {
-    /// Variables and temporaries of a rule that are needed at one time.
+    /// Simultaneously live variables and temporaries of a rule.
     Registers,
     /// Instructions before the last jump.
     Instructions,
@@ -184,9 +185,9 @@ pub enum What {
     Arguments,
     /// Different built-ins.
     Builtins,
-    /// Blocks in blocks.
+    /// Nested blocks.
     Nesting,
-    /// Rules that use rules.
+    /// Chains of rules.
     Depth,
     /// Levels of a value.
     Height,
@@ -195,16 +196,16 @@ pub enum What {
 impl fmt::Display for What {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
-            Self::Registers => "variables that are in use at one time",
+            Self::Registers => "variables in use at one time",
             Self::Instructions => "instructions",
             Self::Literals => "different constants",
             Self::Rules => "rules",
             Self::Parameters => "calls, loops or constructors of one kind",
             Self::Arguments => "arguments of a built-in",
             Self::Builtins => "different built-ins",
-            Self::Nesting => "blocks in blocks",
-            Self::Depth => "rules in a chain of rules that use each other",
-            Self::Height => "levels of collections in collections",
+            Self::Nesting => "nested blocks",
+            Self::Depth => "rules in a chain of uses",
+            Self::Height => "levels of nested collections",
         })
     }
 }
@@ -215,34 +216,34 @@ pub enum Refusal {
     /// A limit is reached. The interpreter has others.
     #[error("bytecode has room for {limit} {what}")]
     Ceiling {
-        /// Of what there is too much.
+        /// The limit.
         what: What,
-        /// How much there may be.
+        /// Its value.
         limit: usize,
-        /// Where.
+        /// The place.
         place: Option<Span>,
     },
-    /// A built-in has no function. The stages before this one let no such name pass.
+    /// A built-in has no function. Earlier stages refuse such names.
     #[error("no function for the built-in {name}")]
     Builtin {
         /// Its name.
         name: &'static str,
-        /// Where.
+        /// The place.
         place: Option<Span>,
     },
-    /// Core that is not as [`crate::core`] says. Lowering makes no such core.
+    /// Core that violates [`crate::core`]. Lowering never makes it.
     #[error("malformed core: {reason}")]
     Malformed {
-        /// What is wrong with it.
+        /// The fault.
         reason: &'static str,
-        /// Where.
+        /// The place.
         place: Option<Span>,
     },
 }
 
-/// What the VM takes of the stack, in levels of a rule's call: 2.7 KiB in a debug build (where the
-/// VM is optimised as well), of which half of a worker's stack holds these. An environment is
-/// a built-in that runs another VM.
+/// The VM's use of the stack, in levels of a rule's call: 2.7 KiB in a debug build (where the VM is
+/// optimised as well), of which half of a worker's stack holds these. An environment is a built-in
+/// that runs another VM.
 const COSTS: Costs = Costs { rule: 1, block: 0, each: 0, front: 1, environment: 4, limit: 1_500 };
 
 impl From<depth::Fault> for Refusal {
@@ -262,7 +263,7 @@ impl From<depth::Fault> for Refusal {
 /// Emits a program.
 ///
 /// # Errors
-/// What has no room, or is no proper core, with its place.
+/// The part that exceeds a limit or is not valid core, with its place.
 pub fn emit(program: &Program) -> Result<Emitted, Refusal> {
     let order = depth::order(program)?;
     let kept = kept::kept(program, &order);

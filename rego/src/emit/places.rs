@@ -1,9 +1,9 @@
-//! From instructions to the policy's text.
+//! The places of instructions in the policy's text.
 
 use crate::core::RuleId;
 use crate::source::Span;
 
-/// Where an evaluation ended.
+/// The place where an evaluation ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place {
     /// The rule or function.
@@ -12,8 +12,8 @@ pub struct Place {
     pub span: Option<Span>,
 }
 
-/// The places of a program's instructions. Calls have their own; other instructions have the place of
-/// the statement that has one before them in the rule, else the rule's.
+/// The places of a program's instructions. Calls have their own; other instructions have the last
+/// statement's place before them in the rule, or the rule's.
 #[derive(Debug, Default)]
 pub struct Places {
     rules: Vec<RulePlace>,
@@ -33,7 +33,7 @@ impl Places {
         self.rules.push(RulePlace { start: number(pc), rule, span });
     }
 
-    /// What is at this instruction, and may end the evaluation, stands there.
+    /// Sets the place of this instruction, which may end the evaluation.
     pub(super) fn mark(&mut self, pc: usize, span: Option<Span>) {
         let Some(span) = span else { return };
         let rule = self.rules.last().map_or(0, |rule| rule.start);

@@ -1,4 +1,4 @@
-//! Registers of a rule: which are in use.
+//! The registers of a rule that are in use.
 
 /// A register of a rule's window.
 pub(super) type Register = u8;
@@ -7,7 +7,7 @@ pub(super) type Register = u8;
 pub(super) const REGISTERS: usize = 255;
 
 /// A rule's registers. The first is its result's, its parameters' are the next, and these are never
-/// given back.
+/// freed.
 #[derive(Debug)]
 pub(super) struct Registers {
     used: [bool; REGISTERS],
@@ -15,7 +15,7 @@ pub(super) struct Registers {
 }
 
 impl Registers {
-    /// With the result's and those of so many parameters in use.
+    /// With the registers of the result and of this many parameters in use.
     pub(super) fn new(parameters: usize) -> Self {
         let mut used = [false; REGISTERS];
         let fixed = parameters.saturating_add(1).min(REGISTERS);
@@ -32,14 +32,14 @@ impl Registers {
         Some(register)
     }
 
-    /// What was in the register is not needed any more.
+    /// Frees the register.
     pub(super) fn give_back(&mut self, register: Register) {
         if let Some(used) = self.used.get_mut(usize::from(register)) {
             *used = false;
         }
     }
 
-    /// How many the window must have.
+    /// The required size of the window.
     pub(super) const fn count(&self) -> Register {
         self.count
     }

@@ -1,4 +1,4 @@
-//! Rules: definitions, what they are compared with, and what replaces them.
+//! Rules: definitions, the comparison of their values, and replacements.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -21,8 +21,7 @@ use crate::core::{
     StatementKind, Var,
 };
 
-/// Emits all rules. Those without a jump come last: only jumps need instructions that 16 bits can
-/// count.
+/// Emits all rules. Those without a jump come last: only jumps need instruction numbers of 16 bits.
 pub(super) fn emit_all(
     program: &Program,
     survey: &Survey,
@@ -64,7 +63,7 @@ fn jumps(rule: &Rule) -> bool {
     is_compared || walk::bodies(&rule.definitions).any(|body| body.block.iter().any(may_jump))
 }
 
-/// Emits the code that a rule's value is asked for with.
+/// Emits the entry point of a rule.
 pub(super) fn emit_entry(
     program: &Program,
     survey: &Survey,
@@ -94,13 +93,13 @@ pub(super) fn emit_entry(
     Ok(())
 }
 
-/// The registers that a function with so many parameters has its arguments in.
+/// The argument registers of a function with this many parameters.
 fn argument_registers(parameters: usize) -> impl Iterator<Item = Register> {
     (1..).take(passed(parameters))
 }
 
-/// A function that `with` may replace, or whose values are kept, is two: this one looks at the
-/// environment and at what is known, and calls the other where it has to.
+/// A function that `with` may replace, or whose values are cached, becomes two: this one checks the
+/// environment and the cache, and calls the other where necessary.
 fn emit_front(
     id: RuleId,
     rule: &Rule,
@@ -177,7 +176,8 @@ fn emit_rule(
     Ok(())
 }
 
-/// What the VM knows of a rule. It copies this at each call, so what would be allocated is left out.
+/// The VM's description of a rule. The VM copies it at each call, so parts that need an allocation
+/// are left out.
 fn info(rule: &Rule, rule_type: RuleType, definitions: Vec<Vec<usize>>, registers: u8) -> RuleInfo {
     let starts = |bodies: Vec<usize>| {
         bodies.into_iter().map(|start| u32::try_from(start).unwrap_or(u32::MAX)).collect()
@@ -227,7 +227,7 @@ impl RuleEmitter<'_> {
         }
     }
 
-    /// Each body is one of the VM's.
+    /// Each body becomes one body of the VM.
     fn apart(&mut self) -> Result<Vec<Vec<usize>>, Refusal> {
         let conflict = self.conflict();
         let is_same = same_constant(&self.rule.definitions).is_some();
@@ -236,7 +236,7 @@ impl RuleEmitter<'_> {
             let mut bodies = Vec::new();
             for (place, body) in definition.bodies.iter().enumerate() {
                 bodies.push(self.frame.out.here());
-                // Another value may be there of an earlier definition, or of another solution.
+                // An earlier definition or another solution may have set a different value.
                 let is_only = position == 0 && !(has_loop(body) && is_variable(&body.value));
                 let conflict = conflict.filter(|_| !is_same && !is_only);
                 let yields = Yield::Value { value: &body.value, conflict, is_same };
@@ -249,7 +249,7 @@ impl RuleEmitter<'_> {
         Ok(starts)
     }
 
-    /// The VM's bodies add to one collection.
+    /// The bodies of the VM add to one collection.
     fn collected(&mut self, kind: Collection) -> Result<Vec<Vec<usize>>, Refusal> {
         let first = self.frame.out.here();
         self.frame.empty(RESULT, kind)?;
@@ -267,8 +267,8 @@ impl RuleEmitter<'_> {
         Ok(starts)
     }
 
-    /// All definitions are one body of the VM's, because their values are compared: the VM forgets a
-    /// value from one definition to the next.
+    /// All definitions become one body of the VM, because their values are compared: the VM
+    /// discards a value between definitions.
     fn together(&mut self) -> Result<usize, Refusal> {
         let start = self.frame.out.here();
         let conflict = self.conflict();
@@ -309,8 +309,7 @@ impl RuleEmitter<'_> {
         }
     }
 
-    /// One body, in the loops that are its own. With a body after it, it fails where it has no
-    /// solution.
+    /// One body, in its own loops. With a body after it, it fails where it has no solution.
     fn body(&mut self, body: &Body, yields: Yield<'_>, has_next: bool) -> Result<(), Refusal> {
         self.frame.out.place = body.span;
         let unpacked = self.bind_parameters(body)?;
@@ -330,8 +329,8 @@ impl RuleEmitter<'_> {
         Ok(())
     }
 
-    /// Binds parameters to their registers. Those that come in an array are taken out of it where the
-    /// body uses them; they are returned.
+    /// Binds parameters to their registers. Parameters that arrive in an array are taken out of it
+    /// where the body uses them; they are returned.
     fn bind_parameters(&mut self, body: &Body) -> Result<Vec<Var>, Refusal> {
         let is_packed = is_packed(self.parameters);
         let direct = if is_packed { ARGUMENTS - 1 } else { self.parameters };

@@ -1,9 +1,9 @@
-//! What is known of values before they are there: enough to choose instructions by.
+//! The properties of values that are known before the evaluation, for the choice of instructions.
 //!
-//! regorus keeps the elements of a set in its own order, which is OPA's but where a set and an object
-//! meet: in a set that has both, or that has collections which differ in such. A loop over such a set
-//! has to put it in order first, which costs a call. Most programs never make one, and that can be
-//! seen: inputs and data have no sets, and a set of values without sets is in order.
+//! regorus keeps the elements of a set in its own order, which differs from OPA's only between sets
+//! and objects: in a set that has both, or that has collections which differ in such. A loop over
+//! such a set must sort it first, which costs a call. Most programs never make one, which can be
+//! proved: inputs and data have no sets, and a set of values without sets is in order.
 
 use std::collections::HashMap;
 
@@ -16,11 +16,11 @@ use crate::core::{
     Substitute, Target, Var,
 };
 
-/// What kind of value comes.
+/// The kind of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// A number, string, boolean or null: regorus' order and OPA's are the same for it beside
-    /// anything.
+    /// A number, string, boolean or null: regorus' order and OPA's are the same for it and any
+    /// value.
     Scalar,
     /// An array, set or object.
     Collection,
@@ -28,18 +28,18 @@ pub(super) enum Kind {
     Unknown,
 }
 
-/// Which sets can be in a value.
+/// The sets that a value can contain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Sets {
     /// The value has no set in it.
     Absent,
-    /// It is a set of values without sets, or has none in it.
+    /// It is a set of values without sets, or contains no set.
     Flat,
     /// Any.
     Nested,
 }
 
-/// What is known of a value.
+/// The known properties of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Shape {
     pub(super) kind: Kind,
@@ -48,7 +48,7 @@ pub(super) struct Shape {
 
 impl Shape {
     const SCALAR: Self = Self { kind: Kind::Scalar, sets: Sets::Absent };
-    /// Of inputs, data and what is in them.
+    /// Of inputs, data and their parts.
     const JSON: Self = Self { kind: Kind::Unknown, sets: Sets::Absent };
     pub(super) const ANY: Self = Self { kind: Kind::Unknown, sets: Sets::Nested };
 
@@ -101,7 +101,8 @@ impl Shape {
             StaticType::Null | StaticType::Boolean | StaticType::Number | StaticType::String => {
                 Self::SCALAR
             }
-            // Of arguments without sets no built-in makes one that is not in its declared type.
+            // For arguments without sets, a built-in makes sets only where its declared type has
+            // them.
             StaticType::Any => Self::JSON,
             StaticType::OneOf(all) => {
                 let shapes = all.iter().map(Self::of_declared);
@@ -124,7 +125,7 @@ impl Shape {
     }
 }
 
-/// Whether a type says nothing of what is in a value.
+/// Whether a type does not describe the parts of a value.
 fn has_any(declared: &StaticType) -> bool {
     match declared {
         StaticType::Null | StaticType::Boolean | StaticType::Number | StaticType::String => false,
@@ -138,10 +139,10 @@ fn has_any(declared: &StaticType) -> bool {
     }
 }
 
-/// What is known of all rules.
+/// The known properties of all rules.
 #[derive(Debug)]
 pub(super) struct Shapes {
-    /// Of values; nothing for a rule that was seen to have none.
+    /// Of values; `None` for a rule that was found to have no value.
     results: Vec<Option<Shape>>,
     /// Of arguments.
     parameters: Vec<Vec<Option<Shape>>>,
@@ -150,7 +151,7 @@ pub(super) struct Shapes {
 }
 
 impl Shapes {
-    /// Goes through all rules, whose order is known, until nothing more is found out.
+    /// Visits all rules, whose order is known, until no property changes.
     pub(super) fn of(program: &Program, order: &[RuleId]) -> Result<Self, Refusal> {
         let mut shapes = Self {
             results: vec![None; program.rules.len()],
@@ -158,7 +159,7 @@ impl Shapes {
             outside: Shape::JSON,
         };
         for slot in &program.slots {
-            // What is replaced may be called with anything, and so may what replaces it.
+            // A replaced function and its replacement may be called with any arguments.
             if let Slot::Function { rule, candidates } = slot {
                 for function in candidates.iter().chain([rule]) {
                     if let Some(parameters) = shapes.parameters.get_mut(function.index()) {
@@ -169,7 +170,8 @@ impl Shapes {
         }
         loop {
             let mut is_stable = true;
-            // Callers come before what they call, so that most is found out at once.
+            // Callers are visited before the called functions, so that one pass finds most
+            // properties.
             for &id in order.iter().rev().chain(order) {
                 if let Some(rule) = program.rules.get(id.index()) {
                     is_stable &= !shapes.look_at(id, rule);
@@ -218,7 +220,7 @@ impl Shapes {
         }
     }
 
-    /// Whether something new was found out.
+    /// Whether a property changed.
     fn look_at(&mut self, id: RuleId, rule: &Rule) -> bool {
         let mut look = Look { shapes: self, variables: HashMap::new(), found: false };
         for position in 0..parameters(rule) {
@@ -258,7 +260,7 @@ fn parameters(rule: &Rule) -> usize {
     }
 }
 
-/// Whether that is something new.
+/// Whether that changes a property.
 fn join_into(known: &mut Option<Shape>, other: Option<Shape>) -> bool {
     let joined = match (*known, other) {
         (Some(a), Some(b)) => Some(a.join(b)),
@@ -275,20 +277,20 @@ fn of_builtin(name: &str, args: &[Shape]) -> Shape {
         // It makes sets in objects.
         ("$document", _) => Shape::ANY,
         ("$is_array" | "$is_object", _) => Shape::SCALAR,
-        // Operators of sets, whose elements are those of their arguments.
+        // Set operators, whose elements are those of their arguments.
         ("and" | "or" | "minus", Sets::Flat) => Shape { kind: Kind::Unknown, sets },
         _ => match table::declaration(name).map(|declaration| declaration.result) {
             Some(Some(result)) if sets == Sets::Absent || !has_any(&result.of) => {
                 Shape::of_declared(&result.of)
             }
-            // What this crate's own make has in it what their arguments have.
+            // The results of this crate's built-ins contain the parts of their arguments.
             None if sets == Sets::Absent => Shape::JSON,
             Some(_) | None => Shape::ANY,
         },
     }
 }
 
-/// One look at a rule.
+/// One pass over a rule.
 struct Look<'a> {
     shapes: &'a mut Shapes,
     variables: HashMap<Var, Shape>,
@@ -341,7 +343,7 @@ impl Look<'_> {
         self.variables.extend(key.into_iter().chain([value]).map(|var| (var, shape)));
     }
 
-    /// What functions are called with, and environments made of.
+    /// The arguments of functions, and the values of environments.
     fn calls(&mut self, expr: &Expr) {
         if let Expr::Call(function, args) | Expr::With { function, args, .. } = expr {
             let args: Vec<Shape> = args.iter().map(|arg| self.operand(arg)).collect();
@@ -356,7 +358,7 @@ impl Look<'_> {
                 if let (Target::Input(_) | Target::Data(_), Substitute::Value(value)) =
                     (&replacement.target, &replacement.value)
                 {
-                    // Looked at from outside, a set is a part of a document.
+                    // From outside, a set is a part of a document.
                     let shape = Shape::of_array([self.operand(value)]);
                     let joined = self.shapes.outside.join(Shape { kind: Kind::Unknown, ..shape });
                     self.found |= joined != self.shapes.outside;

@@ -1,4 +1,4 @@
-//! What the emission of one rule has to know about the others.
+//! The properties of other rules that the emission of a rule needs.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -10,16 +10,16 @@ use crate::core::{
     Statement, StatementKind,
 };
 
-/// One rule, as others see it.
+/// One rule, as used by others.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Facts {
     /// Its number in the VM.
     pub(super) index: u16,
-    /// The number of what is evaluated where it is neither replaced nor known.
+    /// The number of the function that evaluates it where it is neither replaced nor cached.
     pub(super) own_index: u16,
-    /// Whether its values are kept.
+    /// Whether its values are cached.
     pub(super) is_kept: bool,
-    /// How many parameters it has; nothing for what is no function.
+    /// The number of its parameters; `None` for a rule that is not a function.
     pub(super) parameters: Option<usize>,
     /// Whether it always has a value.
     pub(super) is_defined: bool,
@@ -29,9 +29,9 @@ pub(super) struct Facts {
 #[derive(Debug)]
 pub(super) struct Survey {
     facts: Vec<Facts>,
-    /// What is known of values.
+    /// The known properties of values.
     pub(super) shapes: Shapes,
-    /// Functions that are evaluated in an environment of their own.
+    /// Functions that are evaluated in their own environments.
     pub(super) evaluated_alone: BTreeSet<RuleId>,
 }
 
@@ -46,8 +46,8 @@ fn find(facts: &[Facts], rule: RuleId) -> Option<&Facts> {
     facts.get(rule.index())
 }
 
-/// Looks at all rules, and whether core is what it says. Their order and the
-/// functions whose values are kept are known.
+/// Surveys all rules, and checks that core is valid. Their order and the functions with cached
+/// values are known.
 pub(super) fn survey(
     program: &Program,
     order: &[RuleId],
@@ -104,7 +104,7 @@ fn is_defined(rule: &Rule) -> bool {
     }
 }
 
-/// The constant that all bodies yield, where they do.
+/// The constant that all bodies yield, if they yield the same one.
 pub(super) fn same_constant(definitions: &[Definition]) -> Option<&regorus::Value> {
     let mut values = walk::bodies(definitions).map(|body| match &body.value {
         Operand::Const(value) => Some(value),
@@ -114,7 +114,7 @@ pub(super) fn same_constant(definitions: &[Definition]) -> Option<&regorus::Valu
     values.all(|value| value == Some(first)).then_some(first)
 }
 
-/// Whether a rule's statements are as core says.
+/// Whether a rule's statements are valid core.
 fn look_at(
     rule: &Rule,
     program: &Program,
@@ -127,16 +127,16 @@ fn look_at(
         matches!(found, Some(Slot::Function { .. })) && parameters(rule).is_some()
     };
     if rule.slot.is_some_and(|slot| !is_function(slot)) {
-        return Err(malformed("a rule with a slot is a function", rule.span));
+        return Err(malformed("a rule with a slot is not a function", rule.span));
     }
     let is_collection = matches!(rule.kind, RuleKind::Set | RuleKind::Object);
     if is_collection && rule.definitions.iter().any(|definition| definition.bodies.len() != 1) {
-        return Err(malformed("a set or an object has no else", rule.span));
+        return Err(malformed("a set or an object has an else", rule.span));
     }
     let mut alone = Vec::new();
     for body in walk::bodies(&rule.definitions) {
         if (rule.kind == RuleKind::Object) != body.key.is_some() {
-            return Err(malformed("an object has keys, and nothing else has", body.span));
+            return Err(malformed("an object has no key, or another document has one", body.span));
         }
         let mut fault = loop_fault(&body.block);
         let mut check = |statement: &Statement| {
@@ -161,7 +161,7 @@ fn look_at(
 fn loop_fault(block: &[Statement]) -> Option<&'static str> {
     let is_loop = |statement: &Statement| matches!(statement.kind, StatementKind::Each { .. });
     let is_faulty = block.iter().rev().skip(1).any(is_loop);
-    is_faulty.then_some("a loop is the last statement of its block")
+    is_faulty.then_some("a loop is not the last statement of its block")
 }
 
 fn statement_fault(statement: &Statement, facts: &[Facts]) -> Option<&'static str> {
@@ -170,7 +170,7 @@ fn statement_fault(statement: &Statement, facts: &[Facts]) -> Option<&'static st
         StatementKind::Collect { kind, key, .. }
             if (*kind == Collection::Object) != key.is_some() =>
         {
-            Some("an object comprehension has keys, and no other has")
+            Some("an object comprehension has no key, or another one has one")
         }
         StatementKind::Not(block)
         | StatementKind::Each { block, .. }
@@ -196,5 +196,5 @@ fn expression_fault(expr: &Expr, facts: &[Facts]) -> Option<&'static str> {
         | Expr::Object(_)
         | Expr::Replaced(_) => true,
     };
-    (!holds).then_some("a function has as many arguments as parameters, and a rule has neither")
+    (!holds).then_some("the number of arguments differs from that of parameters")
 }

@@ -1,4 +1,4 @@
-//! The limits of bytecode: what has no room is refused, and never cut off.
+//! The limits of bytecode: a program beyond them is refused, never truncated.
 
 use regorus::Value;
 
@@ -61,7 +61,7 @@ fn variables_that_are_needed_at_one_time_are_as_many_as_registers() {
         block.push(bind(count, Expr::Array((0..count).map(v).collect())));
         program(vec![rule(block, v(count))])
     };
-    // The result and the array have one each.
+    // The result and the array have one register each.
     assert_eq!(ceiling(&block(253)), None);
     assert_eq!(ceiling(&block(254)), Some((What::Registers, span(254))));
 }
@@ -90,7 +90,7 @@ fn constants_beyond_sixteen_bits_are_refused() {
     assert_eq!(ceiling(&numbers(66_000)).map(|(what, _)| what), Some(What::Literals));
 }
 
-/// A rule of so many instructions and one loop after them.
+/// A rule of this many instructions and one loop after them.
 fn long(count: u32) -> Rule {
     let mut block: Vec<Statement> =
         (0..count).map(|_| bind(0, Expr::Path(Root::Input, vec![]))).collect();
@@ -152,11 +152,11 @@ fn what_is_no_core_is_refused() {
     let called = Expr::Call(RuleId(0), vec![c(1)]);
     assert_eq!(
         malformed(vec![rule(vec![], c(1)), rule(vec![bind(0, called)], v(0))]),
-        "a function has as many arguments as parameters, and a rule has neither"
+        "the number of arguments differs from that of parameters"
     );
     let mut loops = long(0).definitions[0].bodies[0].block.clone();
     loops.push(bind(5, constant()));
-    assert_eq!(malformed(vec![rule(loops, c(1))]), "a loop is the last statement of its block");
+    assert_eq!(malformed(vec![rule(loops, c(1))]), "a loop is not the last statement of its block");
 }
 
 #[test]

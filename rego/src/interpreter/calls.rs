@@ -14,20 +14,20 @@ use crate::emit::{Conflict, Place};
 use crate::machine::running::{self, Running};
 use crate::machine::{ErrorKind, EvaluationError};
 
-/// What a function makes of its arguments; nothing where they do not fit, which is a fault of the
-/// text.
+/// The result of a function for its arguments; `None` where they do not fit, which is a fault of
+/// the text.
 type Own = fn(&Tables, &[Value]) -> Option<Outcome>;
 
-/// What comes of a call.
+/// The result of a call.
 enum Outcome {
     Value(Value),
     /// A built-in, which has the evaluation's context.
     Builtin(Value, Value),
     /// A number for a block that begins.
     Begin,
-    /// Whether the block of a number is without a solution.
+    /// Whether the block with this number has no solution yet.
     IsOpen(usize),
-    /// The block of a number has a solution.
+    /// Records that the block with this number has a solution.
     Solved(usize),
     /// Two values where one is allowed.
     Conflict(Conflict, usize),
@@ -35,7 +35,7 @@ enum Outcome {
     High,
 }
 
-/// The functions with how many arguments they take.
+/// The functions with their numbers of arguments.
 const FUNCTIONS: [(&str, u8, Own); 28] = [
     ("core.constant", 1, constant),
     ("core.call", 2, call),
@@ -144,7 +144,7 @@ fn number(value: Option<&Value>) -> Option<usize> {
     usize::try_from(value?.as_u64().ok()?).ok()
 }
 
-#[allow(clippy::unnecessary_wraps, reason = "the end of functions that are one of FUNCTIONS")]
+#[allow(clippy::unnecessary_wraps, reason = "the functions in FUNCTIONS end with it")]
 fn value(value: Value) -> Option<Outcome> {
     Some(Outcome::Value(value))
 }
@@ -191,7 +191,8 @@ fn with(tables: &Tables, args: &[Value]) -> Option<Outcome> {
     value(environment::with(outer, number(Some(site))?, array(Some(values))?, tables)?)
 }
 
-/// Whether a function is not replaced (-2), is by a value (-1), or by the function of this number.
+/// Whether a function is not replaced (-2), is replaced by a value (-1), or by the function with
+/// this number.
 fn mocked(_: &Tables, args: &[Value]) -> Option<Outcome> {
     let [environment, slot, by] = args else { return None };
     let found = match environment::mock(environment, slot) {
@@ -211,13 +212,13 @@ fn without_mocks(_: &Tables, args: &[Value]) -> Option<Outcome> {
     value(environment::without_mocks(args.first()?)?)
 }
 
-/// The value of what replaces a function.
+/// The value that replaces a function.
 fn low(_: &Tables, args: &[Value]) -> Option<Outcome> {
     let found = args.first()?;
     if depth::is_high(found) { Some(Outcome::High) } else { value(found.clone()) }
 }
 
-/// Keys and elements in OPA's order, or nothing for what is no collection.
+/// Keys and elements in OPA's order; empty for a value that is not a collection.
 fn pairs(collection: &Value) -> Option<Value> {
     let pair = |(key, value): (&Value, &Value)| Value::from(vec![key.clone(), value.clone()]);
     let pairs: Vec<Value> = match collection {
@@ -240,17 +241,17 @@ fn begin(_: &Tables, _: &[Value]) -> Option<Outcome> {
     Some(Outcome::Begin)
 }
 
-/// The second argument is what is gone through, so that this comes after it.
+/// The second argument is the collection, so that this call comes after it.
 fn is_open(_: &Tables, args: &[Value]) -> Option<Outcome> {
     Some(Outcome::IsOpen(number(args.first())?))
 }
 
-/// The second argument is all that is bound in the block, so that this comes after it.
+/// The second argument has all variables bound in the block, so that this call comes after them.
 fn solved(_: &Tables, args: &[Value]) -> Option<Outcome> {
     Some(Outcome::Solved(number(args.first())?))
 }
 
-/// The second argument is whether an element holds: the first that does not decides.
+/// The second argument is whether an element holds: the first one that does not hold decides.
 fn refuted(_: &Tables, args: &[Value]) -> Option<Outcome> {
     match args.get(1)? {
         Value::Bool(false) => Some(Outcome::Solved(number(args.first())?)),
@@ -289,7 +290,7 @@ fn all(_: &Tables, args: &[Value]) -> Option<Outcome> {
     value(Value::Bool(are_true))
 }
 
-/// The bodies of definitions, each with its place and what its solutions yield.
+/// The bodies of definitions, each with its place and the values of its solutions.
 fn bodies(value: Option<&Value>) -> Option<Vec<(usize, &[Value])>> {
     array(value)?
         .iter()
@@ -314,7 +315,7 @@ fn one(tables: &Tables, args: &[Value]) -> Option<Outcome> {
             if single.is_some_and(|known| known != solution) {
                 return Some(Outcome::Conflict(conflict, place));
             }
-            // The first counts: equal numbers may be written differently.
+            // The first counts: equal numbers may have different texts.
             single = single.or(Some(solution));
         }
     }

@@ -1,8 +1,8 @@
 //! Environments as values: the text has the current one as `input`.
 //!
 //! `{"input": [value], "data": [[slot, value], …], "mocks": {slot: [value]}}`. The input's array is
-//! empty where there is none. A function that replaces another is there by its number instead of an
-//! array.
+//! empty where there is no input. A function that replaces another is given by its number instead
+//! of an array.
 
 use regorus::Value;
 use regorus::value::Object;
@@ -11,7 +11,7 @@ use super::Tables;
 use crate::core::data::{self, Data};
 use crate::core::{Slot, Target};
 
-/// The environment of a question.
+/// The environment of a request.
 pub(super) fn outermost(input: Option<Value>) -> Value {
     let input: Vec<Value> = input.into_iter().collect();
     let parts = [
@@ -32,7 +32,7 @@ pub(super) fn input(environment: &Value) -> Option<&Value> {
     part(environment, "input")?.as_array().ok()?.first()
 }
 
-/// Base data, with what is replaced.
+/// Base data with replacements.
 pub(super) fn data(environment: &Value, tables: &Tables) -> Option<Data> {
     let mut data = tables.data.clone();
     for replaced in part(environment, "data")?.as_array().ok()?.iter() {
@@ -51,12 +51,12 @@ pub(super) fn is_replaced(environment: &Value, slots: &[Value]) -> Option<bool> 
     Some(replaced.any(|slot| slots.contains(slot)))
 }
 
-/// What replaces a function.
+/// The replacement of a function.
 pub(super) fn mock<'e>(environment: &'e Value, slot: &Value) -> Option<&'e Value> {
     part(environment, "mocks")?.as_object().ok()?.get(slot)
 }
 
-/// The environment in which what replaces a function is evaluated.
+/// The environment in which the replacement of a function is evaluated.
 pub(super) fn without_mocks(environment: &Value) -> Option<Value> {
     let mut inner = environment.as_object().ok()?.clone();
     inner.insert(Value::from("mocks"), Value::new_object());

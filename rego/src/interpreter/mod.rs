@@ -1,10 +1,10 @@
-//! Evaluates core with regorus' interpreter: for programs that are too large for bytecode, and to
-//! check answers of the bytecode by something else.
+//! Evaluates core with regorus' interpreter: for programs that are too large for bytecode, and as
+//! an independent check of the bytecode's answers.
 //!
-//! The interpreter gets core as text ([`crate::core::print`]). All it does by itself is to
-//! call rules and functions, to go through arrays and to collect arrays. Everything else is a call of
-//! a function of this module, with the built-ins, comparisons and errors of the machine. What it is
-//! slower by does not matter; what it would do otherwise does.
+//! The interpreter gets core as text ([`crate::core::print`]). It only calls rules and functions,
+//! iterates over arrays and collects arrays. Every other operation is a call of a function of this
+//! module, with the built-ins, comparisons and errors of the machine. Its speed does not matter; a
+//! different answer would.
 
 mod calls;
 mod environment;
@@ -26,13 +26,13 @@ use crate::machine::{
     ErrorKind, Evaluation, EvaluationError, Strictness, deadline, internal, remaining, timer,
 };
 
-/// What the interpreter takes of the stack, in levels of 4 KiB, of which half of a worker's stack
-/// holds these. A function of the text takes up to 8 KiB in a debug build: a rule is three of them, a
-/// block in another one or two. A loop takes 2.3 KiB.
+/// The interpreter's levels on the stack, of 4 KiB each; half of a worker's stack holds these. A
+/// function of the text takes up to 8 KiB in a debug build: a rule is three of them, a block in
+/// another one or two. A loop takes 2.3 KiB.
 const COSTS: Costs = Costs { rule: 5, block: 4, each: 1, front: 2, environment: 1, limit: 1_000 };
 
-/// How long a line of the text may be, how long the text, and how many lines it may have. The text is
-/// ours, and grows with the policy, which is bounded where it is read.
+/// The limits of a line's length, of the text's length, and of the number of lines. The text is
+/// generated, and grows with the policy, which is bounded where it is read.
 const LENGTHS: PolicyLengthConfig = PolicyLengthConfig {
     max_col: std::num::NonZeroU32::MAX,
     max_file_bytes: std::num::NonZeroUsize::MAX,
@@ -46,7 +46,7 @@ pub struct Interpreter {
     tables: Arc<Tables>,
 }
 
-/// What the text refers to by number.
+/// The tables that the text refers to by number.
 #[derive(Debug)]
 struct Tables {
     printed: Printed,
@@ -59,7 +59,7 @@ struct Tables {
 struct RuleFacts {
     /// Its name in the text.
     text: String,
-    /// Its path, for people.
+    /// Its path in messages.
     name: String,
     kind: RuleKind,
     default: Option<Value>,
@@ -69,7 +69,7 @@ struct RuleFacts {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unprintable {
     /// It would overflow the stack.
-    #[error("rules use each other in chains that are too long, or are nested too deeply")]
+    #[error("a chain of rules is too long, or rules are nested too deeply")]
     Depth,
     /// regorus refuses the text, which is a fault of this crate.
     #[error("the interpreter refuses core: {0}")]
@@ -86,9 +86,9 @@ impl Interpreter {
     /// Prints a program and gives it to the interpreter.
     ///
     /// # Errors
-    /// Where it is too deep for the interpreter.
+    /// When it is too deep for the interpreter.
     pub fn new(program: &Program, data: Value) -> Result<Self, Unprintable> {
-        // regorus' interpreter keeps no values of functions.
+        // regorus' interpreter does not cache values of functions.
         depth::check(program, &depth::order(program)?, &COSTS, &HashSet::new())?;
         let mut printed = print::print(program).map_err(|TooDeep| Unprintable::Depth)?;
         let text = std::mem::take(&mut printed.text);
@@ -114,7 +114,8 @@ impl Interpreter {
         Ok(Self { engine, tables })
     }
 
-    /// Evaluates a rule that is no function, as [`Machine::evaluate`](crate::machine::Machine) does.
+    /// Evaluates a rule that is not a function, as [`Machine::evaluate`](crate::machine::Machine)
+    /// does.
     pub fn evaluate(
         &mut self,
         rule: RuleId,
@@ -141,7 +142,7 @@ impl Interpreter {
             }) => {
                 format!("data.{PACKAGE}.{text}")
             }
-            _ => return Err(internal("only rules are asked for")),
+            _ => return Err(internal("only rules can be evaluated")),
         };
         let limit = remaining(&context).ok_or_else(deadline)?;
         self.engine.set_execution_timer_config(timer(limit));
@@ -151,9 +152,9 @@ impl Interpreter {
         let (result, running) = running.during(|| engine.eval_rule(path));
         let running = running.ok_or_else(|| internal("the evaluation lost its state"))?;
         self.engine.set_input(Value::Undefined);
-        // The interpreter takes some errors for undefined values; what ended the evaluation counts.
+        // The interpreter takes some errors for undefined values, so the recorded error counts.
         let result = match (running.ended, result) {
-            // The engine clears what a panic left half done before the next evaluation.
+            // The engine clears incomplete state of a panic before the next evaluation.
             (_, Err(panicked)) => Err(panicked.error()),
             (Some(ended), Ok(_)) => Err(ended),
             (None, Ok(Ok(value))) => Ok(value),

@@ -18,7 +18,7 @@ use super::operators::{HARMLESS, is_equality};
 use super::scope::Scope;
 
 impl Lowering<'_> {
-    /// Statements in order, which stand in the innermost block that is open.
+    /// Lowers statements in order, into the innermost open block.
     pub(super) fn body(&mut self, scope: &mut Scope, body: &Body) -> Result<(), Diagnostic> {
         body.iter().try_for_each(|statement| self.any_statement(scope, statement))
     }
@@ -29,7 +29,7 @@ impl Lowering<'_> {
         scope: &mut Scope,
         rule: &Rule,
     ) -> Result<(), Diagnostic> {
-        // What OPA's check for recursion takes as known is so here.
+        // Values that OPA's recursion check takes as known are known here too.
         let mut known = HashMap::new();
         for (name, terms) in known_values(&rule.body) {
             if terms.iter().all(|term| Key::of(&term.value).is_some()) {
@@ -78,7 +78,7 @@ impl Lowering<'_> {
         }
     }
 
-    /// A statement, whatever its `with`.
+    /// A statement, without regard to its `with`.
     pub(super) fn statement(
         &mut self,
         scope: &mut Scope,
@@ -104,7 +104,7 @@ impl Lowering<'_> {
                 [operator, a, b] if is_equality(operator) => self.unify(scope, a, b)?,
                 terms => self.call_statement(scope, terms)?,
             },
-            // The stages have put other statements in the place of `some`.
+            // The stages have replaced `some` by other statements.
             ExprKind::Some(_) => {}
             ExprKind::Every(every) => self.every(scope, every)?,
             ExprKind::Not(not) => {
@@ -136,7 +136,7 @@ impl Lowering<'_> {
         Ok(scope.close(mark))
     }
 
-    /// A block that has a solution where a body has none.
+    /// A block that has a solution where a body has no solution.
     fn none(&mut self, scope: &mut Scope, body: &Body) -> Result<Block, Diagnostic> {
         let mark = scope.open()?;
         let block = self.closure(scope, body)?;
@@ -176,7 +176,7 @@ impl Lowering<'_> {
         Ok(scope.operand(value))
     }
 
-    /// A term's value. The block may be another afterwards: a reference with variables goes through
+    /// A term's value. The open block may change: a reference with variables iterates over
     /// collections.
     pub(super) fn expr(&mut self, scope: &mut Scope, term: &Term) -> Result<Expr, Diagnostic> {
         if let Some(value) = constant(term)? {
@@ -215,14 +215,14 @@ impl Lowering<'_> {
             | TermValue::Number(_)
             | TermValue::String(_)
             | TermValue::TemplateString { .. } => {
-                // Scalars are constants, and the stages have made calls of template strings.
-                let message = "a template string that is no call";
+                // Scalars are constants, and the stages have replaced template strings by calls.
+                let message = "a template string that is not a call";
                 return Err(Diagnostic::new(Code::Compile, message, term.span));
             }
         })
     }
 
-    /// An object of terms that are known.
+    /// An object of bound terms.
     pub(super) fn object(
         &mut self,
         scope: &mut Scope,
@@ -258,8 +258,8 @@ impl Lowering<'_> {
     }
 }
 
-/// `not`: OPA looks for all solutions, which is visible where a later one raises a conflict. So the
-/// block is gone through to its end where it has loops with such statements in them.
+/// `not`: OPA evaluates all solutions, which is visible where a later one raises a conflict. So the
+/// block is evaluated to its end where it has loops with such statements.
 fn negate(scope: &mut Scope, block: Block) {
     let in_loops = block.iter().any(|statement| match &statement.kind {
         StatementKind::Each { block, .. } => has_conflicts(block),

@@ -13,8 +13,8 @@ use super::unify::is_known;
 use super::{Lowering, MAX_PARAMETERS, helper};
 
 impl Lowering<'_> {
-    /// A call as a statement. It may have one operand more than parameters, which its value is
-    /// unified with.
+    /// A call as a statement. It may have one operand more than parameters, with which its value is
+    /// unified.
     pub(super) fn call_statement(
         &mut self,
         scope: &mut Scope,
@@ -55,8 +55,8 @@ impl Lowering<'_> {
         Ok(())
     }
 
-    /// The function of a call whose output is known, and the operands. OPA unifies the output with the
-    /// value of each head before its body, so another value does not end a chain of `else`.
+    /// The function of a call whose output is known, and the operands. OPA unifies the output with
+    /// the value of each head before its body, so a different value does not end a chain of `else`.
     fn with_known_output<'t>(
         &self,
         scope: &Scope,
@@ -102,7 +102,8 @@ impl Lowering<'_> {
             Callee::Rule(_) => 0,
             Callee::Builtin(name) => {
                 declaration(name).map_or(operands.len(), |declaration| {
-                    // What has no value has no output, and `print` takes any number of operands.
+                    // A call without a value has no output, and `print` takes any number of
+                    // operands.
                     if declaration.result.is_none() { operands.len() } else { declaration.arity() }
                 })
             }
@@ -131,7 +132,7 @@ impl Lowering<'_> {
         Ok((call, output.first()))
     }
 
-    /// The function that stands for a built-in that is replaced somewhere, or that replaces one.
+    /// The function that wraps a built-in that some `with` replaces, or that replaces one.
     pub(super) fn builtin(&mut self, name: &'static str) -> Result<Rule, Diagnostic> {
         let arity = declaration(name).map_or(0, |declaration| declaration.arity());
         let parameters = u32::try_from(arity).unwrap_or(u32::MAX);
@@ -152,13 +153,13 @@ impl Lowering<'_> {
 enum Call {
     /// It has a value.
     Value(Expr),
-    /// It has none; the statement after it is next.
+    /// It has no value; evaluation continues with the next statement.
     Void(Expr),
     /// Its value is an array of all outputs.
     Relation(Expr),
 }
 
-/// The built-in of this crate that has all outputs of a relation.
+/// The built-in of this crate that returns all outputs of a relation.
 fn relation(name: &'static str) -> &'static str {
     match name {
         "walk" => "$walk",

@@ -9,8 +9,8 @@ use crate::diagnostic::{Code, Diagnostic};
 use crate::number;
 use crate::source::Span;
 
-/// A term's value where it is a constant: a scalar, or a collection of constants. `None` for what
-/// has a variable or has to be evaluated.
+/// A term's value where it is a constant: a scalar, or a collection of constants. `None` for a term
+/// that has a variable or must be evaluated.
 pub(super) fn constant(term: &Term) -> Result<Option<Value>, Diagnostic> {
     let all = |terms: &[Term]| -> Result<Option<Vec<Value>>, Diagnostic> {
         terms.iter().map(constant).collect()

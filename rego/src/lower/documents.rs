@@ -12,11 +12,11 @@ use super::requests::Request;
 use super::scope::{Mark, Scope};
 use super::{Lowering, helper};
 
-/// How many children or definitions one rule of core puts together: each takes a variable.
+/// How many children or definitions one rule of core merges: each takes a variable.
 pub(super) const CHUNK: usize = 32;
 
 impl Lowering<'_> {
-    /// The document at a node that is no rule: what the rules below make, and base data.
+    /// The document at a node that is not a rule: the values of the rules below, and base data.
     pub(super) fn extent(&mut self, node: NodeId) -> Result<Rule, Diagnostic> {
         let slots = self.slots_below_root(node);
         let path: Vec<Operand> = self.nodes.path(node).into_iter().map(Operand::Const).collect();
@@ -41,7 +41,7 @@ impl Lowering<'_> {
         })
     }
 
-    /// Base data at a path, as an array of one element or none.
+    /// Base data at a path, as an array of at most one element.
     pub(super) fn base_or_nothing(
         &mut self,
         scope: &mut Scope,
@@ -56,7 +56,7 @@ impl Lowering<'_> {
         Ok(optional(scope, var, mark, value))
     }
 
-    /// The children that a document has, of so many from a position on.
+    /// The children that a document has, among a number of them from a position on.
     fn visible(&self, node: NodeId, first: usize, count: usize) -> Vec<(Value, NodeId)> {
         let children = self.nodes.get(node).children.iter().skip(first).take(count);
         let is_visible = |child: &NodeId| {
@@ -66,7 +66,7 @@ impl Lowering<'_> {
         children.filter(|(_, child)| is_visible(child)).cloned().collect()
     }
 
-    /// An object of what some children are, where they are defined.
+    /// An object of the values of some children, where they are defined.
     pub(super) fn virtual_part(
         &mut self,
         node: NodeId,
@@ -99,7 +99,7 @@ impl Lowering<'_> {
         })
     }
 
-    /// What the rules at a node and below make, as an array of one element or none.
+    /// The value of the rules at a node and below, as an array of at most one element.
     fn value_or_nothing(&mut self, scope: &mut Scope, node: NodeId) -> Result<Operand, Diagnostic> {
         let count = self.nodes.get(node).children.len();
         let request = match self.nodes.get(node).shape {
@@ -115,7 +115,7 @@ impl Lowering<'_> {
     }
 }
 
-/// Goes on where the environment replaces none of these.
+/// Continues where the environment does not replace any of these.
 pub(super) fn unless_replaced(scope: &mut Scope, slots: &[SlotId]) -> Result<(), Diagnostic> {
     if slots.is_empty() {
         return Ok(());
@@ -127,7 +127,7 @@ pub(super) fn unless_replaced(scope: &mut Scope, slots: &[SlotId]) -> Result<(),
     Ok(())
 }
 
-/// A definition of one body, which is the one that has been begun; the next begins.
+/// Ends the current body as a definition, and begins the next.
 pub(super) fn only(scope: &mut Scope, value: Operand) -> Definition {
     let block = scope.finish();
     scope.restart();
@@ -140,7 +140,7 @@ pub(super) fn parts(first: usize, count: usize) -> impl Iterator<Item = (usize, 
     (0..count.div_ceil(size)).map(move |part| (first + part * size, size.min(count - part * size)))
 }
 
-/// Binds a variable to an array of the value that the block since the mark has, or of nothing where
+/// Binds a variable to an array of the value of the block since the mark; the array is empty where
 /// the block has no solution.
 fn optional(scope: &mut Scope, var: Var, mark: Mark, value: Operand) -> Operand {
     let block = scope.close(mark);

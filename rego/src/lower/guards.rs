@@ -1,10 +1,10 @@
-//! Which statements of a definition are tested first.
+//! The statements of a definition that are tested first.
 //!
-//! OPA looks up in an index which definitions can hold at all, by what they ask of the input, of base
-//! data and of arguments; the others are not evaluated, whatever stands in front of the question. That
-//! is visible where it is a statement that raises a conflict (or the error of a built-in, in strict
-//! mode). So these questions are moved in front of the first such statement. Moving them changes
-//! nothing else: each has one solution at most, and needs nothing of what it is moved over.
+//! OPA looks up in an index which definitions can hold, by their tests of the input, of base data
+//! and of arguments; it does not evaluate the others, not even statements before the test. That is
+//! visible where such a statement raises a conflict (or the error of a built-in, in strict mode).
+//! So these tests are moved before the first such statement. The move has no other effect: each
+//! test has at most one solution, and does not depend on the statements that it passes.
 
 use std::collections::HashSet;
 
@@ -17,17 +17,17 @@ use super::constants::constant;
 use super::nodes::{Nodes, Shape};
 use super::operators::{HARMLESS, is_equality, is_named};
 
-/// What is evaluated of a definition, in order.
+/// A step in the evaluation of a definition.
 pub(super) enum Guard<'a> {
     /// A statement.
     Statement(&'a Expr),
-    /// Goes on where a reference is defined.
+    /// Continues where a reference is defined.
     Defined(&'a Term),
-    /// Goes on where one of these holds.
+    /// Continues where one of these holds.
     Any(Vec<Vec<Guard<'a>>>),
 }
 
-/// What is known of variables while a body is gone through.
+/// The known properties of variables during the walk over a body.
 #[derive(Clone, Default)]
 struct Known<'a> {
     /// Stand for a part of the input or of base data.
@@ -41,8 +41,9 @@ struct Known<'a> {
 }
 
 impl Lowering<'_> {
-    /// The statements of a definition in the order in which they are evaluated. Variables of the head
-    /// that are bound already are what a reference asks for, of which OPA's index knows nothing.
+    /// The statements of a definition in the order in which they are evaluated. Variables of the
+    /// head that are bound already are the keys that a reference looks up, which OPA's index does
+    /// not use.
     pub(super) fn guards_first<'a>(
         &self,
         rule: &'a Rule,
@@ -93,14 +94,15 @@ impl Lowering<'_> {
         front
     }
 
-    /// What OPA's index asks of a statement: the whole of it, or what it implies.
+    /// The test that OPA's index makes of a statement: the whole statement, or an implication of
+    /// it.
     fn questions<'a>(&self, statement: &'a Expr, known: &mut Known<'a>) -> Vec<Guard<'a>> {
         if statement.negated || !statement.with.is_empty() {
             return Vec::new();
         }
         let whole = || vec![Guard::Statement(statement)];
         match &statement.kind {
-            // Whether it is there; whether it is false is seen where it stands.
+            // Whether it is defined; whether it is false is tested at its own position.
             ExprKind::Term(term) if self.is_part(term, known) => vec![Guard::Defined(term)],
             ExprKind::Call(terms) => match terms.as_slice() {
                 [operator, a, b] if is_equality(operator) => {
@@ -119,7 +121,7 @@ impl Lowering<'_> {
                 }
                 _ => Vec::new(),
             },
-            // Sides are scopes of their own.
+            // Sides have their own scopes.
             ExprKind::And(both) => {
                 let mut inner = known.clone();
                 let sides = both.left.iter().chain(&both.right);
@@ -128,7 +130,8 @@ impl Lowering<'_> {
                 if all.is_empty() { Vec::new() } else { vec![Guard::Any(vec![all])] }
             }
             ExprKind::Or(both) => {
-                // OPA asks whether a reference is there only where every way to the rule reads it.
+                // OPA tests whether a reference is defined only where every path to the rule reads
+                // it.
                 let side = |body: &'a Body| -> Vec<_> {
                     let mut inner = known.clone();
                     body.iter()
@@ -199,12 +202,12 @@ impl Lowering<'_> {
         }
     }
 
-    /// Whether a path below `data` leaves the rule tree before it comes to a rule.
+    /// Whether a path below `data` leaves the rule tree before it reaches a rule.
     fn is_base(&self, keys: &[Term]) -> bool {
         let mut node = Nodes::ROOT;
         for key in keys {
             let Some(key) = Key::of(&key.value) else {
-                // Which child it is, is known at run time only.
+                // The child is known only at run time.
                 return self.nodes.get(node).children.is_empty();
             };
             let Some(child) = self.nodes.child(node, &key) else { return true };
@@ -216,7 +219,7 @@ impl Lowering<'_> {
         false
     }
 
-    /// Whether a statement neither raises an error nor looks at what may.
+    /// Whether a statement neither raises an error nor uses a rule that may.
     fn is_calm(&self, statement: &Expr) -> bool {
         let calls_harmless = match &statement.kind {
             ExprKind::Term(_) => true,
@@ -256,7 +259,7 @@ impl Lowering<'_> {
     }
 }
 
-/// What OPA's index asks of a `=`.
+/// The test that OPA's index makes of a `=`.
 enum Question<'a> {
     /// Whether it holds.
     Whole,

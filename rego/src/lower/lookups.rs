@@ -1,4 +1,4 @@
-//! Functions that find what is below a package at keys that are known at run time.
+//! Functions that find values below a package at keys that are known only at run time.
 
 use regorus::Value;
 use regorus::value::Set;
@@ -13,7 +13,7 @@ use super::scope::{Scope, part};
 use super::{Lowering, MAX_PARAMETERS, helper};
 
 impl Lookup {
-    /// How many parameters the function has, and whether these are one array.
+    /// The number of the function's parameters, and whether these are one array.
     fn parameters(&self) -> (u32, bool) {
         let keys = self.keys.iter().filter(|key| !matches!(key, Known::One(_)));
         let count = keys.count() + usize::from(self.found.is_some());
@@ -21,7 +21,7 @@ impl Lookup {
         (if packed { 1 } else { u32::try_from(count).unwrap_or(u32::MAX) }, packed)
     }
 
-    /// The next body of the function: its keys, and what another lookup had.
+    /// The next body of the function: its keys, and the result of another lookup.
     fn begin(&self, scope: &mut Scope) -> (Vec<Operand>, Option<Operand>) {
         scope.restart();
         let (_, packed) = self.parameters();
@@ -151,8 +151,8 @@ impl Lowering<'_> {
         Ok(definitions)
     }
 
-    /// The children that a lookup's first key may lead to. Those that the constant keys after it do
-    /// not fit are left out: there is nothing but base data.
+    /// The children that a lookup's first key may lead to. Children that do not fit the constant
+    /// keys after it are left out: only base data can be there.
     fn children_at(&self, node: NodeId, keys: &[Known]) -> Vec<Child> {
         let Some((first, rest)) = keys.split_first() else { return Vec::new() };
         let children = self.nodes.get(node).children.iter().filter(|(key, _)| first.may_be(key));
@@ -171,7 +171,7 @@ impl Lowering<'_> {
         children.filter_map(descend).collect()
     }
 
-    /// What is at a node that the first `depth` keys lead to.
+    /// The value at the node of the first `depth` keys.
     fn at_child(
         &mut self,
         scope: &mut Scope,
@@ -200,7 +200,7 @@ impl Lowering<'_> {
         Ok(only(scope, value))
     }
 
-    /// What base data has at a lookup's keys.
+    /// The base data at a lookup's keys.
     fn in_base(
         &mut self,
         scope: &mut Scope,
@@ -221,20 +221,20 @@ impl Lowering<'_> {
         Ok(only(scope, value))
     }
 
-    /// OPA looks for replacements at each step below the root, and never at the root itself.
+    /// OPA checks for replacements at each step below the root, and never at the root itself.
     pub(super) fn slots_below_root(&self, node: NodeId) -> Vec<crate::core::SlotId> {
         if node == super::nodes::Nodes::ROOT { Vec::new() } else { self.slots_above(node) }
     }
 }
 
-/// A child of a node, and where constant keys lead from there.
+/// A child of a node, and the node that constant keys lead to from there.
 struct Child {
     key: Value,
     node: NodeId,
     depth: usize,
 }
 
-/// The next body of a lookup, for what is in no rule's value.
+/// The next body of a lookup, for values outside of rules.
 fn begin_in_tree(scope: &mut Scope, lookup: &Lookup) -> Result<Vec<Operand>, Diagnostic> {
     let (keys, found) = lookup.begin(scope);
     if let Some(found) = found {
@@ -259,7 +259,7 @@ fn of_value(scope: &mut Scope, wanted: Wanted, value: Operand) -> Definition {
     only(scope, value)
 }
 
-/// Goes on where a key is none of these.
+/// Continues where a key differs from all of these.
 fn unless_one_of(
     scope: &mut Scope,
     key: &Operand,

@@ -1,4 +1,4 @@
-//! The rule tree as lowering reads it: what each node is, and the rules that make it.
+//! The rule tree as lowering reads it: the kind of each node, and the rules that define it.
 
 use std::collections::BTreeMap;
 
@@ -14,10 +14,10 @@ use super::constants::{constant, key_value};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct NodeId(usize);
 
-/// What a node is.
+/// The kind of a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Shape {
-    /// A package, or what is above rules.
+    /// A package, or a node above rules.
     Package,
     /// A function of this many parameters.
     Function(usize),
@@ -25,27 +25,28 @@ pub(super) enum Shape {
     Complete,
     /// A set.
     Set,
-    /// An object whose keys are found: one variable at the end of each reference.
+    /// An object with computed keys: one variable at the end of each reference.
     Object,
     /// A document whose references have variables elsewhere, or make sets.
     General,
 }
 
-/// A package, or what rules of one ground reference make.
+/// A package, or the document of the rules with one ground reference.
 #[derive(Debug)]
 pub(super) struct Node {
     key: Value,
     parent: Option<NodeId>,
-    /// Below, in OPA's order of keys. What is below a reference with variables is part of it.
+    /// The nodes below, in OPA's order of keys. Rules below a reference with variables are part of
+    /// it.
     pub(super) children: Vec<(Value, NodeId)>,
     by_key: BTreeMap<Key, NodeId>,
     /// The definitions.
     pub(super) rules: Vec<RuleRef>,
-    /// What they make.
+    /// The kind of their document.
     pub(super) shape: Shape,
-    /// How many keys lead here.
+    /// The number of keys to this node.
     pub(super) depth: usize,
-    /// Whether documents above leave it out.
+    /// Whether documents above omit it.
     pub(super) hidden: bool,
 }
 
@@ -92,7 +93,7 @@ impl Nodes {
         let mut rules = tree.rules.clone();
         let dynamic = |rule: &RuleRef| definition(compiled, *rule).is_some_and(is_dynamic);
         if rules.iter().any(dynamic) {
-            // OPA makes one document of all rules below a reference with variables.
+            // In OPA, all rules below a reference with variables make one document.
             rules.clear();
             let mut todo = vec![tree];
             while let Some(tree) = todo.pop() {
@@ -121,7 +122,7 @@ impl Nodes {
         Ok(id)
     }
 
-    /// A node. Numbers come from here, so it is there.
+    /// The node with this number. Only this tree gives out numbers, so it exists.
     pub(super) fn get(&self, id: NodeId) -> &Node {
         static NOTHING: Node = Node {
             key: Value::Undefined,
@@ -159,7 +160,7 @@ impl Nodes {
         std::iter::successors(Some(id), |id| self.get(*id).parent)
     }
 
-    /// A node's path for people.
+    /// A node's path in messages.
     pub(super) fn name(&self, id: NodeId) -> String {
         self.path(id).iter().fold("data".to_owned(), |name, key| match key {
             Value::String(key) if is_plain(key) => format!("{name}.{key}"),
@@ -196,7 +197,7 @@ pub(super) fn is_member(rule: &Rule) -> bool {
 fn shape(compiled: &Compiled, rules: &[RuleRef], depth: usize) -> Shape {
     let all = || rules.iter().filter_map(|rule| definition(compiled, *rule));
     let Some(first) = all().next() else { return Shape::Package };
-    // What has no parameters is a document, whether it is written with parentheses or not.
+    // A rule without parameters is a document, with or without parentheses.
     let mut parameters = all().filter_map(|rule| rule.head.args.as_ref());
     if let Some(args) = parameters.find(|args| !args.is_empty()) {
         return Shape::Function(args.len());

@@ -1,8 +1,8 @@
-//! What a call's operator is.
+//! The operator of a call.
 
 use crate::ast::{Term, TermValue};
 
-/// Built-ins that have a value for all arguments.
+/// Built-ins that are defined for all arguments.
 pub(super) const HARMLESS: [&str; 7] =
     ["equal", "neq", "lt", "lte", "gt", "gte", "internal.member_2"];
 

@@ -19,12 +19,12 @@ use super::unify::is_known;
 enum Step<'t> {
     /// Its value is known.
     Given(Operand),
-    /// It goes through all keys; each is unified with a pattern, which is a variable most often.
+    /// It iterates over all keys; each is unified with a pattern, usually a variable.
     Found(&'t Term),
 }
 
 impl Lowering<'_> {
-    /// A reference's value. It goes through collections where keys are not known.
+    /// A reference's value. It iterates over collections where keys are not known.
     pub(super) fn reference(
         &mut self,
         scope: &mut Scope,
@@ -44,7 +44,7 @@ impl Lowering<'_> {
         }
     }
 
-    /// A key, looked at: whether it is known may depend on the keys before it.
+    /// Classifies a key: whether it is known may depend on the keys before it.
     fn step<'t>(
         &mut self,
         scope: &mut Scope,
@@ -115,9 +115,9 @@ impl Lowering<'_> {
         Ok(Expr::Rule(self.request(Request::Extent(node))))
     }
 
-    /// Keys of which the first is not constant, below a node that is no rule: functions look at run
-    /// time which child it is. What is gone through is gone through here, one key after the other, so
-    /// that what is below a key is evaluated only when it is reached.
+    /// Keys of which the first is not constant, below a node that is not a rule: functions find the
+    /// child at run time. Iterations are made here, one key after the other, so that a document
+    /// below a key is evaluated only when it is reached.
     fn below(
         &mut self,
         scope: &mut Scope,
@@ -127,7 +127,7 @@ impl Lowering<'_> {
         index: usize,
     ) -> Result<Expr, Diagnostic> {
         if self.nodes.get(node).children.is_empty() && self.slots_above(node).is_empty() {
-            // There is nothing but base data.
+            // Only base data can be there.
             return self.base(scope, path, steps, index);
         }
         let mut place = Place { node, keys: Vec::new(), found: None };
@@ -151,7 +151,7 @@ impl Lowering<'_> {
         Ok(self.look_up(scope, &place, Wanted::Value))
     }
 
-    /// What is known of a key.
+    /// The known properties of a key.
     fn known_key(&self, scope: &Scope, steps: Steps<'_>, index: usize, key: &Operand) -> Known {
         match (key, steps) {
             (Operand::Const(value), _) => Known::One(value.clone()),
@@ -167,7 +167,7 @@ impl Lowering<'_> {
         }
     }
 
-    /// Calls the lookup of a place.
+    /// Calls the lookup for a place.
     fn look_up(&mut self, scope: &mut Scope, place: &Place, wanted: Wanted) -> Expr {
         let (mut known, mut args) = (Vec::new(), Vec::new());
         for (key, operand) in &place.keys {
@@ -207,8 +207,8 @@ impl Lowering<'_> {
             let (key, value) = scope.each(collection)?;
             self.unify_with(scope, pattern, Operand::Var(key))?;
             path.push(Operand::Var(key));
-            // What follows has the same meaning in the element, where it does not matter that keys
-            // of base data are text, and nothing is replaced below.
+            // The following keys have the same meaning in the element, where it does not matter
+            // that keys of base data are text, and nothing is replaced below.
             let plain = (index..steps.len()).all(|index| is_plain_key(scope, steps, index));
             if plain && self.targets.place(&path) == Replaceable::Apart {
                 return self.path(scope, Root::Operand(Operand::Var(value)), steps, index);
@@ -236,7 +236,7 @@ impl Lowering<'_> {
     ) -> Result<Expr, Diagnostic> {
         let shape = self.nodes.get(node).shape;
         if let Shape::Function(_) = shape {
-            // A function is no document.
+            // A function is not a document.
             scope.fail();
             return Ok(Expr::Operand(Operand::Const(Value::Null)));
         }
@@ -259,8 +259,8 @@ impl Lowering<'_> {
         self.path(scope, Root::Operand(value), steps, index)
     }
 
-    /// What a reference says of a document's keys, the first of which has to be known, and the values
-    /// of those that are known.
+    /// The pattern of a reference over a document's keys, the first of which must be known, and the
+    /// values of the known ones.
     fn asked(
         &mut self,
         scope: &mut Scope,
@@ -291,7 +291,7 @@ impl Lowering<'_> {
         Ok(if keys.is_empty() { None } else { Some((keys, args)) })
     }
 
-    /// Arguments of a function that lowering makes: one array where there are many.
+    /// Arguments of a generated function: one array where there are many.
     pub(super) fn arguments(scope: &mut Scope, args: Vec<Operand>) -> Vec<Operand> {
         if args.len() <= super::MAX_PARAMETERS {
             return args;
@@ -300,14 +300,14 @@ impl Lowering<'_> {
     }
 }
 
-/// What a document is asked for, and the values of the keys that are known.
+/// The requested entry of a document, and the values of the known keys.
 type Keys = (Vec<Asked>, Vec<Operand>);
 
 /// A place below a node of the rule tree.
 struct Place {
     node: NodeId,
     keys: Vec<(Known, Operand)>,
-    /// The last key that was gone through: how many keys lead there, and what a lookup had for it.
+    /// The last iterated key: the number of keys up to it, and the result of the lookup for it.
     found: Option<(usize, Var)>,
 }
 
@@ -319,7 +319,7 @@ fn whole(root: Root, keys: Vec<Operand>) -> Expr {
     }
 }
 
-/// A key as it is written, where it is a constant.
+/// A key's term, where it is a constant.
 fn constant_key(
     steps: Steps<'_>,
     index: usize,
@@ -329,7 +329,7 @@ fn constant_key(
     Ok(constant(term)?.map(|value| (Key::of(&term.value), value)))
 }
 
-/// Whether a key is text that is no index, or is gone through.
+/// Whether a key is text that is not an index, or is iterated over.
 fn is_plain_key(scope: &Scope, steps: Steps<'_>, index: usize) -> bool {
     let is_text = |key: &Value| match key {
         Value::String(text) => !text.ends_with(|last: char| last.is_ascii_digit()),

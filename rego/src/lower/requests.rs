@@ -1,4 +1,4 @@
-//! What is to become a rule of core.
+//! The parts that become rules of core.
 
 use regorus::Value;
 
@@ -7,7 +7,7 @@ use crate::core::Operand;
 
 use super::nodes::NodeId;
 
-/// What is to become a rule of core.
+/// The parts that become rules of core.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Request {
     /// A rule's value, or a function.
@@ -16,9 +16,9 @@ pub(super) enum Request {
     Own(NodeId),
     /// The same without its default.
     Found(NodeId),
-    /// A function's value where that is known before: its last parameter.
+    /// A function with an expected value, given as its last parameter.
     Known(NodeId),
-    /// What a document has at a key, by the definitions that fit the keys after it.
+    /// The entry of a document at a key, by the definitions that fit the keys after it.
     Entry(NodeId, Vec<Asked>),
     /// The same where no data is replaced.
     OwnEntry(NodeId, Vec<Asked>),
@@ -26,56 +26,56 @@ pub(super) enum Request {
     Entries { node: NodeId, keys: Vec<Asked>, first: usize, count: usize },
     /// The document at a node of the tree, base data included.
     Extent(NodeId),
-    /// Without base data, and of some children only.
+    /// Without base data, and only for some children.
     Virtual { node: NodeId, first: usize, count: usize },
-    /// What is below a node at keys that are given at run time.
+    /// The value below a node at keys that are given at run time.
     Lookup(Lookup),
     /// The same for some of the children of the node.
     LookupPart { lookup: Lookup, first: usize, count: usize },
-    /// A built-in that `with` replaces somewhere.
+    /// A built-in that some `with` replaces.
     Builtin(&'static str),
 }
 
-/// What a reference says of a key of a document.
+/// The pattern of a reference for a key of a document.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Asked {
-    /// It is this one; there are definitions for other keys, which are left out.
+    /// This constant; definitions for other keys are left out.
     One(Value),
     /// It is known when the document is evaluated.
     Given,
-    /// It is gone through.
+    /// It is iterated over.
     Open,
 }
 
-/// What is asked of the document at a place.
+/// The requested form of the document at a place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Wanted {
     /// Its value.
     Value,
-    /// An array of its keys, in OPA's order: `[key]` where the rest has to be looked up in the rule
+    /// An array of its keys, in OPA's order: `[key]` where the rest must be looked up in the rule
     /// tree or in base data, and `[key, value]` in a rule's value.
     Keys,
 }
 
-/// A function that finds what is below a node. Its parameters are the keys that are not constant,
-/// and then, where a key was gone through, what another lookup had for the last such key.
+/// A function that finds values below a node. Its parameters are the keys that are not constant,
+/// and then, after an iteration over a key, the result of another lookup for the last such key.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Lookup {
     pub(super) node: NodeId,
     pub(super) keys: Vec<Known>,
-    /// How many keys lead to the last that was gone through.
+    /// The number of keys up to the last iterated one.
     pub(super) found: Option<usize>,
     pub(super) wanted: Wanted,
 }
 
-/// What is known of a key before evaluation.
+/// The known properties of a key before evaluation.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Known {
     /// Its value.
     One(Value),
     /// It is one of these.
     Of(Vec<Value>),
-    /// Nothing.
+    /// It is not known.
     Any,
 }
 
@@ -92,7 +92,7 @@ impl Known {
 /// The keys of a reference.
 #[derive(Clone, Copy)]
 pub(super) enum Steps<'t> {
-    /// As they are written.
+    /// As terms.
     Terms(&'t [Term]),
     /// Evaluated.
     Given(&'t [Operand]),

@@ -17,19 +17,19 @@ use super::scope::{Scope, part};
 use super::targets::Callee;
 use super::{Lowering, MAX_PARAMETERS, helper};
 
-/// What a definition has besides its body.
+/// The result of a definition, besides its body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Head {
     /// A value.
     Value,
     /// The element of a set.
     Element,
-    /// A value at the key that its reference ends with.
+    /// A value at the last key of its reference.
     Item,
 }
 
 impl<'a> Lowering<'a> {
-    /// A rule's value; of data that is replaced, what base data has in its place.
+    /// A rule's value; where its data is replaced, base data at its path.
     pub(super) fn rule(&mut self, node: NodeId) -> Result<Rule, Diagnostic> {
         let slots = match self.nodes.get(node).shape {
             Shape::Function(_) => Vec::new(),
@@ -151,7 +151,8 @@ impl<'a> Lowering<'a> {
         Ok(Rule { definitions, variables, span: self.span(node), ..rule })
     }
 
-    /// A function whose last parameter is its value, unified with that of each head before the body.
+    /// A function whose last parameter is the expected value, unified with that of each head before
+    /// the body.
     pub(super) fn known_value(&mut self, node: NodeId) -> Result<Rule, Diagnostic> {
         let arity = match self.nodes.get(node).shape {
             Shape::Function(arity) => arity,
@@ -250,7 +251,7 @@ impl<'a> Lowering<'a> {
         term.map_or(Ok(Operand::Const(Value::Bool(true))), |term| self.term(scope, term))
     }
 
-    /// How many keys of a reference matter to what is evaluated of a document.
+    /// How many keys of a reference select definitions of a document.
     pub(super) fn asked_keys(&self, node: NodeId) -> usize {
         let depth = self.nodes.get(node).depth;
         let keys = self.definitions(node).map(|(module, rule)| {
@@ -260,13 +261,13 @@ impl<'a> Lowering<'a> {
         if self.nodes.get(node).shape == Shape::General { keys.max().unwrap_or(1) } else { 1 }
     }
 
-    /// Whether a document has definitions that a constant key leaves out.
+    /// Whether a constant key excludes definitions of a document.
     pub(super) fn distinguishes(&self, node: NodeId, place: usize, key: &Value) -> bool {
         let place = self.nodes.get(node).depth + place;
         self.definitions(node).any(|(module, rule)| differs(module, rule, place, key))
     }
 
-    /// The definitions of a document that fit the keys which it is asked for.
+    /// The definitions of a document that fit the requested keys.
     fn fitting(
         &self,
         node: NodeId,
@@ -283,7 +284,7 @@ impl<'a> Lowering<'a> {
         })
     }
 
-    /// What a document has at a key; of data that is replaced, what base data has there.
+    /// The entry of a document at a key; where its data is replaced, base data there.
     pub(super) fn entry(&mut self, node: NodeId, asked: &[Asked]) -> Result<Rule, Diagnostic> {
         let slots = self.slots_above(node);
         if slots.is_empty() {
@@ -309,8 +310,8 @@ impl<'a> Lowering<'a> {
         })
     }
 
-    /// What a document has at a key, by its definitions: keys are bound before each body, as OPA
-    /// does, so that only what makes this key is evaluated.
+    /// The entry of a document at a key, by its definitions: keys are bound before each body, as in
+    /// OPA, so that only definitions of this key are evaluated.
     pub(super) fn own_entry(&mut self, node: NodeId, asked: &[Asked]) -> Result<Rule, Diagnostic> {
         let parameters = entry_parameters(asked);
         let mut scope = Scope::new(parameters, 0);
@@ -352,7 +353,7 @@ impl<'a> Lowering<'a> {
     }
 
     /// The document of a node whose references have variables, by the entries of those definitions
-    /// that fit the keys; without keys of all.
+    /// that fit the keys; without keys, of all definitions.
     fn document(
         &mut self,
         scope: &mut Scope,
@@ -473,7 +474,7 @@ fn parameters(rule: &Rule) -> u32 {
     }
 }
 
-/// How many parameters a document's function has for the keys that it is asked for.
+/// How many parameters a document's function has for the requested keys.
 fn entry_parameters(keys: &[Asked]) -> u32 {
     let count = keys.iter().filter(|key| **key != Asked::Open).count();
     if count > MAX_PARAMETERS { 1 } else { u32::try_from(count).unwrap_or(u32::MAX) }
@@ -496,13 +497,13 @@ fn asked_key(scope: &mut Scope, keys: &[Asked], place: usize) -> Option<Operand>
     Some(Operand::Var(Var(u32::try_from(number).unwrap_or(u32::MAX))))
 }
 
-/// Whether a definition is for another key than a constant one.
+/// Whether a definition is for a key that differs from a constant one.
 fn differs(module: &Module, rule: &Ast, place: usize, key: &Value) -> bool {
     let own = nodes::keys(module, rule).nth(place);
     matches!(own.map(constant), Some(Ok(Some(own))) if own != *key)
 }
 
-/// Whether a term is known only once it has been evaluated: it is no pattern.
+/// Whether a term must be evaluated: it is not a pattern.
 fn is_evaluated(term: &Term) -> bool {
     let mut is_evaluated = false;
     walk_terms(Node::Term(term), &mut |term| {

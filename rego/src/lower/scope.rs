@@ -1,4 +1,4 @@
-//! The body that is being lowered: its variables, and the blocks that are open.
+//! The body that is being lowered: its variables and open blocks.
 
 use std::collections::HashMap;
 
@@ -11,22 +11,22 @@ use crate::source::Span;
 
 use super::MAX_BLOCK_DEPTH;
 
-/// The variables of a rule, and where statements go.
+/// The variables of a rule, and the block for its statements.
 ///
-/// A loop takes all that follows it into its block, so a body is a stack of open blocks: those of
+/// All statements after a loop go into its block, so a body is a stack of open blocks: those of
 /// closures, and in each those of loops.
 #[derive(Debug)]
 pub(super) struct Scope {
     variables: u32,
     bound: HashMap<Name, Operand>,
-    /// What has been bound since the rule began, in order.
+    /// The variables bound since the rule began, in order.
     trail: Vec<Name>,
-    /// The values that variables can only have, where the body says so.
+    /// The possible values of variables, where the body determines them.
     known: HashMap<Name, Vec<Value>>,
-    /// What variables of sets and objects were made of.
+    /// The terms that variables of sets and objects were built from.
     literals: HashMap<Var, Literal>,
     frames: Vec<Frame>,
-    /// Closures around this scope, in rules of their own.
+    /// Enclosing closures, which are in other rules.
     depth: usize,
     /// How many blocks have been ended.
     failures: usize,
@@ -35,7 +35,7 @@ pub(super) struct Scope {
 
 /// A set or an object as it is written, in OPA's order of terms: constants first, then variables.
 ///
-/// OPA goes through the terms, not through their values: two that turn out to be equal are two.
+/// OPA iterates over the terms, not over their values: two terms with equal values count twice.
 #[derive(Debug)]
 enum Literal {
     Set(Vec<Operand>),
@@ -43,7 +43,7 @@ enum Literal {
 }
 
 impl Literal {
-    /// Where an expression has terms whose values are not known, and their order may show.
+    /// The place where an expression has terms of unknown values whose order may be visible.
     fn of(expr: &Expr) -> Option<Self> {
         let is_open = |operand: &Operand| matches!(operand, Operand::Var(_));
         match expr {
@@ -60,7 +60,7 @@ impl Literal {
 
 #[derive(Debug, Default)]
 struct Frame {
-    /// The loop that the block belongs to; a closure has none.
+    /// The loop that the block belongs to; `None` for a closure.
     header: Option<Header>,
     block: Block,
 }
@@ -73,7 +73,7 @@ struct Header {
     span: Option<Span>,
 }
 
-/// Where a closure began.
+/// The beginning of a closure.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Mark {
     frames: usize,
@@ -96,12 +96,12 @@ impl Scope {
         }
     }
 
-    /// How many variables the rule has.
+    /// The number of the rule's variables.
     pub(super) const fn variables(&self) -> u32 {
         self.variables
     }
 
-    /// The next body of the same rule: nothing is bound.
+    /// Begins the next body of the same rule, in which no variable is bound.
     pub(super) fn restart(&mut self) {
         self.bound.clear();
         self.trail.clear();
@@ -110,17 +110,17 @@ impl Scope {
         self.frames = vec![Frame::default()];
     }
 
-    /// How deep blocks are here, those of other rules around included.
+    /// The nesting of blocks here, with those of enclosing rules.
     pub(super) const fn depth(&self) -> usize {
         self.depth + self.frames.len()
     }
 
-    /// What the next statements stand for.
+    /// Sets the place of the next statements.
     pub(super) const fn at(&mut self, span: Span) {
         self.span = Some(span);
     }
 
-    /// What the last statement stood for.
+    /// The place of the last statement.
     pub(super) const fn span(&self) -> Option<Span> {
         self.span
     }
@@ -140,12 +140,12 @@ impl Scope {
         self.trail.push(Name::clone(name));
     }
 
-    /// Says which values variables can only have.
+    /// Sets the possible values of variables.
     pub(super) fn know(&mut self, known: HashMap<Name, Vec<Value>>) {
         self.known = known;
     }
 
-    /// What has been said so.
+    /// The values set this way.
     pub(super) const fn known(&self) -> &HashMap<Name, Vec<Value>> {
         &self.known
     }
@@ -167,7 +167,7 @@ impl Scope {
         self.test(Expr::Operand(Operand::Const(Value::Bool(false))));
     }
 
-    /// How many blocks have been ended so.
+    /// How many blocks have been ended this way.
     pub(super) const fn failures(&self) -> usize {
         self.failures
     }
@@ -187,7 +187,8 @@ impl Scope {
         }
     }
 
-    /// Goes through a collection with all that follows: its key and element.
+    /// Begins an iteration over a collection for all following statements; returns its key and
+    /// element.
     pub(super) fn each(&mut self, collection: Operand) -> Result<(Var, Var), Diagnostic> {
         let literal = match &collection {
             Operand::Var(var) => self.literals.get(var),
@@ -215,7 +216,7 @@ impl Scope {
         }
     }
 
-    /// Goes through a value.
+    /// Begins an iteration over a value.
     fn each_value(&mut self, collection: Operand) -> Result<(Var, Var), Diagnostic> {
         self.check_depth()?;
         let (key, value) = (self.fresh(), self.fresh());
@@ -224,7 +225,7 @@ impl Scope {
         Ok((key, value))
     }
 
-    /// Begins a closure: what it binds is not seen outside.
+    /// Begins a closure: variables that it binds are not visible outside.
     pub(super) fn open(&mut self) -> Result<Mark, Diagnostic> {
         self.check_depth()?;
         let mark = Mark { frames: self.frames.len(), trail: self.trail.len() };
@@ -240,7 +241,7 @@ impl Scope {
         self.fold(mark.frames)
     }
 
-    /// What has been bound since a closure began, in order.
+    /// The variables bound since a closure began, in order.
     pub(super) fn bound_since(&self, mark: Mark) -> Vec<Name> {
         self.trail.get(mark.trail..).unwrap_or_default().to_vec()
     }
@@ -255,7 +256,7 @@ impl Scope {
         self.fold(0)
     }
 
-    /// Puts the blocks above a depth into each other.
+    /// Nests the blocks above a depth into each other.
     fn fold(&mut self, depth: usize) -> Block {
         let mut inner: Option<Statement> = None;
         while self.frames.len() > depth {
@@ -281,7 +282,7 @@ impl Scope {
     }
 }
 
-/// The element of an array at a place.
+/// The element of an array at a position.
 pub(super) fn part(array: Var, place: usize) -> Expr {
     let place = Operand::Const(Value::from(place));
     Expr::Path(Root::Operand(Operand::Var(array)), vec![place])

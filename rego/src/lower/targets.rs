@@ -1,4 +1,4 @@
-//! What `with` replaces somewhere in the policy.
+//! The targets of all `with` in the policy.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -15,19 +15,19 @@ use super::constants::constant;
 use super::nodes::{NodeId, Shape};
 use super::requests::Request;
 
-/// What a call calls.
+/// The target of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Callee {
     /// A function of the policy, with its number of parameters.
     Function(NodeId, usize),
-    /// A rule without parameters: OPA takes `p()` where it cannot know the type of `p`, and calls
-    /// the rule whatever `with` puts in its place.
+    /// A rule without parameters: OPA accepts `p()` where it cannot know the type of `p`, and calls
+    /// the rule, ignoring replacements.
     Rule(NodeId),
     /// A built-in, by its name.
     Builtin(&'static str),
 }
 
-/// What a `with` replaces.
+/// The target of a `with`.
 #[derive(Debug)]
 pub(super) enum WithTarget {
     /// The input at a path.
@@ -38,7 +38,7 @@ pub(super) enum WithTarget {
     Function(Callee),
 }
 
-/// All that `with` replaces somewhere, other than the input.
+/// All targets of `with`, other than the input.
 #[derive(Debug, Default)]
 pub(super) struct Targets {
     slots: Vec<Slot>,
@@ -46,24 +46,24 @@ pub(super) struct Targets {
     functions: HashMap<Callee, SlotId>,
 }
 
-/// How the path of a reference stands to those that are replaced somewhere.
+/// The relation of a reference's path to the replaced paths.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place {
-    /// It has nothing to do with any.
+    /// It is unrelated to all of them.
     Apart,
-    /// It may be at one or below, and not above any.
+    /// It may be at one or below, but not above any.
     Within,
     /// It may be above one.
     Above,
 }
 
 impl Targets {
-    /// The slot of a path, where it is one that is replaced.
+    /// The slot of a path, where some `with` replaces it.
     pub(super) fn path(&self, path: &[Value]) -> Option<SlotId> {
         self.paths.get(path).copied()
     }
 
-    /// The slot of a function, where it is replaced somewhere.
+    /// The slot of a function, where some `with` replaces it.
     pub(super) fn function(&self, callee: Callee) -> Option<SlotId> {
         self.functions.get(&callee).copied()
     }
@@ -72,7 +72,8 @@ impl Targets {
         self.slots
     }
 
-    /// How a path stands to what is replaced. Operands that are no constants may be any key.
+    /// The relation of a path to the replaced paths. Operands that are not constants may be any
+    /// key.
     pub(super) fn place(&self, path: &[Operand]) -> Place {
         let mut place = Place::Apart;
         for target in self.paths.keys() {
@@ -123,7 +124,7 @@ impl Targets {
 }
 
 impl Lowering<'_> {
-    /// Goes through all `with` of the policy.
+    /// Visits all `with` of the policy.
     pub(super) fn collect_targets(&mut self) -> Result<(), Diagnostic> {
         let mut all: Vec<&With> = Vec::new();
         for rule in self.compiled.modules.iter().flat_map(|module| &module.rules) {
@@ -149,7 +150,7 @@ impl Lowering<'_> {
         Ok(())
     }
 
-    /// What the target of a `with` names.
+    /// The document or function that the target of a `with` names.
     pub(super) fn with_target(&self, target: &Term) -> Result<WithTarget, Diagnostic> {
         let (root, keys) = match &target.value {
             TermValue::Var(name) => (&**name, &[][..]),
@@ -175,12 +176,13 @@ impl Lowering<'_> {
         })
     }
 
-    /// The function that a reference names as the value of a `with`, where it is no rule's value.
+    /// The function that a reference names as the value of a `with`, where it is not a rule's
+    /// value.
     pub(super) fn substitute_of(&self, term: &Term) -> Option<Callee> {
         self.callee_of(term).filter(|callee| !matches!(callee, Callee::Rule(_)))
     }
 
-    /// What a reference names in a call.
+    /// The target that a reference names in a call.
     pub(super) fn callee_of(&self, term: &Term) -> Option<Callee> {
         let terms = match &term.value {
             TermValue::Ref(terms) => terms.as_slice(),
@@ -206,7 +208,7 @@ impl Lowering<'_> {
         declaration(&name).map(|declaration| Callee::Builtin(declaration.name))
     }
 
-    /// The rule of core that is called for a function; of a built-in, the one that stands for it.
+    /// The rule of core that is called for a function, or that wraps a built-in.
     pub(super) fn callee_rule(&mut self, callee: Callee) -> RuleId {
         self.request(match callee {
             Callee::Function(node, _) => Request::Rule(node),

@@ -1,4 +1,4 @@
-//! What lowering promises, by values that OPA gave. Policies go through all stages before it.
+//! Lowering, compared with values from OPA. Policies pass all stages before it.
 
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,7 @@ use crate::json;
 use crate::parse::parse_module;
 use crate::source::Sources;
 
-/// Lowers modules that all stages take.
+/// Lowers modules that all stages accept.
 fn program(modules: &[&str]) -> Program {
     let mut sources = Sources::default();
     let modules: Vec<_> = modules
@@ -74,7 +74,7 @@ fn text(value: &Value) -> String {
     }
 }
 
-/// Compares the values at paths below `data` with what OPA answers.
+/// Compares the values at paths below `data` with OPA's answers.
 fn check(modules: &[&str], data: &str, input: Option<&str>, expected: &[(&str, &str)]) {
     let program = program(modules);
     let data = json::parse(data.as_bytes()).expect("JSON");

@@ -1,8 +1,8 @@
-//! Keys of loops that nothing uses are taken out of a finished rule.
+//! Removes unused keys of loops from a finished rule.
 
 use crate::core::{Block, Expr, Operand, Replacement, Root, Rule, StatementKind, Substitute, Var};
 
-/// Takes out what nothing uses.
+/// Removes unused keys.
 pub(super) fn tidy(rule: &mut Rule) {
     let mut used = vec![false; usize::try_from(rule.variables).unwrap_or(0)];
     for body in rule.definitions.iter().flat_map(|definition| &definition.bodies) {
@@ -26,7 +26,7 @@ fn mark(operand: &Operand, used: &mut [bool]) {
     }
 }
 
-// Blocks are at most MAX_BLOCK_DEPTH deep: the scope that made them has seen to it.
+// Blocks are at most MAX_BLOCK_DEPTH deep: the scope has checked that.
 fn mark_block(block: &Block, used: &mut [bool]) {
     for statement in block {
         match &statement.kind {

@@ -13,7 +13,7 @@ use super::Lowering;
 use super::constants::constant;
 use super::scope::Scope;
 
-/// Two things that are to be equal.
+/// An equation that is to be solved.
 enum Pair<'t> {
     /// Terms or values.
     Sides(Side<'t>, Side<'t>),
@@ -21,16 +21,16 @@ enum Pair<'t> {
     Objects(&'t [(Term, Term)], &'t [(Term, Term)]),
 }
 
-/// A side of a pair that is to be equal.
+/// A side of an equation.
 #[derive(Clone)]
 enum Side<'t> {
-    /// As it is written.
+    /// A term.
     Term(&'t Term),
     /// Evaluated.
     Value(Operand),
 }
 
-/// A side, looked at.
+/// A classified side.
 enum Seen<'t> {
     /// A value.
     Value(Operand),
@@ -40,7 +40,7 @@ enum Seen<'t> {
     Array(&'t [Term]),
     /// An object pattern.
     Object(&'t [(Term, Term)]),
-    /// A set with variables that are not bound. OPA's unifier knows no value that is equal to it.
+    /// A set with unbound variables. In OPA's unifier it equals no value.
     Unequal,
 }
 
@@ -65,8 +65,8 @@ impl Lowering<'_> {
         self.unify_all(scope, (Side::Term(term), Side::Value(value)), term)
     }
 
-    /// Works off pairs in an order in which something is bound, as OPA's unifier binds names to
-    /// each other: in `[x, y] = [y, 1]` the second pair is first.
+    /// Solves pairs in an order in which one side is bound, as OPA's unifier binds names to each
+    /// other: in `[x, y] = [y, 1]` the second pair is first.
     fn unify_all<'t>(
         &mut self,
         scope: &mut Scope,
@@ -87,7 +87,7 @@ impl Lowering<'_> {
             }
             let has_failed = scope.failures() > failures;
             if has_failed && (stuck || waiting.is_empty()) {
-                // What follows is never evaluated, and still names the variables.
+                // The following statements are never evaluated, but still name the variables.
                 sides.iter().for_each(|side| bind_rest(scope, side));
                 return Ok(());
             }
@@ -101,7 +101,7 @@ impl Lowering<'_> {
         }
     }
 
-    /// Unifies a pair, or puts its parts in front. Gives it back where neither side is known yet.
+    /// Unifies a pair, or puts its parts in front. Returns it where neither side is known yet.
     fn unify_pair<'t>(
         &mut self,
         scope: &mut Scope,
@@ -218,7 +218,7 @@ impl Lowering<'_> {
         let mut parts = Vec::with_capacity(items.len());
         for (key, element) in items {
             if !is_known(scope, key) {
-                // OPA's unifier finds no value at a key that is not bound.
+                // OPA's unifier finds no value at an unbound key.
                 scope.fail();
                 return Ok(());
             }
@@ -231,8 +231,9 @@ impl Lowering<'_> {
         Ok(())
     }
 
-    /// Two object patterns. Values at keys that are written alike are unified; where keys are found,
-    /// that binds all variables (the checker has seen to it), and then the whole is compared.
+    /// Two object patterns. Values at keys with equal terms are unified; where keys are computed,
+    /// that binds all variables (the checker has ensured it), and then the objects are compared as
+    /// a whole.
     fn unify_objects<'t>(
         &mut self,
         scope: &mut Scope,
@@ -351,7 +352,7 @@ fn is_constant(operand: &Operand) -> bool {
     matches!(operand, Operand::Const(_))
 }
 
-/// Whether two operands are the same without looking at values.
+/// Whether two operands are the same without a comparison of values.
 fn same(a: &Operand, b: &Operand) -> bool {
     match (a, b) {
         (Operand::Const(a), Operand::Const(b)) => a == b,
@@ -364,8 +365,8 @@ fn is_known_object(scope: &Scope, items: &[(Term, Term)]) -> bool {
     items.iter().all(|(key, value)| is_known(scope, key) && is_known(scope, value))
 }
 
-/// Whether a term can be evaluated: all of its variables are bound. What is in a closure or a
-/// reference does not count, since it binds what it needs.
+/// Whether a term can be evaluated: all of its variables are bound. Variables in a closure or a
+/// reference do not count, since it binds them itself.
 pub(super) fn is_known(scope: &Scope, term: &Term) -> bool {
     match &term.value {
         TermValue::Var(name) => {

@@ -1,5 +1,5 @@
-//! Statements with `with`: each is evaluated in an environment of its own, so it becomes a function
-//! of the variables that it uses.
+//! Statements with `with`: each is evaluated in its own environment, so it becomes a function of
+//! the variables that it uses.
 
 use std::collections::HashSet;
 
@@ -19,9 +19,9 @@ use super::scope::{Scope, part};
 use super::targets::WithTarget;
 use super::{Lowering, MAX_PARAMETERS, helper};
 
-/// What comes back from the function of a statement.
+/// The result of the function of a statement.
 enum Results {
-    /// Nothing but that it holds.
+    /// Only whether it holds.
     Nothing,
     /// The value of one variable.
     One(Name),
@@ -155,13 +155,13 @@ enum Captured {
     Arg(usize),
 }
 
-/// The variables that a statement uses and that are bound outside, and their values.
+/// The variables that a statement uses from outside, and their values.
 fn captured(scope: &Scope, statement: &Ast) -> (Vec<(Name, Captured)>, Vec<Operand>) {
     let mut names = Vec::new();
     let mut args: Vec<Operand> = Vec::new();
     let mut seen: HashSet<&str> = HashSet::new();
     walk(Node::Expr(statement), &mut |node| {
-        // What this statement's own `with` use is evaluated outside.
+        // The values of this statement's own `with` are evaluated outside.
         let is_own = |with| statement.with.iter().any(|own| std::ptr::eq(own, with));
         if matches!(node, Node::With(with) if is_own(with)) {
             return Flow::Over;
@@ -192,7 +192,8 @@ fn bind_parts(scope: &mut Scope, array: Var, names: &[Name]) {
     }
 }
 
-/// Whether a statement is a `=` of nothing but variables and constants: no environment matters.
+/// Whether a statement is a `=` of only variables and constants, which does not depend on the
+/// environment.
 fn is_apart(statement: &Ast) -> bool {
     let ExprKind::Call(terms) = &statement.kind else { return false };
     let Some((operator, operands)) = terms.split_first() else { return false };

@@ -1,8 +1,8 @@
 //! The functions that bytecode calls.
 //!
-//! The VM has plain functions in its table, without a state, and does not say which of them it calls.
-//! So there is a function for each place in the table ([`CALLS`]), all alike, that looks up what the
-//! running program has there.
+//! The VM has plain functions in its table, without state, and does not tell a function its index.
+//! So there is one function for each index of the table ([`CALLS`]), all alike, that looks up the
+//! running program's call there.
 
 use regorus::Value;
 use regorus::rvm::Program as Bytecode;
@@ -15,13 +15,13 @@ use crate::builtins::order;
 use crate::core::{RuleId, SlotId, depth};
 use crate::emit::Call;
 
-/// How many environments may be in each other. Emission bounds them by what the stack holds; this is
-/// for the case that it is wrong.
+/// The highest nesting of environments. Emission bounds it by the size of the stack; this guards
+/// against an error there.
 const ENVIRONMENTS: usize = 512;
 
 type Function = fn(&Span, &[NodeRef<Expr>], &[Value], bool) -> anyhow::Result<Value>;
 
-/// A function for each place that a program's table may have, in rows of sixteen.
+/// A function for each index of a program's table, in rows of sixteen.
 static FUNCTIONS: [[Function; 16]; 16] = {
     macro_rules! rows {
         ($($row:literal)*) => { [$(rows!(@row $row)),*] };
@@ -61,7 +61,7 @@ fn call(place: usize, args: &[Value]) -> anyhow::Result<Value> {
                 running.call(name, function, args).map(Ok)
             }
             Some(other) => Ok(Err(*other)),
-            None => Err(broken(running, "no function at this place")),
+            None => Err(broken(running, "no function with this index")),
         }
     })?;
     match other {
@@ -70,7 +70,7 @@ fn call(place: usize, args: &[Value]) -> anyhow::Result<Value> {
     }
 }
 
-/// Calls what is no built-in of the policy language.
+/// Makes a call that is not a built-in of the policy language.
 #[inline(never)]
 fn call_own(call: Call, args: &[Value]) -> anyhow::Result<Value> {
     match running::with(|running| own(running, call, args))? {
@@ -85,7 +85,7 @@ fn call_own(call: Call, args: &[Value]) -> anyhow::Result<Value> {
     }
 }
 
-/// What a call comes to while the evaluation's state is borrowed.
+/// The result of a call while the evaluation's state is borrowed.
 enum Outcome {
     Value(Value),
     /// An evaluation that borrows the state itself.
@@ -115,13 +115,13 @@ fn own(running: &mut Running, call: Call, args: &[Value]) -> anyhow::Result<Outc
     });
     match (found, call) {
         (Some(outcome), _) => Ok(outcome),
-        // Which rule's it is, is known where the VM ends.
+        // The rule is known where the VM ends.
         (None, Call::Conflict(conflict)) => Err(running.conflict(conflict)),
-        (None, _) => Err(broken(running, "arguments that do not fit")),
+        (None, _) => Err(broken(running, "invalid arguments")),
     }
 }
 
-/// Bytecode that emission does not make.
+/// Bytecode that emission never makes.
 fn broken(running: &mut Running, what: &str) -> anyhow::Error {
     running.end(ErrorKind::Internal, format!("broken bytecode: {what}"))
 }
@@ -149,7 +149,7 @@ fn extent(program: &Loaded, args: &[Value]) -> Option<Value> {
     Some(found.cloned().unwrap_or(Value::Undefined))
 }
 
-/// A collection that is gone through in OPA's order.
+/// A collection for an iteration in OPA's order.
 fn ordered(collection: &Value) -> Value {
     match collection {
         Value::Set(set) if !is_simple(set.last()) => {
@@ -163,7 +163,7 @@ fn ordered(collection: &Value) -> Value {
     }
 }
 
-/// Keys and elements in OPA's order; undefined for what is no collection.
+/// Keys and elements in OPA's order; undefined for a value that is not a collection.
 fn pairs(collection: &Value) -> Value {
     let pair = |(key, value): (&Value, &Value)| Value::from(vec![key.clone(), value.clone()]);
     let pairs: Vec<Value> = match collection {
@@ -183,7 +183,7 @@ fn pairs(collection: &Value) -> Value {
     Value::from(pairs)
 }
 
-/// Whether the last of values in regorus' order is no collection, so that none is.
+/// Whether the last value in regorus' order is not a collection, so that no value is.
 const fn is_simple(last: Option<&Value>) -> bool {
     !matches!(last, Some(Value::Array(_) | Value::Set(_) | Value::Object(_)))
 }
@@ -248,7 +248,7 @@ fn nested(
 }
 
 impl Nested {
-    /// Evaluates on a VM of its own: it has its own values of rules.
+    /// Evaluates on a separate VM, which has its own values of rules.
     fn evaluate(self) -> anyhow::Result<Value> {
         let Self { entry, args, environment } = self;
         let input = environment.input.clone();
@@ -262,7 +262,7 @@ impl Nested {
                 return Err(broken(running, "an environment without a program"));
             };
             if program.environments.len() >= ENVIRONMENTS {
-                let message = "too many environments in each other".to_owned();
+                let message = "too many nested environments".to_owned();
                 return Err(running.end(ErrorKind::Limit, message));
             }
             let vm = match program.pool.pop() {

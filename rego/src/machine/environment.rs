@@ -1,4 +1,4 @@
-//! Environments: what `with` replaces.
+//! Environments: the replacements of `with`.
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,21 +9,21 @@ use crate::core::data::{self, Data};
 use crate::core::{RuleId, Slot, SlotId, Target};
 use crate::emit::{Source, WithSite};
 
-/// What an evaluation reads that is no rule.
+/// The values that an evaluation reads besides rules.
 #[derive(Debug)]
 pub(super) struct Environment {
-    /// Undefined where there is none.
+    /// Undefined where there is no input.
     pub(super) input: Value,
     pub(super) data: Data,
     /// Paths of data that are replaced.
     pub(super) replaced: BTreeSet<SlotId>,
     /// Functions that are replaced.
     pub(super) mocks: BTreeMap<SlotId, Mock>,
-    /// Values of functions in it.
+    /// Cached values of functions in it.
     pub(super) known: Known,
 }
 
-/// What replaces a function.
+/// The replacement of a function.
 #[derive(Debug, Clone)]
 pub(super) enum Mock {
     /// A value, for all arguments.
@@ -32,19 +32,19 @@ pub(super) enum Mock {
     Function(RuleId),
 }
 
-/// Values of functions, by their arguments. Undefined is one of them.
+/// The cache of functions' values, by their arguments. Undefined can be a value.
 #[derive(Debug, Default)]
 pub(super) struct Known {
     values: BTreeMap<(RuleId, Value), Value>,
 }
 
-/// How many values of functions are kept in an environment: they last until its end. Others are
-/// evaluated each time.
+/// How many values of functions an environment caches, until its end. Others are evaluated each
+/// time.
 const KNOWN: usize = 16_384;
 
 impl Known {
-    /// The value of a function for these arguments, if it is known. Otherwise it is undefined until
-    /// another is kept: nothing asks for it before, because functions are not recursive.
+    /// The cached value of a function for these arguments. If there is none, undefined is cached
+    /// until the value is: it is not read before, because functions are not recursive.
     pub(super) fn recall(&mut self, function: RuleId, args: &Value) -> Option<Value> {
         let is_full = self.values.len() >= KNOWN;
         match self.values.entry((function, args.clone())) {
@@ -57,14 +57,14 @@ impl Known {
         }
     }
 
-    /// Keeps a value that was asked for.
+    /// Caches a value after a failed look-up.
     pub(super) fn keep(&mut self, function: RuleId, args: &Value, value: Value) {
         if let Some(place) = self.values.get_mut(&(function, args.clone())) {
             *place = value;
         }
     }
 
-    /// Forgets all.
+    /// Clears the cache.
     pub(super) fn clear(&mut self) {
         self.values.clear();
     }
@@ -82,7 +82,7 @@ impl Environment {
         }
     }
 
-    /// Another in which all is the same; what is known in this one may not be so in that one.
+    /// A copy with an empty cache: values cached here may differ there.
     fn inner(&self) -> Self {
         Self {
             input: self.input.clone(),
@@ -93,13 +93,13 @@ impl Environment {
         }
     }
 
-    /// The one in which what replaces a function is evaluated.
+    /// The environment in which the replacement of a function is evaluated.
     pub(super) fn without_mocks(&self) -> Self {
         Self { mocks: BTreeMap::new(), ..self.inner() }
     }
 
-    /// This with a site's replacements. Nothing where they do not fit the program's slots, which
-    /// emission makes sure of.
+    /// This environment with a site's replacements. `None` where they do not fit the program's
+    /// slots, which emission prevents.
     pub(super) fn with(&self, site: &WithSite, values: &[Value], slots: &[Slot]) -> Option<Self> {
         let mut inner = self.inner();
         let mut values = values.iter();
@@ -153,7 +153,7 @@ mod tests {
             known.keep(function, &past, Value::Bool(true));
         }
         assert_eq!(known.values.len(), KNOWN);
-        // Another function's values are others.
+        // Values computed with a different function differ.
         assert_eq!(known.recall(RuleId(8), &kept), None);
     }
 }

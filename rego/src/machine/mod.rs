@@ -1,9 +1,9 @@
 //! Evaluates programs on regorus' VM.
 //!
-//! One VM serves one evaluation after the other. What an evaluation has beside its registers (the
-//! caller's [`Context`], environments, VMs for `with`) is in a variable of the thread while it lasts,
-//! because the VM calls plain functions ([`running`]). Nothing of it is seen by the next one: it is
-//! taken out at the end, and a VM that came to an error or a panic is thrown away.
+//! One VM serves one evaluation after the other. The state of an evaluation beside its registers
+//! (the caller's [`Context`], environments, VMs for `with`) is in a thread-local variable while it
+//! runs, because the VM calls plain functions ([`running`]). The next evaluation never sees it: it
+//! is removed at the end, and a VM that ended in an error or a panic is discarded.
 
 mod calls;
 mod environment;
@@ -27,23 +27,23 @@ use crate::emit::{Emitted, Place};
 use environment::Environment;
 use running::Running;
 
-/// After so many instructions, of some ten nanoseconds each, the VM looks at the clock. Built-ins that
-/// may take long look by themselves.
+/// The number of instructions, of some ten nanoseconds each, after which the VM reads the clock.
+/// Built-ins that may take long read it themselves.
 const INSTRUCTIONS_PER_CHECK: NonZeroU32 = NonZeroU32::new(128).unwrap();
 
-/// What came of an evaluation.
+/// The result of an evaluation.
 #[derive(Debug)]
 pub struct Evaluation {
-    /// The value; [`Value::Undefined`] where there is none.
+    /// The value, or [`Value::Undefined`].
     pub result: Result<Value, EvaluationError>,
-    /// What the policy printed.
+    /// The lines that the policy printed.
     pub prints: Vec<String>,
     /// Errors of built-ins that made a call undefined, the first ones.
     pub errors: Vec<Failure>,
 }
 
 impl Evaluation {
-    /// What came of an evaluation that may not have begun.
+    /// The result of an evaluation that may not have begun.
     pub(crate) fn of(tried: Result<Self, EvaluationError>) -> Self {
         tried.unwrap_or_else(|error| Self {
             result: Err(error),
@@ -57,11 +57,11 @@ impl Evaluation {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct EvaluationError {
-    /// The kind.
+    /// Its kind.
     pub kind: ErrorKind,
-    /// What is wrong, in OPA's words where OPA has words for it.
+    /// The message: OPA's where OPA has one.
     pub message: String,
-    /// Where, if it is known.
+    /// The place, if it is known.
     pub place: Option<Place>,
 }
 
@@ -78,11 +78,11 @@ pub enum ErrorKind {
     Deadline,
     /// A limit of this crate is reached.
     Limit,
-    /// A fault of this crate.
+    /// An internal fault of this crate.
     Internal,
 }
 
-/// What a built-in that fails does.
+/// The effect of a failing built-in.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Strictness {
     /// The call is undefined.
@@ -96,12 +96,12 @@ pub enum Strictness {
 #[derive(Debug)]
 pub struct Machine {
     vm: Option<Box<RegoVM>>,
-    /// Taken out for the time of an evaluation.
+    /// Taken out during an evaluation.
     program: Option<Box<Loaded>>,
     data: Value,
 }
 
-/// A linked program, and what it needs for evaluations in environments.
+/// A linked program, with its data for evaluations in environments.
 #[derive(Debug)]
 pub(crate) struct Loaded {
     bytecode: Arc<Bytecode>,
@@ -128,7 +128,7 @@ impl Machine {
         Self { vm: None, program: Some(Box::new(program)), data }
     }
 
-    /// Evaluates a rule that is no function.
+    /// Evaluates a rule that is not a function.
     pub fn evaluate(
         &mut self,
         rule: RuleId,
@@ -175,7 +175,7 @@ impl Machine {
         Ok(Evaluation { result, prints, errors })
     }
 
-    /// Drops what the last evaluation left in memory. The next one is a little slower.
+    /// Frees memory that the last evaluation left. The next one is slightly slower.
     pub fn release(&mut self) {
         self.vm = None;
         if let Some(program) = &mut self.program {
@@ -185,7 +185,7 @@ impl Machine {
 }
 
 impl Loaded {
-    /// The entry point of a rule, which is made when it is asked for first.
+    /// The entry point of a rule, made at the first request.
     fn entry(
         &mut self,
         rule: RuleId,
@@ -197,14 +197,14 @@ impl Loaded {
         let rule_index = u16::try_from(rule.0).map_err(|_| internal("there is no such rule"))?;
         match self.bytecode.rule_infos.get(usize::from(rule_index)) {
             Some(info) if info.function_info.is_none() => {}
-            _ => return Err(internal("only rules are asked for")),
+            _ => return Err(internal("only rules can be evaluated")),
         }
-        // VMs hold the program as it is.
+        // VMs share the unchanged program.
         *vm = None;
         self.pool.clear();
         let bytecode = Arc::make_mut(&mut self.bytecode);
         let entry = bytecode.entry_points.len();
-        // The VM copies the name each time. The first is empty, which costs nothing.
+        // The VM copies the name each time. The first is empty, so its copy is free.
         let name = if entry == 0 { String::new() } else { entry.to_string() };
         let start = bytecode.instructions.len();
         bytecode.instructions.push(Instruction::CallRule { dest: 0, rule_index });
@@ -257,7 +257,7 @@ pub(crate) fn deadline() -> EvaluationError {
     EvaluationError { kind: ErrorKind::Deadline, message, place: None }
 }
 
-/// What an error of the VM is, that none of our functions has caused.
+/// Converts an error of the VM that none of our functions has caused.
 fn kind_of(error: &VmError) -> ErrorKind {
     match error {
         VmError::TimeLimitExceeded { .. } => ErrorKind::Deadline,

@@ -11,29 +11,29 @@ use super::{ErrorKind, EvaluationError, Loaded, Strictness};
 use crate::builtins::{Context, Failure, Function};
 use crate::emit::Conflict;
 
-/// How many errors of built-ins an evaluation keeps.
+/// How many errors of built-ins an evaluation records.
 pub(crate) const ERRORS: usize = 16;
 
 thread_local! {
     static RUNNING: RefCell<Option<Running>> = const { RefCell::new(None) };
 }
 
-/// What an evaluation has.
+/// The state of an evaluation.
 #[derive(Debug)]
 pub(crate) struct Running {
     pub(crate) context: Context,
     pub(crate) strictness: Strictness,
-    /// Why it ends before it has a value.
+    /// Why it ends without a value.
     pub(crate) ended: Option<EvaluationError>,
-    /// The conflict that it ends with, until it is known where.
+    /// The conflict that it ends with, until its place is known.
     conflict: Option<Conflict>,
     /// Blocks of the interpreter that have begun, by number: whether each has its first solution.
     pub(crate) solved: Vec<bool>,
-    /// The machine's, where it is a machine that evaluates.
+    /// The machine's state, where a machine evaluates.
     pub(crate) program: Option<Box<Loaded>>,
 }
 
-/// The engine panicked: what it said.
+/// The engine panicked, with this message.
 #[derive(Debug)]
 pub(crate) struct Panicked(String);
 
@@ -41,7 +41,7 @@ impl Panicked {
     fn of(payload: &(dyn Any + Send)) -> Self {
         let said = payload.downcast_ref::<String>().map(String::as_str);
         let said = said.or_else(|| payload.downcast_ref::<&str>().copied());
-        Self(said.unwrap_or("it did not say why").to_owned())
+        Self(said.unwrap_or("no message").to_owned())
     }
 
     /// The error of the evaluation that it ended.
@@ -62,12 +62,12 @@ impl Running {
         Self { context, strictness, ended: None, conflict: None, solved: Vec::new(), program }
     }
 
-    /// Evaluates with this as what [`with`] gives, and returns it: it is there again unless `evaluate`
-    /// has taken it out, which nothing does.
+    /// Evaluates with this as the value of [`with`], and returns it. It is still there, because
+    /// `evaluate` never takes it out.
     ///
-    /// A panic ends here, because the program is here: the next evaluation wants it. The caller throws
-    /// away what evaluated. What this holds is whole: the functions that change it do so after they
-    /// have come to their result.
+    /// Panics are caught here, because the program is here and the next evaluation needs it. The
+    /// caller discards the evaluator. This state is consistent: functions change it only after they
+    /// have computed their results.
     pub(crate) fn during<T>(
         self,
         evaluate: impl FnOnce() -> T,
@@ -78,7 +78,7 @@ impl Running {
         (result, RUNNING.replace(before))
     }
 
-    /// Says where a VM ended, and why where it was not by one of our functions.
+    /// Records where a VM ended, and why, unless one of our functions ended it.
     pub(crate) fn note(&mut self, error: &VmError, pc: usize) -> EvaluationError {
         let place = self.program.as_ref().and_then(|program| program.tables.places.of(pc));
         let ended = self.ended.get_or_insert_with(|| match super::kind_of(error) {
@@ -107,7 +107,7 @@ impl Running {
         }
     }
 
-    /// What a built-in that fails does.
+    /// Handles a failing built-in.
     #[cold]
     fn failed(&mut self, name: &str, failure: Failure) -> anyhow::Result<Value> {
         match failure {
@@ -151,8 +151,7 @@ impl Running {
         self.end(ErrorKind::Limit, message)
     }
 
-    /// Ends the evaluation: the error that is returned is one that the VM does not take for an
-    /// undefined value.
+    /// Ends the evaluation: the VM does not take the returned error for an undefined value.
     pub(crate) fn end(&mut self, kind: ErrorKind, message: String) -> anyhow::Error {
         self.end_with(EvaluationError { kind, message, place: None })
     }
@@ -168,12 +167,12 @@ impl Running {
 pub(crate) fn with<T>(found: impl FnOnce(&mut Running) -> anyhow::Result<T>) -> anyhow::Result<T> {
     RUNNING.with_borrow_mut(|running| match running {
         Some(running) => found(running),
-        // Functions of the bytecode are called by nothing else.
+        // Only a running evaluation calls functions of the bytecode.
         None => Err(fatal()),
     })
 }
 
-/// An error that the VM passes on: others make a call undefined. What it says is not used.
+/// An error that the VM passes on: others make a call undefined. Its text is not used.
 pub(crate) fn fatal() -> anyhow::Error {
     LimitError::RegexSizeLimitExceeded { limit: 0 }.into()
 }

@@ -1,4 +1,4 @@
-//! What the machine evaluates, and what ends an evaluation.
+//! Evaluations of the machine, and the errors that end them.
 
 use std::time::{Duration, Instant};
 
@@ -105,7 +105,7 @@ fn on_a_workers_stack(run: impl FnOnce() + Send + 'static) {
     std::thread::Builder::new().stack_size(STACK).spawn(run).unwrap().join().unwrap();
 }
 
-/// What the oracle says of a rule: a value, or the message and place of an error.
+/// The oracle's answer for a rule: a value, or the message and place of an error.
 fn oracle(
     case: &random::Case,
     rule: RuleId,
@@ -130,7 +130,7 @@ fn random_programs_mean_on_the_machine_what_core_says() {
                     machine.evaluate(rule, input.clone(), context(), Strictness::Lenient).result;
                 let found = found.map_err(|error| {
                     let span = error.place.and_then(|place| place.span);
-                    // The oracle does not say where a built-in has failed.
+                    // The oracle does not give the place of a failed built-in.
                     let place = expected.as_ref().err().and_then(|(_, place)| *place);
                     (error.message, place.and(span))
                 });
@@ -151,7 +151,7 @@ fn random_programs_mean_in_the_interpreter_what_core_says() {
                 let found =
                     interpreter.evaluate(rule, input.clone(), context(), Strictness::Lenient);
                 match (found.result, expected) {
-                    // It may come to another error first.
+                    // It may reach a different error first.
                     (Err(_), Err(_)) => {}
                     (found, expected) => {
                         assert_eq!(found.ok(), expected.ok(), "seed {seed}, {rule:?} of {input:?}");
@@ -173,7 +173,7 @@ fn a_conflict_ends_the_evaluation_where_it_is() {
     let program = program(vec![conflicting, complete(vec![not], c(true))]);
     assert_eq!(ask(&program, r#"{"a": true, "b": true}"#), Ok(Value::Undefined));
     assert_eq!(ask(&program, r#"{"a": false}"#), Ok(Value::from(true)));
-    // Not even behind `not` is it an undefined value.
+    // It is not an undefined value, not even behind `not`.
     let error = ask(&program, r#"{"a": 1, "b": 2}"#).unwrap_err();
     assert_eq!(error.kind, ErrorKind::Conflict);
     assert_eq!(error.message, "rule data.t.both produced conflicting values");
@@ -220,7 +220,7 @@ fn errors_of_builtins_are_kept_up_to_a_bound() {
     assert_eq!(evaluation.errors.len(), running::ERRORS);
 }
 
-/// Loops over a thousand elements in each other, without a solution.
+/// Nested loops over a thousand elements, without a solution.
 fn endless(depth: u32, inside: Block) -> Block {
     let numbers: Vec<Value> = (0..1000).map(Value::from).collect();
     (0..depth).fold(inside, |inner, number| vec![each(number, c(numbers.clone()), inner)])

@@ -1,7 +1,6 @@
-//! A syntax tree as text in which generated variables have names by first use, for comparisons.
+//! A syntax tree as text for comparisons: generated variables are named in order of first use.
 //!
-//! Places are left out, and so is what OPA's JSON does not say. Objects and sets keep the order in
-//! which they stand.
+//! Places are left out, and so are facts that OPA's JSON lacks. Objects and sets keep their order.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -10,10 +9,10 @@ use crate::ast::{
     Body, Expr, ExprKind, Head, Logical, Module, Rule, TemplatePart, Term, TermValue,
 };
 
-/// What the names of generated variables begin with.
+/// The prefix of generated variables' names.
 const GENERATED: &str = "__local";
 
-/// A module as text, a rule a line.
+/// A module as text, one rule on each line.
 #[must_use]
 pub fn module(module: &Module) -> String {
     let mut writer = Writer::default();

@@ -1,6 +1,6 @@
-//! OPA's own JSON of syntax trees: what `rego.parse_module` has, and what ours are compared with. It is
-//! read into Rust's types with the text of numbers kept; values of documents are read by
-//! [`crate::json`].
+//! OPA's own JSON of syntax trees: the result of `rego.parse_module`, and the reference for
+//! comparisons of ours. It is read into Rust's types with the text of numbers kept; values of
+//! documents are read by [`crate::json`].
 
 #[cfg(any(test, feature = "opa-json"))]
 pub mod canonical;

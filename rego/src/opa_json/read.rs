@@ -1,8 +1,8 @@
-//! OPA's JSON of a syntax tree, read.
+//! Reads OPA's JSON of a syntax tree.
 //!
-//! OPA's JSON has rows and columns and no ends, so a span is empty and stands where the node begins.
-//! It does not say which language a module is written in, and which values and bodies were generated;
-//! the former is the caller's to say, and the latter is taken as "no".
+//! OPA's JSON has rows and columns but no ends, so a span is empty and at the node's beginning. It
+//! lacks the language version of a module, which the caller gives, and does not mark generated
+//! values and bodies, which are read as not generated.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -23,29 +23,29 @@ use crate::compile::graph::set_graph;
 use crate::compile::{Compiled, Compiler, Options, RuleTree};
 use crate::source::{FileId, Sources, Span};
 
-/// How deep a tree may be: far more than OPA's parser takes, and little enough for a test's stack of
-/// 2 MiB.
+/// The highest depth of a tree: far above the bound of OPA's parser, and low enough for a test's
+/// stack of 2 MiB.
 const MAX_DEPTH: u32 = 400;
 
 /// Why OPA's JSON was not understood.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
-    /// No JSON, or another shape than expected.
-    #[error("OPA's tree has another shape than expected: {0}")]
+    /// Invalid JSON, or an unexpected shape.
+    #[error("OPA's tree has an unexpected shape: {0}")]
     Shape(#[from] serde_json::Error),
     /// Nested more than [`MAX_DEPTH`] deep.
     #[error("OPA's tree is nested too deep")]
     Depth,
-    /// A kind of node that is not known.
+    /// An unknown kind of node.
     #[error("OPA's tree has a node of an unknown kind: {0}")]
     Kind(String),
 }
 
-/// What `opa-oracle` answers to `parse` and `compile`: modules in the order of their files' paths, or
-/// faults.
+/// The answer of `opa-oracle` to `parse` and `compile`: modules in the order of their files' paths,
+/// or faults.
 ///
 /// # Errors
-/// The text is no such answer.
+/// When the text is not such an answer.
 pub fn answer(
     sources: &Sources,
     text: &str,
@@ -67,7 +67,7 @@ pub fn answer(
         .map(Ok)
 }
 
-/// Modules after all of OPA's stages, in order of their files' paths, with what our stages know of
+/// Modules after all of OPA's stages, in order of their files' paths, with our stages' knowledge of
 /// the rules.
 #[must_use]
 pub fn compiled(sources: &Sources, modules: Vec<Module>) -> Compiled {
@@ -86,7 +86,7 @@ pub fn compiled(sources: &Sources, modules: Vec<Module>) -> Compiled {
     }
 }
 
-/// Where the lines of a file begin, in bytes.
+/// The beginnings of a file's lines, in bytes.
 struct Lines {
     file: FileId,
     text: Arc<str>,
@@ -103,7 +103,7 @@ struct ModuleReader<'r> {
     lines: Option<&'r Lines>,
 }
 
-/// Where a node stands that has no location of its own: where the node around it does, and how deep.
+/// The place of a node without its own location, which is the enclosing node's, and its depth.
 #[derive(Clone, Copy)]
 struct Around {
     span: Span,
@@ -425,7 +425,7 @@ mod tests {
 
     use super::*;
 
-    /// What `opa-oracle` prints for `package a\n\np := 0.10 if input.x` after all stages.
+    /// The output of `opa-oracle` for `package a\n\np := 0.10 if input.x` after all stages.
     const COMPILED: &str = r#"{"modules":{"a.rego":{"package":{"location":{"file":"a.rego","row":1,"col":1},"path":[{"location":{"file":"a.rego","row":1,"col":9},"type":"var","value":"data"},{"location":{"file":"a.rego","row":1,"col":9},"type":"string","value":"a"}]},"rules":[{"body":[{"index":0,"location":{"file":"a.rego","row":3,"col":14},"terms":{"location":{"file":"a.rego","row":3,"col":14},"type":"ref","value":[{"location":{"file":"a.rego","row":3,"col":14},"type":"var","value":"input"},{"location":{"file":"a.rego","row":3,"col":20},"type":"string","value":"x"}]}}],"head":{"name":"p","value":{"location":{"file":"a.rego","row":3,"col":6},"type":"number","value":0.10},"assign":true,"ref":[{"location":{"file":"a.rego","row":3,"col":1},"type":"var","value":"p"}],"location":{"file":"a.rego","row":3,"col":1}},"location":{"file":"a.rego","row":3,"col":1}}]}}}"#;
 
     fn sources() -> Sources {

@@ -10,15 +10,15 @@ use serde_json::value::RawValue;
 pub struct Fault {
     /// `rego_parse_error`, …
     pub code: String,
-    /// The words.
+    /// The message.
     pub message: String,
     /// The file's path.
     #[serde(default)]
     pub file: String,
-    /// From 1; 0 where there is no place.
+    /// From 1; 0 where the place is unknown.
     #[serde(default)]
     pub row: u32,
-    /// From 1; 0 where there is no place.
+    /// From 1; 0 where the place is unknown.
     #[serde(default)]
     pub col: u32,
 }
@@ -122,7 +122,7 @@ pub(super) struct WithJson<'a> {
     pub(super) location: Option<PlaceJson>,
 }
 
-/// The one object in place of a list of terms: a term, or a statement of another kind.
+/// A single object instead of a list of terms: a term, or a different kind of statement.
 #[derive(Deserialize)]
 pub(super) struct StatementJson<'a> {
     #[serde(rename = "type")]

@@ -1,5 +1,5 @@
-//! Our syntax trees as OPA's JSON, byte for byte: what `opa parse --format json` prints with locations,
-//! and what `rego.parse_module` has without.
+//! Our syntax trees as OPA's JSON, byte for byte: with locations as `opa parse --format json`
+//! prints them, without them as `rego.parse_module` returns them.
 
 use std::fmt::Write as _;
 
@@ -14,7 +14,7 @@ use crate::compile::visit::{self, Flow, NodeMut};
 use crate::compile::{order, text};
 use crate::source::{Sources, Span};
 
-/// What is written of a tree.
+/// The parts of a tree that are written.
 #[derive(Debug, Clone, Copy)]
 pub enum Form<'a> {
     /// With places, and without two things that a comparison must leave out: comments, which a tree
@@ -39,7 +39,7 @@ pub fn module(sources: &Sources, module: &Module, form: Form<'_>) -> String {
     writer.text
 }
 
-/// Sorts sets and objects. As in OPA's parser, an object keeps what has the same key.
+/// Sorts sets and objects. As in OPA's parser, an object keeps entries with equal keys.
 fn sort_collections(module: &mut Module) {
     for rule in &mut module.rules {
         let mut chain = Some(rule);
@@ -99,7 +99,7 @@ impl Writer<'_> {
         self.raw("]");
     }
 
-    /// A member's name. The first member of an object is the one behind its bracket.
+    /// A member's name. The first member of an object directly follows its bracket.
     fn key(&mut self, name: &str) {
         if !self.text.ends_with('{') {
             self.raw(",");
@@ -108,7 +108,7 @@ impl Writer<'_> {
         self.raw(":");
     }
 
-    /// A member that is there where it is true.
+    /// A member that is written only where it is true.
     fn flag(&mut self, name: &str, is_set: bool) {
         if is_set {
             self.key(name);
@@ -414,7 +414,8 @@ fn is_named(rule: &Rule) -> bool {
     let is_function = head.args.as_ref().is_some_and(|args| !args.is_empty());
     match head.reference.as_slice() {
         [_] => true,
-        // Those that could have been elements of a set or object once: `p.q := 1`, `p[x] := y if …`.
+        // Rules that could have been elements of a set or object in earlier versions: `p.q := 1`,
+        // `p[x] := y if …`.
         [_, _] if rule.is_default || head.value.is_none() => false,
         [_, _] if is_function => !rule.generated_body,
         [_, _] => rule.generated_body || !head.generated_value,
@@ -422,7 +423,7 @@ fn is_named(rule: &Rule) -> bool {
     }
 }
 
-/// A string as Go writes it, which minds that JSON may stand in HTML.
+/// A string as Go writes it, with escapes for JSON in HTML.
 fn write_string(text: &mut String, value: &str) {
     text.push('"');
     for character in value.chars() {
@@ -491,7 +492,7 @@ fn write_items(text: &mut String, items: &Value, names: &[&str]) {
     text.push(']');
 }
 
-/// An object with its members in an order: OPA has a struct for it.
+/// An object with a fixed order of members: OPA has a struct for it.
 fn write_members(text: &mut String, object: &Value, names: &[&str]) {
     text.push('{');
     let members = names.iter().filter_map(|name| Some((name, object.get(name)?)));

@@ -1,7 +1,7 @@
 //! Arrays, sets, objects and comprehensions.
 //!
 //! `{x | …}` is a comprehension if a body follows up to the brace, and otherwise a set whose first
-//! element is a union. The parser tries the former and goes back; what was tried in vain is noted.
+//! element is a union. The parser tries the former and backtracks; failed attempts are recorded.
 
 use crate::ast::{Body, Term, TermValue};
 
@@ -101,14 +101,14 @@ impl Parser<'_> {
         }
     }
 
-    /// Reads an object behind its first key. Gives its value and height.
+    /// Reads an object after its first key. Returns its value and height.
     fn object(&mut self, key: Term, may_be_comprehension: bool) -> Option<(TermValue, usize)> {
         self.scan();
         let mut value = self.term()?;
         let mut height = self.height;
         let is_at_end = |token| matches!(token, Token::RBrace | Token::Comma);
         if may_be_comprehension && self.s.token == Token::Or {
-            // OPA reads the value as an element whatever is wrong with the body.
+            // OPA reads the value as an element after any fault in the body.
             let before = self.s;
             if let Tried::Body(body) = self.comprehension(Token::RBrace) {
                 let height = self.height.max(height);
@@ -152,7 +152,7 @@ impl Parser<'_> {
         skips
     }
 
-    /// Tries the body of a comprehension behind the bar.
+    /// Tries the body of a comprehension after the bar.
     fn comprehension(&mut self, end: Token) -> Tried {
         let before = self.s;
         let bar = before.start;
@@ -171,7 +171,7 @@ impl Parser<'_> {
     }
 
     /// Reads elements up to an end that is left to the caller. The height is that of the highest
-    /// element and of what was read before.
+    /// element, including the part read before.
     pub(super) fn list(&mut self, end: Token, elements: &mut Vec<Term>) -> Option<()> {
         if self.s.token == end {
             return Some(());
@@ -182,7 +182,7 @@ impl Parser<'_> {
         self.list_after(Read { term: first, height }, end, elements)
     }
 
-    /// The same behind the first element, or a part of it.
+    /// The same after the first element, or a part of it.
     fn list_after(&mut self, first: Read, end: Token, elements: &mut Vec<Term>) -> Option<()> {
         let mut height = first.height;
         elements.push(self.list_term_after(first)?);
@@ -237,12 +237,12 @@ impl Parser<'_> {
     }
 }
 
-/// What follows a bar.
+/// The meaning of a bar.
 enum Tried {
     /// A body up to the closing bracket.
     Body(Body),
-    /// A comma: what stands before it is an element of a list. The state is the one at the bar.
+    /// A comma: the term before it is an element of a list. The state is the one at the bar.
     List(State),
-    /// Neither.
+    /// Neither a body nor a list.
     Wrong,
 }

@@ -1,4 +1,4 @@
-//! The decimal digits of all scripts (Unicode 15, category Nd), which OPA takes within names.
+//! The decimal digits of all scripts (Unicode 15, category Nd), which OPA accepts within names.
 
 /// Runs of digits, first and last.
 const RUNS: [(u32, u32); 63] = [

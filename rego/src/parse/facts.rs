@@ -8,7 +8,7 @@ use crate::source::Span;
 use super::rules::true_body;
 use super::words;
 
-/// Reads a body as a rule, or says why it is none.
+/// Converts a body to a rule, or says why it is not a rule.
 pub(super) fn rule(body: Body) -> Result<Rule, String> {
     let mut statements = body.into_iter();
     let (Some(only), None) = (statements.next(), statements.next()) else {

@@ -1,4 +1,4 @@
-//! Which terms have no variables, and which are constants.
+//! Tests whether terms are ground or constants.
 
 use crate::ast::{Body, Expr, ExprKind, TemplatePart, Term, TermValue};
 
@@ -37,7 +37,8 @@ fn is_expr_ground(expr: &Expr) -> bool {
     }
 }
 
-/// The kinds of the terms in a value that make it no constant, without those in comprehensions.
+/// The kinds of terms in a value that prevent it from being a constant, without those in
+/// comprehensions.
 pub(super) fn not_constant(term: &Term, kinds: &mut Vec<&'static str>) {
     match &term.value {
         TermValue::Null

@@ -1,4 +1,4 @@
-//! One line of what to do, for the faults that are made often.
+//! One line of advice for frequent faults.
 
 use crate::ast::RegoVersion;
 use crate::diagnostic::Diagnostic;

@@ -1,8 +1,8 @@
-//! Text to tokens, one at a time and from any place.
+//! Splits text into tokens, one at a time and from any position.
 //!
-//! OPA's scanner reads one character ahead, and says what is wrong with that character (a NUL, a
-//! second byte order mark) together with the token before it. This lexer has no state, and does the
-//! same with a list of such characters.
+//! OPA's scanner reads one character ahead, and reports a fault of that character (a NUL, a second
+//! byte order mark) together with the token before it. This lexer has no state, and does the same
+//! with a list of such characters.
 
 use super::digits::is_unicode_digit;
 use super::token::{Keywords, Token};
@@ -11,19 +11,19 @@ use super::token::{Keywords, Token};
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Lexeme {
     pub(super) token: Token,
-    /// Where it ends (exclusive), in bytes.
+    /// Its end (exclusive), in bytes.
     pub(super) end: usize,
-    /// What is wrong with it.
+    /// Its faults.
     pub(super) fault: Option<Fault>,
 }
 
-/// What is wrong with a token by itself.
+/// A fault of a token itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Fault {
     pub(super) message: &'static str,
-    /// The character that was next when it was found.
+    /// The next character when the fault was found.
     pub(super) at: usize,
-    /// Another one in the same token.
+    /// A further fault in the same token.
     pub(super) more: bool,
 }
 
@@ -31,15 +31,15 @@ pub(super) struct Fault {
 #[derive(Debug)]
 pub(super) struct Lexer<'a> {
     text: &'a str,
-    /// Characters that are no Rego wherever they stand, by place.
+    /// Characters that are invalid everywhere in Rego, by position.
     strange: Vec<(usize, &'static str)>,
 }
 
-/// How the next token is read.
+/// The mode for the next token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mode {
     Plain,
-    /// What follows the `}` of a template string's expression.
+    /// After the `}` of a template string's expression.
     Template,
     /// The same within back quotes.
     RawTemplate,
@@ -64,17 +64,17 @@ impl<'a> Lexer<'a> {
         self.text
     }
 
-    /// Where the first token begins.
+    /// The beginning of the first token.
     pub(super) fn start(&self) -> usize {
         if self.text.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 }
     }
 
-    /// Whether no character needs [`Lexer::faults`].
+    /// Whether [`Lexer::faults`] is never needed.
     pub(super) fn is_clean(&self) -> bool {
         self.strange.is_empty()
     }
 
-    /// What is wrong with a token and with the character after it, in the order of the text.
+    /// The faults of a token and of the character after it, in the order of the text.
     pub(super) fn faults(&self, start: usize, lexeme: Lexeme, mode: Mode) -> Vec<&'static str> {
         let mut faults = Vec::new();
         if let Some(fault) = lexeme.fault {
@@ -84,7 +84,7 @@ impl<'a> Lexer<'a> {
                 faults.push((fault.at, 1, fault.message));
             }
         }
-        // The first token also answers for the character that it begins with.
+        // The first token also reports its first character.
         let from = if start == self.start() { start } else { start + 1 };
         let first = self.strange.partition_point(|(at, _)| *at < from);
         faults.extend(
@@ -98,7 +98,7 @@ impl<'a> Lexer<'a> {
         faults.into_iter().map(|(_, _, message)| message).collect()
     }
 
-    /// Skips spaces, tabs and line ends; says where it stopped and whether there was a line end.
+    /// Skips spaces, tabs and line ends; returns where it stopped and whether there was a line end.
     pub(super) fn skip_whitespace(&self, mut at: usize) -> (usize, bool) {
         let mut newline = false;
         for byte in self.text.as_bytes().iter().skip(at) {
@@ -112,7 +112,7 @@ impl<'a> Lexer<'a> {
         (at, newline)
     }
 
-    /// The token at a place.
+    /// The token at a position.
     pub(super) fn token(&self, at: usize, keywords: Keywords, mode: Mode) -> Lexeme {
         let mut reader = Reader::new(self.text, at);
         let token = match mode {
@@ -153,7 +153,7 @@ impl<'a> Reader<'a> {
         self.text.as_bytes().get(self.at).copied()
     }
 
-    /// Goes on by one character.
+    /// Advances by one character.
     fn skip(&mut self) {
         self.at += match self.byte() {
             None => 0,
@@ -251,7 +251,7 @@ impl<'a> Reader<'a> {
         if self.skip_if(b'=') { with } else { without }
     }
 
-    /// Skips letters and digits; digits of other scripts are taken as OPA takes them.
+    /// Skips letters and digits; digits of other scripts are treated as in OPA.
     fn skip_word(&mut self) {
         while let Some(byte) = self.byte() {
             match byte {
@@ -369,7 +369,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Whether the line goes on; says what is wrong where it does not.
+    /// Whether the line continues; records the fault where it does not.
     fn goes_on(&mut self) -> bool {
         let goes_on = !matches!(self.byte(), None | Some(b'\n'));
         if !goes_on {
@@ -378,7 +378,7 @@ impl<'a> Reader<'a> {
         goes_on
     }
 
-    /// Goes on behind the next of two bytes in this line, or to the line's end.
+    /// Advances past the next of two bytes in this line, or to the line's end.
     fn next_special(&mut self, one: u8, other: u8) -> Option<u8> {
         let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
         let ends = |byte: &u8| *byte == one || *byte == other || *byte == b'\n';
@@ -398,7 +398,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// What follows a backslash.
+    /// The escape after a backslash.
     fn escape(&mut self, in_template: bool) {
         match self.byte() {
             Some(b'\\' | b'"' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 1,

@@ -30,7 +30,7 @@ pub(super) fn membership(terms: &[Term]) -> Option<&'static str> {
 }
 
 impl Parser<'_> {
-    /// Reads statements up to a token that is left to the caller.
+    /// Reads statements up to a token that the caller handles.
     pub(super) fn body(&mut self, end: Token) -> Option<Body> {
         self.nested(|parser| parser.query(false, end))
     }
@@ -115,7 +115,7 @@ impl Parser<'_> {
         }
     }
 
-    /// Goes behind `not`, unless a name begins with it (`not.x`).
+    /// Skips `not`, unless a name begins with it (`not.x`).
     pub(super) fn take_not(&mut self) -> Option<Span> {
         if self.s.token != Token::Not || matches!(self.peek(false), Token::Dot | Token::LBrack) {
             return None;
@@ -125,7 +125,7 @@ impl Parser<'_> {
         Some(span)
     }
 
-    /// Reads an expression, what modifies it, and the `and` and `or` that follow.
+    /// Reads an expression, its modifiers, and the `and` and `or` that follow.
     fn expression_statement(&mut self, not: Option<Span>) -> Option<Expr> {
         let before = self.s;
         if let Some(not) = not
@@ -201,8 +201,8 @@ impl Parser<'_> {
         }
     }
 
-    /// Hints at the import that a statement lacks which is followed by `in`, `and`, `or` or a comma.
-    /// Only for a fault that follows at once: a hint that is not used would go to a later one.
+    /// Hints at the missing import of a statement that is followed by `in`, `and`, `or` or a comma.
+    /// Only for an immediately following fault: an unused hint would go to a later one.
     fn hint_missing_infix_keyword(&mut self) {
         if self.is_trial || self.has_hints() {
             return;
@@ -310,7 +310,7 @@ impl Parser<'_> {
         }
     }
 
-    /// `some x in xs` where `in` is no keyword.
+    /// `some x in xs` where `in` is not a keyword.
     fn hint_some(&mut self, before: super::parser::State) {
         if self.is_trial || !self.is_future_keyword(Future::In) {
             return;

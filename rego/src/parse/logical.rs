@@ -1,8 +1,8 @@
 //! `and`, `or`, `not {…}` and groups of them in parentheses.
 //!
 //! An operand is an expression, or a body in braces. Braces and parentheses also begin values, so
-//! the parser tries one and goes back; what it tried in vain is noted, so that nesting costs no more
-//! than once each.
+//! the parser tries one and backtracks; failed attempts are recorded, so that nesting costs at most
+//! one attempt each.
 
 use crate::ast::{Body, Expr, ExprKind, Logical, NotBlock, Term, TermValue};
 use crate::builtins::table;
@@ -13,7 +13,7 @@ use super::parser::Parser;
 use super::rules::expr;
 use super::token::Token;
 
-/// One side of `and` or `or`, or what a `not` negates.
+/// One side of `and` or `or`, or the operand of a `not`.
 pub(super) struct Operand {
     body: Body,
     /// Whether it is written in braces.
@@ -28,7 +28,7 @@ impl Operand {
 }
 
 impl Parser<'_> {
-    /// `{ … } and …` at the beginning of a statement; nothing if the braces are no operand.
+    /// `{ … } and …` at the beginning of a statement; `None` if the braces are not an operand.
     pub(super) fn braced_operand_first(&mut self) -> Option<Option<Expr>> {
         let start = self.s.start;
         if self.memo.no_operand.contains(&start) {
@@ -40,7 +40,7 @@ impl Parser<'_> {
         if let Some(body) = self.braced_body()
             && self.is_at_logical()
         {
-            // Only now are the braces known to be an operand.
+            // Only here it is certain that the braces are an operand.
             if is_ambiguous_union(self, &body) {
                 self.refuse_ambiguous_union(brace, &body, "");
                 return Some(None);
@@ -176,7 +176,7 @@ impl Parser<'_> {
             parser.refuse_brace(brace, operand, operator);
         })?;
         if is_ambiguous_union(self, &body) {
-            // The body is still given: where it was only tried, the fault is undone.
+            // The body is still returned: where it was only tried, the fault is undone.
             self.refuse_ambiguous_union(brace, &body, "");
         }
         Some(Operand { body, explicit: true, span: brace })
@@ -202,8 +202,8 @@ impl Parser<'_> {
         Some(self.negate(Operand { body, explicit: true, span: brace }, not))
     }
 
-    /// Reads a body in braces. If they hold a value instead, `refuse` says so, with the text of the
-    /// whole operand.
+    /// Reads a body in braces. If they hold a value instead, `refuse` reports it, with the text of
+    /// the whole operand.
     fn operand_body(
         &mut self,
         is_tried: bool,
@@ -230,8 +230,8 @@ impl Parser<'_> {
         None
     }
 
-    /// Reads a group in parentheses; nothing if they hold a value. `is_operand` says that an operator
-    /// stands before them.
+    /// Reads a group in parentheses; `None` if they hold a value. `is_operand` says that an
+    /// operator stands before them.
     pub(super) fn group(&mut self, is_operand: bool, prefix: &str) -> Option<Option<Operand>> {
         let key = (self.s.start, is_operand);
         if self.memo.no_group.contains(&key) {
@@ -334,7 +334,7 @@ impl Parser<'_> {
         !is_value
     }
 
-    // --- what is wrong with operands
+    // --- faults of operands
 
     pub(super) fn refuse_with_on_operand(&mut self, with: Span, operator: &str) {
         self.hint(format!(
@@ -370,7 +370,7 @@ impl Parser<'_> {
         );
     }
 
-    /// An operand that only prints can never fail.
+    /// An operand that only prints never fails.
     fn refuse_void_operands(&mut self, left: &Operand, right: &Operand, operator: &str) {
         for operand in [left, right] {
             if let Some((name, span)) = void_call(&operand.body) {
@@ -401,7 +401,7 @@ fn void_call(body: &Body) -> Option<(&'static str, Span)> {
     first
 }
 
-/// Whether a body begins with a bare `a | b`, which cannot be told from a comprehension.
+/// Whether a body begins with a bare `a | b`, which cannot be distinguished from a comprehension.
 fn is_ambiguous_union(parser: &Parser<'_>, body: &Body) -> bool {
     let at = |place: u32| usize::try_from(place).unwrap_or(usize::MAX);
     let text = |span: Span| parser.text(at(span.start), at(span.end));

@@ -1,9 +1,9 @@
-//! Text to syntax tree: the grammar of OPA 1.22, v1 and v0.
+//! Parses text to a syntax tree: the grammar of OPA 1.22, v1 and v0.
 //!
-//! A recursive-descent parser over a lexer without state. It takes what OPA's parser takes, and its
-//! faults are OPA's: the same words at the same place, the first one first. After a fault, reading
-//! goes on at the next line that looks like the beginning of a statement, so that a file's later
-//! faults are reported as well.
+//! A recursive-descent parser over a lexer without state. It accepts the same texts as OPA's
+//! parser, and its faults are OPA's: the same messages at the same places, the first one first.
+//! After a fault, reading continues at the next line that looks like the beginning of a statement,
+//! so that a file's later faults are reported as well.
 
 mod annotations;
 mod collections;
@@ -35,7 +35,7 @@ use crate::source::{FileId, Sources, Span};
 
 use parser::Parser;
 
-/// Reads a module. `version` is what the bundle says; `import rego.v1` is found here.
+/// Reads a module. `version` is the bundle's; `import rego.v1` is found here.
 ///
 /// # Errors
 /// The faults of the first statement that is wrong, as OPA reports them, and those that are found in
@@ -56,8 +56,8 @@ pub fn parse_module(
     })
 }
 
-/// A module of v1 as the policies that ask for its tree see it: its comments are kept, `#` included,
-/// and `# METADATA` is one of them.
+/// A module of v1 for policies that parse it: its comments are kept, `#` included, and `# METADATA`
+/// is one of them.
 #[derive(Debug)]
 pub(crate) struct Plain {
     /// The tree, without annotations.
@@ -66,14 +66,14 @@ pub(crate) struct Plain {
     pub(crate) comments: Vec<Span>,
 }
 
-/// Why a text is no module, as OPA tells kinds of faults apart.
+/// Why a text is not a module, by OPA's kinds of faults.
 #[derive(Debug)]
 pub(crate) enum Refusal {
     /// There is no statement.
     Empty,
-    /// A statement is no Rego. OPA shows the line with such a fault.
+    /// A statement is not valid Rego. OPA shows the line with such a fault.
     Syntax(Vec<Diagnostic>),
-    /// Statements do not make a module.
+    /// The statements do not form a module.
     Module(Vec<Diagnostic>),
 }
 

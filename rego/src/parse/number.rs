@@ -1,4 +1,4 @@
-//! Which numbers OPA takes.
+//! The numbers that OPA accepts.
 
 /// Why a number is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,12 +16,12 @@ impl Fault {
     }
 }
 
-/// The largest power of two that a number may be near to, either way. OPA's printing takes more than
-/// linear time in it.
+/// The largest magnitude of a number's binary exponent. OPA's printing takes more than linear time
+/// in it.
 const MAX_BINARY_EXPONENT: f64 = 100_000.0;
 
-/// Whether a number begins with a zero that stands for nothing. A part of a character beyond ASCII
-/// behind the number belongs to it in OPA's scanner.
+/// Whether a number has a redundant leading zero. In OPA's scanner, a part of a non-ASCII character
+/// after the number belongs to it.
 pub(super) fn has_leading_zero(number: &str, is_glued: bool) -> bool {
     let mut bytes = number.bytes();
     if bytes.next() != Some(b'0') {
@@ -35,13 +35,13 @@ pub(super) fn has_leading_zero(number: &str, is_glued: bool) -> bool {
     }
 }
 
-/// Checks a number that the lexer took, with a sign or without.
+/// Checks a number from the lexer, with a sign or without.
 pub(super) fn check(number: &str) -> Result<(), Fault> {
     let number = number.trim_start_matches('-');
     let (mantissa, exponent) = number.split_once(['e', 'E']).unwrap_or((number, "0"));
     let exponent: i64 = exponent.parse().map_err(|_| Fault::Invalid)?;
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    // `.1.5` is a point and a number to the lexer.
+    // `.1.5` is a dot and a number to the lexer.
     if !fraction.bytes().all(|digit| digit.is_ascii_digit()) {
         return Err(Fault::Invalid);
     }

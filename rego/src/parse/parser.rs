@@ -1,9 +1,9 @@
-//! The parser's state: tokens, faults, and going back.
+//! The parser's state: tokens, faults, and backtracking.
 //!
 //! The grammar needs to look ahead without bound (`{x | …}` may be a comprehension or a set of
-//! unions), so the parser tries and goes back, as OPA's does. All of its state that a step back must
-//! undo is a small value that is copied ([`State`]). Faults, hints and comments are lists whose
-//! entries know the one before, so that a copy is an index.
+//! unions), so the parser tries and backtracks, as OPA's does. All state that backtracking must
+//! undo is a small value that is copied ([`State`]). Faults, hints and comments are linked lists,
+//! so that a copy is an index.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -15,32 +15,31 @@ use crate::source::{FileId, Span};
 use super::lexer::{Lexer, Mode};
 use super::token::{Future, Keywords, Token, is_keyword_of};
 
-/// How deep terms, statements and bodies may be within each other; also the height of any tree that
-/// the parser makes, long chains of operators included.
+/// The highest nesting of terms, statements and bodies; also the height of any tree that the parser
+/// makes, long chains of operators included.
 ///
-/// OPA's parser takes 100,000 steps of recursion. A worker parses, compiles and drops the tree on its
-/// main thread's stack of 8 MiB, where each level costs some KiB in a debug build.
+/// OPA's parser allows 100,000 levels of recursion. A worker parses, compiles and drops the tree on
+/// its main thread's stack of 8 MiB, where each level costs some KiB in a debug build.
 pub(super) const MAX_DEPTH: usize = 400;
 
-/// How often terms may be read, those included that are read again after going back: so many times for
-/// each byte of the text, and so many times more. What is written for people needs a quarter for each
-/// byte. What needs more than this is brackets within brackets none of which can be told what it is,
-/// where each could double the time.
+/// How often terms may be read, including reads after backtracking: a number for each byte of the
+/// text, and a constant number more. Handwritten text needs a quarter of a read for each byte. Only
+/// nested ambiguous brackets need more than this, where each level could double the time.
 const READS_PER_BYTE: usize = 8;
 const MORE_READS: usize = 100_000;
 
-/// An index into a list of entries that know the one before; 0 is the empty list.
+/// An index into a linked list; 0 is the empty list.
 pub(super) type Entry = usize;
 
-/// What going back restores.
+/// The state that backtracking restores.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct State {
     pub(super) token: Token,
-    /// Where the token begins.
+    /// The beginning of the token.
     pub(super) start: usize,
-    /// Where it ends.
+    /// The end of the token.
     pub(super) end: usize,
-    /// Where the last token before it ends that is not whitespace.
+    /// The end of the last token before it that is not whitespace.
     pub(super) last_end: usize,
     /// Whether a line ended between the two.
     pub(super) skipped_newline: bool,
@@ -108,19 +107,19 @@ pub(super) struct Parser<'a> {
     pub(super) lexer: Lexer<'a>,
     pub(super) file: FileId,
     pub(super) version: RegoVersion,
-    /// `not {…}` is on.
+    /// `not {…}` is enabled.
     pub(super) not_bodies: bool,
     pub(super) s: State,
-    /// How deep the parser is.
+    /// The current nesting depth.
     depth: usize,
     /// The height of the term, statement or body that was read last.
     pub(super) height: usize,
     pub(super) memo: Memo,
-    /// Whether what is read is dropped: then no hint is worth its time.
+    /// Whether the result is discarded, so that hints are not computed.
     pub(super) is_trial: bool,
     /// How often terms may still be read.
     reads: usize,
-    /// Where no more of them could be.
+    /// The place where the budget of reads ended.
     exhausted: Option<Span>,
     faults: Linked<Diagnostic>,
     hints: Linked<String>,
@@ -128,22 +127,23 @@ pub(super) struct Parser<'a> {
     names: HashMap<&'a str, Name>,
 }
 
-/// What was tried in vain in this statement, so that it is not tried again.
+/// The failed attempts in this statement, so that they are not repeated.
 #[derive(Debug, Default)]
 pub(super) struct Memo {
-    /// Where terms were read, and the state after those that could not be. As in OPA, a term that is
-    /// read drops what is known of later places, and a term that is read again does not.
+    /// The positions where terms were read, and the state after failed reads. As in OPA, a term
+    /// that is read drops the entries for later positions, and a term that is read again does not.
     terms: Linked<(usize, Option<State>)>,
     last_term: Entry,
-    /// Where no term could be read: the state before, and the one after. Reading depends on nothing
-    /// else, so that this is never wrong; it keeps braces within braces from being tried again and
-    /// again, for which OPA takes time that doubles with each.
+    /// Failed reads of terms: the state before, and the one after. Reading depends only on the
+    /// state, so this is always valid; it prevents repeated attempts at nested braces, for which
+    /// OPA's time doubles with each level.
     failures: HashMap<usize, (State, State)>,
-    /// Bars behind which a list goes on, and no comprehension.
+    /// Bars after which a list continues, not a comprehension.
     pub(super) no_comprehension: HashSet<usize>,
-    /// Braces that are no operand of `and` or `or`.
+    /// Braces that are not an operand of `and` or `or`.
     pub(super) no_operand: HashSet<usize>,
-    /// Parentheses that are no group of operands, and whether they stood where an operand stands.
+    /// Parentheses that are not a group of operands, and whether they were at an operand's
+    /// position.
     pub(super) no_group: HashSet<(usize, bool)>,
 }
 
@@ -185,17 +185,17 @@ impl<'a> Parser<'a> {
 
     // --- tokens
 
-    /// Goes to the next token that is no whitespace.
+    /// Advances to the next token that is not whitespace.
     pub(super) fn scan(&mut self) {
         self.advance(true, Mode::Plain);
     }
 
-    /// Goes to the next token, which may be whitespace.
+    /// Advances to the next token, which may be whitespace.
     pub(super) fn scan_whitespace(&mut self) {
         self.advance(false, Mode::Plain);
     }
 
-    /// Goes on in a template string, behind an expression's brace.
+    /// Continues in a template string, after an expression's brace.
     pub(super) fn scan_template(&mut self, raw: bool) {
         self.advance(false, if raw { Mode::RawTemplate } else { Mode::Template });
     }
@@ -240,7 +240,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// Goes on at a place, without what was found wrong before.
+    /// Continues at a position, without earlier faults.
     pub(super) fn go_to(&mut self, at: usize) {
         self.s.faults = 0;
         self.s.hints = 0;
@@ -258,12 +258,12 @@ impl<'a> Parser<'a> {
         self.lexer.text().get(start..end).unwrap_or_default()
     }
 
-    /// Whether a character beyond ASCII follows the token at once.
+    /// Whether a non-ASCII character immediately follows the token.
     pub(super) fn is_glued(&self) -> bool {
         self.lexer.text().as_bytes().get(self.s.end).is_some_and(|byte| !byte.is_ascii())
     }
 
-    /// The token after this one, whitespace included or not; nothing changes.
+    /// The token after this one, whitespace included or not, without a change of state.
     pub(super) fn peek(&mut self, skip_whitespace: bool) -> Token {
         let before = self.s;
         self.advance(skip_whitespace, Mode::Plain);
@@ -283,7 +283,7 @@ impl<'a> Parser<'a> {
         Span { file: self.file, start: number(start), end: number(end.max(start)) }
     }
 
-    /// The token's.
+    /// The token's span.
     pub(super) fn token_span(&self) -> Span {
         self.span(self.s.start, self.s.end)
     }
@@ -315,12 +315,12 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// Whether nothing more can be read.
+    /// Whether reading must stop.
     pub(super) const fn is_at_its_end(&self) -> bool {
         self.exhausted.is_some()
     }
 
-    /// Says what is wrong, with the hints that were given before.
+    /// Records a fault, with the earlier hints.
     pub(super) fn error(&mut self, span: Span, message: impl Into<String>) {
         let mut message = message.into();
         let hints = self.hints.collect(self.s.hints);
@@ -346,7 +346,7 @@ impl<'a> Parser<'a> {
         self.s.hints != 0
     }
 
-    /// The token may not stand here; `note` says what may.
+    /// Records that the token is not allowed here; `note` says what is expected.
     pub(super) fn illegal(&mut self, note: &str) {
         if self.s.token == Token::Illegal {
             self.error_here("illegal token");
@@ -368,7 +368,7 @@ impl<'a> Parser<'a> {
 
     // --- bounds
 
-    /// Reads something one level deeper.
+    /// Reads one level deeper.
     pub(super) fn nested<T>(&mut self, read: impl FnOnce(&mut Self) -> Option<T>) -> Option<T> {
         if self.depth >= MAX_DEPTH {
             self.too_deep();
@@ -380,7 +380,7 @@ impl<'a> Parser<'a> {
         result
     }
 
-    /// Notes that a node of a height was made; none higher than the bound is.
+    /// Records the height of a new node; no node is higher than the bound.
     pub(super) fn made(&mut self, height: usize) -> Option<()> {
         self.height = height;
         if height > MAX_DEPTH {
@@ -401,7 +401,7 @@ impl<'a> Parser<'a> {
         is_keyword_of(word, self.version) || self.s.keywords.is_keyword(word)
     }
 
-    /// Takes a keyword for a name if a reference goes on behind it.
+    /// Treats a keyword as a name if a reference continues after it.
     pub(super) fn keyword_as_ref(&mut self) -> bool {
         let is_ref = self.is_allowed_ref_keyword(self.s.token)
             && matches!(self.peek(false), Token::Dot | Token::LBrack);
@@ -411,7 +411,7 @@ impl<'a> Parser<'a> {
         is_ref
     }
 
-    /// Whether a keyword has to be imported in this version.
+    /// Whether a keyword must be imported in this version.
     pub(super) fn is_future_keyword(&self, keyword: Future) -> bool {
         match self.version {
             RegoVersion::V0 | RegoVersion::V0CompatV1 => keyword.is_in_v1(),
@@ -419,7 +419,8 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// Reads with all keywords on, to find out whether an import is missing; nothing changes.
+    /// Reads with all keywords enabled, to find out whether an import is missing, without a change
+    /// of state.
     pub(super) fn try_with_all_keywords<T>(&mut self, read: impl FnOnce(&mut Self) -> T) -> T {
         let state = self.s;
         let memo = std::mem::take(&mut self.memo);
@@ -454,8 +455,8 @@ impl<'a> Parser<'a> {
         Term { value: TermValue::Var(name), span: self.token_span() }
     }
 
-    /// The token's text as a name. OPA counts all bytes but the last of a character beyond ASCII that
-    /// follows to the word, and prints each as U+FFFD; such a word is never a name that is taken.
+    /// The token's text as a name. OPA adds all bytes except the last of a following non-ASCII
+    /// character to the word, and prints each as U+FFFD; such a word is never accepted as a name.
     pub(super) fn word(&mut self) -> Name {
         let text = self.literal();
         match self.text(self.s.end, self.lexer.text().len()).chars().next() {
@@ -467,9 +468,9 @@ impl<'a> Parser<'a> {
         }
     }
 
-    // --- what was tried
+    // --- attempts
 
-    /// What is known of reading a term here.
+    /// The recorded attempt to read a term here.
     fn known_term(&self) -> Option<Option<State>> {
         let start = self.s.start;
         self.memo
@@ -480,7 +481,7 @@ impl<'a> Parser<'a> {
             .map(|(_, after)| *after)
     }
 
-    /// Reads a term, unless it is known that none can be read.
+    /// Reads a term, unless an earlier attempt here failed.
     pub(super) fn remembered(
         &mut self,
         read: impl FnOnce(&mut Self) -> Option<Term>,

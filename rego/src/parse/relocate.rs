@@ -1,15 +1,16 @@
-//! Syntax that OPA places elsewhere than where it is written: copies of a head, short `else` bodies.
+//! Changes places of syntax where OPA's differ from the text: copies of a head, short `else`
+//! bodies.
 
 use crate::ast::{Body, Expr, ExprKind, Head, TemplatePart, Term, TermValue, With};
 use crate::source::Span;
 
-/// A head's parameters, key and value; its reference stays where it is.
+/// A head's parameters, key and value; its reference keeps its place.
 pub(super) fn head(head: &mut Head, span: Span) {
     terms(head.args.iter_mut().flatten(), span);
     terms(head.key.iter_mut().chain(&mut head.value), span);
 }
 
-/// A body and all that is in it.
+/// A body and all its parts.
 pub(super) fn body(body: &mut Body, span: Span) {
     body.iter_mut().for_each(|expr| self::expr(expr, span));
 }

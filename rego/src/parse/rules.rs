@@ -13,20 +13,20 @@ use super::words;
 /// How many `else` may follow one rule: each is a level of the tree.
 const MAX_ELSE: usize = 1_000;
 
-/// A rule, and which keywords stand in it, in it and in each `else` of it.
+/// A rule, and the keywords in it and in each `else` of it.
 pub(super) struct ParsedRule {
     pub(super) rule: Rule,
     pub(super) keywords: Vec<HeadKeywords>,
 }
 
-/// Which keywords stand before a body.
+/// The keywords before a body.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct HeadKeywords {
     pub(super) contains: bool,
     pub(super) if_: bool,
 }
 
-/// A body that the parser makes where none is written.
+/// The generated body of a rule without one.
 pub(super) fn true_body(span: Span) -> Body {
     let term = Term { value: TermValue::Bool(true), span };
     vec![Expr { generated: true, ..expr(ExprKind::Term(term), span) }]
@@ -38,7 +38,7 @@ pub(super) const fn expr(kind: ExprKind, span: Span) -> Expr {
 }
 
 impl Parser<'_> {
-    /// Reads a rule, and what follows of the same name: chained bodies.
+    /// Reads a rule, and the chained bodies after it.
     pub(super) fn rules(&mut self) -> Option<Vec<ParsedRule>> {
         let start = self.s.start;
         let first_token = self.token_span();
@@ -183,7 +183,7 @@ impl Parser<'_> {
         Some(body)
     }
 
-    /// `{ … }` after a rule's body: another rule with the same head, which stands where the body does.
+    /// `{ … }` after a rule's body: another rule with the same head, placed at the body.
     fn chained_bodies(&mut self, first: ParsedRule) -> Option<Vec<ParsedRule>> {
         let mut rules = vec![first];
         while self.s.token == Token::LBrace {
@@ -215,7 +215,7 @@ impl Parser<'_> {
         Some(rules)
     }
 
-    /// Gives parameters that are wildcards names of their own.
+    /// Gives wildcard parameters unique names.
     fn renew_wildcards(&mut self, head: &mut Head) {
         for arg in head.args.iter_mut().flatten() {
             if let TermValue::Var(name) = &mut arg.value
@@ -254,7 +254,7 @@ impl Parser<'_> {
         Some(chain)
     }
 
-    /// `else := value if …`, without what follows.
+    /// `else := value if …`, without further `else`.
     fn else_rule(&mut self, head: &Head) -> Option<(Rule, bool)> {
         let keyword = self.token_span();
         let mut head = Head { span: keyword, generated_value: false, ..head.clone() };
@@ -310,7 +310,7 @@ impl Parser<'_> {
         Some((rule, has_if))
     }
 
-    /// Reads a head; says whether `contains` stands in it.
+    /// Reads a head; returns whether it has `contains`.
     fn head(&mut self, is_default: bool) -> Option<(Head, bool)> {
         let start = self.s.start;
         let first_token = self.token_span();
@@ -369,7 +369,7 @@ impl Parser<'_> {
                 self.scan();
                 head.value = self.infix_term();
                 if head.value.is_none() {
-                    // OPA prints the key, which is never there yet.
+                    // OPA prints the key, which is always missing here.
                     let name = words::reference(&head.reference);
                     self.illegal(&format!(
                         "expected rule value term (e.g., {name}[<nil>] = <VALUE> {{ ... }})"
@@ -413,7 +413,7 @@ fn set_true(head: &mut Head, span: Span) {
     head.value = Some(Term { value: TermValue::Bool(true), span });
 }
 
-/// What `p[x]` means: with `if` one value at a path, without it an element of the set `p`.
+/// The meaning of `p[x]`: with `if` one value at a path, without it an element of the set `p`.
 fn complete_bracket_head(head: &mut Head, has_if: bool) -> Option<()> {
     let [name, key] = head.reference.as_slice() else { return Some(()) };
     if has_if {

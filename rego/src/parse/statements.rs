@@ -13,7 +13,7 @@ use super::words;
 /// How many faults of a module are reported.
 const MAX_FAULTS: usize = 10;
 
-/// A piece of a module.
+/// A statement of a module.
 pub(super) enum Statement {
     Package(Package),
     Import(Import),
@@ -21,19 +21,19 @@ pub(super) enum Statement {
     Body(Body),
 }
 
-/// What a module's text consists of.
+/// The statements and faults of a module.
 pub(super) struct Statements {
     pub(super) statements: Vec<Statement>,
-    /// Those before the first fault.
+    /// The statements before the first fault.
     pub(super) comments: Vec<Comment>,
-    /// Those of the first statement that is wrong.
+    /// The faults of the first faulty statement.
     pub(super) faults: Vec<Diagnostic>,
-    /// Those of later ones.
+    /// The faults of later statements.
     pub(super) later_faults: Vec<Diagnostic>,
 }
 
-/// A rule may not be named so if one of these tokens follows: then the statement could be nothing
-/// else.
+/// A rule must not have such a name if one of these tokens follows, because the statement could
+/// only be a rule.
 const fn followers(keyword: Token) -> &'static [Token] {
     match keyword {
         Token::Every | Token::If | Token::In | Token::Some | Token::As => {
@@ -51,7 +51,7 @@ const fn followers(keyword: Token) -> &'static [Token] {
 }
 
 impl<'a> Parser<'a> {
-    /// Reads all statements. After a fault, reading goes on at the next line that looks like the
+    /// Reads all statements. After a fault, reading continues at the next line that looks like the
     /// beginning of a statement.
     pub(super) fn statements(mut self) -> Statements {
         let mut parsed = self.up_to_fault();
@@ -76,7 +76,7 @@ impl<'a> Parser<'a> {
         Statements { statements, comments, faults, later_faults: Vec::new() }
     }
 
-    /// Goes to the next line that looks like the beginning of a statement.
+    /// Skips to the next line that looks like the beginning of a statement.
     fn recover(&mut self) -> bool {
         if self.is_at_its_end() {
             return false;
@@ -94,7 +94,7 @@ impl<'a> Parser<'a> {
         false
     }
 
-    /// Reads statements up to the end, or to one that is wrong.
+    /// Reads statements up to the end, or to a faulty one.
     fn run(&mut self, statements: &mut Vec<Statement>) {
         while self.s.token != Token::Eof {
             self.memo = super::parser::Memo::default();
@@ -144,7 +144,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// Says that a keyword is no rule's name, where the statement could only be a rule.
+    /// Records that a keyword cannot be a rule's name, where the statement could only be a rule.
     pub(super) fn refuses_keyword_as_rule_name(&mut self, is_default: bool) -> bool {
         let keyword = self.s.token;
         let followers = followers(keyword);
@@ -201,7 +201,7 @@ impl<'a> Parser<'a> {
         self.error(key.span, format!("unexpected {kind} token: expecting {expected}"));
     }
 
-    /// Reads what follows `package` or `import`; nothing if the keyword begins a reference.
+    /// Reads the path after `package` or `import`; `None` if the keyword begins a reference.
     fn path_after_keyword<T>(&mut self, read: impl FnOnce(&mut Self) -> T) -> Option<T> {
         self.scan_whitespace();
         if matches!(self.s.token, Token::Dot | Token::LBrack) {
@@ -226,7 +226,7 @@ impl<'a> Parser<'a> {
         let term = self.path_after_keyword(|parser| {
             before = parser.s;
             let keywords = parser.s.keywords;
-            // In a path, words are words.
+            // In a path, keywords are plain words.
             parser.s.keywords = Keywords::NONE;
             let term = parser.term();
             parser.s.keywords = keywords;
@@ -312,7 +312,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// Turns on what an import of `future` or `rego` brings.
+    /// Enables the keywords of an import of `future` or `rego`.
     fn apply_import(&mut self, import: &Import) {
         let TermValue::Ref(path) = &import.path.value else { return };
         match root(path) {
@@ -320,7 +320,7 @@ impl<'a> Parser<'a> {
             Some("future") => self.apply_future_import(import, path),
             _ => return,
         }
-        // The token behind the import was read before the keyword was on.
+        // The token after the import was read before the keyword was enabled.
         if self.s.token == Token::Ident
             && let Some(keyword) = Future::of(self.literal())
             && self.s.keywords.has(keyword)

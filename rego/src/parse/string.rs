@@ -1,6 +1,6 @@
 //! Escapes in strings, as JSON has them.
 
-/// The value of a string's text between its quotes; nothing if it is no JSON.
+/// The value of a string's text between its quotes; `None` if it is not JSON.
 pub(super) fn unescape(text: &str) -> Option<String> {
     let mut value = String::with_capacity(text.len());
     let mut rest = text;
@@ -33,7 +33,7 @@ pub(super) fn unescape(text: &str) -> Option<String> {
     }
 }
 
-/// The character of `XXXX`, or of a pair of them, and what follows. Half a pair becomes U+FFFD.
+/// The character of `XXXX`, or of a pair of them, and the rest. Half a pair becomes U+FFFD.
 fn code(text: &str) -> Option<(char, &str)> {
     let (first, rest) = hex(text)?;
     if let Some(character) = char::from_u32(first) {

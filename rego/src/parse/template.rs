@@ -104,7 +104,7 @@ fn unescape_braces(text: &str, is_raw: bool) -> String {
     value
 }
 
-/// What may not stand in a template string.
+/// Checks for expressions that a template string must not have.
 fn refused(read: &Expr) -> Option<&'static str> {
     if read.negated {
         return Some("negation ('not')");
@@ -127,7 +127,7 @@ fn refused(read: &Expr) -> Option<&'static str> {
     }
 }
 
-/// Constants are as good as text.
+/// Constants are handled as text.
 fn part(read: Expr, has_comments: bool) -> TemplatePart {
     let is_constant = !has_comments
         && matches!(

@@ -8,7 +8,7 @@ use super::parser::Parser;
 use super::string::unescape;
 use super::token::Token;
 
-/// How strong an infix operator binds; `in` is weaker than all.
+/// The precedence of an infix operator; `in` binds weakest.
 const fn strength(operator: Token) -> Option<u8> {
     Some(match operator {
         Token::Equal | Token::Neq | Token::Lt | Token::Gt | Token::Lte | Token::Gte => 1,
@@ -20,7 +20,7 @@ const fn strength(operator: Token) -> Option<u8> {
     })
 }
 
-/// A term that is read already, and how high it is.
+/// A term that is read already, and its height.
 pub(super) struct Read {
     pub(super) term: Term,
     pub(super) height: usize,
@@ -37,7 +37,7 @@ impl Parser<'_> {
         self.membership_term(None, false)
     }
 
-    /// Reads on behind a term that stands where a list's element does.
+    /// Continues after a term at the position of a list's element.
     pub(super) fn list_term_after(&mut self, first: Read) -> Option<Term> {
         self.membership_term(Some(first), false)
     }
@@ -82,8 +82,8 @@ impl Parser<'_> {
         }
     }
 
-    /// Reads terms joined by operators that are at least as strong as `floor`. As in OPA, what is
-    /// there already is given if an operator's right side is wrong; the fault is noted.
+    /// Reads terms joined by operators that bind at least as strongly as `floor`. As in OPA, the
+    /// term so far is returned if an operator's right side is faulty; the fault is recorded.
     fn binary(&mut self, first: Option<Read>, floor: u8) -> Option<Term> {
         let mut left = match first {
             Some(Read { term, height }) => {
@@ -112,14 +112,14 @@ impl Parser<'_> {
         Some(left)
     }
 
-    /// An infix call, which stands where its left side does.
+    /// An infix call, placed at its left side.
     fn call(&mut self, terms: Vec<Term>, left_height: usize) -> Option<Term> {
         let left = terms.get(1)?.span;
         self.made(self.height.max(left_height) + 1)?;
         Some(Term { span: self.extend(left), value: TermValue::Call(terms) })
     }
 
-    /// Takes the token as an operator.
+    /// Reads the token as an operator.
     pub(super) fn operator(&mut self) -> Term {
         let span = self.token_span();
         let name = self.name(self.s.token.name());
@@ -142,7 +142,7 @@ impl Parser<'_> {
     }
 
     fn term_at(&mut self) -> Option<Term> {
-        // Where a term has to stand, `and(…)` can only be a call.
+        // At the position of a term, `and(…)` can only be a call.
         if matches!(self.s.token, Token::LogicalAnd | Token::LogicalOr)
             && self.peek(false) == Token::LParen
         {
@@ -209,7 +209,8 @@ impl Parser<'_> {
         Some(Term { value: TermValue::Call(vec![operator, zero, term]), span })
     }
 
-    /// Goes behind a term's last token, and reads the keys and calls that follow it without a space.
+    /// Advances past a term's last token, and reads the keys and calls that follow it without a
+    /// space.
     fn finish(&mut self, term: Term) -> Option<Term> {
         self.scan_whitespace();
         match self.s.token {
@@ -220,7 +221,7 @@ impl Parser<'_> {
         Some(as_root(term))
     }
 
-    /// The same for a rule's name, where spaces may stand before keys and parameters.
+    /// The same for a rule's name, where spaces are allowed before keys and parameters.
     pub(super) fn head_finish(&mut self, term: Term) -> Option<Term> {
         self.scan_whitespace();
         match self.s.token {
@@ -278,7 +279,7 @@ impl Parser<'_> {
             number::check(&text).map(|()| text.into())
         };
         match checked {
-            // A part of the next character belongs to the number in OPA's scanner.
+            // In OPA's scanner, a part of the next character belongs to the number.
             Ok(_) if self.is_glued() => self.illegal(number::Fault::Invalid.message()),
             Ok(number) => {
                 let end = self.token_span().end;
@@ -304,7 +305,7 @@ impl Parser<'_> {
         value.map(Into::into)
     }
 
-    /// Reads `(…)` behind an operator.
+    /// Reads `(…)` after an operator.
     fn arguments(&mut self, operator: Term) -> Option<Term> {
         self.nested(|parser| {
             let span = operator.span;
@@ -326,7 +327,7 @@ impl Parser<'_> {
         })
     }
 
-    /// Reads the keys and arguments behind a reference's head.
+    /// Reads the keys and arguments after a reference's head.
     fn reference(&mut self, head: Term) -> Option<Term> {
         self.nested(|parser| {
             let span = head.span;
@@ -398,7 +399,7 @@ impl Parser<'_> {
         })
     }
 
-    /// Reads the arguments of a call, and the keys behind it.
+    /// Reads the arguments of a call, and the keys after it.
     fn call_reference(&mut self, operator: Term) -> Option<Term> {
         let term = self.arguments(operator)?;
         match self.s.token {
@@ -410,7 +411,7 @@ impl Parser<'_> {
         Some(Term { span, ..term })
     }
 
-    /// The key behind a dot. `&` and `|` pass for the keywords `and` and `or` in OPA, without a text.
+    /// The key after a dot. OPA takes `&` and `|` for the keywords `and` and `or`, without a text.
     fn key(&mut self) -> Name {
         match self.s.token {
             Token::And | Token::Or => self.name(""),

@@ -242,7 +242,7 @@ fn v1_asks_for_if_and_contains_and_v0_does_not() {
         ]
     );
     assert!(parse_as(&format!("package a\n{rules}"), RegoVersion::V0).is_ok());
-    // The import makes a module strict wherever it stands.
+    // The import makes a module strict at any position.
     assert_eq!(v0_faults(&format!("{rules}import rego.v1")).len(), 4);
 }
 
@@ -504,7 +504,7 @@ fn brackets_that_are_read_twice_take_no_exponential_time() {
         ] {
             let text =
                 format!("package a\n{imports}p if {}x{}\n", open.repeat(60), close.repeat(60));
-            // Whether it is taken does not matter: two to the power of 60 steps would not end.
+            // Whether it is accepted does not matter: two to the power of 60 steps would not end.
             let _ = parse_as(&text, RegoVersion::V1);
         }
     });

@@ -1,4 +1,4 @@
-//! The tokens of Rego, and which words are keywords.
+//! The tokens and keywords of Rego.
 
 use crate::ast::RegoVersion;
 
@@ -158,7 +158,7 @@ impl Token {
     }
 }
 
-/// A keyword that has to be imported in some version of Rego.
+/// A keyword that must be imported in some version of Rego.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Future {
     And,
@@ -216,12 +216,12 @@ impl Future {
     }
 }
 
-/// The [`Future`] keywords that are on.
+/// The enabled [`Future`] keywords.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Keywords(u8);
 
 impl Keywords {
-    /// Not even `not`, which is a keyword anywhere but in the path of an import.
+    /// Not even `not`, which is a keyword everywhere except in the path of an import.
     pub(super) const NONE: Self = Self(0);
 
     pub(super) fn all() -> Self {
@@ -259,12 +259,12 @@ impl Keywords {
         self.0 & keyword.bit() != 0
     }
 
-    /// Whether `and` or `or` is on.
+    /// Whether `and` or `or` is enabled.
     pub(super) const fn has_logical(self) -> bool {
         self.has(Future::And) || self.has(Future::Or)
     }
 
-    /// What a word is.
+    /// The kind of a word.
     pub(super) fn token(self, word: &str) -> Token {
         match word {
             "package" => Token::Package,
@@ -290,7 +290,7 @@ impl Keywords {
     }
 }
 
-/// Whether a word is a keyword of a version whatever is imported.
+/// Whether a word is a keyword of a version with any imports.
 pub(super) fn is_keyword_of(word: &str, version: RegoVersion) -> bool {
     let syntax = match version {
         RegoVersion::V0 => RegoVersion::V0,

@@ -1,4 +1,4 @@
-//! What is asked of a policy: which packages it may define, and the documents of a decision.
+//! The packages that a policy may define, and the documents of a decision.
 
 use std::collections::HashMap;
 
@@ -42,13 +42,13 @@ fn text_of(term: &Term) -> Option<&str> {
     }
 }
 
-/// How a tenant's package is written in Rego: an id that is no identifier needs brackets.
+/// A tenant's package in Rego: an id that is not an identifier needs brackets.
 fn package_of(id: &str) -> String {
     let is_identifier = !id.contains('-') && !id.starts_with(|first: char| first.is_ascii_digit());
     if is_identifier { format!("{TENANTS}.{id}") } else { format!("{TENANTS}[\"{id}\"]") }
 }
 
-/// Whether the data leaves the rules their place.
+/// Checks that the data does not define the rules' paths.
 pub(super) fn check_data(namespace: &Namespace, data: &Value) -> Result<(), Report> {
     let has_tenants =
         data.as_object().is_ok_and(|object| object.get(&Value::from(TENANTS)).is_some());
@@ -66,13 +66,13 @@ pub(super) fn element(array: &Value, index: usize) -> Value {
     found.cloned().unwrap_or(Value::Undefined)
 }
 
-/// What is at a path in a value, or undefined.
+/// The value at a path in a value, or undefined.
 pub(super) fn at(value: &Value, path: &[Value]) -> Value {
     let found = path.iter().try_fold(value, |value, key| value_at(value, key));
     found.cloned().unwrap_or(Value::Undefined)
 }
 
-/// A warning where the document that decides is not defined by any rule.
+/// A warning where no rule defines the deciding document.
 pub(super) fn missing(program: &Program, decision: &[Vec<String>]) -> Vec<Report> {
     let Some(path) = decision.first() else { return Vec::new() };
     let keys: Vec<Value> = path.iter().map(|key| Value::from(key.as_str())).collect();
@@ -87,8 +87,8 @@ pub(super) fn missing(program: &Program, decision: &[Vec<String>]) -> Vec<Report
 }
 
 /// Adds a rule whose value is an array with one array for each path: of the document's value, or
-/// empty where it is undefined. So one evaluation shares what the documents share, and an undefined
-/// document is told from every value.
+/// empty where it is undefined. So one evaluation shares the common parts of the documents, and an
+/// undefined document differs from every value.
 pub(super) fn add_decision(program: &mut Program, paths: &[Vec<String>]) -> RuleId {
     let mut variables = Variables(0);
     let statement = |kind| Statement { kind, span: None };
@@ -154,14 +154,14 @@ fn add(program: &mut Program, name: &str, body: Body, variables: Variables) -> R
     RuleId(u32::try_from(program.rules.len() - 1).unwrap_or(u32::MAX))
 }
 
-/// What keys lead to in a variable's value.
+/// The part at some keys of a variable's value.
 fn below(root: Var, keys: &[Value]) -> Expr {
     let keys: Vec<_> = keys.iter().cloned().map(Operand::Const).collect();
     let root = Operand::Var(root);
     if keys.is_empty() { Expr::Operand(root) } else { Expr::Path(Root::Operand(root), keys) }
 }
 
-/// Arguments of a function that lowering has made: one array where there are many.
+/// Arguments of a generated function: one array where there are many.
 fn packed(program: &Program, function: RuleId, args: &[Value]) -> Vec<Operand> {
     if is_packed(program, function, args.len()) {
         return vec![Operand::Const(Value::from(args.to_vec()))];
@@ -175,8 +175,8 @@ fn is_packed(program: &Program, function: RuleId, args: usize) -> bool {
     args > 1 && matches!(kind, Some(RuleKind::Entry | RuleKind::Function(1)))
 }
 
-/// Adds a rule for each function of a document's keys, which is what the function has for the keys
-/// that an evaluation is asked for: only rules without parameters are asked for.
+/// Adds a rule for each function of a document's keys: the function's value for the requested keys,
+/// because only rules without parameters can be evaluated.
 pub(super) fn add_keyed(program: &mut Program) -> HashMap<RuleId, RuleId> {
     let mut functions = Vec::new();
     let mut todo = vec![&program.documents];

@@ -1,4 +1,4 @@
-//! What evaluates a policy: the machine, compared with the interpreter now and then; or the
+//! The evaluators of a policy: the machine, compared with the interpreter now and then; or the
 //! interpreter alone.
 
 use std::time::{Duration, Instant};
@@ -15,19 +15,19 @@ use crate::interpreter::Interpreter;
 use crate::machine::{self, ErrorKind, EvaluationError, Machine, Strictness};
 use crate::source::Sources;
 
-/// Why the interpreter evaluates where the operator wants that.
+/// Why the interpreter evaluates where the operator chose it.
 const SWITCHED_OFF: &str = "ENFORCER_EVALUATOR is interpreter";
 
 /// Built-ins whose values are random: two evaluations may differ by them.
 const RANDOM: [&str; 4] =
     ["io.jwt.encode_sign", "io.jwt.encode_sign_raw", "rand.intn", "uuid.rfc4122"];
 
-/// How long the interpreter may hold up the answer. An evaluation that takes it longer is not
-/// compared, and neither is one that has less time left than this, and as much again for the
-/// interpreter to be made.
+/// How long the interpreter may delay the answer. An evaluation that takes it longer is not
+/// compared, and neither is one with less than twice this time left, which includes the time to
+/// build the interpreter.
 const COMPARISON_TIME: Duration = Duration::from_millis(10);
 
-/// What may evaluate a policy.
+/// The evaluators that a policy may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Choice {
     /// Bytecode, where the policy is not too large for it.
@@ -36,7 +36,7 @@ pub(super) enum Choice {
     Interpreter,
 }
 
-/// Why there is no value.
+/// Why an evaluation has no value.
 #[derive(Debug)]
 pub(super) enum Fault {
     /// The evaluation failed.
@@ -45,11 +45,11 @@ pub(super) enum Fault {
     Differed,
 }
 
-/// What is to be evaluated.
+/// The rule to evaluate and its keys.
 pub(super) struct Asked<'a> {
-    /// A rule that is no function.
+    /// A rule that is not a function.
     pub(super) rule: RuleId,
-    /// The keys that `$asked` has.
+    /// The keys of `$asked`.
     pub(super) keys: &'a [Value],
     pub(super) input: Option<Value>,
     pub(super) moment: Moment,
@@ -62,7 +62,7 @@ impl Asked<'_> {
     }
 }
 
-/// What came of an evaluation.
+/// The result of an evaluation.
 #[derive(Debug)]
 pub(super) struct Evaluation {
     pub(super) result: Result<Value, Fault>,
@@ -74,25 +74,25 @@ pub(super) struct Evaluation {
 pub(super) enum Evaluators {
     /// Bytecode answers.
     Machine { machine: Box<Machine>, sampler: CrossCheckSampler, check: CrossCheck },
-    /// The interpreter answers, and why.
+    /// The interpreter answers, with the reason.
     Interpreter { interpreter: Box<Interpreter>, because: String },
 }
 
-/// What the machine's answers are compared with.
+/// The reference for the machine's answers.
 #[derive(Debug)]
 pub(super) enum CrossCheck {
-    /// An interpreter of this, which is made for each comparison: it takes as much memory as the rest
-    /// of a small tenant's worker, and comparisons are rare.
+    /// An interpreter of this, which is made for each comparison: it takes as much memory as the
+    /// rest of a small tenant's worker, and comparisons are rare.
     Possible(Box<Program>),
     /// Two evaluations of the policy may differ by chance, or the interpreter cannot evaluate it.
     Unavailable,
 }
 
 impl Evaluators {
-    /// Makes what the choice asks for.
+    /// Makes the chosen evaluators.
     ///
     /// # Errors
-    /// Says why nothing can evaluate the policy.
+    /// Why the policy cannot be evaluated.
     pub(super) fn new(
         program: Program,
         data: &Value,
@@ -126,7 +126,7 @@ impl Evaluators {
         }
     }
 
-    /// What evaluates requests.
+    /// The evaluator of requests.
     pub(super) fn serving(&self) -> Evaluator {
         match self {
             Self::Machine { .. } => Evaluator::Bytecode,
@@ -171,7 +171,7 @@ impl Evaluators {
 }
 
 impl CrossCheck {
-    /// The interpreter, where there can be one.
+    /// The interpreter, where it can evaluate the policy.
     fn interpreter(&mut self, data: &Value) -> Option<Interpreter> {
         let Self::Possible(program) = self else { return None };
         let interpreter = Interpreter::new(program, data.clone()).ok();
@@ -182,9 +182,9 @@ impl CrossCheck {
     }
 }
 
-/// Whether two evaluations came to the same. One that had too little time, or came to a limit that
-/// the other does not have, says nothing; nor does an interpreter that fails by a fault of its own.
-/// Where several things fail, either may come to another of them first.
+/// Whether two evaluations agree. An evaluation that ran out of time, or reached a limit that the
+/// other does not have, proves nothing; nor does an internal fault of the interpreter. Where
+/// several expressions fail, the two may reach different ones first.
 fn agree(
     machine: &Result<Value, EvaluationError>,
     interpreter: &Result<Value, EvaluationError>,

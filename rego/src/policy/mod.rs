@@ -1,4 +1,4 @@
-//! A loaded policy: what the worker, the commands and the comparisons use.
+//! A loaded policy, for the worker, the commands and the comparisons.
 
 mod entry;
 mod evaluators;
@@ -26,20 +26,20 @@ use crate::types;
 use evaluators::{Asked, Choice, Evaluators, Fault};
 use sampler::CrossCheckSampler;
 
-/// Which packages a bundle may define.
+/// The packages that a bundle may define.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Namespace {
     /// `tenants.<id>` and packages below it. Data may not define anything under `tenants`.
     Tenant(String),
-    /// Any.
+    /// Any package.
     #[default]
     Open,
 }
 
-/// How a policy is loaded and evaluated.
+/// The settings for loading and evaluating a policy.
 #[derive(Debug, Clone, Default)]
 pub struct Settings {
-    /// Which packages it may define.
+    /// The packages that it may define.
     pub namespace: Namespace,
     /// Whether its tests are loaded.
     pub tests: Tests,
@@ -47,34 +47,34 @@ pub struct Settings {
     pub interpreter_only: bool,
     /// Whether a built-in that fails is the evaluation's error.
     pub strict_builtin_errors: bool,
-    /// The documents that a decision asks for, as keys below `data`.
+    /// The documents of a decision, as keys below `data`.
     pub decision: Vec<Vec<String>>,
 }
 
-/// What evaluates a policy.
+/// The evaluator of a policy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Evaluator {
     /// Bytecode for regorus' VM.
     Bytecode,
-    /// regorus' interpreter, and why.
+    /// regorus' interpreter, with the reason.
     Interpreter(String),
 }
 
 /// The time of an evaluation.
 #[derive(Debug, Clone, Copy)]
 pub struct Moment {
-    /// What `time.now_ns` says: nanoseconds since 1970.
+    /// The value of `time.now_ns`: nanoseconds since 1970.
     pub now_ns: i64,
-    /// When it must have ended.
+    /// Its deadline.
     pub deadline: Instant,
 }
 
-/// What came of an evaluation.
+/// The result of an evaluation.
 #[derive(Debug)]
 pub struct Evaluation<T> {
     /// The value or values.
     pub result: Result<T, EvaluationError>,
-    /// What the policy printed, each behind the file and row where it did: `policy.rego:4: text`.
+    /// The lines that the policy printed, each after its file and row: `policy.rego:4: text`.
     pub prints: Vec<String>,
 }
 
@@ -87,11 +87,11 @@ pub enum EvaluationError {
     /// The policy failed.
     #[error("{}: {message}", kind.as_str())]
     Failed {
-        /// The kind.
+        /// Its kind.
         kind: FailureKind,
-        /// What is wrong, in OPA's words where OPA has words for it.
+        /// The message: OPA's where OPA has one.
         message: String,
-        /// Where, if it has a place.
+        /// Its place, if it has one.
         location: Option<Location>,
     },
     /// The bytecode and the interpreter disagree, so neither is believed.
@@ -139,7 +139,7 @@ pub struct Policy {
     documents: Document,
     /// The rule for each function of a document's keys.
     keyed: HashMap<RuleId, RuleId>,
-    /// What base data is asked for.
+    /// Queries of base data.
     data: Value,
     sources: Sources,
     decision: Option<RuleId>,
@@ -154,7 +154,7 @@ impl Policy {
     /// Loads a bundle's files.
     ///
     /// # Errors
-    /// The faults of the first stage that finds any, up to a bound.
+    /// The faults of the first stage with any, up to a bound.
     pub fn load(files: Vec<File>, settings: &Settings) -> Result<Self, Vec<Report>> {
         let Bundle { modules, data, version, rego_version, ignored_files } =
             bundle::read(files, settings.tests)?;
@@ -229,25 +229,25 @@ impl Policy {
         self.version.as_deref()
     }
 
-    /// What is suspicious and no error.
+    /// The warnings.
     #[must_use]
     pub fn warnings(&self) -> &[Report] {
         &self.warnings
     }
 
-    /// Files of the bundle that mean nothing here, the first ones.
+    /// The first ignored files of the bundle.
     #[must_use]
     pub fn ignored_files(&self) -> &[String] {
         &self.ignored_files
     }
 
-    /// What evaluates it.
+    /// Its evaluator.
     #[must_use]
     pub fn evaluator(&self) -> Evaluator {
         self.evaluators.serving()
     }
 
-    /// The values of the decision's documents, [`Value::Undefined`] where they have none. They are
+    /// The values of the decision's documents, [`Value::Undefined`] for undefined ones. They are
     /// evaluated together.
     pub fn decide(&mut self, input: Value, moment: Moment) -> Evaluation<Vec<Value>> {
         let Some(decision) = self.decision else {
@@ -261,7 +261,7 @@ impl Policy {
         Evaluation { result, prints }
     }
 
-    /// The value of `data` at a path, [`Value::Undefined`] where there is none.
+    /// The value of `data` at a path, or [`Value::Undefined`].
     pub fn evaluate(
         &mut self,
         path: &[Value],

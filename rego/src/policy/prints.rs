@@ -1,11 +1,11 @@
-//! Where each `print` stands, as the first thing that it prints: evaluators do not know.
+//! Adds the place of each `print` as its first operand, because evaluators do not know it.
 
 use crate::ast::{ExprKind, Module, Term, TermValue};
 use crate::compile::arity::builtin;
 use crate::compile::visit::{Flow, NodeMut, walk_mut};
 use crate::source::{Sources, Span};
 
-/// Puts file and row before what is printed.
+/// Inserts file and row before the operands.
 pub(super) fn locate(sources: &Sources, modules: &mut [Module]) {
     for rule in modules.iter_mut().flat_map(|module| &mut module.rules) {
         walk_mut(NodeMut::Rule(rule), &mut |node| {

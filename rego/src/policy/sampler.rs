@@ -1,10 +1,10 @@
-//! Which answers of the bytecode are compared with the interpreter's: the last line of defence,
-//! should one be wrong.
+//! Selects the answers of the bytecode that are compared with the interpreter's: the last line of
+//! defence against a wrong one.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-/// Says of each answer whether it is compared: one of the first ones, then one each time as many were
-/// given again, and later one in [`Self::INTERVAL`].
+/// Decides for each answer whether it is compared: one of the first ones, then one each time the
+/// number of answers has doubled, and later one in [`Self::INTERVAL`].
 #[derive(Debug)]
 pub(crate) struct CrossCheckSampler {
     answered: u64,
@@ -12,19 +12,19 @@ pub(crate) struct CrossCheckSampler {
 }
 
 impl CrossCheckSampler {
-    /// To make the interpreter takes about as long as a hundred answers, so this costs about a
+    /// Building the interpreter takes about as long as a hundred answers, so this costs about a
     /// hundredth of the time.
     const INTERVAL: u64 = 16_384;
 
-    /// The earliest answer that is compared of a tenant. The first is the warm-up's, which nobody
-    /// gets, and for the second a client may have waited until the worker was there.
+    /// The earliest answer of a tenant that is compared. The first is the warm-up's, which no
+    /// client gets, and the client of the second may already have waited for the worker's start.
     const EARLIEST: u64 = 4;
 
-    /// Among how many answers the first is that is compared. Tenants that all begin at once, after a
-    /// start of the host, do not all pause at once.
+    /// The number of answers among which the first comparison is. So tenants that start together,
+    /// after a start of the host, do not all pause together.
     const SPREAD: u64 = 1_024;
 
-    /// For a tenant, or for whatever else has a name of its own.
+    /// For a tenant, or anything else with a unique name.
     pub(crate) fn for_tenant(id: &str) -> Self {
         let mut hasher = DefaultHasher::new();
         id.hash(&mut hasher);
@@ -36,7 +36,7 @@ impl CrossCheckSampler {
         Self { answered: 0, next: 1 }
     }
 
-    /// Whether the answer that was given now is to be compared.
+    /// Whether to compare the current answer.
     pub(crate) fn is_due(&mut self) -> bool {
         self.answered = self.answered.wrapping_add(1);
         if self.answered != self.next {

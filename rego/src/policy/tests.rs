@@ -1,4 +1,4 @@
-//! What policies decide. Every expectation is what OPA 1.22.2 answers.
+//! Decisions of policies. Every expectation is OPA 1.22.2's answer.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ fn moment() -> Moment {
     Moment { now_ns: 0, deadline: Instant::now() + Duration::from_secs(30) }
 }
 
-/// What both evaluators answer, in which they must not differ.
+/// The answer of both evaluators, which must not differ.
 fn decide(files: &[(&str, &str)], input: &str) -> Result<Value, EvaluationError> {
     let input = json::parse(input.as_bytes()).unwrap();
     let [bytecode, interpreter] = [false, true].map(|interpreter_only| {
@@ -290,7 +290,7 @@ fn answer_negated(allow: &str, input: &str) -> bool {
     allows(&[("policy.rego", &module), ("data.json", data)], input)
 }
 
-/// These and the next are what OPA 1.22.2 answers.
+/// These and the next are OPA 1.22.2's answers.
 #[test]
 fn an_undefined_operand_of_a_not_allows_nothing() {
     for body in [

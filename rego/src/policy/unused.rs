@@ -1,4 +1,4 @@
-//! Rules that no decision ever comes to.
+//! Rules that no decision uses.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,7 +9,7 @@ use crate::compile::{Compiled, text};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::source::{FileId, Sources, Span};
 
-/// How many warnings there are; one more tells how many rules are not named.
+/// The highest number of warnings; one more gives the number of rules that are not named.
 const MAX_WARNINGS: usize = 8;
 
 /// A name of a package, with all rules of that name.
@@ -19,9 +19,9 @@ struct Named {
     is_used: bool,
 }
 
-/// Warnings about rules that none of a decision's documents uses, directly or by way of others. Rules
-/// of test files neither count nor are warned about. Of a package that is not used at all there is
-/// one warning, and none where nothing defines the document that decides: that is another warning.
+/// Warnings about rules that none of a decision's documents uses, directly or through others. Rules
+/// of test files are ignored. An unused package gets one warning. There is no warning where no rule
+/// defines the deciding document, which has its own warning.
 pub(super) fn warnings(
     sources: &Sources,
     compiled: &Compiled,

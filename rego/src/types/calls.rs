@@ -8,12 +8,12 @@ use super::infer::Inference;
 use super::model::{Known, Type};
 use super::unify::unifies;
 
-/// A built-in whose operands have something to do with each other.
+/// A built-in whose operands' types depend on each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Special {
     /// `=`
     Equality,
-    /// `in`, with or without a key; so many operands.
+    /// `in`, with or without a key; the number of operands.
     Member { arity: usize },
 }
 
@@ -59,7 +59,7 @@ impl Env<'_> {
     fn check_function(&self, expr: &Expr, operator: &[Term], operands: &[Term]) -> Option<Fault> {
         let of = self.of_ref(operator);
         let function = match &of {
-            // A rule with faults, or what is not of this policy.
+            // A rule with faults, or an unknown function.
             Some(Type::Any) => return None,
             Some(Type::Function(function)) => function,
             _ => return Some(Fault::undefined_function(expr.span, operator)),
@@ -89,7 +89,7 @@ impl Env<'_> {
 
     fn check_equality(&self, expr: &Expr, operator: &[Term], operands: &[Term]) -> Option<Fault> {
         let [left, right] = operands else {
-            // The function's check says how many operands there are and should be.
+            // The function's check reports wrong numbers of operands.
             return self.check_function(expr, operator, operands);
         };
         let (of_left, of_right) = (self.of(&left.value), self.of(&right.value));
@@ -97,12 +97,12 @@ impl Env<'_> {
         (!equal).then(|| Fault::mismatch(expr.span, of_left.as_ref(), of_right.as_ref()))
     }
 
-    /// What is looked for with `in` must be one of what the collection has. OPA's declaration says
-    /// nothing of it.
+    /// The left operand of `in` must have a type of the collection's members. OPA's declaration
+    /// does not express this.
     fn check_member(&self, expr: &Expr, operands: &[Term], arity: usize) -> Option<Fault> {
         let operands = operands.get(..arity)?;
         let (collection, searched) = operands.split_last()?;
-        // What has no members has none that is looked for, and that is no fault.
+        // A value without members never contains the operand, which is not a fault.
         let collection = self.of(&collection.value)?;
         let values = collection.values()?;
         if let [key, _] = searched

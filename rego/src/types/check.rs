@@ -14,7 +14,7 @@ use super::fault::Fault;
 use super::model::{Known, Type};
 use super::tree::{Key, Node, Roots};
 
-/// How deep comprehensions may be nested. OPA's time to check them grows exponentially with it.
+/// The highest nesting of comprehensions. OPA's time to check them grows exponentially with it.
 const MAX_CLOSURES: u32 = 32;
 
 /// Checks all rules, those that are used before those that use them.
@@ -37,7 +37,7 @@ pub(super) fn rules(compiled: &Compiled, steps: u64) -> Vec<Fault> {
                 faults.push(Fault::too_complex(rule.head.span));
                 return faults;
             }
-            // The scope is gone, so that the documents are not shared and not copied.
+            // The scope has been dropped, so the documents are not shared and need no copy.
             let documents = Rc::make_mut(&mut documents);
             match checked {
                 Checked::Unknown(path) => data_of(documents).put(&path, Type::Any),
@@ -64,13 +64,13 @@ fn builtins() -> Roots {
     roots
 }
 
-/// What is known of a rule.
+/// The result of a rule's check.
 enum Checked {
-    /// Nothing, since it has faults: what uses it must not have faults for that.
+    /// Unknown because of faults, which must not cause further faults where the rule is used.
     Unknown(Vec<Key>),
     /// Its type, below `data`.
     Known(Vec<Key>, Type),
-    /// It adds nothing.
+    /// It adds no type.
     Nothing,
 }
 
@@ -100,7 +100,7 @@ impl Env<'_> {
                     if let TermValue::Var(name) = &term.value
                         && self.of_var(name).is_none()
                     {
-                        // The body says nothing about it.
+                        // The body does not determine it.
                         self.infer(name, Some(Type::Any));
                     }
                     Flow::Into
@@ -122,7 +122,7 @@ impl Env<'_> {
         })
     }
 
-    /// Checks statements in this scope, whose variables get the types that are found out.
+    /// Checks statements in this scope, whose variables get the inferred types.
     pub(super) fn check_body(&self, body: &[Expr]) -> Vec<Fault> {
         let mut faults = Vec::new();
         for expr in body {
@@ -135,7 +135,7 @@ impl Env<'_> {
             faults.extend(env.check_closures(expr));
             env.check_references(expr, &mut faults);
             if let Some(fault) = env.check_expr(expr) {
-                // Types that are not known because of another fault are no news.
+                // Types that are unknown because of another fault are not reported.
                 if faults.len() == before || !fault.has_unknown {
                     faults.push(fault);
                 }

@@ -1,4 +1,4 @@
-//! What all checks of a policy share.
+//! The state shared by all checks of a policy.
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
@@ -10,25 +10,25 @@ use super::dependents::Users;
 use super::tree::{Node, Roots};
 use super::unify::Work;
 
-/// Documents that can be anything, by the name of what `with` replaces and whether it is a function.
+/// Documents of any type, by the name of the target of `with` and whether it is a function.
 pub(super) type Relaxed = HashMap<(bool, String), Option<Rc<Roots>>>;
 
-/// What all checks of a policy share.
+/// The state shared by all checks of a policy.
 #[derive(Debug)]
 pub(super) struct Checker<'c> {
     pub(super) compiled: &'c Compiled,
     pub(super) work: Work,
-    /// A document of which nothing is known.
+    /// A document of unknown type.
     pub(super) nothing: Node,
     users: OnceCell<Users<'c>>,
-    /// The rules that depend on what `with` replaces.
+    /// The rules that depend on the targets of `with`.
     pub(super) relaxed: RefCell<Relaxed>,
-    /// How deep in comprehensions the check is.
+    /// The current nesting of comprehensions.
     pub(super) closures: Cell<u32>,
 }
 
 impl<'c> Checker<'c> {
-    /// For a policy, with so many steps.
+    /// For a policy, with this many steps.
     pub(super) fn new(compiled: &'c Compiled, steps: u64) -> Self {
         Self {
             compiled,
@@ -40,7 +40,7 @@ impl<'c> Checker<'c> {
         }
     }
 
-    /// Which rules use which.
+    /// The uses between rules.
     pub(super) fn users(&self) -> &Users<'c> {
         self.users.get_or_init(|| Users::new(self.compiled))
     }

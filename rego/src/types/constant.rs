@@ -1,4 +1,4 @@
-//! Constants as types know them: the keys of objects, as JSON.
+//! Constants in types: the keys of objects, as JSON.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -11,7 +11,7 @@ use crate::compile::order::compare_numbers;
 pub(super) enum Constant {
     Null,
     Bool(bool),
-    /// As it is written.
+    /// The original text.
     Number(Name),
     String(Name),
     Array(Vec<Self>),
@@ -20,7 +20,7 @@ pub(super) enum Constant {
 }
 
 impl Constant {
-    /// The constant that a term is, where nothing in it needs an evaluation. As deep as the term.
+    /// A term as a constant, where no part of it needs an evaluation. Recurses to the term's depth.
     pub(super) fn of(value: &TermValue) -> Option<Self> {
         let all = |terms: &[Term]| -> Option<Vec<Self>> {
             terms.iter().map(|term| Self::of(&term.value)).collect()
@@ -54,7 +54,7 @@ impl Constant {
         }
     }
 
-    /// The name that a property of a JSON object has for it: itself, or its JSON.
+    /// Its name as a property of a JSON object: itself, or its JSON.
     fn into_key(self) -> Name {
         match self {
             Self::String(name) => name,
@@ -78,7 +78,7 @@ impl Constant {
         }
     }
 
-    /// The position that it is in an array: OPA takes integers as they are usually written, no `1.0`.
+    /// Its position in an array: OPA accepts integers in their usual form, not `1.0`.
     pub(super) fn position(&self) -> Option<usize> {
         match self {
             Self::Number(number) => number.parse::<i64>().ok().and_then(|at| at.try_into().ok()),

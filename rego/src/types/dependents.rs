@@ -1,4 +1,4 @@
-//! Which rules depend on a document.
+//! The rules that depend on a document.
 
 use std::collections::BTreeSet;
 
@@ -18,7 +18,7 @@ pub(super) struct Users<'c> {
 }
 
 impl<'c> Users<'c> {
-    /// Those of all rules.
+    /// The dependents of all rules.
     pub(super) fn new(compiled: &'c Compiled) -> Self {
         let graph = &compiled.graph;
         let rule = |position: &usize| graph.definitions.get(*position).map(|one| one.rule);
@@ -57,7 +57,7 @@ fn sorted<Pair: Ord>(pairs: impl Iterator<Item = Pair>) -> Vec<Pair> {
     sorted
 }
 
-/// What stands beside a key in sorted pairs.
+/// The values of a key in sorted pairs.
 fn beside<Key: Ord + Copy, Value: Copy>(
     pairs: &[(Key, Value)],
     key: Key,
@@ -67,7 +67,7 @@ fn beside<Key: Ord + Copy, Value: Copy>(
     from.take_while(move |(one, _)| *one == key).map(|(_, value)| *value)
 }
 
-/// Whether a document is one that rules can have.
+/// Whether rules can define a document.
 pub(super) fn is_data(document: &[Term]) -> bool {
     matches!(
         document.first().map(|head| &head.value),

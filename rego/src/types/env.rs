@@ -1,4 +1,4 @@
-//! What is known of names and documents at a place of a policy: OPA's type environment.
+//! The types of names and documents at a place of a policy: OPA's type environment.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -13,7 +13,7 @@ use super::model::{Known, Type};
 use super::tree::{Node, Roots};
 use super::union;
 
-/// Types of variables. A variable that is here and not known is not looked for further out.
+/// Types of variables. A variable of unknown type here is not looked up in outer scopes.
 pub(super) type Vars = RefCell<HashMap<Name, Known>>;
 
 /// A scope, and those around it.
@@ -21,16 +21,15 @@ pub(super) type Vars = RefCell<HashMap<Name, Known>>;
 pub(super) struct Scope {
     /// The variables of this scope.
     vars: Option<Rc<Vars>>,
-    /// Where the types of variables are kept that are found out in this scope: one for `with` has no
-    /// variables of its own.
+    /// The scope that stores the types inferred in this scope: a scope for `with` has no variables.
     inferred: Rc<Vars>,
-    /// The documents of this scope: built-ins, rules, or what `with` replaces.
+    /// The documents of this scope: built-ins, rules, or targets of `with`.
     roots: Option<Rc<Roots>>,
-    /// The scope around this one.
+    /// The enclosing scope.
     pub(super) next: Option<Rc<Self>>,
 }
 
-/// What a reference begins with.
+/// The head of a reference.
 #[derive(Debug)]
 pub(super) enum Head<'s> {
     /// A document.
@@ -58,7 +57,7 @@ impl Scope {
         Rc::new(Self { vars: Some(vars), inferred, roots: None, next: Some(Rc::clone(self)) })
     }
 
-    /// What begins with this name in this scope itself.
+    /// The document or variable of this name in this scope itself.
     pub(super) fn head(&self, name: &str) -> Option<Head<'_>> {
         if let Some(vars) = &self.vars
             && let Some(known) = vars.borrow().get(name)
@@ -68,13 +67,13 @@ impl Scope {
         self.roots.as_ref().and_then(|roots| roots.get(name)).map(Head::Node)
     }
 
-    /// This scope and those around it, from within.
+    /// This scope and the enclosing ones, from the innermost.
     fn outward(&self) -> impl Iterator<Item = &Self> {
         std::iter::successors(Some(self), |scope| scope.next.as_deref())
     }
 }
 
-/// Where a check is: a scope, and what all checks share.
+/// The context of a check: a scope, and the shared state.
 #[derive(Debug, Clone)]
 pub(super) struct Env<'c> {
     pub(super) checker: &'c Checker<'c>,
@@ -92,7 +91,7 @@ impl Env<'_> {
         Self { checker: self.checker, scope: self.scope.with_documents(roots) }
     }
 
-    /// Notes a variable's type.
+    /// Records a variable's type.
     pub(super) fn infer(&self, var: &Name, of: Known) {
         self.scope.inferred.borrow_mut().insert(Name::clone(var), of);
     }
@@ -105,7 +104,7 @@ impl Env<'_> {
         }
     }
 
-    /// The type of what a reference refers to.
+    /// The type of a reference's value.
     pub(super) fn of_ref(&self, reference: &[Term]) -> Known {
         let (Term { value: TermValue::Var(head), .. }, keys) = reference.split_first()? else {
             return None;
@@ -125,7 +124,7 @@ impl Env<'_> {
         is_root(head).then_some(Type::Any)
     }
 
-    /// The type of a term's value. As deep as the term.
+    /// The type of a term's value. Recurses to the term's depth.
     pub(super) fn of(&self, value: &TermValue) -> Known {
         match value {
             TermValue::Null => Some(Type::Null),
@@ -169,7 +168,7 @@ impl Env<'_> {
         for (key, value) in pairs {
             match Constant::of(&key.value) {
                 Some(key) => fields.push((key, self.of(&value.value))),
-                // Of several keys that are no constants, OPA looks at the last.
+                // Of several keys that are not constants, OPA uses the last.
                 None => rest = Some((self.of(&key.value), self.of(&value.value))),
             }
         }
@@ -177,18 +176,18 @@ impl Env<'_> {
     }
 }
 
-/// Whether a name is one that documents begin with.
+/// Whether documents begin with this name.
 pub(super) fn is_root(name: &str) -> bool {
     matches!(name, "data" | "input")
 }
 
 enum Found {
     Type(Known),
-    /// The scope does not know it; one further out may.
+    /// This scope does not know it; an outer one may.
     Elsewhere,
 }
 
-/// The type of what keys lead to from a node.
+/// The type of the value at some keys from a node.
 fn find(mut node: &Node, mut keys: &[Term]) -> Found {
     loop {
         let Some((key, rest)) = keys.split_first() else { return Found::Type(Some(node.extent())) };
@@ -204,7 +203,7 @@ fn find(mut node: &Node, mut keys: &[Term]) -> Found {
     }
 }
 
-/// The type of what keys lead to in a value of a type: one of several where a key is no constant.
+/// The type of the part at some keys of a value: one of several where a key is not constant.
 pub(super) fn select(mut of: Known, keys: &[Term]) -> Known {
     for key in keys {
         let within = of?;
@@ -215,7 +214,7 @@ pub(super) fn select(mut of: Known, keys: &[Term]) -> Known {
             | TermValue::Object(_)
             | TermValue::Set(_) => {
                 if within.is_empty_collection() {
-                    // There is nothing to go through, so anything can be said of it.
+                    // There is nothing to iterate over, so any type is valid.
                     return Some(Type::Any);
                 }
                 within.values()

@@ -1,4 +1,4 @@
-//! What is wrong with types, in OPA's words.
+//! Type faults, with OPA's messages.
 
 use crate::ast::{Term, TermValue};
 use crate::compile::text as syntax;
@@ -11,10 +11,10 @@ use super::constant::Constant;
 use super::model::{Function, Known, Type};
 use super::text;
 
-/// How many keys a line of help names.
+/// The highest number of keys in a line of help.
 const MAX_KEYS: usize = 10;
 
-/// In how many objects it looks for them.
+/// The highest number of objects that it takes them from.
 const MAX_OBJECTS: usize = 100;
 
 /// A fault.
@@ -22,9 +22,9 @@ const MAX_OBJECTS: usize = 100;
 pub(super) struct Fault {
     message: String,
     span: Span,
-    /// What there is, and what is wanted.
+    /// The actual and the expected type.
     help: Option<String>,
-    /// Whether a type is not known here, so that another fault can be the cause.
+    /// Whether a type is unknown here, so that another fault can be the cause.
     pub(super) has_unknown: bool,
 }
 
@@ -41,7 +41,7 @@ impl Fault {
         have: &[Known],
         want: &Function,
     ) -> Self {
-        // A variable that takes the result says nothing.
+        // A variable for the result adds no information.
         let takes_result = have.len() == want.parameters.len() + 1;
         let shown = match have {
             [arguments @ .., None] if takes_result => arguments,
@@ -74,12 +74,12 @@ impl Fault {
         }
     }
 
-    /// The statements of a rule are too much to check.
+    /// The statements of a rule take too long to check.
     pub(super) fn too_complex(span: Span) -> Self {
         Self::new("types are too complex to be checked".into(), span)
     }
 
-    /// As it is reported.
+    /// The diagnostic.
     pub(super) fn into_diagnostic(self) -> Diagnostic {
         let diagnostic = Diagnostic::new(Code::Type, self.message, self.span);
         match self.help {
@@ -89,20 +89,20 @@ impl Fault {
     }
 }
 
-/// What a key must be.
+/// The expected type of a key.
 #[derive(Debug)]
 pub(super) enum Wanted<'t> {
     /// Of a type.
     Type(Option<&'t Type>),
     /// A key of such a value.
     KeyOf(&'t Type),
-    /// Nothing would do.
+    /// No key would fit.
     Nothing,
 }
 
 /// Faults of a reference.
 impl Checker<'_> {
-    /// A key does not fit. `have` is its type, where it is no constant.
+    /// A key does not fit. `have` is its type, where it is not constant.
     pub(super) fn invalid_key(
         &self,
         reference: &[Term],
@@ -127,7 +127,7 @@ impl Checker<'_> {
         fault
     }
 
-    /// A key is looked up in what is no collection.
+    /// A key is looked up in a value that is not a collection.
     pub(super) fn no_collection(&self, reference: &[Term], have: Option<&Type>) -> Fault {
         if matches!(have, Some(Type::Function(_))) {
             let written = self.as_written(reference);

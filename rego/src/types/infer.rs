@@ -1,5 +1,5 @@
-//! Unification of terms with types: what is known is compared, and what is not known yet of a
-//! variable is inferred.
+//! Unification of terms with types: known types are compared, and unknown types of variables are
+//! inferred.
 
 use crate::ast::{Name, Term, TermValue};
 use crate::compile::order::compare;
@@ -10,7 +10,7 @@ use super::model::{Array, Known, Object, Type};
 use super::unify::unifies;
 use super::union;
 
-/// What happens to the types of variables.
+/// The update of variables' types.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Inference {
     /// A variable gets the type, or must unify with the type that it has.
@@ -20,8 +20,8 @@ pub(super) enum Inference {
 }
 
 impl Env<'_> {
-    /// Whether a term's value can be of a type; variables whose type is not known get it. As deep as
-    /// the term.
+    /// Whether a term's value can be of a type; variables of unknown type get it. Recurses to the
+    /// term's depth.
     pub(super) fn unify_term(&self, term: &Term, of: Option<&Type>, how: Inference) -> bool {
         match (&term.value, of) {
             (TermValue::Array(terms), Some(Type::Array(array))) => {
@@ -48,7 +48,7 @@ impl Env<'_> {
                 TermValue::Array(_) | TermValue::Object(_) | TermValue::Set(_),
                 Some(Type::OneOf(one_of)),
             ) => {
-                // All are tried: each may tell something of the variables.
+                // All are tried: each may infer types of variables.
                 let mut unified = false;
                 for one in &one_of.types {
                     unified |= self.unify_term(term, Some(one), Inference::Union);
@@ -108,7 +108,7 @@ impl Env<'_> {
         self.unify_known(left, self.of(&left.value), right, self.of(&right.value))
     }
 
-    /// The same where their types have been looked up.
+    /// The same with their types.
     pub(super) fn unify_known(
         &self,
         left: &Term,
@@ -155,7 +155,7 @@ impl Env<'_> {
             (TermValue::Ref(_), TermValue::Var(_)) => {
                 self.unify_term(right, Some(&Type::Any), Inference::Exact)
             }
-            // What is known of the one is known of the other, such as that it is an array.
+            // The type of one side applies to the other, such as that it is an array.
             (TermValue::Var(_), _) if of_left.is_none() && of_right.is_some() => {
                 self.unify_term(left, of_right.as_ref(), Inference::Exact)
             }
@@ -166,7 +166,7 @@ impl Env<'_> {
         }
     }
 
-    /// One side can be anything, and the other is what the first is then known to be.
+    /// One side can be anything, so it gets the type of the other.
     fn unify_with_any(&self, one: &Term, other: &Term) -> bool {
         self.unify_term(one, Some(&Type::Any), Inference::Exact)
             && self.unify_term(other, self.of(&one.value).as_ref(), Inference::Exact)

@@ -1,4 +1,4 @@
-//! What a value of a type has: the types of its keys and of what is under them.
+//! The members of a value of a type: the types of its keys and of their values.
 
 use std::collections::BTreeMap;
 
@@ -27,8 +27,7 @@ impl Type {
         }
     }
 
-    /// The type of the keys that there are to go through; `None` where there is nothing to go
-    /// through.
+    /// The type of the keys in an iteration; `None` where there is nothing to iterate over.
     pub(super) fn keys(&self) -> Known {
         match self {
             Self::Array(_) => Some(Self::Number),
@@ -43,7 +42,7 @@ impl Type {
         }
     }
 
-    /// The type of the values that there are to go through.
+    /// The type of the values in an iteration.
     pub(super) fn values(&self) -> Known {
         match self {
             Self::Array(array) => array
@@ -75,7 +74,7 @@ impl Object {
         self.fields.get(at).filter(|(field, _)| field == key).map(|(_, value)| value)
     }
 
-    /// Whether there is a property with this key, and its type is known.
+    /// Whether a property with this key exists and its type is known.
     pub(super) fn has_known_field(&self, key: &Constant) -> bool {
         self.field(key).is_some_and(Option::is_some)
     }

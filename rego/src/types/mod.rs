@@ -1,16 +1,16 @@
 //! Static types, as OPA's (`v1/types`), and the check of a policy's calls and references.
 //!
-//! A type says what a value can be. It is found out of constants, of what built-ins and rules return,
-//! and of where a variable is used; what is not known can be anything. A policy is refused where two
-//! types can have no value in common: the statement could never hold.
+//! A type says what a value can be. It is inferred from constants, from the results of built-ins
+//! and rules, and from the uses of a variable; an unknown type can be anything. A policy is refused
+//! where two types can have no value in common: the statement could never hold.
 //!
-//! | file | what it has |
+//! | file | content |
 //! |---|---|
 //! | `constant`, `model`, `union`, `members`, `text` | types, their keys, unions, parts and texts |
 //! | `unify`, `infer` | whether types and terms can have a value in common |
-//! | `tree`, `dependents`, `checker`, `env` | what is known of rules, documents and variables |
+//! | `tree`, `dependents`, `checker`, `env` | the known types of rules, documents and variables |
 //! | `check`, `calls`, `references`, `with` | the check of rules, statements and their parts |
-//! | `fault` | what is wrong, in OPA's words |
+//! | `fault` | faults with OPA's messages |
 
 #![allow(
     clippy::mutable_key_type,
@@ -40,7 +40,7 @@ use crate::compile::Compiled;
 use crate::diagnostic::Diagnostic;
 use crate::source::Sources;
 
-/// Steps that a check may take in any case.
+/// Steps that a check may always take.
 const MIN_STEPS: u64 = 1 << 24;
 
 /// Steps that a check may take for each byte of the policy.

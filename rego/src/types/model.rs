@@ -1,7 +1,7 @@
 //! Types, as OPA's (`v1/types`).
 //!
-//! A type shares its parts: a clone is cheap. What is not known is `None`, also within a type: while
-//! `x` is not known, the type of `[x, 1]` is known but for its first element.
+//! A type shares its parts: a clone is cheap. An unknown type is `None`, also within a type: while
+//! `x` is unknown, the type of `[x, 1]` is known except for its first element.
 
 use std::cell::OnceCell;
 use std::cmp::Ordering;
@@ -13,12 +13,12 @@ use crate::builtins::table::{Declaration, Parameter, StaticType};
 
 use super::constant::Constant;
 
-/// How deep a type may be nested. Rules that use each other can nest types deeper than any text;
-/// of what is deeper than this nothing is known, so that walks over types need bounded stack.
+/// The highest nesting of a type. Rules that use each other can nest types deeper than any text;
+/// deeper parts are unknown, so that walks over types need a bounded stack.
 const MAX_DEPTH: u16 = 256;
 
-/// How many parts a type may have, shared ones counted each time they occur. Of what is larger
-/// nothing is known. The type of a constant of some megabytes is smaller.
+/// The highest number of parts of a type, shared ones counted each time they occur. A larger type
+/// is unknown. The type of a constant of some megabytes is smaller.
 const MAX_SIZE: u32 = 1 << 20;
 
 /// A type, or `None` where it is not known.
@@ -34,7 +34,7 @@ pub(super) enum Type {
     Array(Rc<Array>),
     Object(Rc<Object>),
     Set(Rc<Set>),
-    /// Whatever there is.
+    /// Any value.
     Any,
     /// One of several types.
     OneOf(Rc<OneOf>),
@@ -60,18 +60,18 @@ pub(super) struct Object {
     pub(super) values: OnceCell<Known>,
 }
 
-/// The types of keys and values beyond the constant ones, where there can be any.
+/// The types of further keys and values, where there can be any.
 pub(super) type Rest = Option<(Known, Known)>;
 
-/// A set. The members' type is not known of the empty set, which is a member of every set type.
+/// A set. The empty set has no members' type, and belongs to every set type.
 #[derive(Debug)]
 pub(super) struct Set {
     pub(super) of: Known,
     shape: Shape,
 }
 
-/// One of several types, in order. A rule may have as many definitions as a policy has lines, each of
-/// a type of its own, which are added one by one.
+/// One of several types, in order. A rule may have as many definitions as a policy has lines, each
+/// with a different type, which are added one by one.
 #[derive(Debug)]
 pub(super) struct OneOf {
     pub(super) types: BTreeSet<Type>,
@@ -81,7 +81,7 @@ pub(super) struct OneOf {
     pub(super) fields: OnceCell<Fields>,
 }
 
-/// The properties of many objects, so that one is found without a look at each of them.
+/// An index of the properties of many objects.
 #[derive(Debug)]
 pub(super) struct Fields {
     /// The types of properties with constant keys, of objects that have no others.
@@ -98,17 +98,17 @@ pub(super) struct Function {
     pub(super) variadic: Known,
     /// Not known where the function returns nothing.
     pub(super) result: Known,
-    /// What the table of built-ins says, of a built-in.
+    /// The declaration of a built-in.
     pub(super) declaration: Option<&'static Declaration>,
     shape: Shape,
 }
 
-/// What is known of a type's whole tree when it is made.
+/// Properties of a type's whole tree, computed when it is made.
 #[derive(Debug, Clone, Copy)]
 struct Shape {
     depth: u16,
     size: u32,
-    /// Whether a part is not known.
+    /// Whether a part is unknown.
     has_hole: bool,
     /// The same, where the parts of a [`Type::OneOf`] do not count, as in OPA.
     is_incomplete: bool,
@@ -223,17 +223,17 @@ impl Type {
         }
     }
 
-    /// Whether all parts are known, but for those of a [`Type::OneOf`].
+    /// Whether all parts are known, except for those of a [`Type::OneOf`].
     pub(super) fn is_complete(&self) -> bool {
         !self.shape().is_incomplete
     }
 
-    /// Whether any part is not known.
+    /// Whether any part is unknown.
     pub(super) fn has_hole(&self) -> bool {
         self.shape().has_hole
     }
 
-    /// Whether it is of a collection that has nothing in it: `[]`, `{}`, `set()`.
+    /// Whether it is the type of an empty collection: `[]`, `{}`, `set()`.
     pub(super) fn is_empty_collection(&self) -> bool {
         match self {
             Self::Array(array) => array.items.is_empty() && array.rest.is_none(),
@@ -305,7 +305,7 @@ impl Object {
         }
     }
 
-    /// The type of values under keys that are no constants.
+    /// The type of values under keys that are not constants.
     pub(super) fn rest_value(&self) -> Option<&Type> {
         self.rest.as_ref().and_then(|(_, value)| value.as_ref())
     }
@@ -356,7 +356,7 @@ impl Function {
         }
     }
 
-    /// How many arguments there may be, where the result counts as one; without a bound where the
+    /// The highest number of arguments, where the result counts as one; unbounded where the
     /// function is variadic.
     pub(super) fn max_operands(&self) -> Option<usize> {
         match self.variadic {

@@ -14,8 +14,9 @@ use super::tree::Node;
 use super::unify::unifies;
 
 impl Env<'_> {
-    /// Checks the references of a statement but for those in comprehensions, whose bodies are checked
-    /// by themselves. OPA looks at the targets and values of `with` only beside `every`, `and`, `or`.
+    /// Checks the references of a statement except for those in comprehensions, whose bodies are
+    /// checked separately. OPA checks the targets and values of `with` only beside `every`, `and`,
+    /// `or`.
     pub(super) fn check_references(&self, expr: &Expr, faults: &mut Vec<Fault>) {
         match &expr.kind {
             ExprKind::Term(term) => return self.references_of_term(term, faults),
@@ -51,7 +52,7 @@ impl Env<'_> {
         match &term.value {
             TermValue::Ref(reference) => {
                 if let Some(function @ Type::Function(_)) = &self.of_ref(reference) {
-                    // Functions are no values, except as replacements.
+                    // Functions are not values, except as replacements.
                     return faults.push(self.checker.no_collection(reference, Some(function)));
                 }
                 if let Err(fault) = self.check_reference(reference) {
@@ -68,7 +69,7 @@ impl Env<'_> {
                     self.references_of_term(value, faults);
                 }
             }
-            // Template strings are calls by now.
+            // Template strings have become calls.
             TermValue::Null
             | TermValue::Bool(_)
             | TermValue::Number(_)
@@ -93,13 +94,13 @@ impl Env<'_> {
             Some((Term { value: TermValue::Var(head), .. }, _)) if is_root(head) => {
                 self.check_keys(Some(Type::Any), reference, 1)
             }
-            // A variable of which nothing is known yet.
+            // A variable of unknown type.
             _ => self.check_keys(Some(Type::Any), reference, 0),
         }
     }
 
-    /// Checks a reference by the documents and variables of one scope. Where these do not have it, it
-    /// is looked for in the next scope, from its beginning.
+    /// Checks a reference by the documents and variables of one scope. Where these do not have it,
+    /// the next scope is searched, from its beginning.
     fn check_in_scope(&self, scope: &Rc<Scope>, reference: &[Term]) -> Option<Result<(), Fault>> {
         let Some(Term { value: TermValue::Var(head), .. }) = reference.first() else {
             return None;
@@ -204,7 +205,7 @@ impl Env<'_> {
         Ok(())
     }
 
-    /// A constant is no key of an empty collection. To go through it is right, and finds nothing.
+    /// A constant is never a key of an empty collection. An iteration is valid, and finds nothing.
     fn check_key_of_nothing(
         &self,
         of: &Type,
@@ -221,7 +222,7 @@ impl Env<'_> {
                     self.infer(var, Some(Type::Any));
                     Ok(())
                 }
-                // Only arrays say what their keys are.
+                // Only arrays determine their keys.
                 (Some(known), Some(keys))
                     if !unifies(&self.checker.work, Some(&known), Some(&keys)) =>
                 {

@@ -4,11 +4,11 @@ use std::fmt::{self, Write};
 
 use super::model::{Function, Known, Type};
 
-/// How long the text of one type may be in a message. Types of rules that use each other can be
+/// The highest length of a type's text in a message. Types of rules that use each other can be
 /// larger than any text.
 const MAX_LENGTH: usize = 200;
 
-/// A type as text, cut where it is longer than a message can use.
+/// A type as text, truncated where it is too long for a message.
 pub(super) fn of(known: Option<&Type>) -> String {
     let mut out = Bounded { text: String::new() };
     if write_known(&mut out, known).is_err() {
@@ -23,8 +23,8 @@ pub(super) fn arguments(types: &[Known]) -> String {
     format!("({})", types.join(", "))
 }
 
-/// What a function takes as text, with the names of built-ins' arguments: `(x: number, y: number)`.
-/// The result can be the last argument of a call.
+/// A function's parameters as text, with the names of built-ins' arguments: `(x: number, y:
+/// number)`. The result can be the last argument of a call.
 pub(super) fn parameters(function: &Function, with_result: bool) -> String {
     let names = function.declaration.iter().flat_map(|declaration| {
         declaration.parameters.iter().chain(&declaration.result).map(|parameter| parameter.name)

@@ -14,7 +14,7 @@ use super::union;
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Key {
     Constant(Constant),
-    /// Of a rule with errors, whose reference is kept as it stands.
+    /// Of a rule with errors, whose reference is kept unchanged.
     Var(Name),
 }
 
@@ -41,27 +41,27 @@ impl Key {
     }
 }
 
-/// A document: a rule or built-in, or what is above some.
+/// A document: a rule or built-in, or a node above some.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Node {
     value: Known,
     children: BTreeMap<Key, Self>,
-    /// The type as a whole, once it has been asked for.
+    /// The cached type of the whole document.
     extent: RefCell<Known>,
     /// Whether something here or below changed since it was last merged into a type above.
     is_fresh: bool,
 }
 
-/// Documents by the name that their references begin with.
+/// Documents by the first name of their references.
 pub(super) type Roots = BTreeMap<Name, Node>;
 
 impl Node {
-    /// The type that a rule, built-in or replaced document has itself.
+    /// The type of a rule, built-in or replaced document itself.
     pub(super) const fn value(&self) -> Option<&Type> {
         self.value.as_ref()
     }
 
-    /// What is below at this key.
+    /// The node below at this key.
     pub(super) fn child(&self, key: &TermValue) -> Option<&Self> {
         if self.children.is_empty() {
             return None;
@@ -69,7 +69,7 @@ impl Node {
         self.children.get(&Key::of(key)?)
     }
 
-    /// The type of the whole document. Where rules are below, there may be base data beside them.
+    /// The type of the whole document. Base data may be beside the rules below.
     pub(super) fn extent(&self) -> Type {
         if let Some(value) = &self.value {
             return value.clone();
@@ -138,7 +138,7 @@ impl Node {
         }
     }
 
-    /// The nearest types below, with their paths; only those that changed since this was asked last
+    /// The nearest types below, with their paths; only those that changed since the last call,
     /// where the others are known to be merged.
     fn leaves(
         &mut self,
@@ -183,7 +183,7 @@ fn insert_into<'p>(object: Rc<Object>, further: impl Iterator<Item = (&'p [Key],
 }
 
 /// The type of a document that several rules make: sets and objects without constant keys are
-/// merged, all else is one or the other.
+/// merged, other types become a union.
 fn merge(left: Known, right: Known) -> Known {
     let (left, right) = match (left, right) {
         (None, other) | (other, None) => return other,
@@ -194,7 +194,7 @@ fn merge(left: Known, right: Known) -> Known {
             if left.fields.is_empty() && right.fields.is_empty() =>
         {
             Some(match (left.rest.is_some(), right.rest.is_some()) {
-                // The empty object, which the other's type holds.
+                // The empty object, which the other's type includes.
                 (false, _) => Type::Object(right),
                 (_, false) => Type::Object(left),
                 (true, true) => join(left, right, merge),
@@ -225,7 +225,7 @@ fn merge(left: Known, right: Known) -> Known {
     }
 }
 
-/// Objects without constant keys as one.
+/// Merges objects without constant keys.
 fn join(left: Rc<Object>, right: Rc<Object>, values: fn(Known, Known) -> Known) -> Type {
     let parts = |object: Rc<Object>| object.into_parts().1.unwrap_or_default();
     let ((left_keys, left), (right_keys, right)) = (parts(left), parts(right));

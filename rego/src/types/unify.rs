@@ -1,4 +1,4 @@
-//! Whether types have values in common, as far as OPA looks.
+//! Whether types have values in common, as far as OPA checks.
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
@@ -6,15 +6,15 @@ use std::rc::Rc;
 
 use super::model::{Array, Known, Object, Type};
 
-/// How much work a check may be. Two unions are compared part by part, and nested comprehensions are
-/// looked at again and again: what no policy that people write needs must not hold up a worker.
+/// The budget of a check. Two unions are compared part by part, and nested comprehensions are
+/// checked repeatedly: a policy that needs more than any handwritten one must not block a worker.
 #[derive(Debug)]
 pub(super) struct Work {
     left: Cell<u64>,
 }
 
 impl Work {
-    /// So many steps.
+    /// A budget of this many steps.
     pub(super) const fn new(steps: u64) -> Self {
         Self { left: Cell::new(steps) }
     }
@@ -35,7 +35,7 @@ impl Work {
     }
 }
 
-/// Whether a value can be of both types. What is not known unifies with nothing.
+/// Whether a value can be of both types. An unknown type never unifies.
 pub(super) fn unifies(work: &Work, left: Option<&Type>, right: Option<&Type>) -> bool {
     let (Some(left), Some(right)) = (left, right) else { return false };
     work.step();
@@ -44,8 +44,7 @@ pub(super) fn unifies(work: &Work, left: Option<&Type>, right: Option<&Type>) ->
     }
     match (left, right) {
         (Type::Function(left), Type::Function(right)) => {
-            // What a built-in takes beyond its parameters is not looked at: a variadic one is never
-            // replaced.
+            // A built-in's further arguments are not compared: a variadic one is never replaced.
             left.parameters.len() == right.parameters.len()
                 && left
                     .parameters

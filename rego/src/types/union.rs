@@ -5,8 +5,8 @@ use std::rc::Rc;
 
 use super::model::{Function, Known, Type};
 
-/// The type of what is of one type or the other. Where one is not known, it is the other. Functions
-/// of the same number of parameters have a union; a function and anything else have none.
+/// The type of values of either type. Where one is unknown, it is the other. Functions of the same
+/// number of parameters have a union; a function and another type have no union.
 pub(super) fn of(left: Known, right: Known) -> Known {
     let (left, right) = match (left, right) {
         (None, other) | (other, None) => return other,
@@ -44,7 +44,7 @@ pub(super) fn with_all(known: Known, mut further: Vec<Known>) -> Known {
     of_all(std::iter::once(known).chain(further))
 }
 
-/// The type of what is of one of these types, in time that grows little faster than their number.
+/// The type of values of any of these types, in almost linear time.
 pub(super) fn of_all(types: impl IntoIterator<Item = Known>) -> Known {
     let types: Vec<Type> = types.into_iter().flatten().collect();
     if types.iter().any(|one| matches!(one, Type::Function(_))) {
@@ -54,8 +54,7 @@ pub(super) fn of_all(types: impl IntoIterator<Item = Known>) -> Known {
     if types.is_empty() { None } else { Some(from_parts(types)) }
 }
 
-/// Whether a type holds whatever another does, as far as that is plain: by being any, by having it
-/// as one of several, or by being the same.
+/// Whether a type obviously includes another: as any, as a union with it, or as the same type.
 pub(super) fn contains(whole: &Type, part: &Type) -> bool {
     match whole {
         Type::Any => !matches!(part, Type::Function(_)),

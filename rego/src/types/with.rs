@@ -1,4 +1,4 @@
-//! `with`: a statement is checked as if what is replaced were of either type.
+//! `with`: a statement is checked as if the target had either type.
 
 use std::rc::Rc;
 
@@ -16,7 +16,7 @@ use super::union;
 
 impl Env<'_> {
     /// The scope that a statement is checked in: documents that it replaces can also be of the
-    /// replacement's type, and of the rules that depend on them nothing is known.
+    /// replacement's type, and the types of rules that depend on them are unknown.
     pub(super) fn within(&self, expr: &Expr) -> Self {
         let mut env = self.clone();
         let mut targets = Roots::new();
@@ -37,7 +37,7 @@ impl Env<'_> {
         if targets.is_empty() { env } else { env.with_documents(Rc::new(targets)) }
     }
 
-    /// The rules that depend on a document, each as a document that can be anything.
+    /// The rules that depend on a document, each as a document of any type.
     fn relaxed(&self, target: &[Term], is_function: bool) -> Option<Rc<Roots>> {
         if !is_data(target) {
             return None;
@@ -59,7 +59,7 @@ impl Env<'_> {
         documents
     }
 
-    /// A function may only be replaced by one that takes as much.
+    /// A function may only be replaced by one with the same parameters.
     pub(super) fn check_with(&self, expr: &Expr) -> Option<Fault> {
         expr.with.iter().find_map(|with| {
             let (target, value) = (self.of(&with.target.value), self.of(&with.value.value));

@@ -1,4 +1,4 @@
-//! Values of any type, as Go's `interface {}` holds what YAML stands for.
+//! Values of any type, as YAML's values in Go's `interface {}`.
 
 use std::collections::HashMap;
 
@@ -11,7 +11,7 @@ pub(crate) enum Any {
     Null,
     Bool(bool),
     Integer(i64),
-    /// An integer that only an unsigned one holds.
+    /// An integer that needs an unsigned type.
     Unsigned(u64),
     Float(f64),
     Text(String),
@@ -36,7 +36,7 @@ impl Any {
         }
     }
 
-    /// What a key is equal by.
+    /// The equality of a key.
     ///
     /// # Errors
     /// The type of a value that cannot be a key.
@@ -55,7 +55,7 @@ impl Any {
         })
     }
 
-    /// As Go shows a value of its own (`%#v`).
+    /// As Go's `%#v` shows it.
     pub(super) fn go_syntax(&self) -> String {
         match self {
             Self::Null => "interface {}(nil)".to_owned(),
@@ -80,7 +80,7 @@ impl Any {
     }
 }
 
-/// What keys are equal by: numbers of different types differ, as in Go.
+/// The equality of keys: numbers of different types differ, as in Go.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum Identity {
     Null,
@@ -111,8 +111,8 @@ impl Mapping {
         Self { is_of_texts, entries: Vec::new(), places: HashMap::new() }
     }
 
-    /// Whether the keys are texts by type: then those of mappings that are merged into it are too. Keys
-    /// of another mapping may happen to be texts.
+    /// Whether the keys are texts by type, so that keys of merged mappings must be too. Keys of
+    /// another mapping may happen to be texts.
     pub(crate) const fn is_of_texts(&self) -> bool {
         self.is_of_texts
     }
@@ -131,7 +131,7 @@ impl Mapping {
         self.entries.get(place).map(|(_, value)| value)
     }
 
-    /// Puts a value at a key, which replaces the one that is there.
+    /// Sets the value of a key, and replaces an existing one.
     pub(super) fn insert(&mut self, key: Any, identity: Identity, value: Any) {
         let place = self.places.get(&identity).and_then(|place| self.entries.get_mut(*place));
         if let Some((_, earlier)) = place {

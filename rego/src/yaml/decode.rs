@@ -1,4 +1,4 @@
-//! Trees of nodes to values, as Go's decoder makes them of a type that is asked for. Aliases and merge
+//! Converts trees of nodes to values of a requested type, as Go's decoder does. Aliases and merge
 //! keys (`<<`) are resolved.
 
 use std::collections::{HashMap, HashSet};
@@ -10,7 +10,7 @@ use super::resolve::{self, Scalar};
 use crate::builtins::go::quote::quote;
 use crate::builtins::limits;
 
-/// Beyond these Go looks at how much of a document comes from aliases.
+/// Above this number Go checks the share of values from aliases.
 const ALIASED: usize = 100;
 const DECODED: usize = 1_000;
 
@@ -21,10 +21,10 @@ const MANY: f64 = 4_000_000.0;
 /// Messages about one mapping at most.
 const MESSAGES: usize = 100;
 
-/// What a scalar node stands for.
+/// The value of a scalar node.
 ///
 /// # Errors
-/// In Go's words, where its tag does not fit.
+/// Go's message, when its tag does not fit.
 pub(super) fn scalar(node: &Node) -> Result<Any, YamlError> {
     let text = node.text();
     if node.tag == resolve::STRING {
@@ -57,7 +57,7 @@ fn is_merge(node: &Node) -> bool {
 /// The keys that a mapping has before another is merged into it.
 type Merged = HashSet<Identity>;
 
-/// What the entries of a mapping are decoded into, and those that are merged into it.
+/// The target for the entries of a mapping, and for those merged into it.
 trait Target<'a> {
     /// Called before the entries of each mapping.
     fn begin(&mut self) {}
@@ -141,7 +141,7 @@ where
     }
 }
 
-/// Decodes nodes. A value that does not fit the type that is asked for is left out, and reported by
+/// Decodes nodes. A value that does not fit the requested type is left out, and reported by
 /// [`Self::finish`] together with all others.
 pub(crate) struct Decoder<'a> {
     nodes: &'a Nodes,
@@ -172,7 +172,7 @@ impl<'a> Decoder<'a> {
     /// Ends decoding.
     ///
     /// # Errors
-    /// What did not fit its type, and keys that a mapping has twice.
+    /// Values that did not fit their types, and duplicate keys of a mapping.
     pub(crate) fn finish(self) -> Result<(), YamlError> {
         if self.problems.is_empty() {
             return Ok(());
@@ -183,7 +183,7 @@ impl<'a> Decoder<'a> {
     /// A value of any type.
     ///
     /// # Errors
-    /// Where Go gives up.
+    /// When Go stops decoding.
     pub(crate) fn any(&mut self, index: Index) -> Result<Option<Any>, YamlError> {
         self.resolved(index, |decoder, node| match &node.kind {
             Kind::Scalar { .. } => scalar(node).map(Some),
@@ -202,7 +202,7 @@ impl<'a> Decoder<'a> {
     /// A text, which any scalar but null is.
     ///
     /// # Errors
-    /// Where Go gives up.
+    /// When Go stops decoding.
     pub(crate) fn text(&mut self, index: Index) -> Result<Option<String>, YamlError> {
         self.resolved(index, |decoder, node| match &node.kind {
             Kind::Scalar { text } => Ok(match scalar(node)? {
@@ -217,7 +217,7 @@ impl<'a> Decoder<'a> {
     /// A truth value, by the names of YAML 1.1 too.
     ///
     /// # Errors
-    /// Where Go gives up.
+    /// When Go stops decoding.
     pub(crate) fn boolean(&mut self, index: Index) -> Result<Option<bool>, YamlError> {
         self.resolved(index, |decoder, node| {
             if let Kind::Scalar { .. } = &node.kind {
@@ -240,10 +240,10 @@ impl<'a> Decoder<'a> {
         })
     }
 
-    /// A sequence of a type that Go names so. It is empty for null.
+    /// A sequence of a type with this name in Go. It is empty for null.
     ///
     /// # Errors
-    /// Where Go gives up.
+    /// When Go stops decoding.
     pub(crate) fn sequence<T>(
         &mut self,
         index: Index,
@@ -257,10 +257,10 @@ impl<'a> Decoder<'a> {
         })
     }
 
-    /// A mapping whose keys are texts, of values of any type. There is none within for null.
+    /// A mapping of texts to values of any type; the inner value is `None` for null.
     ///
     /// # Errors
-    /// Where Go gives up.
+    /// When Go stops decoding.
     pub(crate) fn text_mapping(
         &mut self,
         index: Index,
@@ -276,10 +276,11 @@ impl<'a> Decoder<'a> {
         })
     }
 
-    /// The fields of a struct that Go names so. Each is given at most once, and others are left out.
+    /// The fields of a struct with this name in Go. Each is passed at most once, and others are
+    /// left out.
     ///
     /// # Errors
-    /// Where Go gives up.
+    /// When Go stops decoding.
     pub(crate) fn fields(
         &mut self,
         index: Index,
@@ -389,7 +390,7 @@ impl<'a> Decoder<'a> {
         })
     }
 
-    /// Whether no key is there twice.
+    /// Whether all keys are different.
     fn keys_differ(&mut self, pairs: &[(Index, Index)]) -> Result<bool, YamlError> {
         let mut known: HashMap<(u8, &str), Vec<(usize, usize)>> = HashMap::new();
         let mut messages = Vec::new();
@@ -417,7 +418,7 @@ impl<'a> Decoder<'a> {
         Ok(differ)
     }
 
-    /// Decodes a mapping into something that is being made. Gives whether it is whole.
+    /// Decodes a mapping into a target. Returns whether it is complete.
     fn mapping(
         &mut self,
         pairs: &[(Index, Index)],
@@ -487,7 +488,7 @@ impl<'a> Decoder<'a> {
     }
 }
 
-/// The beginning of a text, as Go cuts it: in bytes, each of which is replaced where it is no text.
+/// The beginning of a text, as Go truncates it: in bytes, invalid ones replaced.
 fn shortened(text: &str) -> String {
     if text.len() <= 10 {
         return text.to_owned();

@@ -17,7 +17,7 @@ const INDENT: usize = 2;
 /// The text of a document.
 ///
 /// # Errors
-/// Where the text would be longer than a built-in may make it.
+/// When the text would exceed a built-in's limit.
 pub(super) fn emit(document: &Any) -> Result<String, YamlError> {
     let mut writer = Writer { out: String::new(), column: 0, after_space: true, at_begin: true };
     writer.node(document, None)?;
@@ -29,7 +29,7 @@ fn is_break(c: char) -> bool {
     matches!(c, '\r' | '\n' | '\u{85}' | '\u{2028}' | '\u{2029}')
 }
 
-/// Go takes characters beyond the first plane for ones that cannot be printed.
+/// Go treats characters beyond the first plane as unprintable.
 fn is_printable(c: char) -> bool {
     match c {
         '\n' | ' '..='~' => true,
@@ -87,7 +87,7 @@ enum Style {
     Literal,
 }
 
-/// Which styles a text can have.
+/// The styles that a text can have.
 struct Analysis {
     has_breaks: bool,
     plain: bool,
@@ -137,7 +137,7 @@ struct Writer {
     column: usize,
     /// Whether the last character separates words.
     after_space: bool,
-    /// Whether nothing but indents and indicators stands in this line.
+    /// Whether this line has only indents and indicators.
     at_begin: bool,
 }
 
@@ -304,7 +304,7 @@ impl Writer {
 
     fn double(&mut self, text: &str) {
         self.indicator("\"", true, false);
-        // Go looks for a byte order mark at the beginning of the text, whatever character it is at.
+        // Go looks for a byte order mark at the beginning of the text for every character.
         let has_mark = text.starts_with('\u{feff}');
         for c in text.chars() {
             if is_printable(c) && !is_break(c) && c != '"' && c != '\\' && !has_mark {
@@ -368,8 +368,8 @@ impl Writer {
     }
 }
 
-/// Keys in Go's order: numbers within them count as numbers. That is no order of all texts, so they are
-/// merged by hand, which is defined for any comparison.
+/// Keys in Go's order: numbers within them count as numbers. That is not a total order, so they are
+/// sorted by a merge sort here, which is defined for any comparison.
 fn sorted(keys: Vec<&str>) -> Vec<&str> {
     let mut runs: Vec<Vec<&str>> = keys.into_iter().map(|key| vec![key]).collect();
     while runs.len() > 1 {

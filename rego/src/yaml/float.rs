@@ -24,7 +24,7 @@ pub(super) fn key(value: f64) -> String {
 /// A float as Go writes it in JSON.
 ///
 /// # Errors
-/// What JSON does not have.
+/// Values that JSON lacks.
 pub(super) fn json(value: f64) -> Result<String, YamlError> {
     if !value.is_finite() {
         let shown = float::format(value, 'g', None);

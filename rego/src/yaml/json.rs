@@ -1,4 +1,4 @@
-//! YAML as the JSON that it stands for, as OPA converts it.
+//! Converts YAML to JSON, as OPA does.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -10,10 +10,10 @@ use super::parse::{self, Index, Kind, Node, Nodes};
 use super::{YamlError, float, resolve};
 use crate::builtins::{Failure, number};
 
-/// The value of a text's first document; null where there is none.
+/// The value of a text's first document; null for an empty text.
 ///
 /// # Errors
-/// Where the text is no YAML, or JSON has no such value.
+/// When the text is not YAML, or JSON has no such value.
 pub(super) fn value(text: &str, depth: usize) -> Result<Value, YamlError> {
     let (mut nodes, root) = parse::all(text, depth)?;
     normalize(&mut nodes);
@@ -58,10 +58,10 @@ fn to_value(any: Any) -> Result<Value, YamlError> {
     })
 }
 
-/// The text that a key is in JSON.
+/// The text of a key in JSON.
 ///
 /// # Errors
-/// What Go says of a key that is none.
+/// Go's message for an invalid key.
 fn key_text(key: &Any) -> Result<String, &'static str> {
     match key {
         Any::Text(text) => Ok(text.clone()),
@@ -79,11 +79,11 @@ fn no_key(kind: &str, value: &Any) -> YamlError {
     YamlError::new(format!("unsupported map key of type: {kind}, value: {value}"))
 }
 
-/// What OPA does to a tree before it is decoded: dates are texts, the last of equal keys counts, and
-/// several merge keys are one.
+/// OPA's changes to a tree before it is decoded: dates are texts, the last of equal keys counts,
+/// and several merge keys are one.
 fn normalize(nodes: &mut Nodes) {
     let mut index = 0;
-    // A mapping comes before its keys, and these may be dates as long as it has not been looked at.
+    // A mapping is visited before its keys, which may still be dates then.
     while let Some(node) = nodes.get(index).cloned() {
         match node.kind {
             Kind::Scalar { .. } if node.is_bare && node.tag == resolve::TIMESTAMP => {

@@ -1,4 +1,4 @@
-//! YAML as OPA reads and writes it: with Go's `yaml.v3`, as the JSON that it stands for.
+//! YAML as OPA reads and writes it: with Go's `yaml.v3`, converted to and from JSON.
 
 mod any;
 mod decode;
@@ -26,11 +26,11 @@ const MAX_DEPTH: usize = 127;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub(crate) struct YamlError {
-    /// What is wrong, for the person who wrote the document, in Go's words.
+    /// Go's message, for the author of the document.
     pub(crate) message: String,
-    /// Where, in bytes from the document's beginning; 0 where it is not known.
+    /// The offset in bytes from the document's beginning; 0 where it is unknown.
     pub(crate) offset: usize,
-    /// Whether it is no fault of the document that it is too much.
+    /// Whether a limit was exceeded, which is not a fault of the document.
     pub(crate) is_limit: bool,
 }
 
@@ -57,7 +57,7 @@ impl YamlError {
 /// keys become strings.
 ///
 /// # Errors
-/// What is no YAML, nests deeper than 127 levels, or has a number that JSON does not have.
+/// When the text is not YAML, nests deeper than 127 levels, or has a number that JSON lacks.
 pub(crate) fn parse(text: &str) -> Result<Value, YamlError> {
     value(text, MAX_DEPTH)
 }
@@ -70,11 +70,11 @@ pub(crate) fn value(text: &str, depth: usize) -> Result<Value, YamlError> {
     json::value(text, depth)
 }
 
-/// Decodes the first document of a text, whatever follows, by a function; the text may hold none. Levels are
-/// bound as for JSON.
+/// Decodes the first document of a text by a function, ignoring later ones; the text may be empty.
+/// Levels are bounded as for JSON.
 ///
 /// # Errors
-/// What is no YAML, what the function fails with, and values that do not fit their types.
+/// When the text is not YAML, the function fails, or values do not fit their types.
 pub(crate) fn decode<T: Default>(
     text: &str,
     decode: impl FnOnce(&mut Decoder<'_>, Index) -> Result<T, YamlError>,
@@ -98,7 +98,7 @@ fn decode_first<T: Default>(
 /// The YAML text of a JSON text.
 ///
 /// # Errors
-/// What YAML does not take of JSON: some control characters, and keys of more than 1,024 characters.
+/// For JSON that YAML refuses: some control characters, and keys of more than 1,024 characters.
 pub(crate) fn of_json(json: &str, depth: usize) -> Result<String, YamlError> {
     let any = decode_first(json, depth, |decoder, root| decoder.any(root))?;
     emit::emit(&any.unwrap_or(Any::Null))

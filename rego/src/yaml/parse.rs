@@ -1,4 +1,5 @@
-//! Tokens to trees of nodes, which refer to each other by number: an alias is the node that it names.
+//! Parses tokens to trees of nodes, which refer to each other by number: an alias is the node that
+//! it names.
 
 use std::collections::HashMap;
 
@@ -63,7 +64,7 @@ impl Nodes {
     }
 }
 
-/// What stands before a node.
+/// The properties before a node.
 #[derive(Default)]
 struct Properties {
     anchor: Option<String>,
@@ -73,7 +74,7 @@ struct Properties {
 /// Reads a stream: its nodes, and the first document's root.
 ///
 /// # Errors
-/// In Go's words where a document is none; another failure where one is too deep.
+/// Go's message for an invalid document; another failure for one that is too deep.
 pub(super) fn all(text: &str, depth: usize) -> Result<(Nodes, Option<Index>), YamlError> {
     let mut parser = Parser::new(text, depth)?;
     let first = parser.document(true)?;
@@ -83,7 +84,7 @@ pub(super) fn all(text: &str, depth: usize) -> Result<(Nodes, Option<Index>), Ya
     Ok((parser.nodes, first))
 }
 
-/// Reads the first document of a stream, whatever follows.
+/// Reads the first document of a stream, ignoring later ones.
 ///
 /// # Errors
 /// The same.
@@ -101,7 +102,7 @@ struct Parser<'a> {
     depth: usize,
 }
 
-/// A failure in Go's words, which counts lines from 0 here.
+/// A failure with Go's message, which counts lines from 0 here.
 fn wrong(context: Mark, problem: Mark, what: &str) -> YamlError {
     let line = if context.line != 0 { context.line } else { problem.line };
     let place = if line == 0 { String::new() } else { format!("line {line}: ") };
@@ -127,7 +128,7 @@ impl<'a> Parser<'a> {
         Ok(tokens.contains(&self.scanner.peek()?.token))
     }
 
-    /// Takes a token where it is the next.
+    /// Takes a token if it is the next one.
     fn skip(&mut self, token: &Token) -> Result<bool, YamlError> {
         let found = self.is(token)?;
         if found {
@@ -201,7 +202,7 @@ impl<'a> Parser<'a> {
         Ok(())
     }
 
-    /// A scalar that is not there.
+    /// A missing scalar.
     fn empty(&mut self) -> Result<Index, YamlError> {
         let mark = self.mark()?;
         Ok(self.scalar(Properties::default(), String::new(), Style::Plain, mark))
@@ -394,7 +395,7 @@ impl<'a> Parser<'a> {
         let key = if has_key {
             self.node(false, false)?
         } else {
-            // Go takes the token that should follow.
+            // Go names the token that should follow.
             let key = self.empty()?;
             self.scanner.take()?;
             key

@@ -1,4 +1,4 @@
-//! What scalars stand for: YAML 1.2's core schema, with some of 1.1.
+//! The values of scalars: YAML 1.2's core schema, with parts of 1.1.
 
 use super::time;
 use crate::builtins::go::base64;
@@ -14,7 +14,7 @@ pub(super) const TIMESTAMP: &str = "!!timestamp";
 const BINARY: &str = "!!binary";
 const FLOAT: &str = "!!float";
 
-/// What a scalar stands for.
+/// The value of a scalar.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Scalar {
     Null,
@@ -41,12 +41,12 @@ impl Scalar {
     }
 }
 
-/// A tag in short.
+/// A shortened tag.
 pub(super) fn short(tag: &str) -> String {
     tag.strip_prefix(LONG_PREFIX).map_or_else(|| tag.to_owned(), |name| format!("!!{name}"))
 }
 
-/// What a scalar stands for without a tag and without quotation marks.
+/// The value of a scalar without a tag and quotation marks.
 pub(super) fn plain(text: &str) -> Scalar {
     scalar(text, true)
 }
@@ -76,10 +76,10 @@ fn scalar(text: &str, may_be_time: bool) -> Scalar {
     }
 }
 
-/// What a scalar stands for by its tag, and its text where that is another one.
+/// The value of a scalar by its tag, and its text where that differs.
 ///
 /// # Errors
-/// In Go's words, where the tag does not fit.
+/// Go's message, when the tag does not fit.
 pub(super) fn tagged(tag: &str, text: &str) -> Result<(Scalar, Option<String>), String> {
     match tag {
         BINARY => {
@@ -87,7 +87,7 @@ pub(super) fn tagged(tag: &str, text: &str) -> Result<(Scalar, Option<String>), 
                 text.bytes().filter(|byte| !matches!(byte, b'\r' | b'\n')).collect();
             let decoded = base64::decode(&cleaned, base64::STANDARD)
                 .map_err(|_| "!!binary value contains invalid base64 data".to_owned())?;
-            // It passes JSON on its way, which has no other bytes.
+            // It passes through JSON, which has no other bytes.
             let text = String::from_utf8_lossy(&decoded).into_owned();
             Ok((Scalar::Text, Some(text)))
         }
@@ -106,7 +106,7 @@ pub(super) fn tagged(tag: &str, text: &str) -> Result<(Scalar, Option<String>), 
     }
 }
 
-/// An integer in any of Go's bases. One that only an unsigned integer holds has no sign.
+/// An integer in any of Go's bases. One that needs an unsigned type has no sign.
 fn integer(text: &str) -> Option<Scalar> {
     match parse_int::parse(text)? {
         Integer::Signed(value) => Some(Scalar::Integer(value)),

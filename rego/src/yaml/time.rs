@@ -1,7 +1,7 @@
 //! Dates in YAML.
 
-/// A timestamp in the form of RFC 3339, in its own zone; nothing if a text is none of those that
-/// `yaml.v3` takes.
+/// A timestamp in the form of RFC 3339, in its own zone; `None` if `yaml.v3` does not accept the
+/// text.
 pub(super) fn timestamp(text: &str) -> Option<String> {
     let mut rest = text;
     let year = number(&mut rest, 4..=4)?;
@@ -78,7 +78,7 @@ fn zone(rest: &mut &str) -> Option<String> {
         '-'
     };
     let hours = number(rest, 2..=2).filter(|hours| *hours <= 24)?;
-    // Go takes 60 minutes for an hour.
+    // Go accepts 60 minutes as an hour.
     let minutes = after(rest, ':').and_then(|()| number(rest, 2..=2)).filter(|part| *part <= 60)?;
     let (hours, minutes) = (hours + minutes / 60, minutes % 60);
     let is_utc = hours == 0 && minutes == 0;

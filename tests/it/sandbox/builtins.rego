@@ -1,5 +1,5 @@
-# Calls every built-in function that the engine offers, so that one which needs a system call that
-# the filter does not let through is found.
+# Calls every built-in function that the engine offers, to find any that needs a system call that
+# the seccomp filter forbids.
 package tenants[TENANT]
 
 values["abs"] := abs(-1)
@@ -127,10 +127,10 @@ values["yaml.is_valid"] := yaml.is_valid("a: 1")
 values["yaml.marshal"] := yaml.marshal({"a": 1})
 values["yaml.unmarshal"] := yaml.unmarshal("a: [1, 2]")
 
-# Memory of all sizes, taken and given back.
+# Allocations of all sizes, freed again.
 large := count({x: y | some x in numbers.range(1, 20000); y := sprintf("%d", [x])})
 
-# Panics of the engine's, and its failures, are words of their own.
+# A panic or a failure of the engine would give a different text.
 allow if count(values) + large == input.expected
 
 reason := sprintf("%d", [count(values)])

@@ -1,11 +1,10 @@
-// Writes the time zones that policies can name as one table, from the archive that comes with Go, which is
-// what OPA has in it:
+// Writes the time zones that policies can name as one table, from Go's archive, which
+// OPA contains:
 //
 //	go run ./zones "$(go env GOROOT)/lib/time/zoneinfo.zip" ../../rego/src/builtins/time/zones.bin
 //
-// The table is the number of zones, for each its name and where its data begin, and the data, of which zones
-// that agree share one copy. What reads it is rego/src/builtins/time/zones.rs. All numbers are
-// little-endian.
+// The table is the number of zones, for each its name and where its data begin, and the data, one copy for all
+// zones that agree. rego/src/builtins/time/zones.rs reads it. All numbers are little-endian.
 package main
 
 import (
@@ -23,7 +22,7 @@ const nameLength = 32
 
 func main() {
 	if len(os.Args) != 3 {
-		fail(fmt.Errorf("two paths are wanted: of the archive, and of the table"))
+		fail(fmt.Errorf("two paths are needed: of the archive, and of the table"))
 	}
 	archive, err := zip.OpenReader(os.Args[1])
 	fail(err)

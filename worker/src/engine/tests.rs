@@ -34,7 +34,7 @@ fn ask(policy: &mut Policy, body: &str) -> Outcome {
     policy.decide(body.as_bytes(), deadline)
 }
 
-/// What a tenant `a` with these rules answers to an empty input.
+/// The answer of a tenant `a` with these rules to an empty input.
 fn answer(rules: &str) -> Outcome {
     let module = format!("package tenants.a\n{rules}\n");
     ask(&mut load(&[("policy.rego", &module)]).unwrap(), r#"{"input":{}}"#)
@@ -176,7 +176,7 @@ fn a_subject_of_another_tenant_is_not_put_to_the_policy() {
         let body = format!("{{\"input\":{{\"subject\":{{\"tenant_id\":{tenant}}}}}}}");
         assert_eq!(ask(&mut policy, &body), Outcome::TenantMismatch, "{tenant}");
     }
-    // The policy sees the last of equal keys, so that is the one to check.
+    // The policy sees the last of equal keys, so that one is checked.
     let twice = r#"{"input":{"subject":{"tenant_id":"a"},"subject":{"tenant_id":"b"}}}"#;
     assert_eq!(ask(&mut policy, twice), Outcome::TenantMismatch);
     let own = r#"{"input":{"subject":{"tenant_id":"a"}}}"#;

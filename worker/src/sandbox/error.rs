@@ -8,12 +8,12 @@ use nix::errno::Errno;
 #[derive(Debug, thiserror::Error)]
 pub enum SandboxError {
     /// A descriptor that is not the worker's own may still be open.
-    #[error("inherited descriptors cannot be closed: {0}")]
+    #[error("inherited file descriptors cannot be closed: {0}")]
     Descriptors(Errno),
     /// Another thread would not be sealed.
     #[error("the process has {0} threads and must have one")]
     Threads(usize),
-    /// What the process is like cannot be read from `/proc`.
+    /// The process's own state cannot be read from `/proc`.
     #[error("/proc/self cannot be read: {0}")]
     Proc(io::Error),
     /// Something was left in the environment, where a tenant's code could read it.
@@ -22,8 +22,8 @@ pub enum SandboxError {
     /// Signals that are meant for the supervisor would end the worker.
     #[error("signals cannot be blocked: {0}")]
     Signals(Errno),
-    /// An evaluation would wait for whoever reads its standard error.
-    #[error("standard error cannot be made not to wait: {0}")]
+    /// An evaluation would wait for the reader of its standard error.
+    #[error("standard error cannot be made non-blocking: {0}")]
     StandardError(Errno),
     /// The process would run as the supervisor's user.
     #[error("it cannot run as user {user}: {error}")]
@@ -43,29 +43,29 @@ pub enum SandboxError {
     #[error("the supervisor is gone")]
     Orphaned,
     /// Other processes could look into this one.
-    #[error("it cannot be made undumpable: {0}")]
+    #[error("the process cannot be made undumpable: {0}")]
     Dumpable(Errno),
     /// An exec could gain privileges.
     #[error("no_new_privs cannot be set: {0}")]
     NoNewPrivileges(Errno),
     /// Files could be reached.
-    #[error("Landlock does not keep files out of reach: {0}")]
+    #[error("Landlock cannot restrict access to files: {0}")]
     Landlock(String),
-    /// Only the filter would stand before the network.
+    /// Only the seccomp filter would keep the worker from the network.
     #[error(
-        "the network is not out of reach: it takes a network namespace of its own, or a kernel whose Landlock knows the network (6.7)"
+        "the network cannot be closed off: a network namespace must be available, or Landlock with network rules (Linux 6.7)"
     )]
     Network,
-    /// The worker could take any amount of something.
+    /// The worker could use an unlimited amount of a resource.
     #[error("{resource} cannot be limited: {error}")]
     ResourceLimit {
-        /// Of what.
+        /// Which resource.
         resource: &'static str,
         /// Why not.
         error: Errno,
     },
     /// Any system call could be made.
-    #[error("system calls cannot be filtered: {0}")]
+    #[error("the seccomp filter cannot be installed: {0}")]
     Filter(String),
 }
 

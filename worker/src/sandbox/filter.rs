@@ -1,8 +1,8 @@
-//! The system calls that a sealed worker may make: everything else ends it.
+//! The system calls that a sealed worker may make: any other ends it.
 //!
-//! The list is data, with a reason for each entry. It was made from what a worker needs and not
-//! from what it was seen to do. An argument is tested for what it must be, not for what it must not
-//! be, wherever the kernel takes flags that are not thought of here.
+//! The list is data, with a reason for each entry. It was derived from what a worker needs, not
+//! from a trace of its calls. Wherever the kernel may accept flags unknown here, an argument is
+//! compared with its allowed values instead of its forbidden ones.
 
 use std::collections::BTreeMap;
 use std::os::fd::RawFd;
@@ -17,14 +17,14 @@ use seccompiler::{
 struct Rule {
     /// Its number on this architecture.
     call: libc::c_long,
-    /// What its arguments must be: one of these, all of its conditions. None: whatever they are.
+    /// The conditions on its arguments: all of one alternative must hold. Empty: any arguments.
     allowed: &'static [&'static [Condition]],
     /// Why a worker needs it.
-    #[cfg_attr(not(test), expect(dead_code, reason = "it is there for whoever reads the list"))]
+    #[cfg_attr(not(test), expect(dead_code, reason = "it is for the reader of the list"))]
     reason: &'static str,
 }
 
-/// What an argument must be.
+/// A condition on one argument.
 struct Condition {
     /// Which argument, from 0.
     argument: u8,
@@ -33,17 +33,17 @@ struct Condition {
 
 #[derive(Clone, Copy)]
 enum Test {
-    /// The kernel takes it as an `int`, and it has to be this.
+    /// The kernel takes it as an `int`, and it must have this value.
     Int(c_int),
-    /// As `Int`; only the process itself knows it.
+    /// As `Int`, with a value that is known only at run time.
     Own(Own),
-    /// The kernel takes it as a `long`, and it has to be this.
+    /// The kernel takes it as a `long`, and it must have this value.
     Long(u64),
     /// The kernel takes it as a `long`, and it must have none of these bits.
     Lacks(u64),
 }
 
-/// Numbers that are this process's own.
+/// Numbers that identify this process.
 #[derive(Clone, Copy)]
 enum Own {
     Socket,
@@ -54,11 +54,11 @@ enum Own {
 /// The numbers behind [`Own`].
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Identity {
-    /// The descriptor of the supervisor's socket.
+    /// The file descriptor of the supervisor's socket.
     pub(super) socket: RawFd,
-    /// As `getpid(2)` has it.
+    /// The result of `getpid(2)`.
     pub(super) process: libc::pid_t,
-    /// As `gettid(2)` has it.
+    /// The result of `gettid(2)`.
     pub(super) thread: libc::pid_t,
 }
 
@@ -67,7 +67,7 @@ const fn argument(argument: u8, test: Test) -> Condition {
 }
 
 const fn bits(flags: c_int) -> u64 {
-    // Flags are no numbers: none of those below has the sign's bit.
+    // None of the flags below has the sign bit.
     flags.unsigned_abs() as u64
 }
 
@@ -82,7 +82,7 @@ const RULES: &[Rule] = &[
     Rule {
         call: libc::SYS_read,
         allowed: &[&[argument(0, Test::Own(Own::Socket))]],
-        reason: "frames come by the socket",
+        reason: "frames arrive on the socket",
     },
     Rule {
         call: libc::SYS_write,
@@ -90,13 +90,13 @@ const RULES: &[Rule] = &[
             &[argument(0, Test::Own(Own::Socket))],
             &[argument(0, Test::Int(libc::STDERR_FILENO))],
         ],
-        reason: "answers go by the socket; print() and last words to standard error",
+        reason: "answers go to the socket; print() and panic messages to standard error",
     },
     Rule {
         call: libc::SYS_mmap,
-        // Equal and not masked: a mask lets MAP_GROWSDOWN and whatever comes later through. Nor is
-        // a place asked for: pages far from one another take tables of pages, which no limit of a
-        // process counts.
+        // Compared whole, not masked: a mask lets MAP_GROWSDOWN and future flags through. An
+        // address may not be requested either: pages far apart need page tables, which no limit of
+        // a process counts.
         allowed: &[
             &[ANYWHERE, argument(2, NOT_EXECUTABLE), argument(3, Test::Long(PRIVATE_ANONYMOUS))],
             &[
@@ -134,17 +134,17 @@ const RULES: &[Rule] = &[
             &[argument(1, Test::Int(libc::FUTEX_WAIT_BITSET | libc::FUTEX_PRIVATE_FLAG))],
             &[argument(1, Test::Int(libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG))],
         ],
-        reason: "locks of the standard library, which nobody else holds",
+        reason: "locks of the standard library, never contended",
     },
     Rule {
         call: libc::SYS_clock_gettime,
-        // A negative clock is another process's processor time.
+        // A negative clock is the CPU time of another process.
         allowed: &[
             &[argument(0, Test::Int(libc::CLOCK_REALTIME))],
             &[argument(0, Test::Int(libc::CLOCK_MONOTONIC))],
             &[argument(0, Test::Int(libc::CLOCK_BOOTTIME))],
         ],
-        reason: "deadlines and time.now_ns(), where the kernel's page of time cannot be used",
+        reason: "deadlines and time.now_ns(), where the vDSO cannot be used",
     },
     Rule {
         call: libc::SYS_getrandom,
@@ -158,11 +158,11 @@ const RULES: &[Rule] = &[
             &[argument(0, Test::Int(libc::SIGSEGV))],
             &[argument(0, Test::Int(libc::SIGBUS))],
         ],
-        reason: "abort(), and the handler that tells of an overflow of the stack",
+        reason: "abort(), and the handler that reports a stack overflow",
     },
     Rule { call: libc::SYS_rt_sigprocmask, allowed: &[], reason: "abort()" },
     Rule { call: libc::SYS_rt_sigreturn, allowed: &[], reason: "that handler returns" },
-    Rule { call: libc::SYS_sigaltstack, allowed: &[], reason: "that handler's stack is put away" },
+    Rule { call: libc::SYS_sigaltstack, allowed: &[], reason: "that handler's stack is removed" },
     Rule {
         call: libc::SYS_tgkill,
         allowed: &[&[
@@ -185,7 +185,7 @@ const RULES: &[Rule] = &[
 
 /// The filter as a program for the kernel, for the process with this identity on `architecture`.
 ///
-/// `otherwise` is what becomes of a call that is not on the list.
+/// `otherwise` is the action for a call that is not on the list.
 pub(super) fn program(
     identity: Identity,
     architecture: TargetArch,
@@ -195,7 +195,7 @@ pub(super) fn program(
     for Rule { call, allowed, .. } in RULES {
         let alternatives: Result<Vec<_>, _> =
             allowed.iter().map(|conditions| rule(conditions, identity)).collect();
-        // To seccompiler, no alternatives mean any arguments; a rule of ours says so by having none.
+        // seccompiler also reads an empty list of alternatives as any arguments.
         rules.insert(*call, alternatives?);
     }
     SeccompFilter::new(rules, otherwise, SeccompAction::Allow, architecture)?.try_into()
@@ -246,21 +246,21 @@ mod tests {
     use nix::unistd::{getpid, gettid};
     use seccompiler::apply_filter;
 
-    /// Names the case that a process of this test is to try.
+    /// Names the case that a child process of this test runs.
     const CASE: &str = "FILTER_CASE";
 
-    /// What a process exits with that made its call and lived.
+    /// The exit code of a process that survived its call.
     const LIVED: i32 = 42;
 
     const PAGE: u64 = 4096;
 
-    /// What the arguments of the cases point to.
+    /// The objects that the arguments of the cases refer to.
     struct Surroundings {
         identity: Identity,
         other_socket: RawFd,
         /// Two pages that may be unmapped and remapped.
         pages: u64,
-        /// Written to by whoever is given it; larger than any of them writes.
+        /// Written to by the calls that take it; larger than any of them writes.
         buffer: u64,
     }
 
@@ -332,7 +332,7 @@ mod tests {
             ("have huge pages", libc::SYS_madvise, [pages, PAGE, 14, 0, 0, 0], false),
             ("ask for the heap's end", libc::SYS_brk, [0; 6], true),
             ("wake", libc::SYS_futex, [buffer, 129, 1, 0, 0, 0], true),
-            // The value is another, so that it does not wait.
+            // The value differs, so it does not wait.
             ("wait", libc::SYS_futex, [buffer, 128, 7, 0, 0, 0], true),
             ("wait by bits", libc::SYS_futex, [buffer, 137, 7, 0, 0, u64::from(u32::MAX)], true),
             ("wake other processes", libc::SYS_futex, [buffer, 1, 1, 0, 0, 0], false),
@@ -375,7 +375,7 @@ mod tests {
             ("abort another thread", libc::SYS_tgkill, [own.0, 1, abort, 0, 0, 0], false),
             ("who am I", libc::SYS_getpid, [0; 6], true),
             ("which thread am I", libc::SYS_gettid, [0; 6], true),
-            // It was not interrupted, and is told so; the call itself is let through.
+            // Nothing was interrupted, so it fails; the call itself is allowed.
             ("go on", libc::SYS_restart_syscall, [0; 6], true),
             ("open", libc::SYS_openat, [int(libc::AT_FDCWD), buffer, 0, 0, 0, 0], false),
             ("a second filter", libc::SYS_seccomp, [1, 0, 0, 0, 0, 0], false),
@@ -390,14 +390,14 @@ mod tests {
         ]
     }
 
-    /// Pages and sockets for the cases, which live as long as the process.
+    /// Pages and sockets for the cases, valid as long as the process lives.
     fn surroundings() -> (Surroundings, [UnixStream; 2]) {
         let (ours, theirs) = UnixStream::pair().unwrap();
         std::io::Write::write_all(&mut &theirs, b"x").unwrap();
         let length = 4 * usize::try_from(PAGE).unwrap();
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
         let access = libc::PROT_READ | libc::PROT_WRITE;
-        // SAFETY: a new mapping touches nobody's memory.
+        // SAFETY: a new mapping touches no existing memory.
         let pages = unsafe { libc::mmap(ptr::null_mut(), length, access, flags, -1, 0) };
         assert_ne!(pages, libc::MAP_FAILED);
         let pages = u64::try_from(pages.addr()).unwrap();
@@ -418,7 +418,7 @@ mod tests {
         std::env::consts::ARCH.try_into().unwrap()
     }
 
-    /// A process of its own, which the filter may end.
+    /// Runs in its own process, which the filter may end.
     #[test]
     #[ignore = "run by the test below, once for each case"]
     fn one_call() {
@@ -458,7 +458,7 @@ mod tests {
                 if *is_allowed { (Some(LIVED), None) } else { (None, Some(libc::SIGSYS)) };
             assert_eq!(seen, expected, "{name}");
         }
-        // Nor is a rule forgotten here: those that are left end the process by what they do.
+        // Every rule has a case; calls without one end the process by their nature.
         let by_themselves =
             [libc::SYS_exit, libc::SYS_exit_group, libc::SYS_rt_sigreturn, libc::SYS_tgkill];
         for Rule { call, allowed, reason } in RULES {

@@ -1,16 +1,16 @@
-//! The system calls that no safe wrapper has.
-#![allow(unsafe_code, reason = "each is one system call; what it needs stands at its block")]
+//! The system calls that have no safe wrapper.
+#![allow(unsafe_code, reason = "each is one system call; its preconditions stand at its block")]
 
 use std::os::fd::RawFd;
 
 use nix::errno::Errno;
 use nix::libc;
 
-/// Closes every descriptor from `first` on (`close_range(2)`).
+/// Closes every file descriptor from `first` on (`close_range(2)`).
 pub(super) fn close_from(first: RawFd) -> Result<(), Errno> {
     let first = libc::c_uint::try_from(first).map_err(|_| Errno::EINVAL)?;
-    // SAFETY: `close_range` reads no memory of ours. That nobody's descriptor is closed under them
-    // is the caller's care: it is called first of all, when the process owns 0, 1 and 2 only.
+    // SAFETY: `close_range` reads no memory of ours. The caller makes sure that no descriptor in
+    // use is closed: it is the first step, when the process owns only 0, 1 and 2.
     let result = unsafe { libc::syscall(libc::SYS_close_range, first, libc::c_uint::MAX, 0) };
     Errno::result(result).map(drop)
 }

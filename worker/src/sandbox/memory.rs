@@ -1,12 +1,11 @@
 //! How much a worker may allocate.
 //!
-//! The engine has a limit of its own, but only together with an allocator that takes several times
-//! the memory for every tenant (ARCHITECTURE.md has the figures). So the limit is kept where every
-//! allocation passes: whoever comes over it ends at once, with an exit code that says why, and the
-//! supervisor answers the request that it was at.
+//! The limit is kept in the allocator, where every allocation passes. A worker that exceeds it ends
+//! at once with an exit code that says why, and the supervisor answers the request that it was
+//! evaluating.
 //!
-//! In the same place, small blocks that a worker frees are kept at hand: a quarter of the instructions
-//! of a decision were the system allocator's.
+//! The allocator also keeps small freed blocks for reuse: a quarter of the instructions of a
+//! decision were the system allocator's.
 #![allow(
     unsafe_code,
     reason = "an allocator is unsafe by its interface, _exit and mallopt by their origin"
@@ -19,29 +18,28 @@ use std::sync::atomic::{AtomicI64, AtomicPtr, AtomicUsize, Ordering};
 use enforcer_protocol::{EXIT_MEMORY_LIMIT, EXIT_NO_MEMORY};
 use nix::libc;
 
-/// No limit: of every process that is no worker, and of a worker that does not know its own yet.
+/// No limit: in every process that is not a worker, and in a worker before its limit is set.
 const UNLIMITED: i64 = i64::MAX;
 
-/// What may still be allocated. Plain loads and stores, here and below: a worker has one thread, and
-/// nobody else has a limit.
+/// Bytes that may still be allocated. Plain loads and stores, here and below: only workers have a
+/// limit, and a worker has one thread.
 static LEFT: AtomicI64 = AtomicI64::new(UNLIMITED);
 
-/// Blocks up to [`SMALLEST`] and from there in steps of [`STEP`] have sizes of their own; these are
-/// what glibc makes of a request, so that nothing is lost by asking for them.
+/// The size classes: up to [`SMALLEST`], and from there in steps of [`STEP`]. glibc rounds requests
+/// up to the same sizes, so rounding up to them wastes no memory.
 const SMALLEST: usize = 24;
 const STEP: usize = 16;
 const SIZES: usize = 64;
 
-/// Bytes of each size that are kept when they are freed. An evaluation allocates and frees hundreds
-/// of small blocks; glibc keeps seven of a size close by, and takes several times as long for every
-/// other.
+/// Bytes of freed blocks that are kept for each size. An evaluation allocates and frees hundreds of
+/// small blocks; glibc caches seven of a size, and takes several times as long for every other.
 const KEPT: usize = 16 * 1024;
 
 /// The free blocks of each size that a worker keeps.
 static SHELVES: [Shelf; SIZES] = [const { Shelf::new() }; SIZES];
 
 struct Shelf {
-    /// Each begins with the address of the next.
+    /// Each block begins with the address of the next.
     first: AtomicPtr<Free>,
     bytes: AtomicUsize,
 }
@@ -50,33 +48,33 @@ struct Free {
     next: *mut Free,
 }
 
-/// The system's allocator, with the limit that a worker gets, and blocks at hand for a worker's one
-/// thread. It belongs into the binary as its `#[global_allocator]`; a process without a limit pays
-/// one load and rounding up for it.
+/// The system's allocator with a worker's memory limit and a cache of free blocks for its one
+/// thread. The binary must install it as its `#[global_allocator]`; in a process without a limit it
+/// costs one load and a rounding up.
 #[derive(Debug)]
 pub struct BoundedAllocator;
 
-/// Has large pieces of memory given back to the system as soon as they are freed, for a process that
-/// lives long and has some now and then. Left alone, glibc takes the first one that is freed for a
-/// sign that more will come, and keeps up to 32 MiB of each size in every arena (`mallopt(3)`).
+/// Makes the allocator return large blocks to the system as soon as they are freed, for a
+/// long-lived process that allocates them now and then. By default, glibc raises its threshold when
+/// the first one is freed, and keeps up to 32 MiB of each size in every arena (`mallopt(3)`).
 ///
-/// Where the system's allocator is another, nothing is changed.
+/// With a system allocator other than glibc's, nothing changes.
 pub fn give_back_large_memory() {
     #[cfg(target_env = "gnu")]
     {
-        /// glibc's own, from before it learns.
+        /// glibc's default, before it adapts.
         const THRESHOLD: libc::c_int = 128 * 1024;
-        // SAFETY: `mallopt` has no preconditions and takes the allocator's lock. It fails only where
-        // the parameter or its value is not known, and has then changed nothing.
+        // SAFETY: `mallopt` has no preconditions and takes the allocator's lock. It fails only
+        // where the parameter or its value is unknown, and then changes nothing.
         let _ = unsafe { libc::mallopt(libc::M_MMAP_THRESHOLD, THRESHOLD) };
     }
 }
 
-/// Limits what this process may have allocated from now on to `bytes`.
+/// Limits the memory that this process may allocate from now on to `bytes`.
 ///
 /// From now on the process must have one thread: [`BoundedAllocator`] relies on it.
 pub(super) fn limit_allocations(bytes: u64) {
-    // The highest number is no limit at all, and would be no limit of one thread's either.
+    // `UNLIMITED` itself would switch the limit off.
     LEFT.store(i64::try_from(bytes).unwrap_or(UNLIMITED).min(UNLIMITED - 1), Ordering::Relaxed);
 }
 
@@ -84,7 +82,7 @@ fn is_limited() -> bool {
     LEFT.load(Ordering::Relaxed) != UNLIMITED
 }
 
-/// Takes what is allocated from what is left; the process must be limited.
+/// Subtracts an allocation from the bytes left; the process must be limited.
 fn count(more: usize, less: usize) {
     // No layout is larger than `isize::MAX`.
     let left = LEFT
@@ -96,8 +94,8 @@ fn count(more: usize, less: usize) {
         exit(EXIT_MEMORY_LIMIT);
     }
 }
-/// Sees to it that a worker that gets no memory says so by its exit code. Whether the host has none,
-/// or the kernel's limit was reached, it cannot tell.
+/// Ends a worker that gets no memory with an exit code that says so. It cannot tell whether the
+/// host has no memory or the kernel's limit was reached.
 ///
 /// The process must be limited.
 fn checked(pointer: *mut u8) -> *mut u8 {
@@ -109,11 +107,11 @@ fn checked(pointer: *mut u8) -> *mut u8 {
 
 fn exit(code: u8) -> ! {
     // SAFETY: `_exit` ends the process and has no preconditions. It runs no destructors and takes
-    // no locks (`_exit(2)`), which is what makes it safe to be called by an allocator.
+    // no locks (`_exit(2)`), so an allocator may call it.
     unsafe { libc::_exit(i32::from(code)) }
 }
 
-/// Which of the small sizes a request gets, or none where it is larger, or to be aligned more.
+/// The small size class of a request, or `None` where it is larger or needs a larger alignment.
 const fn small(layout: Layout) -> Option<usize> {
     if layout.align() > STEP || layout.size() > SMALLEST + (SIZES - 1) * STEP {
         return None;
@@ -121,8 +119,8 @@ const fn small(layout: Layout) -> Option<usize> {
     Some((layout.size() + (STEP - 1)).saturating_sub(SMALLEST) / STEP)
 }
 
-/// What the system is asked for instead of `layout`: for all requests of one small size the same, so
-/// that the block of one can be another's.
+/// The layout that the system is asked for instead of `layout`: the same for all requests of one
+/// size class, so that their blocks are interchangeable.
 const fn asked(layout: Layout) -> Layout {
     match small(layout) {
         // SAFETY: the alignment is a power of two, and the sum at most that of the largest size.
@@ -136,15 +134,15 @@ impl Shelf {
         Self { first: AtomicPtr::new(ptr::null_mut()), bytes: AtomicUsize::new(0) }
     }
 
-    /// Takes a block, or null where there is none.
+    /// Takes a block; null when the shelf is empty.
     ///
     /// # Safety
     /// The process has one thread. Blocks of this shelf have `size` bytes.
     unsafe fn take(&self, size: usize) -> *mut u8 {
         let first = self.first.load(Ordering::Relaxed);
         if !first.is_null() {
-            // SAFETY: `put` has written it, into a block that nobody else has had since, because
-            // blocks leave the shelf here only and no other thread is between these lines.
+            // SAFETY: `put` has written it, and the block has been on the shelf since: blocks leave
+            // the shelf only here, and there is no other thread.
             let next = unsafe { (*first).next };
             self.first.store(next, Ordering::Relaxed);
             let bytes = self.bytes.load(Ordering::Relaxed).wrapping_sub(size);
@@ -153,11 +151,11 @@ impl Shelf {
         first.cast()
     }
 
-    /// Keeps a block, unless there are enough; returns whether it does.
+    /// Keeps a block unless the shelf is full; returns whether it does.
     ///
     /// # Safety
-    /// The process has one thread. The block is nobody's, and is one that `System` gave for `size`
-    /// bytes, that of this shelf, aligned to [`STEP`].
+    /// The process has one thread. The block is not in use; `System` allocated it with `size`
+    /// bytes, the size of this shelf, aligned to [`STEP`].
     unsafe fn put(&self, block: *mut u8, size: usize) -> bool {
         let bytes = self.bytes.load(Ordering::Relaxed).wrapping_add(size);
         if bytes > KEPT {
@@ -191,13 +189,13 @@ unsafe fn allocate(layout: Layout) -> *mut u8 {
         }
     }
     // SAFETY: the caller's contract is the same as this callee's.
-    unsafe { allocate_anew(layout) }
+    unsafe { allocate_from_system(layout) }
 }
 
 /// # Safety
 /// As [`GlobalAlloc::alloc`].
 #[cold]
-unsafe fn allocate_anew(layout: Layout) -> *mut u8 {
+unsafe fn allocate_from_system(layout: Layout) -> *mut u8 {
     // SAFETY: `asked` is a valid layout, of a size that is not zero since that of `layout` is not.
     checked(unsafe { System.alloc(asked(layout)) })
 }
@@ -211,8 +209,8 @@ unsafe fn free(block: *mut u8, layout: Layout) {
     if let Some(index) = small(layout)
         && let Some(shelf) = SHELVES.get(index)
     {
-        // SAFETY: by the contract there is one thread and the block is nobody's any more. Every
-        // block of this layout was asked for as `asked` has it, before the limit too.
+        // SAFETY: by the contract there is one thread and the block is no longer in use. Every
+        // block of this layout was allocated with `asked`, before the limit too.
         if unsafe { shelf.put(block, SMALLEST + index * STEP) } {
             return;
         }
@@ -221,15 +219,15 @@ unsafe fn free(block: *mut u8, layout: Layout) {
     unsafe { System.dealloc(block, asked(layout)) }
 }
 
-/// Moves a block, where it has to move, without counting.
+/// Resizes a block, moving it where necessary, without counting.
 ///
 /// # Safety
-/// As [`GlobalAlloc::realloc`], with `new` for the new size; where the process is limited, it has one
-/// thread.
+/// As [`GlobalAlloc::realloc`], with `new` for the new size; where the process is limited, it has
+/// one thread.
 unsafe fn reallocate(block: *mut u8, layout: Layout, new: Layout, is_limited: bool) -> *mut u8 {
-    // SAFETY: by the contract `block` is `System`'s, for `asked` of the old layout, and can be freed,
-    // and the new layout, of the same alignment and not of size zero, can be allocated. What is
-    // copied is as long as both blocks at most, and they are two.
+    // SAFETY: by the contract `block` is `System`'s, for `asked` of the old layout, and can be
+    // freed, and the new layout, of the same alignment and not of size zero, can be allocated. The
+    // copy is no longer than either block, and the blocks are distinct.
     unsafe {
         match (small(layout), small(new)) {
             (Some(old), Some(same)) if old == same => block,
@@ -250,11 +248,11 @@ unsafe fn reallocate(block: *mut u8, layout: Layout, new: Layout, is_limited: bo
     }
 }
 
-// SAFETY: whatever `System` is asked for, it is asked by `asked` of the layout, in every method, so
-// that `System` gets the same layout back that it gave the block for; and `asked` is no less than
-// what the caller has to get. What is kept in between is one that nobody has. Only a process with a
-// limit keeps blocks, and such a process has one thread: `lockdown` has looked, and nothing in a
-// worker starts one (with the filter of system calls, nothing can). Nothing here unwinds.
+// SAFETY: every method passes `asked` of the layout to `System`, so that `System` frees a block
+// with the layout that it was allocated with; and `asked` is never smaller than the caller's
+// layout. A kept block is not in use. Only a process with a limit keeps blocks, and such a process
+// has one thread: `lockdown` has checked that, and nothing in a worker starts a thread (under the
+// seccomp filter, nothing can). Nothing here unwinds.
 unsafe impl GlobalAlloc for BoundedAllocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         if is_limited() {
@@ -309,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn blocks_of_a_small_size_are_each_other_s() {
+    fn blocks_of_one_size_class_are_interchangeable() {
         let mut before = 0;
         for size in 1..=2000 {
             let asked = asked(layout(size, 8));
@@ -336,8 +334,8 @@ mod tests {
         let blocks: Vec<*mut u8> =
             places.iter_mut().map(|place| place.as_mut_ptr().cast()).collect();
         let (last, kept) = blocks.split_last().unwrap();
-        // SAFETY: only this thread knows the shelf; the blocks are nobody's else while it has them,
-        // and of the size that they are given for.
+        // SAFETY: only this thread uses the shelf; it owns the blocks while it has them, and they
+        // have the size that they are given for.
         unsafe {
             assert!(kept.iter().all(|block| shelf.put(*block, SIZE)));
             assert!(!shelf.put(*last, SIZE), "it keeps more than it should");
@@ -347,7 +345,7 @@ mod tests {
     }
 
     proptest! {
-        /// The only test that uses the worker's shelves, which only one thread may.
+        /// The only test that uses the worker's shelves: only one thread may use them.
         #[test]
         fn blocks_keep_what_is_written_to_them(
             steps in proptest::collection::vec((0_usize..20, 1_usize..1300, 0_u32..6), 1..300),

@@ -1,7 +1,7 @@
-//! What a worker gives up before it reads the first byte of a tenant.
+//! The privileges that a worker gives up before it reads the first byte of a tenant.
 //!
-//! The order is a type: [`lockdown`] returns the [`Sealed`] that serving needs. Within it the order
-//! has reasons too, which stand at its steps. docs/threat-model.md says what the layers are for.
+//! The order is a type: [`lockdown`] returns the [`Sealed`] that serving needs. The order of its
+//! steps has reasons too, given at each step. docs/threat-model.md says what the layers are for.
 
 pub(crate) mod error;
 mod filter;
@@ -39,20 +39,20 @@ use error::SandboxError;
 
 pub use memory::{BoundedAllocator, give_back_large_memory};
 
-/// What the kernel allows beyond twice the memory limit: the program's own data, and what the
-/// allocator takes in advance.
+/// Bytes that the kernel allows beyond twice the memory limit: for the program's own data and for
+/// memory that the allocator takes in advance.
 const MEMORY_MARGIN: u64 = 64 * 1024 * 1024;
 
-/// Bytes of stack. Evaluation is recursive, and what overflows it ends its own worker.
+/// Bytes of stack. Evaluation is recursive, and an overflow ends only its own worker.
 const STACK: u64 = 8 * 1024 * 1024;
 
-/// `oom_score_adj` of a worker: it goes before everything else, and is started again at once.
-const FIRST_TO_GO: &str = "1000";
+/// `oom_score_adj` of a worker: the OOM killer ends workers first, and they are restarted at once.
+const OOM_SCORE_ADJ: &str = "1000";
 
-/// What a worker's sandbox is to be.
+/// The sandbox that a worker must have.
 #[derive(Clone, Copy, Debug)]
 pub struct Spec {
-    /// How much of it there has to be.
+    /// Which layers are required.
     pub mode: SandboxMode,
     /// Bytes that the worker may allocate.
     pub memory_limit: u64,
@@ -67,7 +67,7 @@ pub(crate) struct Sealed {
 }
 
 impl Sealed {
-    /// For tests of what comes after: nothing is sealed.
+    /// For tests of the code that needs a seal: nothing is sealed.
     #[cfg(test)]
     pub(crate) const fn not_at_all() -> Self {
         Self { report: Report { layers: Vec::new(), missing: Vec::new() } }
@@ -88,23 +88,23 @@ pub struct Report {
     pub missing: Vec<MissingLayer>,
 }
 
-/// What came of closing the sandbox.
+/// The result of closing the sandbox.
 #[derive(Debug)]
 pub(crate) enum Lockdown {
     /// The worker may serve.
     Sealed(Sealed, File),
-    /// The worker has to say which layers there are, and to end.
+    /// The worker must report which layers are in force, and end.
     Reported(Report, File),
 }
 
-/// Keeps account of the layers while they are put in force.
+/// Records the layers while they are put in force.
 struct Layers {
     mode: SandboxMode,
     report: Report,
 }
 
 impl Layers {
-    /// A layer that has to be there.
+    /// A layer that must be in force.
     fn mandatory(
         &mut self,
         layer: SandboxLayer,
@@ -131,23 +131,23 @@ impl Layers {
     }
 }
 
-/// The layers that a test leaves out, to try those behind them. A worker leaves out none.
+/// The layers that a test leaves out, to test the remaining ones. A worker leaves out nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LeftOut {
-    /// None.
+    /// No layer.
     Nothing,
-    /// The filter of system calls.
+    /// The seccomp filter.
     Filter,
-    /// That, and the limits of resources.
+    /// The seccomp filter and the resource limits.
     FilterAndLimits,
 }
 
-/// Closes the sandbox around this process, whose only way out is the socket on its standard input.
+/// Closes the sandbox around this process, which keeps only the socket on its standard input.
 pub(crate) fn lockdown(spec: &Spec) -> Result<Lockdown, WorkerError> {
     lockdown_without(spec, LeftOut::Nothing)
 }
 
-/// As [`lockdown`], without some layers, which are nevertheless said to be in force.
+/// As [`lockdown`], without some layers, which are reported as in force nevertheless.
 pub(crate) fn lockdown_without(spec: &Spec, left_out: LeftOut) -> Result<Lockdown, WorkerError> {
     let stdin = io::stdin();
     let supervisor = getsockopt(&stdin, PeerCredentials).map_err(|error| match error {
@@ -156,7 +156,7 @@ pub(crate) fn lockdown_without(spec: &Spec, left_out: LeftOut) -> Result<Lockdow
     })?;
     let mut layers = Layers { mode: spec.mode, report: Report::default() };
 
-    // What was inherited goes first, before anything of ours has a descriptor.
+    // Inherited file descriptors are closed first, before this process opens any.
     layers.mandatory(
         SandboxLayer::OwnDescriptorsOnly,
         kernel::close_from(3).map_err(SandboxError::Descriptors),
@@ -165,7 +165,7 @@ pub(crate) fn lockdown_without(spec: &Spec, left_out: LeftOut) -> Result<Lockdow
     check_threads()?;
     block_signals()?;
     never_wait_for_stderr()?;
-    // What is done to standard input by its number is done to a copy, which is all that is kept.
+    // Standard input is closed below; only this copy is kept.
     let socket = stdin.as_fd().try_clone_to_owned().map_err(|error| {
         SandboxError::Descriptors(Errno::from_raw(error.raw_os_error().unwrap_or(0)))
     })?;
@@ -183,8 +183,8 @@ pub(crate) fn lockdown_without(spec: &Spec, left_out: LeftOut) -> Result<Lockdow
         return Ok(Lockdown::Sealed(Sealed { report: layers.report }, File::from(socket)));
     }
 
-    // While /proc is there, and this process may write to its own files in it.
-    layers.optional(SandboxLayer::OomScore, fs::write("/proc/self/oom_score_adj", FIRST_TO_GO));
+    // Now, while /proc is visible and this process may write to its own files in it.
+    layers.optional(SandboxLayer::OomScore, fs::write("/proc/self/oom_score_adj", OOM_SCORE_ADJ));
     match spec.user {
         Some(user) => {
             let error = |error| SandboxError::User { user, error };
@@ -192,14 +192,14 @@ pub(crate) fn lockdown_without(spec: &Spec, left_out: LeftOut) -> Result<Lockdow
         }
         None => layers.is_missing(
             SandboxLayer::TenantUser,
-            &"the supervisor has no privilege, or no range of users, to give it one",
+            &"the supervisor is unprivileged or has no range of users to assign one from",
         ),
     }
-    // They bring the capability that an unprivileged process needs to change its root.
+    // The user namespace gives the capability that an unprivileged process needs for `chroot(2)`.
     separate(&mut layers);
     layers.optional(SandboxLayer::EmptyRoot, leave_root(io::stdout().as_fd()));
     layers.mandatory(SandboxLayer::NoCapabilities, drop_capabilities())?;
-    // A change of the user takes it back, so it comes after that.
+    // A change of the user resets the parent-death signal, so it is set after that.
     die_with_supervisor(supervisor.pid(), &mut layers)?;
     let dumpable = prctl::set_dumpable(false).map_err(SandboxError::Dumpable);
     layers.mandatory(SandboxLayer::NotDumpable, dumpable)?;
@@ -208,7 +208,7 @@ pub(crate) fn lockdown_without(spec: &Spec, left_out: LeftOut) -> Result<Lockdow
     layers.mandatory(SandboxLayer::NoNewPrivileges, privileges)?;
     restrict_access(&mut layers)?;
     close_standard_streams()?;
-    // Landlock takes a descriptor for a moment, and there are none after this.
+    // Landlock needs a file descriptor for a moment, and no more can be opened after this.
     let limits = match left_out {
         LeftOut::FilterAndLimits => Ok(()),
         _ => limit_resources(spec.memory_limit, address_space),
@@ -246,7 +246,7 @@ fn check_environment() -> Result<(), SandboxError> {
     }
 }
 
-/// A filter, Landlock and capabilities are a thread's own.
+/// Seccomp filters, Landlock rules and capabilities apply to one thread.
 fn check_threads() -> Result<(), SandboxError> {
     match fs::read_dir("/proc/self/task").map_err(SandboxError::Proc)?.count() {
         1 => Ok(()),
@@ -254,7 +254,7 @@ fn check_threads() -> Result<(), SandboxError> {
     }
 }
 
-/// Bytes of address space that this process has now (`proc_pid_statm(5)`).
+/// Bytes of address space that this process uses now (`proc_pid_statm(5)`).
 fn address_space() -> io::Result<u64> {
     let statm = fs::read_to_string("/proc/self/statm")?;
     let pages: Option<u64> =
@@ -267,16 +267,16 @@ fn address_space() -> io::Result<u64> {
 }
 
 /// Leaves the signals that end a service to the supervisor. A terminal's Ctrl-C and systemd's stop
-/// reach every process of the group, and a worker that ended by them would leave requests without
-/// the answer that shutting down gives them. The supervisor ends its workers itself.
+/// reach every process of the group, and a worker that they ended would leave requests unanswered
+/// that a graceful shutdown answers. The supervisor ends its workers itself.
 fn block_signals() -> Result<(), SandboxError> {
     let blocked =
         SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT]);
     blocked.thread_block().map_err(SandboxError::Signals)
 }
 
-/// Lets writing to standard error fail where nobody reads it: an evaluation must not wait for its
-/// policy's output. The pipe's writing end is this process's alone.
+/// Makes standard error non-blocking: an evaluation must not wait for a reader of its policy's
+/// output. Only this process holds the pipe's writing end.
 fn never_wait_for_stderr() -> Result<(), SandboxError> {
     let stderr = io::stderr();
     let set = || {
@@ -286,15 +286,15 @@ fn never_wait_for_stderr() -> Result<(), SandboxError> {
     set().map(drop).map_err(SandboxError::StandardError)
 }
 
-/// Becomes a user that nobody else is. Capabilities are kept for the steps that need them, and
-/// dropped by a later one.
+/// Switches to a user that no other process runs as. Capabilities are kept for the steps that need
+/// them, and dropped by a later one.
 fn become_user(user: u32) -> Result<(), Errno> {
     let (uid, gid) = (Uid::from_raw(user), Gid::from_raw(user));
     prctl::set_keepcaps(true)?;
     setgroups(&[])?;
     setresgid(gid, gid, gid)?;
     setresuid(uid, uid, uid)?;
-    // The highest number of all means no change to both, and root is nobody's own.
+    // `u32::MAX` means no change to both calls, and root is never a tenant's user.
     let (users, groups) = (getresuid()?, getresgid()?);
     let is_whole = [users.real, users.effective, users.saved].iter().all(|is| *is == uid)
         && [groups.real, groups.effective, groups.saved].iter().all(|is| *is == gid);
@@ -310,7 +310,8 @@ fn become_user(user: u32) -> Result<(), Errno> {
 }
 
 /// Leaves the namespaces of the host. An unprivileged process may leave the others only together
-/// with its user namespace; where that one is not to be had, a privileged one still gets the rest.
+/// with its user namespace; where a user namespace is not available, a privileged process still
+/// gets the rest.
 fn separate(layers: &mut Layers) {
     let namespaces = [
         (SandboxLayer::UserNamespace, CloneFlags::CLONE_NEWUSER),
@@ -325,20 +326,19 @@ fn separate(layers: &mut Layers) {
     }
 }
 
-/// Makes `directory` the root: one that was removed, so that there is nothing in it and nothing can
-/// be put there.
+/// Makes `directory` the root: a removed directory, which is empty and stays empty.
 fn leave_root(directory: BorrowedFd<'_>) -> Result<(), String> {
     let status = fstat(directory).map_err(|error| error.to_string())?;
     let kind = SFlag::from_bits_truncate(status.st_mode) & SFlag::S_IFMT;
     if kind != SFlag::S_IFDIR || status.st_nlink != 0 {
-        return Err("the supervisor could make no empty directory".to_owned());
+        return Err("the supervisor could not create an empty directory".to_owned());
     }
     fchdir(directory).and_then(|()| chroot(".")).map_err(|error| error.to_string())
 }
 
 fn drop_capabilities() -> Result<(), SandboxError> {
-    // Only who has this one can take others out of the bounding set, and some hosts refuse it even
-    // then. Without new privileges that set is worth nothing, so it is not insisted on.
+    // Only CAP_SETPCAP allows the bounding set to be emptied, and some hosts refuse it even then.
+    // Under no_new_privs that set has no effect, so a failure is ignored.
     if caps::has_cap(None, CapSet::Effective, Capability::CAP_SETPCAP)? {
         for capability in caps::runtime::thread_all_supported() {
             let _ = caps::drop(None, CapSet::Bounding, capability);
@@ -354,13 +354,13 @@ fn die_with_supervisor(supervisor: i32, layers: &mut Layers) -> Result<(), Sandb
     let set = prctl::set_pdeathsig(Signal::SIGKILL).map_err(SandboxError::ParentDeathSignal);
     layers.mandatory(SandboxLayer::ParentDeathSignal, set)?;
     // The supervisor may have died before the signal was set. Its end of the socket names the
-    // process that made it, which has to be the one that the signal waits for.
+    // process that made it, which must be this process's parent.
     if getppid().as_raw() == supervisor { Ok(()) } else { Err(SandboxError::Orphaned) }
 }
 
-/// Handles every right that the kernel's Landlock knows, and grants none. The floor is the second
-/// version (Linux 5.19); from the fourth on (6.7) the network is handled, and from the sixth (6.12)
-/// signals and abstract sockets.
+/// Restricts every right that the kernel's Landlock knows, and grants no exception. The minimum is
+/// version 2 (Linux 5.19); version 4 (6.7) adds the network, version 6 (6.12) signals and abstract
+/// sockets.
 fn restrict_access(layers: &mut Layers) -> Result<(), SandboxError> {
     let mut wanted = String::new();
     let mut needed = String::new();
@@ -376,7 +376,8 @@ fn restrict_access(layers: &mut Layers) -> Result<(), SandboxError> {
                 }
                 return Ok(());
             }
-            // The first refusal says what the best would have taken, the last what was needed.
+            // The first refusal says what the newest version needs, the last what the minimum
+            // needs.
             Err(error) => {
                 if wanted.is_empty() {
                     wanted.clone_from(&error);
@@ -390,10 +391,10 @@ fn restrict_access(layers: &mut Layers) -> Result<(), SandboxError> {
     layers.mandatory(SandboxLayer::LandlockFiles, Err(SandboxError::Landlock(needed)))
 }
 
-/// Takes every right that this version of Landlock knows, or none.
+/// Restricts every right that this version of Landlock knows, or nothing.
 fn restrict(abi: ABI) -> Result<(), String> {
-    // Only what the kernel does not know is refused before there is a ruleset; the crate's own words
-    // for that are a list of bits.
+    // Before the ruleset is created, a refusal means that the kernel lacks a right; the crate's
+    // message for that is only a list of bits.
     let unknown = |_| format!("the kernel has no Landlock of version {} or newer", abi as i32);
     let mut ruleset = Ruleset::default()
         .set_compatibility(CompatLevel::HardRequirement)
@@ -413,7 +414,8 @@ fn restrict(abi: ABI) -> Result<(), String> {
     }
 }
 
-/// Standard input is the socket, of which there is a copy, and output the directory that is root.
+/// Standard input is the socket, which was copied; standard output is the directory that is now
+/// root.
 fn close_standard_streams() -> Result<(), SandboxError> {
     for stream in [io::stdin().as_raw_fd(), io::stdout().as_raw_fd()] {
         close(stream).map_err(SandboxError::Descriptors)?;
@@ -431,19 +433,19 @@ fn limit_resources(memory_limit: u64, address_space: u64) -> Result<(), SandboxE
         ("locked memory", Resource::RLIMIT_MEMLOCK, 0),
         ("message queues", Resource::RLIMIT_MSGQUEUE, 0),
         ("pending signals", Resource::RLIMIT_SIGPENDING, 0),
-        // Those that are open stay so, and no other can be opened.
-        ("the number of descriptors", Resource::RLIMIT_NOFILE, 0),
+        // Open ones stay open, and no more can be opened.
+        ("the number of file descriptors", Resource::RLIMIT_NOFILE, 0),
     ] {
         limit(name, resource, value)?;
     }
     Ok(())
 }
 
-/// Limits what this process may have allocated from now on.
+/// Limits the memory that this process may allocate from now on.
 fn limit_memory(memory_limit: u64, address_space: u64) -> Result<(), SandboxError> {
-    // Behind the count, the kernel: memory is also spent on what lies between allocations. Private
-    // writable mappings count as data; the address space counts whatever is mapped, so that pages
-    // full of the kernel's own tables of pages cannot be had by mapping what is never written.
+    // The kernel's limits stand behind the allocator's count, which misses the memory between
+    // allocations. Private writable mappings count as data; the address space counts every mapping,
+    // so that page tables cannot fill the host's memory through mappings that are never written.
     let data = memory_limit.saturating_mul(2).saturating_add(MEMORY_MARGIN);
     limit("memory", Resource::RLIMIT_DATA, data)?;
     let space = data.saturating_add(address_space).saturating_add(STACK);
@@ -452,7 +454,7 @@ fn limit_memory(memory_limit: u64, address_space: u64) -> Result<(), SandboxErro
     Ok(())
 }
 
-/// Sets both limits, or leaves a lower one that is there already and cannot be raised.
+/// Sets the soft and the hard limit, or keeps a lower hard limit, which cannot be raised.
 fn limit(name: &'static str, resource: Resource, value: rlim_t) -> Result<(), SandboxError> {
     let error = |error| SandboxError::ResourceLimit { resource: name, error };
     let (_, inherited) = getrlimit(resource).map_err(error)?;

@@ -77,7 +77,7 @@ pub(super) const WORDS: &[&str] = &[
     "(n: 1) ",
 ];
 
-/// A schema with something of everything.
+/// A schema with every kind of definition.
 pub(super) const LIBRARY: &str = r#"schema { query: Query mutation: Mutation subscription: Subscription } type Query { person(id: ID!, f: Filter): Person hello: String all: [Node!]! pets: [U] one(o: One): Int list(n: [Int]): Int deep(m: [[Int!]]): Int scalar(s: Any): Any } interface Node { id: ID! } type Person implements Node { id: ID! name: String! friends: [Person!] } type Dog implements Node { id: ID! bark: Int } input Filter { a: Int! b: [E] = [X] c: Filter } input One @oneOf { a: Int b: String } enum E { X Y } union U = Person | Dog scalar Any type Mutation { m: Int } type Subscription { s: Int t: Int }"#;
 
 pub(super) const SCHEMAS: &[&str] = &[

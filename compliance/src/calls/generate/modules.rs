@@ -1,6 +1,6 @@
 //! Modules for `rego.parse_module`.
 
-/// Something of each form of the language, and what is no module.
+/// One example of each form of the language, and texts that are not modules.
 pub(super) const MODULES: &[&str] = &[
     "package a\n\np := 1\n",
     "package a.b[\"c d\"]\n\nimport data.x as y # trailing\nimport rego.v1\nimport input.z\n\np if y.z\n",

@@ -1,6 +1,6 @@
-//! Regular expressions and globs, and texts that they are about.
+//! Regular expressions and globs, and texts to match.
 
-/// What the texts of an argument are taken from, as [`super::pools::strings`].
+/// The pools for the texts of an argument, as [`super::pools::strings`].
 pub(super) fn strings(name: &str, position: usize) -> &'static [&'static str] {
     match (name, position) {
         ("regex.replace", 1)

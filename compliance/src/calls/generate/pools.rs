@@ -1,6 +1,6 @@
-//! Texts that mean something to a built-in.
+//! Texts that a built-in understands.
 
-/// Numbers at the edges of what is computed differently.
+/// Numbers at the boundaries between different computations.
 pub(super) const NUMBERS: &[&str] = &[
     "0",
     "1",
@@ -53,7 +53,7 @@ pub(super) const NUMBERS: &[&str] = &[
     "123456789.125",
 ];
 
-/// Numbers for built-ins that make as many elements, or bits.
+/// Small numbers, for built-ins that make as many elements or bits.
 pub(super) const FEW: &[&str] = &[
     "0",
     "1",
@@ -124,7 +124,7 @@ pub(super) const STRINGS: &[&str] = &[
     "Hello, World",
 ];
 
-/// What the texts of an argument are taken from. Empty where nothing special means something.
+/// The pools for the texts of an argument. Empty where the built-in takes any text.
 pub(super) fn strings(name: &str, position: usize) -> &'static [&'static str] {
     match (name, position) {
         ("to_number", _) => &[

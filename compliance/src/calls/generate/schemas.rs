@@ -1,4 +1,4 @@
-//! JSON schemas, and documents that they are about.
+//! JSON schemas, and documents to validate.
 
 pub(super) const KEYWORDS: &[(&str, &str)] = &[
     ("type", r#""string""#),

@@ -1,6 +1,6 @@
 //! YAML and templates.
 
-/// Scalars, and what looks like them.
+/// Scalars, and texts that look like them.
 pub(super) const SCALARS: &[&str] = &[
     "a",
     "true",

@@ -1,4 +1,4 @@
-//! Arguments of `time.*`, schemas, YAML and templates, which are made of parts.
+//! Arguments of `time.*`, schemas, YAML and templates, which are built from parts.
 
 use enforcer_rego::Value;
 
@@ -9,7 +9,7 @@ use super::schemas::{DOCUMENTS, JSON_SCHEMAS, KEYWORDS};
 use super::texts::{SCALARS, TEMPLATES, YAML};
 use super::times::{COUNTS, DURATIONS, LAYOUTS, PIECES, TIMES, ZONES};
 
-/// An argument of a built-in that has a grammar of its own.
+/// An argument of a built-in that has its own grammar.
 pub(super) fn made(generator: &mut Generator<'_>, position: usize) -> Option<Value> {
     let name = generator.declaration.name;
     if generator.below(14) == 0 {

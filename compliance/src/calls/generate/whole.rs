@@ -1,6 +1,6 @@
 //! JSON of whole arguments.
 
-/// JSON of whole arguments, where the types alone would seldom make one that means something.
+/// JSON of whole arguments, where the types alone would seldom make a meaningful one.
 pub(super) fn whole(name: &str, position: usize) -> Option<&'static [&'static str]> {
     Some(match (name, position) {
         ("sprintf", 1) => &[

@@ -12,11 +12,11 @@ use super::number::Number;
 use super::operands::{argument, object, wrong, wrong_type};
 use super::{Answer, Context, Failure, bytes, encoding, order, text};
 
-/// What a configuration must have.
+/// The required fields of a configuration.
 const CONFIGURATION: &[&str] =
     &["aws_access_key", "aws_region", "aws_secret_access_key", "aws_service"];
 
-/// What a request may have, as OPA's `http.send` takes it.
+/// The fields that OPA's `http.send` allows in a request.
 const REQUEST: &[&str] = &[
     "body",
     "cache",
@@ -48,7 +48,7 @@ const REQUEST: &[&str] = &[
     "url",
 ];
 
-/// Headers that change on the way and so are not signed.
+/// Headers that proxies change and that are therefore not signed.
 const UNSIGNED: &[&str] = &["authorization", "user-agent", "x-amzn-trace-id"];
 
 pub(super) fn sign_req(_: &mut Context, args: &[Value]) -> Answer {
@@ -123,7 +123,7 @@ pub(super) fn sign_req(_: &mut Context, args: &[Value]) -> Answer {
     Ok(Value::from(out))
 }
 
-/// The header that has the signature of a request's text, by keys that are made one of the other.
+/// The header with the signature of a request's text, by a chain of derived keys.
 fn authorization<'a>(
     own: &impl Fn(&str) -> &'a str,
     times: &Times,
@@ -145,7 +145,7 @@ fn authorization<'a>(
     )
 }
 
-/// A time in the two forms that AWS has.
+/// A time in AWS' two forms.
 struct Times {
     date: String,
     to_the_second: String,
@@ -167,7 +167,7 @@ fn get<'a>(object: &'a Object, name: &str) -> Option<&'a Value> {
     object.get(&Value::from(name))
 }
 
-/// A text; everything else is an empty one, as in OPA.
+/// A text; other values give an empty one, as in OPA.
 fn plain(value: &Value) -> &str {
     match value {
         Value::String(text) => text,
@@ -183,7 +183,7 @@ fn body(request: &Object) -> Result<String, Failure> {
     }
 }
 
-/// An error with the names that it is about, where there are some.
+/// An error with names, where there are any.
 fn about(position: usize, what: &str, names: BTreeSet<Value>) -> Result<(), Failure> {
     if names.is_empty() {
         return Ok(());

@@ -14,7 +14,7 @@ macro_rules! curve {
                 [&[4], x, y].concat()
             }
 
-            /// Whether the two are the coordinates of a point.
+            /// Whether these are the coordinates of a point.
             pub(in super::super) fn is_point(x: &[u8], y: &[u8]) -> bool {
                 PublicKey::from_sec1_bytes(&uncompressed(x, y)).is_ok()
             }
@@ -52,8 +52,8 @@ curve!(p256_key, p256);
 curve!(p384_key, p384);
 curve!(p521_key, p521);
 
-/// Whether the two are the coordinates of a point of P-224. Certificates may have such keys; nothing
-/// is computed with them.
+/// Whether these are the coordinates of a point of P-224. Certificates may have such keys; they are
+/// never used for computations.
 pub(super) fn is_on_p224(x: &[u8], y: &[u8]) -> bool {
     let p = (BigUint::from(1_u8) << 224) - (BigUint::from(1_u8) << 96) + 1_u8;
     let b = BigUint::parse_bytes(b"b4050a850c04b3abf54132565044b0b7d7bfd8ba270b39432355ffb4", 16);

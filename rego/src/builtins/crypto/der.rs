@@ -1,4 +1,4 @@
-//! ASN.1 in DER, as strict as Go's `cryptobyte`: what it refuses is no certificate there either.
+//! ASN.1 in DER, as strict as Go's `cryptobyte`, which refuses the same certificates.
 
 use num_bigint::{BigInt, BigUint};
 use num_traits::ToPrimitive as _;
@@ -22,17 +22,17 @@ pub(super) const SET: u8 = 0x31;
 /// `NULL` with its header.
 pub(super) const NULL: &[u8] = &[5, 0];
 
-/// The tag of a field of the context.
+/// The tag of a context-specific field.
 pub(super) const fn context(number: u8) -> u8 {
     0x80 | number
 }
 
-/// The tag of a field of the context that has others in it.
+/// The tag of a constructed context-specific field.
 pub(super) const fn constructed(number: u8) -> u8 {
     0xa0 | number
 }
 
-/// A part of a text in DER, of which elements are taken from the front.
+/// A reader that takes elements from the front of a DER text.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Der<'a>(&'a [u8]);
 
@@ -63,8 +63,8 @@ impl<'a> Der<'a> {
         self.0.first() == Some(&tag)
     }
 
-    /// The next element, whatever it is. Tags above 30, indefinite lengths and lengths that are not
-    /// written in the shortest way are none.
+    /// The next element, with any tag. Tags above 30, indefinite lengths and lengths that are not
+    /// in the shortest form are invalid.
     pub(super) fn any(&mut self) -> Option<Element<'a>> {
         let [tag, first, after @ ..] = self.0 else { return None };
         if tag & 0x1f == 0x1f {
@@ -94,12 +94,12 @@ impl<'a> Der<'a> {
         if self.peek(tag) { self.any() } else { None }
     }
 
-    /// What is in the next element, which must have this tag.
+    /// The content of the next element, which must have this tag.
     pub(super) fn read(&mut self, tag: u8) -> Option<Der<'a>> {
         self.element(tag).map(|element| Der(element.content))
     }
 
-    /// What is in the next element if it has this tag; `None` where it is malformed.
+    /// The content of the next element if it has this tag; `None` where it is malformed.
     pub(super) fn optional(&mut self, tag: u8) -> Option<Option<Der<'a>>> {
         if self.peek(tag) { self.read(tag).map(Some) } else { Some(None) }
     }
@@ -124,7 +124,7 @@ impl<'a> Der<'a> {
         self.integer()?.to_biguint().filter(|n| *n != BigUint::ZERO)
     }
 
-    /// An integer that a word holds, with its own tag.
+    /// An integer of a word, with its own tag.
     pub(super) fn word(&mut self, tag: u8) -> Option<i64> {
         BigInt::from_signed_bytes_be(self.integer_bytes(tag)?).to_i64()
     }
@@ -160,7 +160,7 @@ pub(super) struct BitString<'a> {
 }
 
 impl<'a> BitString<'a> {
-    /// The bytes as they are written, and how many bits they have.
+    /// The original bytes, and the number of bits.
     pub(super) fn left_aligned(self) -> (&'a [u8], u64) {
         let bits = u64::try_from(self.bytes.len()).unwrap_or(0) * 8;
         (self.bytes, bits.saturating_sub(u64::from(self.unused)))
@@ -237,7 +237,7 @@ pub(super) struct LongOid(pub(super) Vec<u8>);
 
 impl LongOid {
     /// # Errors
-    /// Where a part is not written in the shortest way, or not complete.
+    /// When a part is not in the shortest form, or incomplete.
     pub(super) fn of(bytes: &[u8]) -> Option<Self> {
         let mut at_start = true;
         for byte in bytes {

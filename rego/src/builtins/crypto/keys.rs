@@ -1,7 +1,7 @@
-//! Keys, each of its own kind: a signature algorithm takes the kinds that it is for and no other.
+//! Keys, with separate types for each kind: a signature algorithm accepts only its own kinds.
 //!
-//! No text of an error has a part of a key in it, and no type with a private key or secret in it can be
-//! printed with it.
+//! No error message contains a part of a key, and types with a private key or secret never print
+//! it.
 
 use num_bigint::{BigInt, BigUint};
 use num_traits::One as _;
@@ -11,8 +11,8 @@ use super::der::{self, Der, Oid};
 use super::{curves, failed};
 use crate::builtins::{Failure, limits};
 
-/// Bits of the modulus of an RSA key: the time of a signature grows with the third power of them, and
-/// nobody has keys of more.
+/// Bits of the modulus of an RSA key: the time of a signature grows with the third power of them,
+/// and longer keys are not in use.
 const MODULUS_BITS: u64 = 16_384;
 
 /// The same of a private key, with which each operation takes as many multiplications as it has bits.
@@ -97,7 +97,7 @@ impl Curve {
     }
 }
 
-/// A public RSA key as it is written. Whether anything can be verified with it is not said.
+/// A public RSA key, unchecked: it may be unusable for verification.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::builtins) struct RsaPublic {
     pub(in crate::builtins) n: BigUint,
@@ -108,12 +108,12 @@ pub(in crate::builtins) struct RsaPublic {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::builtins) struct EcPublic {
     pub(in crate::builtins) curve: Curve,
-    /// The two coordinates, each of as many bytes as the curve's have.
+    /// The two coordinates, each with the curve's number of bytes.
     pub(in crate::builtins) x: Vec<u8>,
     pub(in crate::builtins) y: Vec<u8>,
 }
 
-/// A public key of DSA, with which nothing is verified.
+/// A public key of DSA, which is never used to verify.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::builtins) struct DsaPublic {
     p: BigUint,
@@ -129,7 +129,7 @@ pub(in crate::builtins) enum PublicKey {
     Ec(EcPublic),
     Ed25519([u8; 32]),
     Dsa(DsaPublic),
-    /// A key of X25519, with which nothing is signed.
+    /// A key of X25519, which is never used to sign.
     Agreement,
 }
 
@@ -142,7 +142,7 @@ pub(in crate::builtins) struct RsaPrivate {
     pub(in crate::builtins) crt: Crt,
 }
 
-/// What speeds up the operations with a private RSA key.
+/// Precomputed values for operations with a private RSA key.
 pub(in crate::builtins) struct Crt {
     pub(in crate::builtins) dp: BigUint,
     pub(in crate::builtins) dq: BigUint,
@@ -152,7 +152,7 @@ pub(in crate::builtins) struct Crt {
 /// A private key of a curve.
 pub(in crate::builtins) struct EcPrivate {
     pub(in crate::builtins) public: EcPublic,
-    /// As many bytes as a coordinate has.
+    /// With the number of bytes of a coordinate.
     pub(in crate::builtins) d: Vec<u8>,
 }
 
@@ -167,7 +167,7 @@ pub(in crate::builtins) enum PrivateKey {
     Rsa(RsaPrivate),
     Ec(EcPrivate),
     Ed25519(Ed25519Private),
-    /// A key of X25519, with which nothing is signed.
+    /// A key of X25519, which is never used to sign.
     Agreement([u8; 32]),
 }
 
@@ -175,7 +175,7 @@ impl RsaPublic {
     /// A key whose size is bounded.
     ///
     /// # Errors
-    /// Where the modulus has more than [`MODULUS_BITS`] bits, which ends the evaluation.
+    /// When the modulus has more than [`MODULUS_BITS`] bits, which ends the evaluation.
     pub(in crate::builtins) fn new(n: BigUint, e: u64) -> Result<Self, Failure> {
         if n.bits() > MODULUS_BITS {
             return Err(limits::exceeded("the modulus of an RSA key is too long"));
@@ -183,7 +183,7 @@ impl RsaPublic {
         Ok(Self { n, e })
     }
 
-    /// What Go says of a key before it uses it.
+    /// Go's check of a key before its use.
     pub(super) fn check(&self) -> Result<(), Failure> {
         if !self.n.bit(0) {
             return Err(failed("crypto/rsa: public modulus is even"));
@@ -202,11 +202,11 @@ impl RsaPublic {
 }
 
 impl RsaPrivate {
-    /// A key of its parts, checked as Go checks it. What of the last three is there is used, where all
-    /// are; else they are computed.
+    /// A key from its parts, checked as in Go. The last three are used where all are present;
+    /// otherwise they are computed.
     ///
     /// # Errors
-    /// Where the parts do not fit together; ends the evaluation where the modulus is too long.
+    /// When the parts do not fit together; a modulus that is too long ends the evaluation.
     pub(in crate::builtins) fn new(
         public: RsaPublic,
         d: BigUint,
@@ -263,7 +263,7 @@ impl RsaPrivate {
 }
 
 impl EcPublic {
-    /// A point, which must be of the curve and not the one at infinity.
+    /// A point, which must be on the curve and not at infinity.
     pub(in crate::builtins) fn new(curve: Curve, x: &[u8], y: &[u8]) -> Option<Self> {
         let (x, y) = (fixed(x, curve.bytes())?, fixed(y, curve.bytes())?);
         let on_curve = match curve {
@@ -282,7 +282,7 @@ impl EcPublic {
     }
 }
 
-/// A number of bytes with as many of them as asked for: zeros are taken off or put before them.
+/// A number in a requested number of bytes: leading zeros are removed or added.
 pub(in crate::builtins) fn fixed(bytes: &[u8], length: usize) -> Option<Vec<u8>> {
     let excess = bytes.len().saturating_sub(length);
     let (zeros, rest) = bytes.split_at_checked(excess)?;
@@ -303,7 +303,7 @@ pub(super) struct Algorithm<'a> {
 }
 
 impl<'a> Algorithm<'a> {
-    /// What is in an `AlgorithmIdentifier`.
+    /// The content of an `AlgorithmIdentifier`.
     pub(super) fn of(mut content: Der<'a>) -> Result<Self, Failure> {
         let oid = content.oid().ok_or_else(|| failed("x509: malformed OID"))?;
         let parameters = if content.is_empty() {
@@ -405,7 +405,7 @@ pub(super) fn above_zero(n: BigInt) -> Option<BigUint> {
     n.to_biguint().filter(|n| *n != BigUint::ZERO)
 }
 
-/// The key of a seed.
+/// The key from a seed.
 pub(in crate::builtins) fn ed25519(seed: [u8; 32]) -> Ed25519Private {
     let public = ed25519_dalek::SigningKey::from_bytes(&seed).verifying_key().to_bytes();
     Ed25519Private { seed, public }

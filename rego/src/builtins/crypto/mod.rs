@@ -24,7 +24,7 @@ use super::go::base64;
 use super::operands::string;
 use super::{Answer, Context, Failure, bytes, encoding};
 
-/// What OPA's functions say beyond the operands' types.
+/// Errors of OPA's functions besides operand types.
 fn failed(what: &str) -> Failure {
     Failure::Builtin(what.to_owned())
 }

@@ -5,7 +5,7 @@ use crate::builtins::go::base64;
 /// A block.
 #[derive(Debug)]
 pub(in crate::builtins) struct Block {
-    /// What stands behind `BEGIN`.
+    /// The label after `BEGIN`.
     pub(in crate::builtins) label: String,
     pub(in crate::builtins) bytes: Vec<u8>,
 }
@@ -14,11 +14,11 @@ const BEGIN: &[u8] = b"-----BEGIN ";
 const END: &[u8] = b"\n-----END ";
 const END_OF_LINE: &[u8] = b"-----";
 
-/// The first block, and what follows it. Text before a block, and blocks that are malformed, are
-/// skipped; the rest is the whole text where there is no block.
+/// The first block, and the text after it. Text before a block, and blocks that are malformed, are
+/// skipped; without a block, the rest is the whole text.
 ///
-/// Each step takes off the front of the text what has been looked at, so that the time is linear but
-/// for lines that begin blocks within blocks.
+/// Each step removes the examined part from the front of the text, so that the time is linear,
+/// except for lines that begin blocks within blocks.
 pub(in crate::builtins) fn decode(data: &[u8]) -> (Option<Block>, &[u8]) {
     let mut rest = data;
     while let Some((begun, after_end)) = next_end(rest) {
@@ -30,8 +30,8 @@ pub(in crate::builtins) fn decode(data: &[u8]) -> (Option<Block>, &[u8]) {
     (None, data)
 }
 
-/// What stands between the last `BEGIN` and the first `END`, where a line has begun there, and what
-/// follows the `END`.
+/// The text between the last `BEGIN` and the first `END`, where a line begins there, and the text
+/// after the `END`.
 fn next_end(rest: &[u8]) -> Option<(Option<&[u8]>, &[u8])> {
     let end = find(rest, END)?;
     let (before, after) = rest.split_at_checked(end)?;
@@ -54,7 +54,7 @@ fn block<'a>(begun: &[u8], after_end: &'a [u8]) -> Option<(Block, &'a [u8])> {
             break;
         }
         if rest.is_empty() {
-            // The headers go on up to the `END`.
+            // The headers extend to the `END`.
             return None;
         }
         headers = true;
@@ -73,7 +73,7 @@ fn block<'a>(begun: &[u8], after_end: &'a [u8]) -> Option<(Block, &'a [u8])> {
     Some((Block { label: String::from_utf8_lossy(label).into_owned(), bytes }, rest))
 }
 
-/// The first line without the blanks at its end, and what follows it.
+/// The first line without trailing blanks, and the rest.
 fn line(data: &[u8]) -> (&[u8], &[u8]) {
     let (line, rest) = match data.iter().position(|b| *b == b'\n') {
         None => (data, [].as_slice()),

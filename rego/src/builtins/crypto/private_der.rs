@@ -10,7 +10,7 @@ use super::keys::{
 use super::{curves, failed};
 use crate::builtins::Failure;
 
-/// What Go says of a private key that is written in another form than asked for.
+/// Go's message for a private key in a different form than requested.
 fn instead(bytes: &[u8], asked: &str) -> Failure {
     let mut fields = Der::new(bytes).read(der::SEQUENCE);
     let next = |fields: &mut Der<'_>| fields.any().map(|element| element.tag);
@@ -108,7 +108,7 @@ pub(super) fn pkcs8(bytes: &[u8]) -> Result<PrivateKey, Failure> {
     }
 }
 
-/// A private key of SEC 1. The curve may be said outside of it.
+/// A private key of SEC 1. The curve may be given outside of it.
 pub(super) fn ec(curve: Option<&Oid>, bytes: &[u8]) -> Result<EcPrivate, Failure> {
     let structure = || match instead(bytes, "EC") {
         Failure::Builtin(what) if what.starts_with("asn1") => {

@@ -1,4 +1,4 @@
-//! Signatures: the algorithms of tokens and certificates on keys of their own kinds.
+//! Signatures: the algorithms of tokens and certificates, each with its own kinds of keys.
 
 use ed25519_dalek::{Signer as _, Verifier as _};
 use hmac::{Hmac, KeyInit as _, Mac as _};
@@ -28,7 +28,7 @@ macro_rules! keyed {
 }
 pub(super) use keyed;
 
-/// What signs or verifies with the scheme of a padding.
+/// The signature scheme of a padding.
 macro_rules! rsa_scheme {
     ($hash:ty, $padding:expr, |$scheme:ident| $do:expr) => {
         match $padding {
@@ -47,7 +47,7 @@ macro_rules! rsa_scheme {
         }
     };
 }
-/// A hash that signatures are made of.
+/// A hash for signatures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::builtins) enum Hash {
     Sha256,
@@ -86,7 +86,7 @@ pub(in crate::builtins) enum Padding {
     PssAnySalt,
 }
 
-/// Whether two texts of bytes are the same. The time depends on their lengths alone.
+/// Whether two byte strings are equal, in a time that depends only on their lengths.
 pub(in crate::builtins) fn same(a: &[u8], b: &[u8]) -> bool {
     a.ct_eq(b).into()
 }
@@ -129,7 +129,7 @@ pub(in crate::builtins) fn verify_rsa(
 /// The RSA signature of a message.
 ///
 /// # Errors
-/// Where the key cannot sign that, or there is no randomness for the salt and the blinding.
+/// When the key cannot sign the message, or there is no randomness for the salt and the blinding.
 pub(in crate::builtins) fn sign_rsa(
     key: &RsaPrivate,
     padding: Padding,
@@ -166,8 +166,8 @@ pub(in crate::builtins) fn sign_rsa(
     .map_err(|_| failed("crypto/rsa: message too long for RSA key size"))
 }
 
-/// Whether an ECDSA signature of a message is one of this key. As in Go, any of its hashes may be used
-/// with any curve. Nothing is verified with P-224.
+/// Whether an ECDSA signature of a message is one of this key. As in Go, any of its hashes may be
+/// used with any curve. P-224 never verifies.
 pub(in crate::builtins) fn verify_ec(
     key: &EcPublic,
     hash: Hash,
@@ -186,11 +186,11 @@ pub(in crate::builtins) fn verify_ec(
     }
 }
 
-/// The ECDSA signature of a message, the two numbers one behind the other. The number that must never
-/// be used twice comes from the key and the message (RFC 6979).
+/// The ECDSA signature of a message, the two numbers concatenated. The nonce comes from the key and
+/// the message (RFC 6979).
 ///
 /// # Errors
-/// Where the key cannot sign.
+/// When the key cannot sign.
 pub(in crate::builtins) fn sign_ec(
     key: &EcPrivate,
     hash: Hash,

@@ -1,6 +1,6 @@
 //! The tokens of a glob pattern.
 
-/// Why a pattern is none.
+/// Why a pattern is invalid.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Offence {
     pub(super) offset: usize,
@@ -43,7 +43,7 @@ impl<'a> Lexer<'a> {
         Self { whole: pattern, rest: pattern, level: 0 }
     }
 
-    /// How much has been read, in bytes.
+    /// The number of bytes read.
     pub(super) fn offset(&self) -> usize {
         self.whole.len() - self.rest.len()
     }
@@ -69,7 +69,7 @@ impl<'a> Lexer<'a> {
         Offence { offset: self.offset(), reason: what.to_owned() }
     }
 
-    /// The next token; at the end none.
+    /// The next token; `None` at the end.
     pub(super) fn next(&mut self) -> Result<Option<Token>, Offence> {
         let inside = self.level > 0;
         let Some(c) = self.rest.chars().next() else { return Ok(None) };
@@ -120,7 +120,7 @@ impl<'a> Lexer<'a> {
         Ok(text)
     }
 
-    /// What stands in brackets: one range, or any number of characters.
+    /// The content of brackets: one range, or any number of characters.
     fn class(&mut self) -> Result<Token, Offence> {
         let negated = self.take('!');
         let start = self.rest;

@@ -21,7 +21,7 @@ pub(super) fn matches(context: &mut Context, args: &[Value]) -> Answer {
     let pattern = string(args, 1)?;
     let delimiters = delimiters(args)?;
     let text = string(args, 3)?;
-    // No delimiter has a zero byte without being one, so that keys are told apart by their ends.
+    // A delimiter contains a zero byte only if it is NUL itself, so that keys differ at their ends.
     let key = format!("{pattern}\0{}", delimiters.iter().collect::<String>());
     let program = CACHE.with_borrow_mut(|cache| {
         cache.program(&key, || Program::of(&parse::parse(pattern, &delimiters)?, vec![None]))
@@ -29,7 +29,7 @@ pub(super) fn matches(context: &mut Context, args: &[Value]) -> Answer {
     Ok(Value::from(program.is_match(text, &mut Clock::new(context))?))
 }
 
-/// The characters that `*` and `?` do not match: a point where none is given.
+/// The characters that `*` and `?` do not match: a dot by default.
 fn delimiters(args: &[Value]) -> Result<Vec<char>, Failure> {
     let value = argument(args, 2);
     let array = match value {

@@ -5,10 +5,10 @@ use regex_syntax::hir::{Class, ClassUnicode, ClassUnicodeRange, Hir, Look, Repet
 use super::lexer::{Lexer, Offence, Token};
 use crate::builtins::{Failure, limits};
 
-/// How deep braces may nest. The compiler of the automaton recurses as deep.
+/// The highest nesting of braces. The compiler of the automaton recurses to this depth.
 const MAX_DEPTH: usize = 100;
 
-/// Bytes of a pattern's text.
+/// The highest number of bytes in a pattern.
 const PATTERN_BYTES: usize = 1 << 18;
 
 impl From<Offence> for Failure {

@@ -1,4 +1,4 @@
-//! `encoding/base64`: line breaks are skipped, and the bits behind the last byte may be anything.
+//! `encoding/base64`: line breaks are skipped, and the bits after the last byte are ignored.
 
 use crate::builtins::Failure;
 

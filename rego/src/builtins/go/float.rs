@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 /// More fractional or significant digits than this are zeros in every float.
 const ALL_DIGITS: usize = 1100;
 
-/// A float by a verb of Go's (`b e E f g G x X`) and a number of digits; without one, as many as are
-/// needed to tell it from all others.
+/// A float by a verb of Go's (`b e E f g G x X`) and a number of digits; without one, the fewest
+/// that identify it.
 pub(crate) fn format(f: f64, verb: char, precision: Option<usize>) -> String {
     if f.is_nan() {
         return "NaN".to_owned();
@@ -40,7 +40,7 @@ fn exponent_form(size: f64, precision: Option<usize>, mark: char) -> String {
     format!("{mantissa}{mark}{sign}{:02}", exponent.unsigned_abs())
 }
 
-/// The mantissa with its point, and the exponent of ten.
+/// The mantissa with its decimal point, and the exponent of ten.
 fn scientific(size: f64, precision: Option<usize>) -> (String, i32) {
     let text = match precision {
         Some(precision) => format!("{size:.*e}", precision.min(ALL_DIGITS)),

@@ -1,4 +1,4 @@
-//! What of Go's standard library OPA's values and messages show.
+//! The parts of Go's standard library that OPA's values and messages depend on.
 
 pub(crate) mod base64;
 pub(crate) mod calendar;

@@ -5,13 +5,13 @@ use crate::builtins::Failure;
 use crate::builtins::number::text;
 use regorus::Value;
 
-/// Decimal digits before or after the point beyond which OPA takes no number.
+/// The highest number of decimal digits before or after the point that OPA accepts.
 const MAX_DECIMAL_EXPONENT: i64 = 30_103;
 
-/// The number that a text means to `strconv.ParseFloat`.
+/// The number that `strconv.ParseFloat` reads from a text.
 ///
 /// # Errors
-/// In Go's words, where the text is no number or one out of range.
+/// Go's message, when the text is not a number or out of range.
 pub(crate) fn parse(source: &str) -> Result<Value, Failure> {
     let invalid = |what: &str| {
         Failure::Builtin(format!("strconv.ParseFloat: parsing {}: {what}", quote(source)))
@@ -43,7 +43,7 @@ enum Plain {
     Hexadecimal { negative: bool, mantissa: String, exponent: i64 },
 }
 
-/// Takes the underscores out, and the prefix of a hexadecimal number.
+/// Removes the underscores, and the prefix of a hexadecimal number.
 fn scan(source: &str) -> Option<Plain> {
     let unsigned = source.strip_prefix(['+', '-']).unwrap_or(source);
     let negative = source.starts_with('-');
@@ -81,7 +81,7 @@ fn is_exponent(text: &str) -> bool {
     !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit())
 }
 
-/// An exponent, or the nearest that is far beyond every number's.
+/// An exponent, clamped to a range far beyond every number's.
 fn clamped(text: &str) -> i64 {
     const FAR: i64 = 1 << 30;
     let digits = text.strip_prefix(['+', '-']).unwrap_or(text);

@@ -5,11 +5,11 @@
 pub(crate) enum Integer {
     /// With a sign.
     Signed(i64),
-    /// One that is too large for a sign.
+    /// An integer that needs the unsigned type.
     Unsigned(u64),
 }
 
-/// The integer that a text means: decimal, or in base 2, 8 or 16 by its prefix.
+/// The integer of a text: decimal, or in base 2, 8 or 16 by its prefix.
 pub(crate) fn parse(text: &str) -> Option<Integer> {
     let (negative, digits) = match text.strip_prefix('-') {
         Some(digits) => (true, digits),
@@ -22,7 +22,7 @@ pub(crate) fn parse(text: &str) -> Option<Integer> {
         [b'0', _, ..] => (digits.get(1..)?, 8),
         _ => (digits, 10),
     };
-    // Another sign is none of Go's.
+    // Go accepts no second sign.
     if !digits.starts_with(|first: char| first.is_ascii_alphanumeric()) {
         return None;
     }

@@ -47,8 +47,8 @@ fn escape(out: &mut String, c: char, mark: char, ascii: bool) {
     }
 }
 
-/// Whether a text can stand between backquotes: no control characters but the tabulator, no backquote
-/// and no byte order mark.
+/// Whether a text is allowed between backquotes: it has no control characters except tabs, no
+/// backquote and no byte order mark.
 pub(crate) fn can_be_backquoted(text: &str) -> bool {
     text.chars().all(|c| match c {
         '\t' => true,

@@ -77,7 +77,7 @@ pub(crate) fn is_printable(c: char) -> bool {
         ' '..='~' => true,
         '\0'..='\x7f' => false,
         c => {
-            // Rust escapes marks at the beginning of a text alone.
+            // Rust escapes marks only at the beginning of a text.
             let mut after_a_letter = ['a', c].iter().collect::<String>();
             after_a_letter = after_a_letter.escape_debug().collect();
             !after_a_letter.contains("\\u") && !is_newer(c)

@@ -6,10 +6,10 @@ use std::str::FromStr as _;
 use super::quote::quote;
 use crate::builtins::{Failure, bytes};
 
-/// Pairs of a query that are read at most, as in Go.
+/// The highest number of pairs in a query, as in Go.
 const MAX_PARAMETERS: usize = 10_000;
 
-/// A part of a URL, for what is escaped in it.
+/// A part of a URL, which determines the escaped characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Part {
     Path,
@@ -20,7 +20,7 @@ pub(crate) enum Part {
     Fragment,
 }
 
-/// What Go says of a URL.
+/// Go's messages for a URL.
 type Wrong = String;
 
 fn is_plain(byte: u8, part: Part) -> bool {
@@ -43,7 +43,7 @@ fn is_plain(byte: u8, part: Part) -> bool {
     }
 }
 
-/// Escapes what may not stand in a part.
+/// Escapes the characters that a part must not have.
 pub(crate) fn escape(text: &str, part: Part) -> String {
     let mut out = String::with_capacity(text.len());
     for byte in bytes::of(text).iter().copied() {
@@ -56,10 +56,10 @@ pub(crate) fn escape(text: &str, part: Part) -> String {
     out
 }
 
-/// Takes the escapes out.
+/// Decodes the escapes.
 ///
 /// # Errors
-/// In Go's words, where an escape is none, or a character may not stand there.
+/// Go's message, when an escape is invalid, or a character is not allowed there.
 pub(crate) fn unescape(text: &str, part: Part) -> Result<String, Failure> {
     plain(text, part).map_err(Failure::Builtin)
 }
@@ -112,7 +112,7 @@ fn plain(text: &str, part: Part) -> Result<String, Wrong> {
 /// The pairs of a query, in order.
 ///
 /// # Errors
-/// In Go's words, where one of them is wrong.
+/// Go's message, when one of them is invalid.
 pub(crate) fn parse_query(query: &str) -> Result<Vec<(String, String)>, Failure> {
     if query.matches('&').count() + 1 > MAX_PARAMETERS {
         let what = "number of URL query parameters exceeded limit";
@@ -136,7 +136,7 @@ pub(crate) fn parse_query(query: &str) -> Result<Vec<(String, String)>, Failure>
             Err(error) => first_error = first_error.or(Some(error)),
         }
     }
-    // A semicolon replaces what was wrong before it.
+    // The fault of a semicolon replaces an earlier one.
     let _ = semicolon;
     match first_error {
         Some(error) => Err(Failure::Builtin(error)),
@@ -144,22 +144,22 @@ pub(crate) fn parse_query(query: &str) -> Result<Vec<(String, String)>, Failure>
     }
 }
 
-/// A URL's parts that policies see.
+/// The parts of a URL that are visible to policies.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Url {
     pub(crate) scheme: String,
-    /// What follows the scheme, where that is no path.
+    /// The part after the scheme, where that is not a path.
     pub(crate) opaque: String,
-    /// The name and, behind a colon, the password, escaped as Go does.
+    /// The name and, after a colon, the password, escaped as in Go.
     pub(crate) user: Option<String>,
     pub(crate) host: String,
     pub(crate) path: String,
     pub(crate) raw_path: String,
     pub(crate) raw_query: String,
     pub(crate) fragment: String,
-    /// The fragment as it is written, where Go would escape it in another way.
+    /// The original fragment, where Go would escape it differently.
     pub(crate) raw_fragment: String,
-    /// Whether there is a question mark and nothing behind it.
+    /// Whether the URL ends in a question mark.
     pub(crate) force_query: bool,
     /// Whether there is a scheme and a path, and no host before it.
     pub(crate) omit_host: bool,
@@ -176,7 +176,7 @@ impl Url {
         self.split_host().1
     }
 
-    /// The path as it is written, or as Go escapes it.
+    /// The original path, or as Go escapes it.
     pub(crate) fn escaped_path(&self) -> String {
         escaped(&self.path, &self.raw_path, Part::Path)
     }
@@ -208,7 +208,7 @@ pub(crate) fn parse(text: &str) -> Result<Url, Failure> {
     Ok(url)
 }
 
-/// A part as it is written, where that is a valid way to write it, or as Go escapes it.
+/// The original part, where its escapes are valid, or the part as Go escapes it.
 fn escaped(part: &str, raw: &str, of: Part) -> String {
     let valid = |byte: u8| b"!$&'()*+,;=:@[]%".contains(&byte) || is_plain(byte, of);
     let same = || plain(raw, of).is_ok_and(|unescaped| unescaped == part);
@@ -377,7 +377,7 @@ fn check_port(scheme: &str, host: &str) -> Result<(), Wrong> {
     if is_port(port) { Ok(()) } else { Err(format!("invalid port {} after host", quote(port))) }
 }
 
-/// Nothing, or a colon and digits.
+/// Empty, or a colon and digits.
 fn is_port(text: &str) -> bool {
     text.is_empty()
         || text.strip_prefix(':').is_some_and(|digits| digits.bytes().all(|b| b.is_ascii_digit()))

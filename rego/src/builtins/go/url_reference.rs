@@ -3,7 +3,7 @@
 use super::url::{Part, Url, escape, unescape};
 
 impl Url {
-    /// Where a reference leads from here.
+    /// Resolves a reference from this URL.
     pub(crate) fn resolve(&self, reference: &Self) -> Self {
         let mut url = reference.clone();
         if reference.scheme.is_empty() {

@@ -1,4 +1,4 @@
-//! Schemas to trees.
+//! Parses schemas to trees.
 
 use regorus::Value;
 
@@ -7,7 +7,7 @@ use super::shape::node;
 use super::syntax::Parser;
 use crate::builtins::{Answer, Failure};
 
-/// Where directives may stand.
+/// The locations of directives.
 const LOCATIONS: [&str; 19] = [
     "QUERY",
     "MUTATION",
@@ -94,7 +94,7 @@ impl Parser<'_> {
         Ok(Description { text: Value::from(self.take()?.text), comment })
     }
 
-    /// The description of a part of a definition, whose comments are lost where it is empty.
+    /// The description of a part of a definition; its comments are lost where it is empty.
     fn inner_description(&mut self) -> Result<Description, Failure> {
         let description = self.description()?;
         let is_empty = description.text == Value::from("");
@@ -151,7 +151,7 @@ impl Parser<'_> {
         let name = self.name()?;
         let may_implement = kind == "OBJECT" || kind == "INTERFACE" && extension.is_none();
         let interfaces = if may_implement { self.interfaces()? } else { Value::Null };
-        // The library lets extensions of inputs have variables here.
+        // The library allows variables in extensions of inputs here.
         let directives = self.directives(!(kind == "INPUT_OBJECT" && extension.is_some()))?;
         let (mut fields, mut types, mut values) = (Value::Null, Value::Null, Value::Null);
         let mut end = Value::Null;
@@ -188,7 +188,7 @@ impl Parser<'_> {
         ))
     }
 
-    /// Names with a mark between them, which may also stand before the first.
+    /// Names with a separator between them, which is also allowed before the first.
     fn separated(&mut self, mark: char) -> Result<Vec<Value>, Failure> {
         self.skip(Kind::Mark(mark))?;
         let mut names = vec![self.name()?];

@@ -1,4 +1,4 @@
-//! GraphQL texts to tokens.
+//! Splits GraphQL texts into tokens.
 
 use crate::builtins::Failure;
 use crate::builtins::go::quote::quote;
@@ -8,7 +8,7 @@ use super::broken;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     End,
-    /// What is no token. What is wrong with it is told where it is taken.
+    /// An invalid token; its fault is reported when it is taken.
     Invalid,
     /// One of `! $ & ( ) : = @ [ ] { } |`.
     Mark(char),
@@ -38,7 +38,7 @@ impl Kind {
     }
 }
 
-/// A token and where it begins, in lines and characters from 1.
+/// A token and its beginning, in lines and characters from 1.
 #[derive(Debug, Clone)]
 pub(super) struct Token {
     pub(super) kind: Kind,
@@ -60,7 +60,7 @@ pub(super) fn wrong((line, column): (usize, usize), what: &str) -> Failure {
     broken(format!("{what} in GraphQL string at location {line}:{column}"))
 }
 
-/// What reads tokens.
+/// The lexer.
 pub(super) struct Lexer<'a> {
     rest: &'a str,
     line: usize,
@@ -72,7 +72,7 @@ impl<'a> Lexer<'a> {
         Self { rest: text, line: 1, column: 1 }
     }
 
-    /// Where it is.
+    /// Its position.
     pub(super) fn place(&self) -> (usize, usize) {
         (self.line, self.column)
     }
@@ -89,7 +89,7 @@ impl<'a> Lexer<'a> {
         Some(c)
     }
 
-    /// Skips what was looked at.
+    /// Skips the examined text.
     fn skip(&mut self, count: usize) {
         for _ in 0..count {
             self.next();

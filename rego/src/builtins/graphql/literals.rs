@@ -11,10 +11,10 @@ use crate::builtins::limits;
 /// Scalars whose values are known.
 const SCALARS: [&str; 5] = ["Int", "Float", "String", "Boolean", "ID"];
 
-/// Checks that a literal can be where a type is expected. The variables are those of the operation.
+/// Checks that a literal fits an expected type. The variables are those of the operation.
 ///
 /// # Errors
-/// In the library's words, where it cannot.
+/// The library's message, when it does not fit.
 pub(super) fn check(
     value: &Value,
     expected: &Value,
@@ -50,7 +50,7 @@ pub(super) fn check(
     if fits { Ok(()) } else { wrong() }
 }
 
-/// Whether the numbers of a literal are numbers of the machine.
+/// Whether the numbers of a literal are machine numbers.
 fn has_value(value: &Value, depth: usize) -> Result<bool, Failure> {
     let below = depth.checked_sub(1).ok_or_else(|| limits::exceeded("a value is too deep"))?;
     let raw = text(value, "Raw");

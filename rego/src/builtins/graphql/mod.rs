@@ -1,6 +1,7 @@
-//! `graphql.*`: syntax trees as the library in OPA prints them, and its rules for schemas and queries.
+//! `graphql.*`: syntax trees in the form of the library in OPA, and its rules for schemas and
+//! queries.
 //!
-//! A tree is a value from the beginning: policies take it apart, and give it back.
+//! A tree is always a value, because policies read it and pass it back.
 
 mod definitions;
 mod lex;
@@ -27,8 +28,8 @@ use super::limits::Clock;
 use super::operands::{argument, string, wrong_type};
 use super::{Answer, Context, Failure};
 
-/// How deep selections, values and types nest, and how many fragments are within each other: a level
-/// takes some kilobytes of stack.
+/// The highest nesting of selections, values, types and fragments: a level takes some kilobytes of
+/// stack.
 const DEPTH: usize = 128;
 
 /// A rule that a document breaks.
@@ -53,7 +54,7 @@ fn schema_of(args: &[Value], position: usize) -> Answer {
     document(argument(args, position), position - 1, syntax::parse_schema, "SchemaDocument")
 }
 
-/// Whether what was found out is that a document is wrong, or nothing can be found out.
+/// Whether the error means that a document is invalid, or that it could not be checked.
 fn verdict<T>(result: Result<T, Failure>) -> Result<Option<T>, Failure> {
     match result {
         Ok(value) => Ok(Some(value)),

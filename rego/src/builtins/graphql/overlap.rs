@@ -1,4 +1,4 @@
-//! Whether fields of one name can be one field in the answer.
+//! Whether fields of one name can be merged in the answer.
 
 use std::collections::{HashMap, HashSet};
 
@@ -10,7 +10,7 @@ use super::{DEPTH, broken, types};
 use crate::builtins::Failure;
 use crate::builtins::limits::{self, Clock};
 
-/// A field, and the type that it is of.
+/// A field, and its parent type.
 #[derive(Clone, Copy)]
 struct Field<'a> {
     node: &'a Value,
@@ -49,7 +49,7 @@ impl<'a, 'c> Overlap<'a, 'c> {
     /// Checks a selection of a type.
     ///
     /// # Errors
-    /// In the library's words, where two fields are in conflict.
+    /// The library's message, when two fields are in conflict.
     pub(super) fn check(
         mut self,
         of: Option<&'a Type>,
@@ -301,7 +301,7 @@ impl<'a, 'c> Overlap<'a, 'c> {
     }
 }
 
-/// The type of a field: what its definition says, or the text that `__typename` is.
+/// The type of a field: its definition's, or the string type of `__typename`.
 #[derive(Clone, Copy)]
 enum Of<'a> {
     Type(&'a Value),

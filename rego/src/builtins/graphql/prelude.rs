@@ -1,5 +1,5 @@
-//! What every schema has without saying so (October 2021 edition of the specification, and what the
-//! library adds to it).
+//! The implicit definitions of every schema (October 2021 edition of the specification, with the
+//! library's additions).
 
 pub(super) const PRELUDE: &str = r#"
 scalar Int

@@ -1,4 +1,4 @@
-//! Queries to trees.
+//! Parses queries to trees.
 
 use regorus::Value;
 
@@ -28,7 +28,7 @@ impl Parser<'_> {
     fn operation(&mut self) -> Answer {
         if self.is(Kind::Mark('{')) {
             let selections = self.required_selections()?;
-            // The library looks for comments when it has read the operation, and finds no others.
+            // The library looks for comments only after it has read the operation.
             return Ok(node(
                 "OperationDefinition",
                 [("Operation", Value::from("query")), ("SelectionSet", selections)],

@@ -77,12 +77,12 @@ impl Type {
     }
 }
 
-/// A schema that keeps all rules.
+/// A valid schema.
 #[derive(Debug, Default)]
 pub(super) struct Schema {
     types: BTreeMap<String, Type>,
     directives: BTreeMap<String, Value>,
-    /// The types of objects that a type can stand for.
+    /// The possible object types of a type.
     possible: HashMap<String, Vec<String>>,
     pub(super) query: Option<String>,
     pub(super) mutation: Option<String>,
@@ -104,7 +104,7 @@ impl Schema {
     /// Reads a schema's tree.
     ///
     /// # Errors
-    /// In the library's words, where a rule is broken.
+    /// The library's message, when a rule is broken.
     pub(super) fn new(document: &Value, clock: &mut Clock) -> Result<Self, Failure> {
         let prelude = parse_schema(prelude::PRELUDE)?;
         let mut schema = Self::default();
@@ -290,8 +290,7 @@ impl Schema {
         Ok(())
     }
 
-    /// The directives of a place, of which the same one may be there again where it is several places
-    /// in one.
+    /// The directives of a location, where duplicates are allowed if it combines several locations.
     fn check_directives(
         &self,
         directives: &[&Value],
@@ -528,7 +527,7 @@ impl Schema {
         }
     }
 
-    /// No input may need itself: what it needs is followed until nothing is left that does not.
+    /// No input may require itself, directly or through others.
     fn check_inputs(&self) -> Done {
         let mut needs: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
         for of in self.types.values().filter(|of| of.kind == "INPUT_OBJECT") {

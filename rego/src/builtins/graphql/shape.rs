@@ -1,4 +1,4 @@
-//! What the nodes of a tree have, in the library's names.
+//! The parts of a tree's nodes, with the library's names.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use super::{DEPTH, broken};
 use crate::builtins::operands::type_name;
 use crate::builtins::{Answer, Failure, limits};
 
-/// What a part of a node is.
+/// The type of a node's part.
 #[derive(Clone, Copy)]
 enum Part {
     Text,
@@ -81,10 +81,10 @@ pub(super) fn node<const N: usize>(shape: &str, given: [(&str, Value); N]) -> Va
     Value::from(entries)
 }
 
-/// A tree that a policy gives, as the library reads it. It takes every selection for a field.
+/// A tree from a policy, as the library reads it. The library takes every selection for a field.
 ///
 /// # Errors
-/// Where a part is of another type.
+/// When a part has a different type.
 pub(super) fn decode(value: &Value, shape: &str) -> Answer {
     decode_at(value, shape, DEPTH)
 }

@@ -1,4 +1,4 @@
-//! Tokens to trees.
+//! Parses tokens to trees.
 
 use regorus::Value;
 
@@ -12,7 +12,7 @@ use crate::builtins::{Answer, Failure, limits};
 /// The tree of a query's text.
 ///
 /// # Errors
-/// In the library's words.
+/// The library's message.
 pub(super) fn parse_query(text: &str) -> Answer {
     Parser::new(text)?.query_document()
 }
@@ -20,12 +20,12 @@ pub(super) fn parse_query(text: &str) -> Answer {
 /// The tree of a schema's text.
 ///
 /// # Errors
-/// In the library's words.
+/// The library's message.
 pub(super) fn parse_schema(text: &str) -> Answer {
     Parser::new(text)?.schema_document()
 }
 
-/// What parses.
+/// The parser.
 pub(super) struct Parser<'a> {
     lexer: Lexer<'a>,
     /// The next token.
@@ -34,7 +34,7 @@ pub(super) struct Parser<'a> {
     pub(super) before: Token,
     /// The comments before the next token.
     comment: Value,
-    /// What is wrong with the next token.
+    /// The fault of the next token.
     fault: Option<Failure>,
     depth: usize,
 }
@@ -108,7 +108,7 @@ impl<'a> Parser<'a> {
         Err(wrong(self.next.place, &format!("Expected {expected}, found {found}")))
     }
 
-    /// Takes a word, and gives the comments before it.
+    /// Takes a word, and returns the comments before it.
     pub(super) fn word(&mut self, word: &str) -> Answer {
         if self.is_word(word) {
             let comment = self.comment();
@@ -138,7 +138,7 @@ impl<'a> Parser<'a> {
         Ok(parsed)
     }
 
-    /// One thing or more between two marks, or nothing at all; and the comments before the second mark.
+    /// One or more items between two marks, or no list; and the comments before the second mark.
     pub(super) fn some(
         &mut self,
         open: char,
@@ -215,7 +215,7 @@ impl<'a> Parser<'a> {
             Kind::Mark('$') if !constant => {
                 self.advance()?;
                 let name = self.expect(Kind::Name)?;
-                // The library looks for comments when it has read the name.
+                // The library looks for comments after it has read the name.
                 let kind = Value::from(Literal::Variable.number());
                 let parts = [("Raw", Value::from(name.text)), ("Kind", kind)];
                 return Ok(node("Value", parts));

@@ -42,7 +42,7 @@ pub(super) fn named<'a>(nodes: &[&'a Value], name: &str) -> Option<&'a Value> {
     nodes.iter().copied().find(|node| text(node, "Name") == name)
 }
 
-/// What a literal is.
+/// The kind of a literal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Literal {
     Variable,

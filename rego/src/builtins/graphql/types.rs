@@ -1,4 +1,4 @@
-//! References to types: names, lists of them, and whether there may be nothing.
+//! References to types: names, lists of them, and nullability.
 
 use regorus::Value;
 
@@ -21,7 +21,7 @@ pub(super) fn is_required(of: &Value) -> bool {
     flag(of, "NonNull")
 }
 
-/// As it is written.
+/// The original text.
 pub(super) fn show(of: &Value) -> String {
     let mark = if is_required(of) { "!" } else { "" };
     match (text(of, "NamedType"), element(of)) {
@@ -30,7 +30,7 @@ pub(super) fn show(of: &Value) -> String {
     }
 }
 
-/// Whether a value of a type can be where another one is expected, which may be said to allow nothing.
+/// Whether a value of a type fits an expected type, which may be treated as nullable.
 pub(super) fn fits(of: &Value, expected: &Value, may_be_null: bool) -> bool {
     if text(of, "NamedType") != text(expected, "NamedType") {
         return false;

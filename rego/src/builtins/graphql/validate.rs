@@ -1,4 +1,4 @@
-//! The rules for queries. The first that is broken is told.
+//! The rules for queries. The first broken one is reported.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -11,13 +11,13 @@ use super::{DEPTH, broken, literals, types};
 use crate::builtins::Failure;
 use crate::builtins::limits::{self, Clock};
 
-/// Lists within lists of what a query asks about the schema, at most one less.
+/// The depth of nested lists in introspection at which a query is refused.
 const INTROSPECTION: usize = 3;
 
 /// Checks a query.
 ///
 /// # Errors
-/// In the library's words, where a rule is broken.
+/// The library's message, when a rule is broken.
 pub(super) fn validate(schema: &Schema, query: &Value, clock: &mut Clock) -> Result<(), Failure> {
     let operations = list(query, "Operations");
     let mut fragments = HashMap::new();
@@ -55,14 +55,14 @@ pub(super) fn validate(schema: &Schema, query: &Value, clock: &mut Clock) -> Res
     Ok(())
 }
 
-/// What an operation has, and which of its variables are used.
+/// An operation's parts, and its used variables.
 struct Operation<'a> {
     name: &'a str,
     variables: Vec<&'a Value>,
     used: HashSet<&'a str>,
 }
 
-/// What is expected where a value stands.
+/// The expected type at a value.
 #[derive(Clone, Copy)]
 struct Expected<'a> {
     of: &'a Value,
@@ -75,7 +75,7 @@ struct Check<'a, 'c> {
     clock: &'c mut Clock,
     depth: usize,
     operation: Option<Operation<'a>>,
-    /// The fragments that this operation or fragment has been into.
+    /// The fragments that this operation or fragment has visited.
     spread: HashSet<&'a str>,
     used: HashSet<&'a str>,
     in_fragments: bool,
@@ -83,7 +83,7 @@ struct Check<'a, 'c> {
 
 type Done = Result<(), Failure>;
 
-/// Whether a default is there that is not nothing.
+/// Whether there is a default other than null.
 fn has_default(definition: &Value) -> bool {
     part(definition, "DefaultValue").is_some_and(|value| Literal::of(value) != Literal::Null)
 }
@@ -97,7 +97,7 @@ impl<'a> Check<'a, '_> {
         Ok(())
     }
 
-    /// No fragment may be within itself.
+    /// No fragment may contain itself.
     fn cycles(&mut self) -> Done {
         let mut leads: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
         for (name, fragment) in &self.fragments {
@@ -234,7 +234,7 @@ impl<'a> Check<'a, '_> {
                 "Fragment \"{name}\" cannot condition on non composite type \"{condition}\"."
             )));
         }
-        // What the first fragment spreads counts as used.
+        // Fragments that the first one spreads count as used.
         self.in_fragments = true;
         if !self.used.contains(name) {
             return Err(broken(format!("Fragment \"{name}\" is never used.")));
@@ -266,7 +266,7 @@ impl<'a> Check<'a, '_> {
         Ok(())
     }
 
-    /// The arguments of a field or directive; of one that is not known nothing is asked.
+    /// The arguments of a field or directive; unknown ones are not checked.
     fn arguments(&mut self, node: &'a Value, definition: Option<&'a Value>, what: &str) -> Done {
         let given = list(node, "Arguments");
         let known = definition.map(|definition| list(definition, "Arguments")).unwrap_or_default();
@@ -439,7 +439,7 @@ impl<'a> Check<'a, '_> {
         Err(broken(format!("Unknown argument \"{name}\" on field \"__typename\".")))
     }
 
-    /// Whether lists of what is asked about the schema are too deep in each other.
+    /// Whether lists in introspection nest too deeply.
     fn is_too_deep(&mut self, selections: &[&'a Value], lists: usize) -> Result<bool, Failure> {
         let mut found = false;
         for selection in selections {
@@ -519,7 +519,7 @@ impl<'a> Check<'a, '_> {
         }
     }
 
-    /// Whether there are objects of both types.
+    /// Whether the types have objects in common.
     fn can_be(&self, parent: Option<&Type>, of: &Type) -> bool {
         let Some(parent) = parent else { return true };
         let own = std::slice::from_ref(&parent.name);

@@ -79,7 +79,7 @@ pub(super) fn patch(context: &mut Context, args: &[Value]) -> Answer {
     patch::patched(context, argument(args, 1), operations)
 }
 
-/// What OPA's functions on paths say beyond the operands' types.
+/// Errors of OPA's functions on paths besides operand types.
 fn failed(what: impl Into<String>) -> Failure {
     Failure::Builtin(what.into())
 }

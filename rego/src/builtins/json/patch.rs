@@ -1,4 +1,4 @@
-//! `json.patch`: a document under edit, as OPA's edit tree, whose results it has in every detail.
+//! `json.patch`: a document under edit, with exactly the results of OPA's edit tree.
 
 use std::collections::BTreeMap;
 
@@ -11,12 +11,12 @@ use crate::builtins::limits::{self, Clock};
 use crate::builtins::operands::type_name;
 use crate::builtins::{Answer, Context, Failure, text};
 
-/// A document or a part of one. Below it only what has been touched is taken apart.
+/// A document or a part of one. Only edited parts below it are expanded.
 #[derive(Debug)]
 enum Tree {
     /// The whole document has been removed.
     Removed,
-    /// What is no collection.
+    /// A value that is not a collection.
     Scalar(Value),
     Object {
         base: Object,
@@ -39,7 +39,7 @@ enum Child {
     Tree(Tree),
 }
 
-/// A place of an array.
+/// An element's slot in an array.
 #[derive(Debug)]
 enum Slot {
     /// The next element of the base that has not been removed.
@@ -169,7 +169,7 @@ impl Tree {
             .ok_or_else(|| failed("nil value encountered where composite value was expected"))
     }
 
-    /// The part at a path, taken apart on the way.
+    /// The part at a path, which is expanded up to it.
     fn unfold(&mut self, path: &[Value], clock: &mut Clock) -> Result<&mut Self, Failure> {
         let mut part = self;
         for key in path {
@@ -221,8 +221,8 @@ impl Tree {
                     .and_then(|place| slots.get(place))
                     .is_some_and(|slot| matches!(slot, Slot::Tree(_)));
                 if !known {
-                    // OPA takes the element of the array as it was before all edits, though another
-                    // may stand here now.
+                    // OPA takes the element of the array as it was before all edits, though a
+                    // different one may be here now.
                     let Some((place, value)) =
                         place.and_then(|place| base.get(place).map(|value| (place, value)))
                     else {
@@ -243,7 +243,7 @@ impl Tree {
         }
     }
 
-    /// A set is put together again before an element that is a collection is looked for.
+    /// A set is rebuilt before the look-up of an element that is a collection.
     fn collapse_for(&mut self, key: &Value) -> Result<(), Failure> {
         let composite = matches!(key, Value::Array(_) | Value::Object(_) | Value::Set(_));
         if composite
@@ -324,7 +324,7 @@ impl Tree {
         }
     }
 
-    /// The value; none where the document has been removed.
+    /// The value; `None` where the document has been removed.
     fn render(&self, depth: usize) -> Result<Option<Value>, Failure> {
         let below = depth
             .checked_sub(1)
@@ -387,7 +387,7 @@ fn present<'a>(
     }
 }
 
-/// Removes a place of an array.
+/// Removes a slot of an array.
 fn remove_from(removed: &mut [bool], slots: &mut Vec<Slot>, at: i64) -> Result<(), Failure> {
     let place = usize::try_from(at)
         .ok()
@@ -402,7 +402,7 @@ fn remove_from(removed: &mut [bool], slots: &mut Vec<Slot>, at: i64) -> Result<(
     Ok(())
 }
 
-/// The index that a key means in an array of a length.
+/// The index of a key in an array of a length.
 fn index(length: usize, key: &Value) -> Result<i64, Failure> {
     match key {
         Value::Number(n) => n.as_i64().ok_or_else(|| failed("invalid number type for indexing")),
@@ -420,14 +420,14 @@ fn index(length: usize, key: &Value) -> Result<i64, Failure> {
     }
 }
 
-/// The integer of a text: OPA takes a sign, and zeros behind a point.
+/// The integer of a text: OPA accepts a sign, and zeros after a decimal point.
 fn text_index(text: &str) -> Option<i64> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     if !fraction.bytes().all(|b| b == b'0') {
         return None;
     }
     match whole.strip_prefix(['+', '-']).unwrap_or(whole) {
-        // A point alone is zero to OPA.
+        // OPA takes a single decimal point for zero.
         "" if whole.len() < text.len() => Some(0),
         digits if digits.bytes().all(|b| b.is_ascii_digit()) => whole.parse().ok(),
         _ => None,

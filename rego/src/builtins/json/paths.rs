@@ -1,4 +1,4 @@
-//! Paths of `json.filter`, `json.remove` and `json.patch`, and the tree that many of them make.
+//! Paths of `json.filter`, `json.remove` and `json.patch`, and the tree of many paths.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ pub(super) struct Tree {
 
 #[derive(Clone, Copy)]
 enum Branch {
-    /// A path ends here: all below belongs to it.
+    /// A path ends here, and includes everything below.
     End,
     Node(usize),
 }
@@ -31,7 +31,7 @@ pub(super) fn tree(context: &Context, args: &[Value]) -> Result<Tree, Failure> {
         Value::Set(set) => order::elements(set),
         other => return Err(wrong_type(2, other, &["set", "array"])),
     };
-    // All are looked at before the first counts.
+    // All are checked before the first is used.
     for path in paths.into_iter().map(segments).collect::<Result<Vec<_>, _>>()? {
         tree.insert(path, &mut clock)?;
     }
@@ -84,8 +84,8 @@ impl Tree {
         self.nodes.get(node)?.get(key).copied()
     }
 
-    /// What of a value the paths lead to. The values that are no collections are kept wherever a path
-    /// would go on below them.
+    /// The parts of a value at the paths. A value that is not a collection is kept where a path
+    /// would continue below it.
     pub(super) fn filter(
         &self,
         value: &Value,
@@ -101,7 +101,7 @@ impl Tree {
         rebuilt(value, kept)
     }
 
-    /// What of a value the paths do not lead to; nothing where one ends here.
+    /// The parts of a value outside the paths; `None` where one ends here.
     pub(super) fn remove(
         &self,
         value: &Value,
@@ -118,7 +118,7 @@ impl Tree {
     }
 }
 
-/// A value of those of its elements that are left. An array's keys are the texts of its indexes.
+/// A value with its remaining elements. An array's keys are the texts of its indexes.
 fn rebuilt(
     value: &Value,
     kept: impl Fn(&Value, &Value) -> Result<Option<Value>, Failure>,

@@ -1,9 +1,9 @@
-//! JSON texts as Go's decoder takes them: lone surrogates become U+FFFD, and the last of equal keys
+//! JSON texts as Go's decoder reads them: lone surrogates become U+FFFD, and the last of equal keys
 //! counts.
 //!
-//! [`crate::json`] reads the documents of requests and bundles. It stays apart: its faults are told in
-//! bytes of a file and not in Go's words, which decisions can see, and serde_json's reader is the fast
-//! one where each request passes.
+//! [`crate::json`] reads the documents of requests and bundles. It is separate: its faults have
+//! byte offsets in a file instead of Go's messages, which decisions can see, and serde_json's fast
+//! reader is used for every request.
 
 use std::collections::BTreeMap;
 
@@ -15,15 +15,15 @@ use crate::builtins::{Failure, limits, number};
 /// The value of a text.
 ///
 /// # Errors
-/// In Go's words where it is no JSON; ends the evaluation where it is deeper than [`limits::DEPTH`], or
-/// has a number that cannot be held exactly.
+/// Go's message when it is not JSON; ends the evaluation when it is deeper than [`limits::DEPTH`],
+/// or has a number that cannot be represented exactly.
 pub(crate) fn parse(text: &str) -> Result<Value, Failure> {
     let mut reader = Reader { bytes: text.as_bytes(), text, at: 0, build: true };
     let value = reader.document()?;
     Ok(value)
 }
 
-/// The value that a text begins with, as [`parse`]; what follows it is not looked at.
+/// The value that a text begins with, as [`parse`]; the rest is ignored.
 ///
 /// # Errors
 /// As [`parse`].
@@ -36,7 +36,7 @@ pub(crate) fn parse_first(text: &str) -> Result<Value, Failure> {
 /// Whether a text is JSON.
 ///
 /// # Errors
-/// Where it is too deep, which ends the evaluation.
+/// When it is too deep, which ends the evaluation.
 pub(crate) fn is_valid(text: &str) -> Result<bool, Failure> {
     let mut reader = Reader { bytes: text.as_bytes(), text, at: 0, build: false };
     match reader.document() {
@@ -50,7 +50,7 @@ struct Reader<'a> {
     bytes: &'a [u8],
     text: &'a str,
     at: usize,
-    /// Whether values are wanted, or only whether there is one.
+    /// Whether to build the value, or only to check it.
     build: bool,
 }
 
@@ -78,7 +78,7 @@ impl Reader<'_> {
         }
     }
 
-    /// What Go says of the character here.
+    /// Go's message for the character here.
     fn unexpected(&self, place: &str) -> Failure {
         let Some(byte) = self.peek() else {
             return Failure::Builtin("unexpected EOF".to_owned());
@@ -96,7 +96,7 @@ impl Reader<'_> {
         Failure::Builtin(format!("invalid character '{quoted}' {place}"))
     }
 
-    /// What Go says of what follows the value: OPA asks for another token, and names it.
+    /// Go's message for text after the value: OPA requests another token, and names it.
     fn trailing(&mut self) -> Failure {
         let start = self.at;
         let token = match self.peek() {

@@ -7,19 +7,19 @@ use regorus::Value;
 
 use crate::builtins::{Failure, bytes, limits, number, order};
 
-/// How lines are broken.
+/// The line breaks and indents.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Layout<'a> {
-    /// What each line but the first begins with.
+    /// The prefix of each line except the first.
     pub(crate) prefix: &'a str,
-    /// What follows for each level.
+    /// The indent of each level.
     pub(crate) indent: &'a str,
 }
 
 /// The text of a value.
 ///
 /// # Errors
-/// Where it would be longer, or the value deeper, than a built-in may make it.
+/// When the text would be longer, or the value deeper, than a built-in's limits.
 pub(crate) fn marshal(value: &Value, layout: Option<Layout<'_>>) -> Result<String, Failure> {
     let mut writer = Writer { out: String::new(), layout };
     writer.value(value, 0)?;

@@ -1,4 +1,4 @@
-//! The algorithms of tokens, and what they verify.
+//! The algorithms of tokens.
 
 use super::key::VerificationKey;
 use crate::builtins::crypto::keys::PublicKey;
@@ -14,8 +14,8 @@ pub(super) enum Algorithm {
 }
 
 impl Algorithm {
-    /// The algorithm of a token's header, by the names of tokens and those that OPA's library has
-    /// besides.
+    /// The algorithm of a token's header, by the names of tokens and further names in OPA's
+    /// library.
     pub(super) fn named(name: &str) -> Option<Self> {
         use Hash::{Sha256, Sha384, Sha512};
         Some(match name {
@@ -36,14 +36,14 @@ impl Algorithm {
         })
     }
 
-    /// Whether OPA signs with it, and takes keys that name it.
+    /// Whether OPA signs with it, and accepts keys that name it.
     pub(super) fn is_known(name: &str) -> bool {
         let short = name.len() == 5 && name != "none";
         short && Self::named(name).is_some()
     }
 
-    /// Whether a signature is one of this key, as `io.jwt.decode_verify` takes them: halves of ECDSA's are
-    /// as long as the curve's numbers, and a salt of PSS is as long as the hash.
+    /// Whether this key made a signature, by the rules of `io.jwt.decode_verify`: halves of ECDSA's
+    /// are as long as the curve's numbers, and a salt of PSS is as long as the hash.
     pub(super) fn verifies(self, key: &VerificationKey, message: &[u8], signature: &[u8]) -> bool {
         let public = match key {
             VerificationKey::Secret(secret) => {
@@ -73,8 +73,8 @@ impl Algorithm {
         }
     }
 
-    /// The same as `io.jwt.verify_*` take it: public keys alone, salts of any length, and halves of a
-    /// signature of any length.
+    /// The same by the rules of `io.jwt.verify_*`: only public keys, salts of any length, and
+    /// halves of a signature of any length.
     pub(super) fn verifies_leniently(
         self,
         key: &VerificationKey,

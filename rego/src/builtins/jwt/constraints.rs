@@ -12,7 +12,7 @@ use super::verify;
 use crate::builtins::operands::{object, string};
 use crate::builtins::{Answer, Context, Failure, bytes, compare, limits, order, text};
 
-/// What a token must be to be accepted.
+/// The constraints on a token.
 struct Constraints {
     keys: Vec<NamedKey>,
     alg: String,
@@ -84,7 +84,7 @@ impl Constraints {
             Some(time @ Value::Number(_)) => Ok(Some(compare(&self.time, time))),
             Some(_) => Err(failed(&format!("{claim} value must be a number"))),
         };
-        // The first moment of `exp` is too late.
+        // The exact time of `exp` is already too late.
         if time("exp")?.is_some_and(|order| order != Ordering::Less) {
             return Ok(false);
         }

@@ -1,6 +1,6 @@
-//! JSON Web Keys and sets of them, as OPA's library takes them.
+//! JSON Web Keys and sets of them, as OPA's library reads them.
 //!
-//! What is wrong with a key is said without any part of it.
+//! Messages about a key never contain a part of it.
 
 use num_bigint::BigUint;
 use num_traits::ToPrimitive as _;
@@ -19,13 +19,13 @@ use crate::builtins::go::base64;
 use crate::builtins::json::read;
 use crate::builtins::{Answer, Failure, bytes};
 
-/// Keys of a set, as in OPA's library.
+/// The highest number of keys in a set, as in OPA's library.
 const KEYS: usize = 1000;
 
-/// Certificates of one key, as in OPA's library.
+/// The highest number of certificates of one key, as in OPA's library.
 const CERTIFICATES: usize = 10;
 
-/// The algorithms that a key may name. Those that encrypt sign nothing.
+/// The algorithms that a key may name. Encryption algorithms never sign.
 const ENCRYPTING: &[&str] = &[
     "RSA1_5",
     "RSA-OAEP",
@@ -69,7 +69,7 @@ enum Material {
     Ec(EcPublic),
     EcPrivate(EcPrivate),
     Ed25519([u8; 32]),
-    /// The seed, and the public key as it is written.
+    /// The seed, and the unchecked public key.
     Ed25519Private([u8; 32], [u8; 32]),
     /// A key of X25519.
     Agreement,
@@ -77,7 +77,7 @@ enum Material {
     Secret(Vec<u8>),
 }
 
-/// A private RSA key that nobody has looked at as a whole.
+/// A private RSA key whose parts were not checked together.
 struct RsaParts {
     public: RsaPublic,
     d: BigUint,
@@ -158,14 +158,14 @@ fn ed25519(seed: [u8; 32], public: [u8; 32]) -> Result<keys::Ed25519Private, Fai
 }
 
 fn parse(text: &str) -> Result<Vec<Jwk>, Failure> {
-    // What the reader says shows parts of the text.
+    // The reader's message contains parts of the text.
     let silent = |failure| match failure {
         Failure::Builtin(_) => failed("the text is no JSON"),
         other => other,
     };
     let value = match read::parse(text) {
         Ok(value) => value,
-        // OPA's library takes a key with anything behind it, and no set.
+        // OPA's library accepts a key, but not a set, with text after it.
         Err(Failure::Builtin(_)) => {
             return Ok(vec![key(&read::parse_first(text).map_err(silent)?)?]);
         }
@@ -191,7 +191,7 @@ fn key(value: &Value) -> Result<Jwk, Failure> {
     let fields = Fields(fields);
     let private = fields.0.contains_key(&Value::from("d"));
     let kind = fields.text("kty")?.unwrap_or_default();
-    // Fields that are wrong make a key none even where nothing is done with them.
+    // Invalid fields make a key invalid even where they are not used.
     let alg = fields.algorithm()?;
     let kid = fields.text("kid")?.unwrap_or_default();
     for name in ["use", "x5t", "x5t#S256", "x5u"] {
@@ -369,7 +369,7 @@ impl Fields<'_> {
 /// A private key as a JSON Web Key.
 ///
 /// # Errors
-/// Where there is none of its kind.
+/// When JSON Web Keys do not have its kind.
 pub(in crate::builtins) fn of_private(key: &PrivateKey) -> Answer {
     let encoded = |bytes: &[u8]| base64::encode(bytes, base64::URL, false);
     let number = |n: &BigUint| encoded(&n.to_bytes_be());

@@ -2,17 +2,17 @@
 
 use crate::builtins::crypto::keys::{PrivateKey, PublicKey};
 
-/// A key that tokens are verified with. Which kind it is was said with the key, never by a token: an
-/// algorithm that needs another kind verifies nothing.
+/// A key that tokens are verified with. The key determines its kind, never a token: an algorithm
+/// that needs a different kind never verifies.
 pub(super) enum VerificationKey {
     Public(PublicKey),
-    /// The public half of a private key of a JSON Web Key, which `io.jwt.verify_*` do not take.
+    /// The public half of a private key of a JSON Web Key, which `io.jwt.verify_*` do not accept.
     OfPrivate(PublicKey),
-    /// A secret, for keyed hashes alone.
+    /// A secret, only for keyed hashes.
     Secret(Vec<u8>),
 }
 
-/// A key with what its JSON Web Key says of it.
+/// A key with the attributes of its JSON Web Key.
 pub(super) struct NamedKey {
     pub(super) alg: String,
     pub(super) kid: String,

@@ -24,7 +24,7 @@ pub(super) use self::verify::{
 use super::operands::string;
 use super::{Answer, Context, Failure, encoding};
 
-/// What OPA's functions say beyond the operands' types.
+/// Errors of OPA's functions besides operand types.
 fn failed(what: &str) -> Failure {
     Failure::Builtin(what.to_owned())
 }

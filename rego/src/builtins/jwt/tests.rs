@@ -25,7 +25,7 @@ fn key(text: &str) -> Value {
     texts.find(|line| field(line, "text") == wanted).and_then(|line| field(&line, "is")).unwrap()
 }
 
-/// What OPA signs with random numbers, it and this crate verify.
+/// Signatures of OPA with random numbers are verified by OPA and by this crate.
 #[test]
 fn what_is_signed_verifies_with_its_own_algorithm_alone() {
     let private = |name: &str| {

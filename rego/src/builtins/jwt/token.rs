@@ -8,8 +8,8 @@ use super::failed;
 use crate::builtins::json::read;
 use crate::builtins::{Failure, bytes, encoding, limits, order};
 
-/// Bytes of a token. A request's headers hold some kilobytes; the parts of a token become values, which
-/// take many times their texts.
+/// The highest number of bytes of a token. A request's headers hold some kilobytes; the parts of a
+/// token become values, which take many times the memory of their texts.
 const TOKEN_BYTES: usize = 1 << 20;
 
 /// A token whose parts are not decoded yet.
@@ -23,7 +23,7 @@ impl<'a> Token<'a> {
     /// The parts of a token.
     ///
     /// # Errors
-    /// Where they are not three; ends the evaluation where the token is longer than [`TOKEN_BYTES`].
+    /// When there are not three; a token of more than [`TOKEN_BYTES`] ends the evaluation.
     pub(super) fn of(text: &'a str) -> Result<Self, Failure> {
         if text.len() > TOKEN_BYTES {
             return Err(limits::exceeded("a token is too long"));
@@ -39,7 +39,7 @@ impl<'a> Token<'a> {
         }
     }
 
-    /// What is signed.
+    /// The signed bytes.
     pub(super) fn message(&self) -> Vec<u8> {
         bytes::of(&format!("{}.{}", self.header, self.payload)).into_owned()
     }
@@ -69,7 +69,7 @@ impl<'a> Token<'a> {
     }
 }
 
-/// What of the header says how a token is verified.
+/// The header's parameters for verification.
 #[derive(Debug, Default)]
 pub(super) struct Header {
     pub(super) alg: String,
@@ -81,7 +81,7 @@ pub(super) struct Header {
 
 impl Header {
     /// # Errors
-    /// Where one of the parameters that OPA knows has another type.
+    /// When a parameter that OPA knows has the wrong type.
     pub(super) fn of(header: &Value) -> Result<Self, Failure> {
         let mut parsed = Self::default();
         let Value::Object(fields) = header else { return Ok(parsed) };
@@ -103,14 +103,14 @@ impl Header {
         Ok(parsed)
     }
 
-    /// Whether it names an algorithm, and no parameter as critical that nobody here knows.
+    /// Whether it names an algorithm, and no unknown parameter as critical.
     pub(super) fn is_valid(&self) -> bool {
         let critical = self.critical.as_deref().unwrap_or_default();
         !self.alg.is_empty() && !self.unknown.iter().any(|name| critical.contains(name))
     }
 }
 
-/// The names up to the first that is no string, as OPA takes them.
+/// The names up to the first that is not a string, as in OPA.
 fn critical(value: &Value) -> Result<Vec<String>, Failure> {
     let Value::Array(names) = value else { return Err(failed("crit: must be a list")) };
     let names: Vec<String> = names
@@ -147,7 +147,7 @@ pub(super) fn empty() -> Value {
     Value::from(BTreeMap::new())
 }
 
-/// A failure with what it happened in before it. What ends the evaluation stays as it is.
+/// A failure with its context before it. A failure that ends the evaluation stays unchanged.
 pub(super) fn within(what: &str, failure: Failure) -> Failure {
     match failure {
         Failure::Builtin(inner) => failed(&format!("{what}: {inner}")),

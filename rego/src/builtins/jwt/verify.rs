@@ -1,4 +1,4 @@
-//! `io.jwt.verify_*`, and what verifies a token with the keys of a text.
+//! `io.jwt.verify_*`, and the verification of a token with the keys of a text.
 
 use regorus::Value;
 
@@ -15,7 +15,7 @@ use crate::builtins::{Answer, Context, Failure, bytes, limits};
 /// The keys of a certificate or public key in PEM, of a JSON Web Key, or of a set of them.
 ///
 /// # Errors
-/// Where the text is none of them. What it says has no part of the text.
+/// When the text is none of these. The message contains no part of the text.
 pub(super) fn keys(text: &str) -> Result<Vec<NamedKey>, Failure> {
     let text_bytes = bytes::of(text);
     let (Some(block), rest) = pem::decode(&text_bytes) else { return jwk::verification_keys(text) };
@@ -31,13 +31,13 @@ pub(super) fn keys(text: &str) -> Result<Vec<NamedKey>, Failure> {
         })?),
         _ => return Err(failed("failed to extract a Key from the PEM certificate")),
     };
-    // With a key of an unknown kind, nothing is verified.
+    // A key of an unknown kind never verifies.
     let key = VerificationKey::Public(key.unwrap_or(PublicKey::Agreement));
     Ok(vec![NamedKey { alg: String::new(), kid: String::new(), key }])
 }
 
-/// Whether one of the keys verifies: the one that the header names, where there is it; else any of
-/// which the algorithm is the header's or not said.
+/// Whether one of the keys verifies: the one that the header names, if it exists; otherwise any
+/// with the header's algorithm or without an algorithm.
 pub(super) fn any_verifies(
     context: &Context,
     keys: &[NamedKey],

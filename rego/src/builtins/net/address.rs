@@ -1,5 +1,5 @@
-//! Addresses and networks as Go's package `net` has them: an address that is mapped from IPv4 is one of
-//! IPv4, however it is written.
+//! Addresses and networks as in Go's package `net`: an IPv4-mapped address is an IPv4 address in
+//! any notation.
 
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -7,7 +7,7 @@ use std::str::FromStr as _;
 
 use crate::builtins::limits;
 
-/// What IPv6 puts before a mapped address of IPv4.
+/// The prefix of an IPv4-mapped address in IPv6.
 const MAPPED: [u8; 12] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff];
 
 /// `net.ParseIP`: 16 bytes.
@@ -37,7 +37,7 @@ pub(super) fn show(address: &[u8]) -> String {
     }
 }
 
-/// The next address; behind the last is the first.
+/// The next address; the first one follows the last.
 pub(super) fn increment(address: &mut [u8]) {
     for byte in address.iter_mut().rev() {
         *byte = byte.wrapping_add(1);
@@ -54,14 +54,14 @@ pub(super) struct Network {
     pub(super) mask: Vec<u8>,
 }
 
-/// A network of IPv6 that is none of IPv4.
+/// A network of IPv6 that is not IPv4-mapped.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct PlainV6 {
     pub(super) first: u128,
     pub(super) prefix: u32,
 }
 
-/// A mask of so many bits.
+/// A mask of this many bits.
 pub(super) fn mask(prefix: u32, bytes: usize) -> Vec<u8> {
     let bits = u128::MAX.checked_shl(128 - prefix).unwrap_or(0);
     bits.to_be_bytes().into_iter().take(bytes).collect()
@@ -72,7 +72,7 @@ fn and(address: &[u8], mask: &[u8]) -> Vec<u8> {
 }
 
 impl Network {
-    /// `net.ParseCIDR`: the address as it is written, and its network.
+    /// `net.ParseCIDR`: the original address, and its network.
     pub(super) fn parse(text: &str) -> Option<([u8; 16], Self)> {
         let (address, prefix) = text.split_once('/')?;
         let bytes = if Ipv4Addr::from_str(address).is_ok() { 4 } else { 16 };
@@ -87,7 +87,7 @@ impl Network {
         Some((address, Self { address: and(own, &mask), mask }))
     }
 
-    /// The network that Go takes an address of IPv4 for, by the classes of old. None of IPv6.
+    /// The network of an IPv4 address in Go, by its historical class; `None` for IPv6.
     pub(super) fn of_address(address: &[u8; 16]) -> Option<Self> {
         let prefix = match to_v4(address)?.first()? {
             ..0x80 => 8,
@@ -116,7 +116,7 @@ impl Network {
         1_usize.checked_shl(bits).filter(|size| *size <= limits::ELEMENTS)
     }
 
-    /// The address and mask in the form that is compared: of IPv4 where it is one.
+    /// The address and mask in the form for comparisons: of IPv4 where possible.
     fn number_and_mask(&self) -> Option<(&[u8], &[u8])> {
         let number = to_v4(&self.address).unwrap_or(&self.address);
         let mask = match (self.mask.len(), number.len()) {
@@ -134,7 +134,7 @@ impl Network {
         address.len() == number.len() && and(address, mask) == and(number, mask)
     }
 
-    /// As a network of IPv6, if it is one and none of IPv4.
+    /// As a network of IPv6, if it is one and not IPv4-mapped.
     pub(super) fn as_plain_v6(&self) -> Option<PlainV6> {
         let bytes = <[u8; 16]>::try_from(&*self.address).ok()?;
         if to_v4(&self.address).is_some() {

@@ -1,4 +1,4 @@
-//! `net.cidr_merge`: the fewest networks that have the same addresses.
+//! `net.cidr_merge`: the fewest networks with the same addresses.
 
 use super::address::{Network, mask, to_v4};
 
@@ -6,7 +6,7 @@ use super::address::{Network, mask, to_v4};
 struct Range {
     first: u128,
     last: u128,
-    /// The network that it is, as long as it has been merged with no other.
+    /// The original network, unless it has been merged with another.
     network: Option<Network>,
 }
 
@@ -19,7 +19,7 @@ pub(super) fn merged(networks: Vec<Network>) -> Vec<Network> {
     let mut ranges: Vec<Range> = networks.into_iter().map(Range::of).collect();
     ranges.sort_by_key(|range| (range.last, range.first));
     let mut result: Vec<Range> = Vec::with_capacity(ranges.len());
-    // From the last to the first: each range takes in those that begin where it does not end.
+    // From the last to the first: each range absorbs those that overlap or adjoin it.
     while let Some(mut range) = ranges.pop() {
         while let Some(previous) = ranges.last() {
             let before = if is_lowest(range.first) { range.first } else { range.first - 1 };
@@ -35,7 +35,7 @@ pub(super) fn merged(networks: Vec<Network>) -> Vec<Network> {
     result.into_iter().flat_map(Range::into_networks).collect()
 }
 
-/// Nothing is before it: OPA does not go from IPv4 to IPv6.
+/// No address is before it: OPA does not merge across IPv4 and IPv6.
 fn is_lowest(address: u128) -> bool {
     address == 0 || address == FIRST_V4
 }
@@ -62,7 +62,7 @@ impl Range {
         let mut networks = Vec::new();
         let mut first = self.first;
         loop {
-            // The largest network that begins here and does not end behind the range.
+            // The largest network that begins here and ends within the range.
             let mut bits = first.trailing_zeros();
             while hosts(bits) > self.last - first {
                 bits -= 1;

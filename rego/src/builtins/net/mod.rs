@@ -24,7 +24,7 @@ fn network(text: &str) -> Result<Network, Failure> {
         .ok_or_else(|| Failure::Builtin(format!("invalid CIDR address: {text}")))
 }
 
-/// OPA speaks of the first operand, whichever it is.
+/// OPA's message names the first operand for either one.
 fn text(value: &Value) -> Result<&str, Failure> {
     match value {
         Value::String(text) => Ok(text),
@@ -86,7 +86,7 @@ pub(super) fn cidr_contains_matches(context: &mut Context, args: &[Value]) -> An
     Ok(matches.into_value())
 }
 
-/// A network's text, and how it is named in the result.
+/// A network's text, and its name in the result.
 type Candidate<'a> = Result<(&'a Value, Value), Failure>;
 
 fn candidates(position: usize, value: &Value) -> Vec<Candidate<'_>> {

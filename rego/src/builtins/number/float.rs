@@ -10,10 +10,10 @@ use regorus::Value;
 use super::super::{Failure, limits};
 use super::value::integer;
 
-/// The bits of a mantissa that nothing else is said of.
+/// The default number of mantissa bits.
 const PRECISION: u64 = 64;
 
-/// Below two to this, every number is zero as a 64-bit float.
+/// Below two to this power, every number is zero as a 64-bit float.
 const LEAST_EXPONENT: i64 = -1080;
 
 /// Above it, a power of five takes more than a word.
@@ -25,7 +25,7 @@ pub(crate) struct Float {
     negative: bool,
     mantissa: BigUint,
     exponent: i64,
-    /// How many bits of mantissa it may have. The shortest decimal that means it depends on it.
+    /// The precision in bits of mantissa. The shortest decimal for it depends on the precision.
     precision: u64,
 }
 
@@ -35,7 +35,7 @@ impl Float {
         Self::rounded(i.sign() == Sign::Minus, i.magnitude().clone(), 0, false, PRECISION)
     }
 
-    /// An integer exactly, however many bits it takes.
+    /// An integer exactly, with any number of bits.
     fn of_exact_integer(i: &BigInt) -> Self {
         Self {
             negative: i.sign() == Sign::Minus,
@@ -45,8 +45,7 @@ impl Float {
         }
     }
 
-    /// The nearest to the shortest decimal that means `f`, which is what the policy's text or the
-    /// request had.
+    /// The nearest to the shortest decimal for `f`, which is the text in the policy or the request.
     pub(crate) fn of_f64(f: f64) -> Self {
         let (mantissa, exponent) = shortest_decimal(f);
         Self::of_decimal(f.is_sign_negative(), BigUint::from(mantissa), exponent)
@@ -109,7 +108,7 @@ impl Float {
         self.plus(&Self { negative: !other.negative, ..other.clone() })
     }
 
-    /// One, of the precision that OPA multiplies many numbers with.
+    /// One, with OPA's precision for products of many numbers.
     pub(crate) fn one_of_53_bits() -> Self {
         Self { negative: false, mantissa: BigUint::from(1u32), exponent: 0, precision: 53 }
     }
@@ -214,11 +213,11 @@ impl Float {
         BigInt::from_biguint(if self.negative { Sign::Minus } else { Sign::Plus }, magnitude)
     }
 
-    /// As a value: an integer exactly as OPA writes it, all else the nearest 64-bit float, which is
-    /// zero below the least.
+    /// As a value: an integer exactly as OPA writes it, another number as the nearest 64-bit float,
+    /// which underflows to zero.
     ///
     /// # Errors
-    /// Where the integer would have more than [`limits::INTEGER_BITS`] bits.
+    /// When the integer would have more than [`limits::INTEGER_BITS`] bits.
     pub(crate) fn to_value(&self) -> Result<Value, Failure> {
         if self.is_zero() {
             return Ok(if self.negative { Value::from(-0.0) } else { Value::from(0u64) });
@@ -248,7 +247,7 @@ impl Float {
         if self.negative { -size } else { size }
     }
 
-    /// The shortest decimal that means it among the numbers of its precision.
+    /// The shortest decimal that identifies it among the numbers of its precision.
     fn shortest(&self) -> Decimal {
         // One bit more than the precision: the last one is half of the distance to a neighbour.
         let wanted = self.precision + 1;
@@ -263,7 +262,7 @@ impl Float {
         let exact = Decimal::of(&mantissa, exponent);
         let lower = Decimal::of(&(&mantissa - 1u32), exponent);
         let upper = Decimal::of(&(&mantissa + 1u32), exponent);
-        // A bound means this number only where rounding a tie to even gives it.
+        // A bound rounds to this number only where its mantissa is even.
         let inclusive = !mantissa.bit(1);
         for (i, &digit) in exact.digits.iter().enumerate() {
             let low = lower.digit(i);
@@ -281,7 +280,7 @@ impl Float {
     }
 }
 
-/// The shortest decimal that means a float, without its sign: `mantissa * 10^exponent`.
+/// The shortest decimal of a float, without its sign: `mantissa * 10^exponent`.
 pub(crate) fn shortest_decimal(f: f64) -> (u64, i64) {
     let text = format!("{:e}", f.abs());
     let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
@@ -293,7 +292,8 @@ pub(crate) fn shortest_decimal(f: f64) -> (u64, i64) {
     (mantissa, exponent.parse().unwrap_or(0) - i64::try_from(fraction).unwrap_or(0))
 }
 
-/// The nearest 64-bit float to `mantissa * 2^exponent`: infinite above all, zero below all.
+/// The nearest 64-bit float to `mantissa * 2^exponent`: it overflows to infinity and underflows to
+/// zero.
 pub(crate) fn nearest_f64(mantissa: &BigInt, exponent: i64) -> f64 {
     let magnitude = mantissa.magnitude().clone();
     let bits = i64::try_from(magnitude.bits()).unwrap_or(i64::MAX);
@@ -304,7 +304,7 @@ pub(crate) fn nearest_f64(mantissa: &BigInt, exponent: i64) -> f64 {
     } else if top > 1024 {
         f64::INFINITY
     } else {
-        // All bits that a float of this size has, so that it is rounded once.
+        // All bits of a float of this size, so that it is rounded once.
         let precision = u64::try_from((top + 1074).min(53)).unwrap_or(0);
         let float = Float::rounded(negative, magnitude, exponent, false, precision);
         float.mantissa.to_f64().unwrap_or(0.0)

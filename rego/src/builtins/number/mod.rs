@@ -1,9 +1,9 @@
 //! Numbers, as OPA computes with them.
 //!
-//! A number of OPA's is a decimal text. Integers of any size are computed exactly, everything else
-//! as binary numbers of 64 bits of mantissa ([`float::Float`]), which are written as the shortest
-//! decimal that means them: so 0.1 + 0.2 is 0.3. A value here holds integers exactly too, and all
-//! else as the nearest 64-bit float, of which 15 decimal digits are exact.
+//! In OPA a number is a decimal text. Integers of any size are computed exactly, other numbers in
+//! binary with 64 bits of mantissa ([`float::Float`]), and written as their shortest decimal: so
+//! 0.1 + 0.2 is 0.3. A value here represents integers exactly too, and other numbers as the nearest
+//! 64-bit float, of which 15 decimal digits are exact.
 
 pub(crate) mod float;
 pub(crate) mod text;
@@ -19,16 +19,16 @@ use super::{Failure, limits};
 /// A number of a [`Value`].
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Number {
-    /// An integer that a word holds, also one that was written with a fraction of zeros.
+    /// An integer of a word, also one that was written with a fraction of zeros.
     Small(i64),
     /// Any other integer.
     Big(BigInt),
-    /// What is no integer.
+    /// A number that is not an integer.
     Fraction(f64),
 }
 
 impl Number {
-    /// The number that a value is.
+    /// A value as a number.
     pub(crate) fn of(value: &Value) -> Option<Self> {
         let Value::Number(n) = value else { return None };
         if let Some(small) = n.as_i64() {
@@ -43,12 +43,12 @@ impl Number {
     fn of_f64(f: f64) -> Self {
         let (mantissa, exponent) = float::shortest_decimal(f);
         let Ok(power) = u32::try_from(exponent) else { return Self::Fraction(f) };
-        // The integer that its text is, not the one that its bits are.
+        // The integer of its text, not of its bits.
         let size = BigInt::from(mantissa) * BigInt::from(10u32).pow(power);
         Self::Big(if f < 0.0 { -size } else { size })
     }
 
-    /// The integer that it is.
+    /// Its value as an integer.
     pub(crate) fn to_integer(&self) -> Option<BigInt> {
         match self {
             Self::Small(i) => Some(BigInt::from(*i)),
@@ -57,7 +57,7 @@ impl Number {
         }
     }
 
-    /// The integer that it is, where OPA's machine integers hold it.
+    /// Its value as an integer, where it fits OPA's machine integers.
     pub(crate) fn to_i64(&self) -> Option<i64> {
         match self {
             Self::Small(i) => Some(*i),
@@ -78,7 +78,7 @@ impl Number {
 /// The value of a product of two integers.
 ///
 /// # Errors
-/// Where it would have more than [`limits::INTEGER_BITS`] bits.
+/// When it would have more than [`limits::INTEGER_BITS`] bits.
 pub(crate) fn product(a: &BigInt, b: &BigInt) -> Result<BigInt, Failure> {
     if a.bits() + b.bits() > limits::INTEGER_BITS {
         return Err(limits::exceeded("an integer has too many digits"));

@@ -1,4 +1,4 @@
-//! Decimal texts of numbers: what JSON, YAML and policies have, and what OPA writes.
+//! Decimal texts of numbers: those of JSON, YAML and policies, and OPA's output.
 
 use num_traits::Zero as _;
 use regorus::Value;
@@ -6,11 +6,11 @@ use regorus::Value;
 use super::super::{Failure, limits};
 use crate::number::{self, NumberError};
 
-/// The value of a decimal text, also of forms that JSON has not (`+1`, `09`, `.5`, `5.`).
+/// The value of a decimal text, also of forms that JSON lacks (`+1`, `09`, `.5`, `5.`).
 ///
 /// # Errors
-/// Where the text is no number, and where the number cannot be held exactly: that ends the
-/// evaluation, because rounding could make two numbers equal.
+/// When the text is not a number. A number that cannot be represented exactly ends the evaluation,
+/// because rounding could make two numbers equal.
 pub(crate) fn parse(text: &str) -> Result<Value, Failure> {
     let (sign, unsigned) = match text.strip_prefix('-') {
         Some(unsigned) => ("-", unsigned),
@@ -37,8 +37,8 @@ pub(crate) fn parse(text: &str) -> Result<Value, Failure> {
     })
 }
 
-/// The text of a number, as it stands in JSON. A float that is an integer has one fractional digit:
-/// it came from such a text.
+/// The text of a number in JSON. A float that is an integer has one fractional digit: it came from
+/// such a text.
 pub(crate) fn of(value: &Value) -> String {
     let Value::Number(n) = value else { return String::new() };
     match n.as_f64().filter(|_| is_float(value)) {
@@ -52,7 +52,7 @@ pub(crate) fn of(value: &Value) -> String {
 
 /// Whether it is a float among the values, also where it is an integer (`5.0`).
 pub(crate) fn is_float(value: &Value) -> bool {
-    // Floats alone have a fraction in this form; only small ones that are integers come so far.
+    // Only floats have a fraction in this form; only small ones that are integers reach this point.
     matches!(value, Value::Number(n) if n.as_big().is_none()
         || n.as_i64().is_some() && n.format_decimal_with_width(1).contains('.'))
 }

@@ -11,18 +11,18 @@ use crate::opa_json::write::{self, Form};
 use crate::parse::{Plain, Refusal, parse_plain};
 use crate::source::{SourceFile, Sources, Span};
 
-/// Bytes of a module. A tree takes some hundred bytes for each of the text's, and nothing looks at the
-/// clock while it is made.
+/// The highest number of bytes of a module. A tree takes some hundred bytes for each byte of text,
+/// and its construction does not check the clock.
 const MODULE_BYTES: usize = 1 << 17;
 
 const BYTE_ORDER_MARK: char = '\u{feff}';
 
-/// A module's tree as OPA has it, which writes it as JSON and reads that.
+/// A module's tree in OPA's form, which OPA writes as JSON and reads again.
 pub(super) fn parse_module(context: &mut Context, args: &[Value]) -> Answer {
     let name = string(args, 1)?;
     let text = match argument(args, 2) {
         Value::String(text) => text,
-        // OPA counts from the wrong place.
+        // OPA counts from the wrong position.
         other => return Err(wrong_type(1, other, &["string"])),
     };
     if text.len() > MODULE_BYTES {
@@ -35,7 +35,7 @@ pub(super) fn parse_module(context: &mut Context, args: &[Value]) -> Answer {
     limits::in_time(context)?;
     let tree = write::module(&sources, &module, Form::Plain { comments: &comments });
     limits::in_time(context)?;
-    // OPA reads the JSON as Rego, whose texts may not have one.
+    // OPA reads the JSON as Rego, whose texts must not have a byte order mark.
     if tree.contains(BYTE_ORDER_MARK) {
         let what = "failed to parse term: rego_parse_error: illegal byte-order mark";
         return Err(Failure::Builtin(what.to_owned()));
@@ -43,10 +43,10 @@ pub(super) fn parse_module(context: &mut Context, args: &[Value]) -> Answer {
     json::read::parse(&tree)
 }
 
-/// OPA's words for all faults together.
+/// OPA's message for all faults together.
 fn refused(sources: &Sources, name: &str, refusal: Refusal) -> String {
     let (faults, has_lines) = match refusal {
-        // OPA has no place for it.
+        // OPA gives no place for it.
         Refusal::Empty if name.is_empty() => {
             return "0:0: rego_parse_error: empty module".to_owned();
         }
@@ -85,7 +85,7 @@ fn described(sources: &Sources, fault: &Diagnostic, has_lines: bool) -> String {
 fn pointed_at(words: &mut String, file: &SourceFile, span: Span) {
     let bytes = file.text.as_bytes();
     let start = usize::try_from(span.start).unwrap_or(usize::MAX);
-    // At the end of a line, the mark is under what stands before it.
+    // At the end of a line, the mark is under the character before it.
     let mut at = start.min(bytes.len().saturating_sub(1));
     while at > 0 && bytes.get(at).is_some_and(|byte| is_space(*byte)) {
         at -= 1;

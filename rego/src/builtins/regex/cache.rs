@@ -1,4 +1,4 @@
-//! The compiled patterns that a thread has used last.
+//! A cache of the compiled patterns that a thread used last.
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -6,10 +6,10 @@ use std::rc::Rc;
 use super::program::Program;
 use crate::builtins::Failure;
 
-/// How many patterns are kept.
+/// The highest number of cached patterns.
 const PATTERNS: usize = 128;
 
-/// How many bytes they may take together.
+/// The highest number of bytes in the cache.
 const BYTES: usize = 16 << 20;
 
 /// Programs by their patterns.
@@ -21,10 +21,10 @@ pub(crate) struct Cache {
 }
 
 impl Cache {
-    /// The program of a pattern, which is compiled where it is not kept.
+    /// The program of a pattern, compiled if it is not cached.
     ///
     /// # Errors
-    /// Those of the compiler.
+    /// The compiler's errors.
     pub(crate) fn program(
         &mut self,
         pattern: &str,

@@ -4,8 +4,8 @@ use regex_syntax::hir::{Class, ClassUnicode, ClassUnicodeRange, HirKind};
 
 use super::error::{SyntaxError, head, invalid};
 
-/// Unicode's scripts whose names Go takes: it looks for them without underscores, so that it finds none
-/// that is written with one.
+/// Unicode's scripts that Go finds by name: it searches without underscores, so names with an
+/// underscore are never found.
 #[rustfmt::skip]
 static SCRIPTS: &[&str] = &[
     "Adlam", "Ahom", "Arabic", "Armenian", "Avestan", "Balinese", "Bamum", "Batak", "Bengali", "Bhaiksuki",
@@ -40,7 +40,7 @@ const ALL: &[(u32, u32)] = &[(0, 0x10_ffff)];
 const DIGIT: &[(u32, u32)] = &[(0x30, 0x39)];
 const WORD: &[(u32, u32)] = &[(0x30, 0x39), (0x41, 0x5a), (0x5f, 0x5f), (0x61, 0x7a)];
 
-/// The class of some ranges. Surrogates, which no text has, are left out.
+/// The class of some ranges, without surrogates, which never occur in texts.
 pub(super) fn of_ranges(ranges: &[(u32, u32)]) -> ClassUnicode {
     ClassUnicode::new(ranges.iter().flat_map(|&(first, last)| {
         let below = (first, last.min(0xd7ff));
@@ -58,7 +58,7 @@ pub(super) fn fold(class: &mut ClassUnicode) {
     let _ = class.try_case_fold_simple();
 }
 
-/// Reads what stands in brackets, and behind a backslash.
+/// Reads classes in brackets and after a backslash.
 pub(super) struct Reader<'a> {
     whole: &'a str,
     rest: &'a str,
@@ -71,7 +71,7 @@ impl<'a> Reader<'a> {
         Self { whole: text, rest: text, fold }
     }
 
-    /// What has not been read.
+    /// The unread text.
     pub(super) fn rest(&self) -> &'a str {
         self.rest
     }
@@ -227,7 +227,7 @@ impl<'a> Reader<'a> {
         Ok(class)
     }
 
-    /// The character that an escape means.
+    /// The character of an escape.
     pub(super) fn escape(&mut self) -> Result<u32, SyntaxError> {
         let text = self.rest;
         self.next();
@@ -299,7 +299,7 @@ fn property(name: &str) -> Option<ClassUnicode> {
     if !CATEGORIES.contains(&name.as_str()) && !SCRIPTS.contains(&name.as_str()) {
         return None;
     }
-    // The name is one of the lists, so that nothing but a property can be read here.
+    // The name is one of the lists, so only a property can be read here.
     let hir = regex_syntax::Parser::new().parse(&format!("\\p{{{name}}}")).ok()?;
     match hir.into_kind() {
         HirKind::Class(Class::Unicode(class)) => Some(class),
@@ -307,7 +307,7 @@ fn property(name: &str) -> Option<ClassUnicode> {
     }
 }
 
-/// The first letter large, the others small, and nothing that separates words.
+/// The first letter in upper case, the others in lower case, without separators of words.
 fn canonical(name: &str) -> String {
     let mut letters = name.chars().filter(|c| !matches!(c, '_' | '-' | ' '));
     let first = letters.next().map(|c| c.to_ascii_uppercase());

@@ -8,10 +8,10 @@ use regex_syntax::hir::{ClassUnicode, ClassUnicodeRange};
 use crate::builtins::Failure;
 use crate::builtins::limits::{self, Clock};
 
-/// How deep the search may go back: each level is a repetition of the patterns.
+/// The highest depth of backtracking: each level is a repetition of the patterns.
 const DEPTH: usize = 400;
 
-/// Characters of one pattern.
+/// The highest number of characters in one pattern.
 const LENGTH: usize = 1 << 16;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,17 +51,18 @@ impl Token {
     }
 }
 
-/// Whether the patterns meet.
+/// Whether the patterns have a text in common.
 ///
 /// # Errors
-/// In the library's words where one is no pattern; ends the evaluation where the search takes too long.
+/// The library's message when one is not a pattern; a search that takes too long ends the
+/// evaluation.
 pub(super) fn intersect(left: &str, right: &str, clock: &mut Clock) -> Result<bool, Failure> {
     let (left, right) = (tokens(left)?, tokens(right)?);
     let Some((left, right)) = trimmed(&left, &right) else { return Ok(false) };
     normal(left, right, DEPTH, clock)
 }
 
-/// Without what the two have in common at both ends, but for one token.
+/// The patterns without their common ends, except for one token.
 fn trimmed<'a>(a: &'a [Token], b: &'a [Token]) -> Option<(&'a [Token], &'a [Token])> {
     let plain = |t: &Token| t.repeat == Repeat::Once;
     let mut from = 0;

@@ -28,7 +28,7 @@ thread_local! {
 /// The program of a pattern.
 ///
 /// # Errors
-/// In Go's words where the pattern is none; ends the evaluation where it is too large.
+/// Go's message when the pattern is invalid; one that is too large ends the evaluation.
 pub(super) fn compiled(pattern: &str) -> Result<Rc<Program>, Failure> {
     CACHE.with_borrow_mut(|cache| cache.program(pattern, || Program::compile(pattern)))
 }
@@ -70,7 +70,7 @@ pub(super) fn split(context: &mut Context, args: &[Value]) -> Answer {
     let (mut start, mut end) = (0, 0);
     for found in program.matches(text, usize::MAX, &mut Clock::new(context))? {
         end = found.start;
-        // An empty match at the very beginning separates nothing.
+        // An empty match at the very beginning is not a separator.
         if found.end != 0 {
             parts.push(part(text, Region { start, end }));
         }
@@ -107,7 +107,7 @@ pub(super) fn find_all_string_submatch_n(context: &mut Context, args: &[Value]) 
     Ok(Value::from(all))
 }
 
-/// The pattern, the text, and how many matches are wanted: all, if the number is negative.
+/// The pattern, the text, and the requested number of matches: all, if the number is negative.
 fn search(args: &[Value]) -> Result<(Rc<Program>, &str, usize), Failure> {
     let (pattern, text, most) = (string(args, 1)?, string(args, 2)?, word(args, 3)?);
     Ok((compiled(pattern)?, text, usize::try_from(most).unwrap_or(usize::MAX)))

@@ -7,7 +7,8 @@ use regex_syntax::hir::{Capture, Class, Hir, Look, Repetition};
 use super::class::{self, Reader};
 use super::error::{SyntaxError, head, invalid};
 
-/// How deep groups and repetitions may nest. The compiler of the automaton recurses as deep.
+/// The highest nesting of groups and repetitions. The compiler of the automaton recurses to this
+/// depth.
 const MAX_DEPTH: usize = 250;
 
 /// RE2's bound of counted repetitions, and of the product of nested ones.
@@ -21,7 +22,7 @@ pub(crate) struct Pattern {
     pub(crate) names: Vec<Option<String>>,
 }
 
-/// What letters mean in a part of the pattern.
+/// The flags in a part of the pattern.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Flags {
     /// `i`
@@ -39,7 +40,7 @@ pub(super) struct Flags {
 struct Item {
     hir: Hir,
     depth: usize,
-    /// How often the innermost part is repeated by counted repetitions.
+    /// The product of the counted repetitions of the innermost part.
     copies: u32,
 }
 
@@ -86,7 +87,7 @@ fn joined(mut items: Vec<Item>, join: fn(Vec<Hir>) -> Hir) -> Item {
 /// Reads a pattern.
 ///
 /// # Errors
-/// In Go's words where it is not RE2's syntax.
+/// Go's message when it is not RE2's syntax.
 pub(crate) fn parse(pattern: &str) -> Result<Pattern, SyntaxError> {
     let mut parser = Parser {
         whole: pattern,
@@ -209,7 +210,7 @@ impl<'a> Parser<'a> {
         self.character(u32::from(c), after)
     }
 
-    /// A character by its code, which need not be one of a text.
+    /// A character by its code, which may be a surrogate.
     fn character(&mut self, code: u32, after: &'a str) -> Result<(), SyntaxError> {
         let mut class = class::of_ranges(&[(code, code)]);
         if self.flags.fold_case {
@@ -231,10 +232,10 @@ impl<'a> Parser<'a> {
         Ok(())
     }
 
-    /// What begins with `(?`: a named group, flags, or a group that does not capture.
+    /// A construct that begins with `(?`: a named group, flags, or a group that does not capture.
     fn flags_or_group(&mut self) -> Result<(), SyntaxError> {
         let whole = self.rest;
-        // Go asks for one character more than the prefix has.
+        // Go requires one character more than the prefix has.
         let named = whole
             .strip_prefix("(?P<")
             .or_else(|| whole.strip_prefix("(?<"))
@@ -358,8 +359,8 @@ impl<'a> Parser<'a> {
     }
 }
 
-/// The numbers of `{n}`, `{n,}` or `{n,m}` and what follows. `None` where the text is no such thing and
-/// the brace itself is meant; no numbers where they are far too large.
+/// The numbers of `{n}`, `{n,}` or `{n,m}` and the rest. `None` where the text is not a repetition
+/// and the brace is a literal; no numbers where they are far too large.
 #[expect(clippy::type_complexity, reason = "each part is named in the comment above")]
 fn counts(text: &str) -> Option<(Option<(u32, Option<u32>)>, &str)> {
     let (min, rest) = count(text.strip_prefix('{')?)?;
@@ -377,7 +378,7 @@ fn counts(text: &str) -> Option<(Option<(u32, Option<u32>)>, &str)> {
     Some((numbers, rest))
 }
 
-/// A decimal number without leading zeros; none that is far too large.
+/// A decimal number without leading zeros; `None` if it is far too large.
 fn count(text: &str) -> Option<(Option<u32>, &str)> {
     let length = text.bytes().take_while(u8::is_ascii_digit).count();
     let (digits, rest) = text.split_at_checked(length)?;

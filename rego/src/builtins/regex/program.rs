@@ -1,8 +1,9 @@
 //! A compiled pattern, and the search for its matches: the leftmost, and of these the one that a
-//! backtracking search would find first, as Go's.
+//! backtracking search would find first, as in Go.
 //!
-//! A lazy DFA finds where a match begins and ends in linear time. Where it would need too many states
-//! it gives up; then, and for groups, the automaton is simulated step by step, with an eye on the clock.
+//! A lazy DFA finds where a match begins and ends in linear time. Where it would need too many
+//! states it gives up; then, and for groups, the automaton is simulated step by step, with checks
+//! of the deadline.
 
 use std::cell::RefCell;
 
@@ -17,20 +18,20 @@ use super::simulate::{Groups, Region, simulate};
 use crate::builtins::Failure;
 use crate::builtins::limits::{self, Clock};
 
-/// Bytes of a pattern's text.
+/// The highest number of bytes in a pattern.
 const PATTERN_BYTES: usize = 1 << 18;
 
-/// Bytes of a compiled pattern. Most have some thousand; the largest are counted repetitions of classes
-/// of thousands of letters (`\pL{500}`).
+/// The highest number of bytes of a compiled pattern. Most have some thousand; the largest are
+/// counted repetitions of classes of thousands of letters (`\pL{500}`).
 const AUTOMATON_BYTES: usize = 4 << 20;
 
 /// Bytes of the states that the lazy DFA keeps, for each direction.
 const STATES_BYTES: usize = 1 << 18;
 
-/// How often the lazy DFA may throw its states away before it gives up.
+/// How often the lazy DFA may clear its states before it gives up.
 const STATES_LOST: usize = 8;
 
-/// How few bytes of text a new state may pay for before it gives up.
+/// The least number of bytes of text for each new state, below which it gives up.
 const BYTES_PER_STATE: usize = 10;
 
 /// A compiled pattern.
@@ -45,16 +46,16 @@ impl Program {
     /// Compiles a pattern.
     ///
     /// # Errors
-    /// In Go's words where the pattern is none; ends the evaluation where it is too large.
+    /// Go's message when the pattern is invalid; one that is too large ends the evaluation.
     pub(crate) fn compile(pattern: &str) -> Result<Self, Failure> {
         let Pattern { hir, names } = parse(pattern)?;
         Self::of(&hir, names)
     }
 
-    /// Compiles what has been parsed.
+    /// Compiles a parsed pattern.
     ///
     /// # Errors
-    /// Where it is too large, which ends the evaluation.
+    /// When it is too large, which ends the evaluation.
     pub(crate) fn of(hir: &Hir, names: Vec<Option<String>>) -> Result<Self, Failure> {
         let config = thompson::Config::new().nfa_size_limit(Some(AUTOMATON_BYTES));
         let compile = |config: thompson::Config| {
@@ -70,7 +71,7 @@ impl Program {
         Ok(Self { automaton, fast: lazy(forward, backward), names })
     }
 
-    /// Bytes that it takes.
+    /// Its size in bytes.
     pub(crate) fn size(&self) -> usize {
         self.automaton.memory_usage() * 3 + STATES_BYTES
     }
@@ -105,8 +106,8 @@ impl Program {
         Ok(groups.and_then(|groups| groups.into_iter().next().flatten()))
     }
 
-    /// The matches that do not overlap, at most so many. An empty match right behind another does not
-    /// count.
+    /// The matches that do not overlap, up to a number. An empty match directly after another does
+    /// not count.
     pub(crate) fn matches(
         &self,
         text: &str,
@@ -135,7 +136,7 @@ impl Program {
         Ok(found)
     }
 
-    /// What the groups of a match have matched.
+    /// The matches of a match's groups.
     pub(crate) fn groups(
         &self,
         text: &str,
@@ -161,10 +162,10 @@ fn parse(pattern: &str) -> Result<Pattern, Failure> {
     })
 }
 
-/// Looks whether a text is a pattern.
+/// Checks whether a text is a pattern.
 ///
 /// # Errors
-/// In Go's words where it is none; ends the evaluation where it is too large.
+/// Go's message when it is not; one that is too large ends the evaluation.
 pub(crate) fn check(pattern: &str) -> Result<(), Failure> {
     parse(pattern).map(drop)
 }

@@ -1,5 +1,5 @@
-//! Simulates an automaton: all its threads go through the text together, in the order in which a
-//! backtracking search would try them (Pike's algorithm).
+//! Simulates an automaton: all its threads advance through the text together, in the order in which
+//! a backtracking search would try them (Pike's algorithm).
 
 use regex_automata::nfa::thompson::{NFA, State};
 use regex_automata::util::primitives::StateID;
@@ -7,7 +7,7 @@ use regex_automata::util::primitives::StateID;
 use crate::builtins::Failure;
 use crate::builtins::limits::{self, Clock};
 
-/// Words that the threads may keep of the places of groups.
+/// The highest number of words for the threads' positions of groups.
 const PLACES: usize = 4 << 20;
 
 /// A part of a text, in bytes.
@@ -17,13 +17,13 @@ pub(crate) struct Region {
     pub(crate) end: usize,
 }
 
-/// A match, and what its groups have matched; the first group is the match.
+/// A match, and the matches of its groups; the first group is the match.
 pub(crate) type Groups = Vec<Option<Region>>;
 
-/// Places where groups begin and end, each in turn.
+/// Positions where groups begin and end, alternating.
 type Places = Vec<Option<usize>>;
 
-/// The threads at one place of the text, by state, the one to be preferred first.
+/// The threads at one position of the text, by state, the preferred one first.
 struct Threads {
     order: Vec<StateID>,
     present: Vec<bool>,
@@ -61,16 +61,16 @@ impl Threads {
     }
 }
 
-/// What is left to do when the states are gone through that take no text.
+/// The remaining work in the traversal of the states that consume no text.
 enum Task {
     Visit(StateID),
     Restore(usize, Option<usize>),
 }
 
-/// The first match within a region, or at its beginning, and so many of its groups.
+/// The first match within a region, or at its beginning, and a number of its groups.
 ///
 /// # Errors
-/// Where the deadline passes, or the groups take too much memory.
+/// When the deadline passes, or the groups take too much memory.
 pub(super) fn simulate(
     automaton: &NFA,
     text: &str,
@@ -110,7 +110,7 @@ pub(super) fn simulate(
             let target = match automaton.state(state) {
                 State::Match { .. } => {
                     found = current.places.get(state.as_usize()).cloned();
-                    // The threads behind it are not preferred to this match.
+                    // This match is preferred to the threads after it.
                     break;
                 }
                 State::ByteRange { trans } => {
@@ -145,7 +145,7 @@ fn regions(places: &Places) -> Groups {
         .collect()
 }
 
-/// Adds a state and all that it leads to without taking text.
+/// Adds a state and all states that it reaches without consuming text.
 fn follow(
     automaton: &NFA,
     text: &str,

@@ -11,13 +11,13 @@ use crate::builtins::go::quote::quote;
 /// The pattern of a whole text of a template.
 ///
 /// # Errors
-/// Where the delimiters are not one byte long or not balanced, or a pattern is none.
+/// When the delimiters are not one byte long or not balanced, or a pattern is invalid.
 pub(super) fn pattern(template: &str, start: &str, end: &str) -> Result<String, Failure> {
     let [start] = start.as_bytes() else {
         return Err(wrong_delimiter("start", start.len()));
     };
     let [end] = end.as_bytes() else {
-        // OPA says the other delimiter's length, which is one.
+        // OPA's message has the other delimiter's length, which is one.
         return Err(wrong_delimiter("end", 1));
     };
     let mut whole = "^".to_owned();
@@ -25,7 +25,7 @@ pub(super) fn pattern(template: &str, start: &str, end: &str) -> Result<String, 
     for (from, to) in braces(template, *start, *end)? {
         quote_meta(&mut whole, template.get(literal_from..from).unwrap_or(""));
         let inner = template.get(from + 1..to - 1).unwrap_or("");
-        // The inner pattern must be one of its own.
+        // The inner pattern must be valid by itself.
         program::check(&format!("^{inner}$"))?;
         whole.push_str(&format!("({inner})"));
         literal_from = to;
@@ -41,7 +41,7 @@ fn wrong_delimiter(which: &str, length: usize) -> Failure {
     ))
 }
 
-/// Where the outermost pairs of delimiters begin and end.
+/// The beginnings and ends of the outermost pairs of delimiters.
 fn braces(template: &str, start: u8, end: u8) -> Result<Vec<(usize, usize)>, Failure> {
     let unbalanced = || Failure::Builtin(format!("unbalanced braces in {}", quote(template)));
     let mut pairs = Vec::new();
@@ -65,7 +65,7 @@ fn braces(template: &str, start: u8, end: u8) -> Result<Vec<(usize, usize)>, Fai
 /// Go's `regexp.QuoteMeta`.
 fn quote_meta(out: &mut String, text: &str) {
     for c in text.chars() {
-        // Rust's crate has some more, which need no escape in RE2.
+        // Rust's crate escapes some more characters, which need no escape in RE2.
         if is_meta_character(c) && !matches!(c, '#' | '&' | '-' | '~') {
             out.push('\\');
         }
@@ -111,7 +111,7 @@ pub(super) fn expand(
     out.push_str(rest);
 }
 
-/// The name behind a dollar sign, and what follows.
+/// The name after a dollar sign, and the rest.
 fn reference(text: &str) -> Option<(&str, &str)> {
     let (inner, braced) = match text.strip_prefix('{') {
         Some(inner) => (inner, true),
@@ -125,10 +125,10 @@ fn reference(text: &str) -> Option<(&str, &str)> {
     Some((name, if braced { after.strip_prefix('}')? } else { after }))
 }
 
-/// The number of a group. Names that are none: those with other characters, or with leading zeros.
+/// The number of a group; `None` for names with other characters, or with leading zeros.
 fn number(name: &str) -> Option<usize> {
     let plain =
         name.bytes().all(|b| b.is_ascii_digit()) && (name.len() == 1 || !name.starts_with('0'));
-    // Go stops at nine digits, and takes what is longer for a name.
+    // Go stops at nine digits, and takes longer ones for a name.
     if plain { name.parse().ok().filter(|_| name.len() <= 9) } else { None }
 }

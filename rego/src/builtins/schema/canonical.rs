@@ -1,4 +1,4 @@
-//! JSON texts by which values are compared, and shown: numbers are 64-bit floats in them.
+//! JSON texts for comparing and showing values, with numbers as 64-bit floats.
 
 use regorus::Value;
 
@@ -6,14 +6,14 @@ use super::DEPTH;
 use crate::builtins::json::write;
 use crate::builtins::{Failure, limits, number, order};
 
-/// Above this a number has an exponent, as below the other.
+/// From this number on an exponent is written, as below the other.
 const LARGE: f64 = 1e21;
 const SMALL: f64 = 1e-6;
 
 /// The text of a value.
 ///
 /// # Errors
-/// Where a number is no 64-bit float, or the text is too long or the value too deep.
+/// When a number is not a 64-bit float, or the text is too long or the value too deep.
 pub(super) fn text(value: &Value) -> Result<String, Failure> {
     let mut out = String::new();
     append(&mut out, value, DEPTH)?;
@@ -52,7 +52,7 @@ fn append(out: &mut String, value: &Value, depth: usize) -> Result<(), Failure> 
     Ok(())
 }
 
-/// A number's text as Go writes the 64-bit float that it means.
+/// A number's text as Go writes its 64-bit float.
 pub(in crate::builtins) fn float(text: &str) -> Result<String, Failure> {
     let float: f64 = text.parse().unwrap_or(f64::INFINITY);
     if float.is_infinite() {

@@ -35,7 +35,7 @@ pub(super) enum Additional {
     Schema(Index),
 }
 
-/// What a property asks for that is there.
+/// The requirements of an existing property.
 #[derive(Debug)]
 pub(super) enum Dependency {
     Properties(Vec<String>),
@@ -48,7 +48,7 @@ pub(super) struct Node {
     draft: Option<Draft>,
     /// Of `true` and `false`.
     pub(super) pass: Option<bool>,
-    /// Of `$ref`, which leaves nothing else in force.
+    /// Of `$ref`, which disables all other keywords.
     pub(super) target: Option<Index>,
     pub(super) types: Vec<String>,
     pub(super) properties: BTreeMap<String, Index>,
@@ -95,7 +95,7 @@ impl Schema {
     /// Compiles a schema.
     ///
     /// # Errors
-    /// In the library's words where it is none; ends the evaluation where it is too deep.
+    /// The library's message when it is not a schema; one that is too deep ends the evaluation.
     pub(super) fn compile(document: &Value, clock: &mut Clock) -> Result<Self, Failure> {
         let mut compiler = Compiler {
             schema: Self { nodes: Vec::new() },
@@ -128,7 +128,7 @@ struct Compiler<'a> {
 }
 
 impl Compiler<'_> {
-    /// Compiles what is a schema of its own.
+    /// Compiles a separate schema.
     fn node(&mut self, document: &Value, draft: Draft) -> Result<Index, Failure> {
         let index = self.reserve(draft);
         self.fill(index, document)?;
@@ -212,7 +212,7 @@ impl Compiler<'_> {
         self.of_schemas(&fields, node, draft)
     }
 
-    /// What says something about a schema, and the schemas that it only keeps for references.
+    /// The annotations of a schema, and the schemas that exist only for references.
     fn about(&mut self, fields: &Fields<'_>, draft: Draft) -> Result<(), Failure> {
         let key = match draft {
             Draft::Four => "id",
@@ -466,7 +466,7 @@ fn of_numbers(fields: &Fields<'_>, node: &mut Node, draft: Draft) -> Result<(), 
     Ok(())
 }
 
-/// A bound that is met, and one that is not. Draft 4 has one number and says which it is.
+/// An inclusive and an exclusive bound. Draft 4 has one number with a flag.
 fn limit(
     fields: &Fields<'_>,
     key: &str,

@@ -16,12 +16,12 @@ const LEAST_PLAIN_EXPONENT: i64 = -4;
 #[derive(Debug, Clone)]
 pub(super) struct Decimal {
     mantissa: BigInt,
-    /// Not above zero.
+    /// At most zero.
     exponent: i64,
 }
 
 impl Decimal {
-    /// The number that a value is.
+    /// A value as a number.
     pub(super) fn of(value: &Value) -> Option<Self> {
         let decimal = match Number::of(value)? {
             Number::Small(small) => Self { mantissa: BigInt::from(small), exponent: 0 },
@@ -56,7 +56,7 @@ impl Decimal {
         self.mantissa > BigInt::ZERO
     }
 
-    /// The integer that it is, where a word holds it.
+    /// Its value as an integer of a word.
     pub(super) fn to_i64(&self) -> Option<i64> {
         if self.exponent == 0 { self.mantissa.to_i64() } else { None }
     }

@@ -1,4 +1,4 @@
-//! What the library says of a schema that is wrong.
+//! The library's messages for an invalid schema.
 
 use crate::builtins::Failure;
 
@@ -10,7 +10,7 @@ pub(super) fn failed(what: String) -> Failure {
     Failure::Builtin(what)
 }
 
-/// A keyword's value is of another type.
+/// A keyword's value has the wrong type.
 pub(super) fn invalid_type(expected: &str, given: &str) -> Failure {
     failed(format!("Invalid type. Expected: {expected}, given: {given}"))
 }

@@ -1,4 +1,4 @@
-//! Addresses of mail, as Go's `net/mail` takes them (RFC 5322).
+//! Email addresses, as Go's `net/mail` reads them (RFC 5322).
 
 use crate::builtins::{bytes, net};
 
@@ -12,7 +12,7 @@ struct Reader<'a> {
     rest: &'a str,
 }
 
-/// What is visible; a byte that belongs to no character is not.
+/// Visible characters; bytes outside of valid UTF-8 are not visible.
 fn is_visible(c: char) -> bool {
     c.is_ascii_graphic() || !c.is_ascii() && !bytes::is_byte(c)
 }
@@ -68,7 +68,7 @@ impl<'a> Reader<'a> {
         None
     }
 
-    /// How many addresses there are: of a group there may be none, or many.
+    /// The number of addresses: a group may have any number.
     fn address(&mut self, may_be_group: bool) -> Option<usize> {
         self.space();
         if self.rest.is_empty() {
@@ -155,7 +155,7 @@ impl<'a> Reader<'a> {
             let word = if self.rest.starts_with('"') {
                 self.quoted().map(drop)
             } else {
-                // A word in a character set that is not known is no word.
+                // A word in an unknown character set is invalid.
                 self.dotted(false).filter(|word| encoded(word) != Some(false)).map(drop)
             };
             match word {
@@ -200,7 +200,8 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Whether the character set of an encoded word (RFC 2047) is known; `None` where it is no such word.
+/// Whether the character set of an encoded word (RFC 2047) is known; `None` where it is not an
+/// encoded word.
 fn encoded(word: &str) -> Option<bool> {
     let inner = word.strip_prefix("=?")?.strip_suffix("?=")?;
     let (charset, rest) = inner.split_once('?')?;

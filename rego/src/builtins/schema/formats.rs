@@ -1,4 +1,4 @@
-//! The formats of texts that are checked; any other is met by every text.
+//! The formats of texts that are checked; every text satisfies any other.
 
 use super::email;
 use crate::builtins::go::url;
@@ -9,7 +9,7 @@ const TIMES: [&str; 2] = ["15:04:05Z07:00", "15:04:05"];
 const DATE: &str = "2006-01-02";
 const DATE_TIME: &str = "2006-01-02T15:04:05Z07:00";
 
-/// Bytes of a host's name and characters of one of its parts at most.
+/// The highest number of bytes in a host's name and of characters in one of its labels.
 const HOST: usize = 255;
 const LABEL: usize = 63;
 
@@ -19,7 +19,7 @@ const UUID: [usize; 5] = [8, 4, 4, 4, 12];
 /// Whether a text has a format.
 ///
 /// # Errors
-/// Where a pattern is too large, which ends the evaluation.
+/// When a pattern is too large, which ends the evaluation.
 pub(super) fn has(format: &str, text: &str) -> Result<bool, Failure> {
     let holds = match format {
         "date" => time::is_time(DATE, text),

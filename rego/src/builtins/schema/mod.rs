@@ -1,8 +1,8 @@
-//! `json.match_schema` and `json.verify_schema`: drafts 4, 6 and 7 of JSON Schema, and the mix of them
-//! that OPA takes a schema for which names none, as the library in OPA reads them.
+//! `json.match_schema` and `json.verify_schema`: drafts 4, 6 and 7 of JSON Schema, and the mix of
+//! them that OPA uses for a schema without a draft, as the library in OPA reads them.
 //!
-//! References lead into the schema itself, or to one of the three drafts' own schemas. What OPA would
-//! read from the network or from a file is an error here.
+//! References lead into the schema itself, or to one of the three drafts' own schemas. A reference
+//! that OPA would read from the network or from a file is an error here.
 
 mod canonical;
 mod compile;
@@ -27,11 +27,11 @@ use super::limits::Clock;
 use super::operands::argument;
 use super::{Answer, Context, Failure};
 
-/// How deep schemas nest, by their text and by their references, and how deep a document is gone into:
-/// a level takes several kilobytes of stack.
+/// The highest nesting of schemas, by their text and by their references, and of documents: a level
+/// takes several kilobytes of stack.
 const DEPTH: usize = 192;
 
-/// Draft 4, 6 and 7, or what takes the keywords of all.
+/// Draft 4, 6 and 7, or the mix with the keywords of all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Draft {
     Four,
@@ -88,7 +88,7 @@ impl Text {
     }
 }
 
-/// The JSON text that an argument is or stands for.
+/// The JSON text of an argument, which may be a text or a value.
 fn document(argument: &Value) -> Result<Text, Failure> {
     match argument {
         Value::String(text) if read::is_valid(text)? => Ok(Text((**text).to_owned())),

@@ -1,9 +1,9 @@
-//! What validation finds, and where.
+//! The findings of validation and their places.
 
-/// The document in the names of places.
+/// The name of the document in places.
 const ROOT: &str = "(Root)";
 
-/// What is wrong with a document.
+/// A problem of a document.
 #[derive(Debug)]
 pub(super) struct Problem {
     /// The library's name of the kind.
@@ -13,13 +13,13 @@ pub(super) struct Problem {
 }
 
 impl Problem {
-    /// Bytes that it takes.
+    /// Its size in bytes.
     pub(super) fn size(&self) -> usize {
         size_of::<Self>() + self.field.len() + self.description.len()
     }
 }
 
-/// Where in the document something is.
+/// A place in the document.
 #[derive(Clone, Copy)]
 pub(super) struct Place<'a> {
     name: &'a str,
@@ -34,7 +34,7 @@ impl Place<'_> {
         Place { name, parent: Some(self) }
     }
 
-    /// The names from the document on, which alone is named where there are no others.
+    /// The names from the document on; only the document where there are no others.
     pub(super) fn field(&self) -> String {
         let mut names = vec![self.name];
         let mut place = self;
@@ -50,7 +50,8 @@ impl Place<'_> {
     }
 }
 
-/// What is wrong, and how much is right: of many schemas the nearest one's problems are shown.
+/// The problems, and a score of the valid parts: of many schemas the nearest one's problems are
+/// shown.
 #[derive(Default)]
 pub(super) struct Outcome {
     pub(super) problems: Vec<Problem>,

@@ -17,7 +17,7 @@ const DRAFTS: [(&str, Draft, &str); 3] = [
     ("http://json-schema.org/draft-07/schema", Draft::Seven, include_str!("draft-07.json")),
 ];
 
-/// A document, and the draft that it says it is of.
+/// A document, and its declared draft.
 #[derive(Debug, Clone)]
 pub(super) struct Document {
     pub(super) value: Value,
@@ -28,10 +28,10 @@ pub(super) struct Document {
 #[derive(Debug, Default)]
 pub(super) struct Pool(HashMap<String, Option<Document>>);
 
-/// The draft that a schema says it is of.
+/// The declared draft of a schema.
 ///
 /// # Errors
-/// Where it is no schema, or says it in no text.
+/// When it is not a schema, or the draft is not a text.
 pub(super) fn draft_of(document: &Value) -> Result<Option<Draft>, Failure> {
     match document {
         Value::Bool(_) => Ok(None),
@@ -48,7 +48,7 @@ pub(super) fn draft_of(document: &Value) -> Result<Option<Draft>, Failure> {
 }
 
 impl Pool {
-    /// Adds a document and all in it that have identifiers, and makes its references absolute.
+    /// Adds a document and all its parts with identifiers, and makes its references absolute.
     pub(super) fn add(&mut self, document: &Value, base: &Url) -> Answer {
         let name = base.to_string();
         self.check(&name)?;
@@ -126,9 +126,9 @@ impl Pool {
         depth: usize,
     ) -> Answer {
         match name {
-            // These are values, and no schemas.
+            // These are values, not schemas.
             "const" | "enum" => Ok(value.clone()),
-            // The keys of these are names, and no keywords.
+            // The keys of these are names, not keywords.
             "properties" | "dependencies" | "patternProperties" => match value {
                 Value::Object(children) => {
                     let mut entries = BTreeMap::new();
@@ -143,10 +143,10 @@ impl Pool {
         }
     }
 
-    /// What a reference leads to.
+    /// The target of a reference.
     ///
     /// # Errors
-    /// Where that is nothing, or would have to be fetched.
+    /// When it does not exist, or would have to be fetched.
     pub(super) fn find(&mut self, reference: &Url) -> Result<Document, Failure> {
         let name = reference.to_string();
         if let Some(Some(document)) = self.0.get(&name) {
@@ -186,7 +186,7 @@ fn inherited(base: &Url, reference: &str) -> Option<Url> {
     url::parse(&resolved.to_string()).ok()
 }
 
-/// What a JSON pointer leads to. What is no pointer leads to the whole.
+/// The target of a JSON pointer. An invalid pointer leads to the whole document.
 fn pointed(document: &Value, pointer: &str) -> Answer {
     let Some(path) = pointer.strip_prefix('/') else { return Ok(document.clone()) };
     let mut value = document;

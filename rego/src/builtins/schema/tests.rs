@@ -346,7 +346,7 @@ fn what_leads_to_itself_without_end_is_a_limit() {
     let deep = format!("{}{}{}", r#"{"not": "#.repeat(400), "{}", "}".repeat(400));
     let deep = serde_json::to_string(&deep).unwrap();
     assert!(matches!(call("json.verify_schema", &[&deep]), Err(Failure::Halt(_))));
-    // What it would fetch.
+    // A reference that would be fetched.
     for schema in [r#"{"$ref": "file:///etc/passwd"}"#, r#"{"$ref": "http://localhost/x"}"#] {
         let words = call("json.match_schema", &["{}", schema]).unwrap_err().to_string();
         assert!(words.starts_with("remote reference loading disabled"), "{words}");

@@ -1,4 +1,4 @@
-//! Documents against schemas.
+//! Validates documents against schemas.
 
 use std::collections::HashMap;
 
@@ -11,10 +11,10 @@ use super::{DEPTH, canonical, formats};
 use crate::builtins::limits::{self, Clock};
 use crate::builtins::{Failure, order};
 
-/// All that is wrong with a document, the keys of an object in their order.
+/// All problems of a document, the keys of an object in order.
 ///
 /// # Errors
-/// Where the deadline passes, or there is too much of it.
+/// When the deadline passes, or there are too many problems.
 pub(super) fn validate(
     schema: &Schema,
     document: &Value,
@@ -28,7 +28,7 @@ struct Validation<'a> {
     schema: &'a Schema,
     clock: &'a mut Clock,
     depth: usize,
-    /// What all problems that are kept take.
+    /// The size of all recorded problems.
     bytes: usize,
 }
 
@@ -60,13 +60,13 @@ impl<'a> Validation<'a> {
         Ok(())
     }
 
-    /// Drops what is not shown.
+    /// Drops problems that are not shown.
     fn forget(&mut self, outcome: &Outcome) {
         let size: usize = outcome.problems.iter().map(Problem::size).sum();
         self.bytes = self.bytes.saturating_sub(size);
     }
 
-    /// Validates into an outcome of its own.
+    /// Validates into a separate outcome.
     fn apart(
         &mut self,
         index: Index,
@@ -173,7 +173,7 @@ impl<'a> Validation<'a> {
         Ok(())
     }
 
-    /// The schemas that a schema is made of.
+    /// The subschemas of a schema.
     fn schemas(
         &mut self,
         node: &Node,
@@ -358,7 +358,7 @@ impl<'a> Validation<'a> {
         Ok(())
     }
 
-    /// What there is too little or too much of.
+    /// Checks a count against its bounds.
     fn counted(
         &mut self,
         bounds: Bounds,
@@ -469,7 +469,7 @@ impl<'a> Validation<'a> {
         Ok(())
     }
 
-    /// A property's patterns, and what is asked of one that is not described.
+    /// A property's patterns, and the schema of other properties.
     fn property(
         &mut self,
         node: &Node,

@@ -1,12 +1,12 @@
-//! What policies may use here, in the format of `opa capabilities`: `opa check --capabilities` and
-//! editors then refuse what is refused when a bundle is loaded.
+//! The features that policies may use here, in the format of `opa capabilities`: `opa check
+//! --capabilities` and editors then refuse the same policies as the loader.
 
 use serde_json::{Map, Value, json};
 
 use super::{DECLARATIONS, Declaration, FEATURES, FUTURE_KEYWORDS, Parameter, StaticType};
 
-/// Built-ins of OPA's that no policy may call, and why: they need the network, which a worker does
-/// not have, and a decision must not wait for another machine.
+/// Built-ins of OPA that no policy may call, with the reason: they need the network, which a worker
+/// does not have, and a decision must not wait for another machine.
 pub const REFUSED: [(&str, &str); 2] = [
     ("http.send", "a worker has no network: send what the policy needs with the input"),
     ("net.lookup_ip_addr", "a worker has no network: send the address with the input"),
@@ -18,7 +18,8 @@ pub fn is_refused(name: &str) -> bool {
     REFUSED.iter().any(|(refused, _)| *refused == name)
 }
 
-/// The capabilities: every declared built-in but the [`REFUSED`] ones, without OPA's descriptions.
+/// The capabilities: every declared built-in except the [`REFUSED`] ones, without OPA's
+/// descriptions.
 #[must_use]
 pub fn capabilities() -> Value {
     let is_offered = |declaration: &&Declaration| !is_refused(declaration.name);
@@ -26,7 +27,7 @@ pub fn capabilities() -> Value {
         "builtins": DECLARATIONS.iter().filter(is_offered).map(builtin).collect::<Vec<_>>(),
         "features": FEATURES,
         "future_keywords": FUTURE_KEYWORDS,
-        // Hosts that may be asked, also for the `$ref` of a schema. Where OPA finds no list it
+        // Hosts that policies may contact, also for the `$ref` of a schema. Without a list OPA
         // allows all.
         "allow_net": [],
     })
@@ -72,7 +73,7 @@ fn parameter(parameter: &Parameter) -> Value {
     of
 }
 
-/// A type of the table, which is a constant and nests as deeply as OPA's declarations do.
+/// A type of the table, a constant that nests no deeper than OPA's declarations.
 fn type_of(of: &StaticType) -> Value {
     let all = |types: &[StaticType]| types.iter().map(type_of).collect::<Vec<_>>();
     match of {

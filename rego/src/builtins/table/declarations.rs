@@ -8,7 +8,7 @@ const fn p(name: &'static str, of: super::StaticType) -> Parameter {
     Parameter { name: Some(name), of }
 }
 
-/// One that OPA gives no name.
+/// One without a name in OPA.
 const fn u(of: super::StaticType) -> Parameter {
     Parameter { name: None, of }
 }
@@ -16,10 +16,10 @@ const fn u(of: super::StaticType) -> Parameter {
 /// The version of OPA whose declarations these are.
 pub const OPA_VERSION: &str = "1.22.2";
 
-/// What `import future.keywords` may name beyond what every policy has.
+/// The keywords that only `import future.keywords` provides.
 pub const FUTURE_KEYWORDS: &[&str] = &["and", "not", "or"];
 
-/// The names of OPA's optional features, all of which are had.
+/// The names of OPA's optional features, all of which are supported.
 pub const FEATURES: &[&str] =
     &["keywords_in_refs", "rego_v1", "rego_v2", "rego_v2_import", "template_strings"];
 

@@ -1,7 +1,7 @@
-//! OPA's declarations of its built-ins: names, types and what else its compiler has to know.
+//! OPA's declarations of its built-ins: names, types and other facts for its compiler.
 //!
 //! The table is a constant: nothing is read or built when a worker starts. `declarations.rs` is
-//! generated; the way to take a new version of OPA is
+//! generated; the command for a new version of OPA is
 //!
 //! ```text
 //! opa capabilities --current | cargo run -p enforcer-rego --example declare_builtins > declarations.rs
@@ -25,17 +25,18 @@ pub struct Declaration {
     pub name: &'static str,
     /// The operator that stands for it, such as `+`.
     pub infix: Option<&'static str>,
-    /// The groups it is documented in. Empty where the name's first part says it (`array.concat`).
+    /// The groups it is documented in. Empty where the name's first part is the group
+    /// (`array.concat`).
     pub categories: &'static [&'static str],
-    /// What it takes, in order.
+    /// Its parameters, in order.
     pub parameters: &'static [Parameter],
     /// The type of any number of further arguments.
     pub variadic: Option<StaticType>,
-    /// What it returns; nothing for `print`, which is a statement and no value.
+    /// Its result; `None` for `print`, which is a statement, not a value.
     pub result: Option<Parameter>,
-    /// Whether the same arguments may have another result in another evaluation.
+    /// Whether the same arguments may have a different result in another evaluation.
     pub nondeterministic: bool,
-    /// Whether it has several results for the same arguments (`walk`), which are gone through.
+    /// Whether it has several results for the same arguments (`walk`), which are iterated over.
     pub relation: bool,
     /// Whether OPA refuses it in v1 modules and in strict mode.
     pub deprecated: bool,
@@ -44,13 +45,13 @@ pub struct Declaration {
 /// An argument or a result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Parameter {
-    /// What OPA's documentation and error details call it.
+    /// Its name in OPA's documentation and error details.
     pub name: Option<&'static str>,
     /// Its type.
     pub of: StaticType,
 }
 
-/// A type as the table writes it. What the type checker computes with is made from it.
+/// A type in the table's form, from which the type checker's types are made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StaticType {
     /// `null`
@@ -61,7 +62,7 @@ pub enum StaticType {
     Number,
     /// A string.
     String,
-    /// Whatever there is.
+    /// Any value.
     Any,
     /// One of several types, in the order of OPA's types.
     OneOf(&'static [StaticType]),
@@ -75,7 +76,7 @@ pub enum StaticType {
     Object(&'static [(&'static str, StaticType)], Option<&'static (StaticType, StaticType)>),
 }
 
-/// What every declaration of the generated table begins with.
+/// The base of every declaration in the generated table.
 const PLAIN: Declaration = Declaration {
     name: "",
     infix: None,
@@ -89,15 +90,15 @@ const PLAIN: Declaration = Declaration {
 };
 
 impl Declaration {
-    /// Whether the name is one that OPA's compiler writes in place of syntax: `in`, `print`, template
-    /// strings, test cases. OPA also takes these names in the text of a policy, so they are no
-    /// error there, but no documentation offers them.
+    /// Whether the name is one that OPA's compiler writes in place of syntax: `in`, `print`,
+    /// template strings, test cases. OPA also takes these names in the text of a policy, so they
+    /// are not an error there, but documentation omits them.
     #[must_use]
     pub fn is_internal(&self) -> bool {
         self.name.starts_with("internal.")
     }
 
-    /// How many arguments it takes at least.
+    /// The least number of arguments.
     #[must_use]
     pub const fn arity(&self) -> usize {
         self.parameters.len()

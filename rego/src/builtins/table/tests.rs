@@ -55,7 +55,7 @@ fn the_capabilities_are_those_that_opa_declares_without_the_network() {
     }
 }
 
-/// Says so past the test harness, which keeps what a passing test prints to itself.
+/// Reports this past the test harness, which captures the output of passing tests.
 fn skipped(why: &str) {
     let words =
         format!("SKIPPED: the comparison of the built-ins' table with OPA, because {why}\n");

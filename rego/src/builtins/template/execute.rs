@@ -11,7 +11,7 @@ use crate::builtins::limits::{self, Clock};
 /// The text of the main template.
 ///
 /// # Errors
-/// In Go's words.
+/// Go's message.
 pub(super) fn execute(
     templates: &Templates<'_>,
     variables: &Arg,
@@ -37,7 +37,7 @@ struct State<'a, 't> {
     out: String,
     variables: Vec<(String, Held)>,
     clock: &'a mut Clock,
-    /// How many templates are around.
+    /// The number of enclosing templates.
     depth: usize,
 }
 
@@ -50,7 +50,7 @@ enum Flow {
 }
 
 impl<'a> State<'a, '_> {
-    /// A failure at a node; without its text, it is a word.
+    /// A failure at a node; a node without its text is a word.
     fn wrong(&self, at: usize, text: Option<&str>, what: &str) -> Failure {
         let source = self.templates.source;
         let before = source.get(..at).unwrap_or_default();
@@ -172,7 +172,7 @@ impl<'a> State<'a, '_> {
         Ok(Flow::Through)
     }
 
-    /// Writes a loop's body once. Gives whether the loop goes on.
+    /// Writes a loop's body once. Returns whether the loop continues.
     fn iterate(
         &mut self,
         branches: &'a Branches,
@@ -245,7 +245,7 @@ impl<'a> State<'a, '_> {
     fn pipeline(&mut self, dot: &Held, pipe: &'a Pipe) -> Result<Held, Failure> {
         let mut value: Option<Held> = None;
         for command in &pipe.commands {
-            // A nil is no value from here on.
+            // A nil counts as no value from here on.
             let next = self.command(dot, command, value.as_ref())?;
             value = Some(next.filter(|value| *value != Arg::Nil));
         }
@@ -310,7 +310,7 @@ impl<'a> State<'a, '_> {
         }
     }
 
-    /// The value of a word alone.
+    /// The value of a single word.
     fn word(&mut self, dot: &Held, word: &'a Word) -> Result<Held, Failure> {
         match &word.kind {
             WordKind::Dot => Ok(dot.clone()),
@@ -363,7 +363,7 @@ impl<'a> State<'a, '_> {
                     entries.iter().find(|(key, _)| key == name).map(|(_, value)| value)
                 }
                 Some(other) => {
-                    // A value within another one is of no type of its own.
+                    // A value within another one has no concrete type.
                     let of = if i == 0 { other.type_name() } else { "interface {}" };
                     let what = format!("can't evaluate field {name} in type {of}");
                     return Err(wrong(&what));
@@ -425,7 +425,7 @@ impl<'a> State<'a, '_> {
         if name == "call"
             && let Some(Some(value)) = args.first().filter(|v| **v != Some(Arg::Nil))
         {
-            // There are no functions among the values.
+            // Values are never functions.
             let shown = words.first().map(|word| self.source_of(word)).unwrap_or_default();
             let type_name = value.type_name();
             let what = format!("error calling call: non-function {shown} of type {type_name}");

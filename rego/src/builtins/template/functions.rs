@@ -1,4 +1,4 @@
-//! The functions that templates have.
+//! The functions of templates.
 
 use crate::builtins::go::fmt::{Arg, sprintf};
 use crate::builtins::go::{unicode, url};
@@ -6,7 +6,7 @@ use crate::builtins::{Failure, bytes};
 
 use super::NO_VALUE;
 
-/// What a function takes: least arguments, and whether there may be more.
+/// A function's arguments: the least number, and whether there may be more.
 const FUNCTIONS: &[(&str, usize, bool)] = &[
     ("and", 1, true),
     ("call", 1, true),
@@ -29,21 +29,21 @@ const FUNCTIONS: &[(&str, usize, bool)] = &[
     ("urlquery", 0, true),
 ];
 
-/// Whether a function is there.
+/// Whether a function exists.
 pub(super) fn is_known(name: &str) -> bool {
     FUNCTIONS.iter().any(|(known, ..)| *known == name)
 }
 
-/// Least arguments, and whether there may be more.
+/// The least number of arguments, and whether there may be more.
 pub(super) fn arity(name: &str) -> (usize, bool) {
     let found = FUNCTIONS.iter().find(|(known, ..)| *known == name);
     found.map_or((0, true), |(_, least, more)| (*least, *more))
 }
 
-/// A value, or none.
+/// A value, or no value.
 pub(super) type Held = Option<Arg>;
 
-/// Why a function has no result: in Go's words, or a limit is reached.
+/// Why a function has no result: Go's message, or a limit is reached.
 pub(super) enum Problem {
     Words(String),
     Limit(Failure),
@@ -75,7 +75,7 @@ pub(super) fn is_true(value: Option<&Arg>) -> bool {
     }
 }
 
-/// Calls a function but `and` and `or`, which need not look at all arguments.
+/// Calls a function other than `and` and `or`, which may skip arguments.
 pub(super) fn call(name: &str, args: &[Held]) -> Result<Held, Problem> {
     let first = args.first().and_then(Option::as_ref);
     let rest = args.get(1..).unwrap_or_default();
@@ -117,7 +117,7 @@ pub(super) fn show(value: &Arg) -> Result<String, Failure> {
     }
 }
 
-/// Values after each other, with a space between two that are no texts.
+/// Values in sequence, with a space between two that are not texts.
 fn sprint(args: &[Held]) -> Result<String, Failure> {
     let is_text = |arg: &Held| matches!(arg, Some(Arg::Text(_) | Arg::Number(_)));
     let mut out = String::new();
@@ -133,7 +133,7 @@ fn sprint(args: &[Held]) -> Result<String, Failure> {
     Ok(out)
 }
 
-/// What functions that escape get of their arguments.
+/// The text that escaping functions get from their arguments.
 fn printed(args: &[Held]) -> Result<String, Failure> {
     let args: Vec<Held> = args
         .iter()
@@ -191,7 +191,7 @@ fn length(value: Option<&Arg>) -> Result<i64, String> {
     }
 }
 
-/// A place in what has so many elements.
+/// An index into a collection of this many elements.
 fn place(index: Option<&Arg>, length: usize) -> Result<usize, String> {
     match index {
         Some(Arg::MachineInt(i)) => usize::try_from(*i)

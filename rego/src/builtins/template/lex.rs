@@ -1,4 +1,4 @@
-//! Templates to tokens.
+//! Splits templates into tokens.
 
 use crate::builtins::go::quote::quote;
 use crate::builtins::go::unicode;
@@ -30,7 +30,7 @@ pub(super) enum Kind {
     QuotedText,
     Text,
     Variable,
-    /// What follows are keywords.
+    /// The following ones are keywords.
     Block,
     Break,
     Continue,
@@ -56,7 +56,7 @@ pub(super) struct Token {
 }
 
 impl Token {
-    /// As Go names it in a message.
+    /// Go's name of it in messages.
     pub(super) fn show(&self) -> String {
         match self.kind {
             Kind::End => "EOF".to_owned(),
@@ -107,7 +107,7 @@ fn is_of_word(c: char) -> bool {
     c == '_' || c.is_ascii_alphanumeric() || !c.is_ascii() && c.is_alphanumeric()
 }
 
-/// The tokens of a template; the last one is its end, or what is wrong.
+/// The tokens of a template; the last one is its end, or a fault.
 pub(super) fn lex(source: &str) -> Vec<Token> {
     let mut lexer = Lexer { source, at: 0, start: 0, line: 1, tokens: Vec::new(), depth: 0 };
     if let Err(what) = lexer.all() {
@@ -128,7 +128,7 @@ struct Lexer<'a> {
     start: usize,
     line: usize,
     tokens: Vec<Token>,
-    /// Open parentheses.
+    /// The number of open parentheses.
     depth: usize,
 }
 
@@ -227,7 +227,7 @@ impl<'a> Lexer<'a> {
         Ok(())
     }
 
-    /// Whether an action ends here, and whether the space behind it goes.
+    /// Whether an action ends here, and whether the space after it is trimmed.
     fn at_right(&self) -> (bool, bool) {
         let rest = self.rest();
         let mut chars = rest.chars();
@@ -355,7 +355,7 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    /// A name behind a point or a dollar sign.
+    /// A name after a dot or a dollar sign.
     fn name(&mut self, kind: Kind) -> Done {
         if self.is_at_end_of_word() {
             self.emit(if kind == Kind::Field { Kind::Dot } else { kind });

@@ -17,19 +17,18 @@ use super::limits::Clock;
 use super::operands::{argument, object, string};
 use super::{Answer, Context, number, order, text};
 
-/// How deep actions and parentheses nest, and how many templates are within each other: a level takes
-/// several kilobytes of stack.
+/// The highest nesting of actions, parentheses and templates: a level takes several kilobytes of
+/// stack.
 const DEPTH: usize = 100;
 
-/// What Go writes for a value that is not there, and OPA.
+/// The text that Go and OPA write for a missing value.
 const NO_VALUE: &str = "<no value>";
 const UNDEFINED: &str = "<undefined>";
 
 pub(super) fn render(context: &mut Context, args: &[Value]) -> Answer {
     let source = string(args, 1)?;
     object(args, 2)?;
-    // OPA reads the variables' text as JSON, which it is not where there are sets, or keys that are no
-    // texts.
+    // OPA reads the variables' text as JSON, which fails for sets, and for keys that are not texts.
     let variables = of_value(&read::parse(&text::term(argument(args, 2))?)?);
     let templates = parse::parse(source)?;
     let out = execute::execute(&templates, &variables, &mut Clock::new(context))?;

@@ -1,4 +1,4 @@
-//! Tokens to the trees of a template and of those that it defines.
+//! Parses tokens to the trees of a template and of those that it defines.
 
 use std::collections::HashMap;
 
@@ -25,7 +25,7 @@ pub(super) enum Node {
     Template { at: usize, name: String, pipe: Option<Pipe> },
 }
 
-/// What is done where a pipeline is something, and where it is not.
+/// The branches for a true and a false pipeline.
 #[derive(Debug)]
 pub(super) struct Branches {
     pub(super) pipe: Pipe,
@@ -33,7 +33,7 @@ pub(super) struct Branches {
     pub(super) otherwise: Option<Vec<Node>>,
 }
 
-/// Commands of which each gets what the one before gives.
+/// Commands, each of which gets the result of the one before.
 #[derive(Debug)]
 pub(super) struct Pipe {
     pub(super) at: usize,
@@ -45,7 +45,7 @@ pub(super) struct Pipe {
 #[derive(Debug)]
 pub(super) struct Command {
     pub(super) at: usize,
-    /// As it is written.
+    /// The original text.
     pub(super) text: String,
     pub(super) words: Vec<Word>,
 }
@@ -64,13 +64,13 @@ pub(super) enum WordKind {
     Bool(bool),
     Integer(i64),
     Float(f64),
-    /// An integer that no word holds.
+    /// An integer beyond a word.
     Overflow,
-    /// A complex number: there is nothing to do with one.
+    /// A complex number, which no operation accepts.
     Complex,
     Text(String),
     Function(String),
-    /// Names below the point.
+    /// Names below the dot.
     Field(Vec<String>),
     /// A variable and names below it.
     Variable(String, Vec<String>),
@@ -90,7 +90,7 @@ pub(super) struct Templates<'a> {
 /// Reads a text.
 ///
 /// # Errors
-/// In Go's words.
+/// Go's message.
 pub(super) fn parse(source: &str) -> Result<Templates<'_>, Failure> {
     let templates = Templates { source, trees: HashMap::new() };
     let mut parser = Parser {
@@ -132,7 +132,7 @@ struct Parser<'a> {
     next: usize,
     /// The names of the variables that are in scope.
     variables: Vec<String>,
-    /// How many loops are around.
+    /// The number of enclosing loops.
     loops: usize,
     depth: usize,
     templates: Templates<'a>,
@@ -202,7 +202,7 @@ impl Parser<'_> {
         Ok(parsed)
     }
 
-    /// Adds a template. One that is there may be replaced as long as it is empty.
+    /// Adds a template. An existing one may be replaced if it is empty.
     fn add(&mut self, name: String, nodes: Vec<Node>) -> Result<(), Failure> {
         match self.templates.trees.get(&name) {
             Some(known) if !is_empty(known) => {
@@ -238,7 +238,7 @@ impl Parser<'_> {
         self.add(name, nodes)
     }
 
-    /// The nodes of a template within this one, which has variables of its own.
+    /// The nodes of a nested template, which has its own variables.
     fn body(&mut self, context: &str) -> Result<Vec<Node>, Failure> {
         let outer = std::mem::replace(&mut self.variables, vec!["$".to_owned()]);
         let loops = std::mem::take(&mut self.loops);
@@ -550,7 +550,7 @@ impl Parser<'_> {
     }
 }
 
-/// A number of Go's source: what it is as a constant.
+/// A number in Go's source, as a constant.
 fn number(text: &str) -> Result<WordKind, String> {
     let is_hex = |text: &str| {
         let text = text.trim_start_matches(['+', '-']);

@@ -7,7 +7,7 @@ const WRONG: &str = "invalid syntax";
 /// The text of a literal, in quotation marks or in backquotes.
 ///
 /// # Errors
-/// In Go's words.
+/// Go's message.
 pub(super) fn text(literal: &str) -> Result<String, String> {
     if let Some(raw) = literal.strip_prefix('`').and_then(|rest| rest.strip_suffix('`')) {
         return Ok(raw.replace('\r', ""));
@@ -26,14 +26,14 @@ pub(super) fn text(literal: &str) -> Result<String, String> {
         }
         rest = after;
     }
-    // A byte that stands for itself stands for one that was no character.
+    // Characters that represent bytes become bytes again, which may then form characters.
     Ok(bytes::to_text(&bytes::of(&bytes::to_text(&out))))
 }
 
 /// The code of a literal of one character.
 ///
 /// # Errors
-/// In Go's words.
+/// Go's message.
 pub(super) fn character(literal: &str) -> Result<i64, String> {
     let rest = literal.strip_prefix('\'').ok_or(WRONG)?;
     let (unit, tail) = next(rest, '\'').ok_or(WRONG)?;

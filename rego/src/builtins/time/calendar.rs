@@ -1,8 +1,8 @@
-//! Seconds as dates and dates as seconds, with the range and the overflows of Go's.
+//! Seconds as dates and dates as seconds, with Go's range and overflows.
 //!
 //! Go counts days from 1 March of a year so far back that the count of every second of 64 bits is
-//! positive. A date that is out of range wraps, and so it does here: `time.add_date` with years of any
-//! size has OPA's answer.
+//! positive. A date that is out of range wraps, as here: `time.add_date` gives OPA's answer for any
+//! years.
 
 pub(super) const MINUTE: i64 = 60;
 pub(super) const HOUR: i64 = 60 * MINUTE;
@@ -50,7 +50,7 @@ pub(super) fn date(seconds: i64) -> Date {
     let days = absolute(seconds) / DAY.cast_unsigned();
     let (century, day) = ((4 * days + 3) / DAYS_OF_400, (4 * days + 3) % DAYS_OF_400 / 4);
     let (year, day) = ((4 * day + 3) / DAYS_OF_4, (4 * day + 3) % DAYS_OF_4 / 4);
-    // Months from March, whose lengths follow a line.
+    // Months from March, whose lengths follow a linear formula.
     let month = (5 * day + 461) / 153;
     let in_next = u64::from(day >= MARCH_TO_DECEMBER);
     let year = (century * 100 + year + in_next).cast_signed() - YEARS.cast_signed();

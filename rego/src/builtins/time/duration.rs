@@ -25,7 +25,7 @@ const LONG_UNITS: &[(&str, f64)] = &[("d", 24.0), ("w", 168.0), ("y", 8760.0)];
 /// Nanoseconds of a duration's text.
 ///
 /// # Errors
-/// In OPA's words.
+/// OPA's message.
 pub(super) fn parse(text: &str) -> Result<i64, Failure> {
     if text.is_empty() {
         return Err(invalid(text));
@@ -140,7 +140,7 @@ fn part_of(fraction: u64, unit: u64, scale: f64) -> u64 {
     (fraction as f64 * (unit as f64 / scale)) as u64
 }
 
-/// The digits behind a point as a number, and the power of ten that it is to be divided by.
+/// The digits after a decimal point as a number, and the power of ten to divide it by.
 fn leading_fraction(text: &[u8]) -> (u64, f64, &[u8]) {
     let count = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
     let (digits, rest) = text.split_at_checked(count).unwrap_or_default();

@@ -15,7 +15,7 @@ pub(super) struct Instant {
     pub(super) zone: Option<Zone>,
 }
 
-/// A date and a time of day as a person writes them; each number may be any.
+/// A date and a time of day; each number may be out of range.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Civil {
     pub(super) year: i64,
@@ -28,15 +28,15 @@ pub(super) struct Civil {
 }
 
 impl Instant {
-    /// The time of so many nanoseconds since 1970.
+    /// The time of a number of nanoseconds since 1970.
     pub(super) fn of_nanoseconds(nanoseconds: i64, zone: Option<Zone>) -> Self {
         let seconds = nanoseconds.div_euclid(SECOND);
         let nanoseconds = u32::try_from(nanoseconds.rem_euclid(SECOND)).unwrap_or(0);
         Self { seconds, nanoseconds, zone }
     }
 
-    /// The time of a date in a zone. A time of day that a day does not have, or has twice, is taken with
-    /// the offset that holds around it, as Go takes it.
+    /// The time of a date in a zone. A time of day that a day lacks, or has twice, gets an offset
+    /// of the times around it, as in Go.
     pub(super) fn of_civil(civil: &Civil, zone: Option<Zone>) -> Self {
         let months = civil.month.wrapping_sub(1);
         let year = civil.year.wrapping_add(months.div_euclid(12));
@@ -54,12 +54,12 @@ impl Instant {
         Self { seconds, nanoseconds: civil.nanosecond, zone }
     }
 
-    /// What holds in its zone.
+    /// The offset in its zone.
     pub(super) fn period(&self) -> Period {
         zones::period(self.zone.as_ref(), self.seconds)
     }
 
-    /// What a clock and a calendar in its zone show.
+    /// Its date and time of day in its zone.
     pub(super) fn civil(&self) -> Civil {
         let local = self.seconds.wrapping_add(self.period().offset);
         let date = calendar::date(local);
@@ -76,7 +76,7 @@ impl Instant {
     /// Nanoseconds since 1970.
     ///
     /// # Errors
-    /// Where a word does not hold them.
+    /// When they do not fit a word.
     pub(super) fn to_nanoseconds(self) -> Result<i64, Failure> {
         // Go compares seconds since the year 1, which wrap.
         let key = |seconds: i64, nanoseconds| (seconds.wrapping_add(YEAR_ONE), nanoseconds);

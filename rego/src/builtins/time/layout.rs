@@ -4,7 +4,7 @@ use super::calendar::{self, MINUTE};
 use super::instant::Instant;
 use crate::builtins::{Failure, limits};
 
-/// Names of layouts that stand for them.
+/// The names of layouts.
 const NAMED: &[(&[u8], &[u8])] = &[
     (b"ANSIC", b"Mon Jan _2 15:04:05 2006"),
     (b"UnixDate", b"Mon Jan _2 15:04:05 MST 2006"),
@@ -39,13 +39,13 @@ pub(super) const MONTHS: [&str; 12] = [
 pub(super) const WEEKDAYS: [&str; 7] =
     ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
 
-/// Letters of a short name.
+/// The number of letters in a short name.
 pub(super) const SHORT: usize = 3;
 
-/// Go keeps the length of a fraction in twelve bits.
+/// Go stores the length of a fraction in twelve bits.
 const FRACTION_LENGTH: usize = 0xfff;
 
-/// The layout that a name stands for, or itself.
+/// The layout with this name, or the text itself.
 pub(super) fn resolve(layout: &[u8]) -> &[u8] {
     NAMED.iter().find(|(name, _)| *name == layout).map_or(layout, |(_, layout)| layout)
 }
@@ -80,11 +80,11 @@ pub(super) enum Element {
     /// An abbreviation.
     Zone,
     Offset {
-        /// Whether no offset is a `Z`.
+        /// Whether a zero offset is written `Z`.
         z: bool,
         form: Offset,
     },
-    /// A fraction of the second: of zeros always so many digits, of nines as many as there are.
+    /// A fraction of the second: zeros give a fixed number of digits, nines drop trailing zeros.
     Fraction {
         nines: bool,
         digits: usize,
@@ -111,7 +111,7 @@ const OFFSETS: [(&[u8], Offset); 5] = [
     (b"07", Offset::Hours),
 ];
 
-/// What precedes the first part, that part and its length, and what follows it.
+/// The text before the first part, that part and its length, and the rest.
 pub(super) type Chunk<'a> = (&'a [u8], Option<(Element, &'a [u8])>, &'a [u8]);
 
 /// Finds the first part of a time.
@@ -119,10 +119,10 @@ pub(super) fn next(layout: &[u8]) -> Chunk<'_> {
     let mut at = 0;
     while let Some(rest) = layout.get(at..).filter(|rest| !rest.is_empty()) {
         match element(rest) {
-            // What looks like a fraction and is none holds no part either.
+            // A text that only looks like a fraction contains no part either.
             (None, length) => at += length,
             (Some(element), length) => {
-                // In "_2006" the line is no part of the year.
+                // In "_2006" the underscore is not a part of the year.
                 let before = usize::from(element == Element::LongYear && rest.starts_with(b"_"));
                 let (prefix, rest) = layout.split_at_checked(at + before).unwrap_or_default();
                 let (text, suffix) = rest.split_at_checked(length).unwrap_or_default();
@@ -182,10 +182,10 @@ fn element(rest: &[u8]) -> (Option<Element>, usize) {
     (Some(found.0), found.1)
 }
 
-/// Writes a time as a layout says.
+/// Writes a time by a layout.
 ///
 /// # Errors
-/// Where the text would be longer than a built-in may make it.
+/// When the text would exceed a built-in's limit.
 pub(super) fn format(instant: &Instant, mut layout: &[u8]) -> Result<Vec<u8>, Failure> {
     let period = instant.period();
     let local = instant.seconds.wrapping_add(period.offset);
@@ -254,7 +254,7 @@ pub(super) fn format(instant: &Instant, mut layout: &[u8]) -> Result<Vec<u8>, Fa
     }
 }
 
-/// A number with zeros up to a width; a sign does not count.
+/// A number padded with zeros to a width, without its sign.
 fn integer(out: &mut Vec<u8>, number: i64, width: usize) {
     if number < 0 {
         out.push(b'-');
@@ -275,7 +275,7 @@ fn offset(out: &mut Vec<u8>, offset: i64, form: Offset) {
     integer(out, minutes.abs() % 60, 2);
     if matches!(form, Offset::Seconds | Offset::ColonSeconds) {
         out.extend(mark);
-        // Go has no sign here where there are no minutes.
+        // Go writes no sign here for zero minutes.
         let seconds = if minutes < 0 { -offset } else { offset };
         integer(out, seconds % MINUTE, 2);
     }

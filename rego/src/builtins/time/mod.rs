@@ -1,5 +1,5 @@
-//! `time.*`, as Go has it on a machine whose zone is UTC: the clock is the evaluation's own, zones come
-//! from a table that is compiled in, and nothing is read of the host.
+//! `time.*`, as in Go on a machine in UTC: the time is the evaluation's, zones come from a
+//! compiled-in table, and nothing is read from the host.
 
 mod calendar;
 mod duration;
@@ -20,7 +20,7 @@ use super::number::Number;
 use super::operands::{argument, string, word, wrong_type};
 use super::{Answer, Context, Failure, bytes};
 
-/// Whether a text is a time, by a layout.
+/// Whether a text is a time in a layout.
 pub(super) fn is_time(layout: &str, text: &str) -> bool {
     parse::parse(layout.as_bytes(), &bytes::of(text)).is_ok()
 }
@@ -101,8 +101,8 @@ fn numbers<const N: usize>(numbers: [i64; N]) -> Value {
     Value::from(numbers.into_iter().map(Value::from).collect::<Vec<_>>())
 }
 
-/// The time that an argument gives, and the layout that it may give with it: nanoseconds, or an array of
-/// them, a zone and a layout.
+/// The time of an argument, and its optional layout: nanoseconds, or an array of them, a zone and a
+/// layout.
 fn given(argument: &Value) -> Result<(Instant, &str), Failure> {
     let wrong = || wrong_type(1, argument, &["either number (ns) or [number (ns), string (tz)]"]);
     let (nanoseconds, zone, layout) = match argument {
@@ -129,7 +129,7 @@ fn given(argument: &Value) -> Result<(Instant, &str), Failure> {
 }
 
 fn zone(name: &str) -> Result<Option<Zone>, Failure> {
-    // The zone of the host is UTC, whatever it is.
+    // The local zone is always UTC.
     if matches!(name, "" | "UTC" | "Local") {
         return Ok(None);
     }

@@ -1,27 +1,27 @@
-//! Texts as times, as Go's `time.Parse` takes them on a machine in UTC.
+//! Parses times as Go's `time.Parse` does on a machine in UTC.
 
 use super::calendar;
 use super::instant::{Civil, Instant};
 use super::layout::{self, Element, MONTHS, Offset, SHORT, WEEKDAYS};
 use crate::builtins::Failure;
 
-/// The letters of a zone's abbreviation at most.
+/// The highest number of letters in a zone's abbreviation.
 const ABBREVIATION: usize = 5;
 
-/// Hours of an offset in an abbreviation (`GMT-4`, `+03`) at most.
+/// The highest number of hours in an abbreviation's offset (`GMT-4`, `+03`).
 const ABBREVIATION_HOURS: u64 = 23;
 
-/// The least number that Go's reader of digits does not add to.
+/// The number from which Go's reader of digits accepts no further digit.
 const OVERFLOW: u64 = 1 << 63;
 
 /// Digits of a nanosecond.
 const FRACTION: usize = 9;
 
-/// Why a part of a text is none of a time.
+/// Why a part of a text does not parse.
 enum Wrong {
     /// It does not look like one.
     Form,
-    /// The number is out of range: of which part.
+    /// The number of this part is out of range.
     Range(&'static str),
 }
 
@@ -30,7 +30,7 @@ type Part<T> = Result<T, Wrong>;
 /// The time of a text, by a layout.
 ///
 /// # Errors
-/// In Go's words, where the text does not fit.
+/// Go's message, when the text does not fit.
 pub(super) fn parse(layout: &[u8], text: &[u8]) -> Result<Instant, Failure> {
     let mut reader = Reader { rest: text, ..Reader::default() };
     let mut rest = layout;
@@ -84,7 +84,7 @@ pub(super) fn quote(text: &[u8]) -> String {
     out
 }
 
-/// What has been read so far.
+/// The parts read so far.
 #[derive(Default)]
 struct Reader<'a> {
     rest: &'a [u8],
@@ -96,7 +96,7 @@ struct Reader<'a> {
     minute: i64,
     second: i64,
     nanosecond: i64,
-    /// Whether it is after noon, where that was said.
+    /// Whether it is after noon, where the text has it.
     after_noon: Option<bool>,
     is_utc: bool,
     /// Seconds east of UTC.
@@ -104,7 +104,7 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// Skips what a layout has between parts. Any number of spaces is like any other.
+    /// Skips a layout's text between parts. Any number of spaces matches any other.
     fn skip(&mut self, mut prefix: &[u8]) -> bool {
         while let Some((first, further)) = prefix.split_first() {
             if *first == b' ' {
@@ -133,7 +133,7 @@ impl<'a> Reader<'a> {
         self.rest.get(at).is_some_and(u8::is_ascii_digit)
     }
 
-    /// A number of up to so many digits, or of just as many.
+    /// A number of at most, or exactly, this many digits.
     fn digits(&mut self, most: usize, fixed: bool) -> Part<i64> {
         let count = (0..most).take_while(|at| self.is_digit(*at)).count();
         if count == 0 || fixed && count != most {
@@ -148,7 +148,7 @@ impl<'a> Reader<'a> {
         if number > last { Err(Wrong::Range(what)) } else { Ok(number) }
     }
 
-    /// Which of some names comes next, in capitals or not.
+    /// The index of the next name, without regard to case.
     fn name(&mut self, names: &[&str], letters: Option<usize>) -> Part<i64> {
         for (name, index) in names.iter().zip(0..) {
             let length = letters.unwrap_or(name.len());
@@ -167,7 +167,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Reads a part; `layout` is what follows it.
+    /// Reads a part; `layout` is the rest after it.
     fn element(&mut self, element: Element, layout: &[u8]) -> Part<()> {
         match element {
             Element::Year => {
@@ -217,7 +217,7 @@ impl<'a> Reader<'a> {
             }
             Element::Second | Element::ZeroSecond => {
                 self.second = self.bounded(element == Element::ZeroSecond, 59, "second")?;
-                // A fraction may follow also where the layout has none.
+                // A fraction may follow even where the layout has no fraction.
                 let follows = matches!(self.rest, [b'.' | b',', b'0'..=b'9', ..]);
                 let is_next = matches!(layout::next(layout).1, Some((Element::Fraction { .. }, _)));
                 if follows && !is_next {
@@ -261,7 +261,7 @@ impl<'a> Reader<'a> {
         self.rest.iter().skip(1).take_while(|byte| byte.is_ascii_digit()).count()
     }
 
-    /// A point and so many digits, of which nine count.
+    /// A decimal point and a number of digits, of which nine count.
     fn fraction(&mut self, length: usize) -> Part<()> {
         let Some((b'.' | b',', digits)) = self.cut(length)?.split_first() else {
             return Err(Wrong::Form);
@@ -292,7 +292,8 @@ impl<'a> Reader<'a> {
             Some([a @ b'0'..=b'9', b @ b'0'..=b'9']) => Some(i64::from((a - b'0') * 10 + b - b'0')),
             _ => None,
         };
-        // Go looks at the ranges of what it could read before it says that it could not read the rest.
+        // Go checks the ranges of the parts that it has read before it reports that it could not
+        // read the rest.
         let mut parts = [0; 3];
         let mut whole = true;
         for (part, at) in parts.iter_mut().zip([Some(1), minutes, seconds]) {
@@ -323,7 +324,7 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// The time of all that was read.
+    /// The time of all parts.
     fn instant(&self) -> Result<Instant, &'static str> {
         let hour = match self.after_noon {
             Some(true) if self.hour < 12 => self.hour + 12,
@@ -398,7 +399,7 @@ fn signed(text: &[u8]) -> Part<i64> {
     Ok(if negative { -size } else { size })
 }
 
-/// The number that the digits at the beginning are, and what follows them. `None` where it is too large.
+/// The number of the digits at the beginning, and the rest. `None` where it is too large.
 pub(super) fn leading_integer(text: &[u8]) -> Option<(u64, &[u8])> {
     let count = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
     let (digits, rest) = text.split_at_checked(count)?;
@@ -412,7 +413,7 @@ pub(super) fn leading_integer(text: &[u8]) -> Option<(u64, &[u8])> {
     Some((number, rest))
 }
 
-/// The length of what looks like a zone's abbreviation.
+/// The length of a possible zone abbreviation.
 fn abbreviation(text: &[u8]) -> Option<usize> {
     if text.len() < 3 {
         return None;
@@ -435,7 +436,7 @@ fn abbreviation(text: &[u8]) -> Option<usize> {
     }
 }
 
-/// The length of a sign and of hours behind it, or zero.
+/// The length of a sign and the hours after it, or zero.
 fn signed_hours(text: &[u8]) -> usize {
     let Some((b'+' | b'-', digits)) = text.split_first() else { return 0 };
     match leading_integer(digits) {

@@ -1,5 +1,5 @@
-//! Time zones, from a table that is compiled in: nothing of the host's is read. `tests/opa/zones` makes
-//! the table from the archive that Go has, and so OPA.
+//! Time zones, from a compiled-in table: no file of the host is read. `tests/opa/zones` makes the
+//! table from Go's archive, which OPA has too.
 
 use super::calendar::{self, DAY, HOUR, MINUTE};
 
@@ -8,10 +8,10 @@ static TABLE: &[u8] = include_bytes!("zones.bin");
 /// Bytes of the longest name; shorter ones are filled up with zeros.
 const NAME: usize = 32;
 
-/// A zone in the index: its name, and where its data begin, as `u32`.
+/// A zone in the index: its name, and the offset of its data, as `u32`.
 const ENTRY: usize = NAME + 4;
 
-/// A kind of time: seconds east of UTC as `i32`, and where its abbreviation begins.
+/// A kind of time: seconds east of UTC as `i32`, and the offset of its abbreviation.
 const KIND: usize = 5;
 
 /// When a zone changes, in seconds of Unix time as `i64`.
@@ -27,11 +27,11 @@ pub(super) struct Zone {
     /// The kind from each change on.
     begun: &'static [u8],
     abbreviations: &'static [u8],
-    /// The rule after the last change, as POSIX writes it, or nothing.
+    /// The rule after the last change, in POSIX form, or empty.
     rule: &'static [u8],
 }
 
-/// What holds in a zone for a while.
+/// The offset and abbreviation during a period.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Period {
     pub(super) abbreviation: &'static [u8],
@@ -41,7 +41,7 @@ pub(super) struct Period {
     pub(super) end: i64,
 }
 
-/// UTC, which is the zone of everything that names no other.
+/// UTC, the default zone.
 const UTC: Period = Period { abbreviation: b"UTC", offset: 0, start: i64::MIN, end: i64::MAX };
 
 /// Takes the next bytes.
@@ -71,7 +71,7 @@ fn name_of(entry: &[u8; ENTRY]) -> &[u8] {
 impl Zone {
     /// The zone of a name.
     pub(super) fn named(name: &[u8]) -> Option<Self> {
-        // A zero is in no zone's name, and would be taken for what they are filled up with.
+        // Names never contain a zero byte, which is the padding of the table.
         if name.is_empty() || name.contains(&0) {
             return None;
         }
@@ -96,7 +96,7 @@ impl Zone {
         Some(Self { first, kinds, changes, begun, abbreviations, rule })
     }
 
-    /// What holds at a second of Unix time.
+    /// The period at a second of Unix time.
     pub(super) fn at(&self, seconds: i64) -> Period {
         let next = self.changes.partition_point(|change| i64::from_le_bytes(*change) <= seconds);
         let change = |index: usize| self.changes.get(index).map(|begin| i64::from_le_bytes(*begin));
@@ -117,12 +117,12 @@ impl Zone {
     }
 }
 
-/// What holds at a second of Unix time; without a zone, UTC.
+/// The period at a second of Unix time; without a zone, UTC.
 pub(super) fn period(zone: Option<&Zone>, seconds: i64) -> Period {
     zone.map_or(UTC, |zone| zone.at(seconds))
 }
 
-/// What a zone does every year: `CET-1CEST,M3.5.0,M10.5.0/3`.
+/// A zone's yearly rule: `CET-1CEST,M3.5.0,M10.5.0/3`.
 struct Rule {
     standard: Kind,
     summer: Option<(Kind, [Yearly; 2])>,
@@ -134,7 +134,7 @@ struct Kind {
     offset: i64,
 }
 
-/// The n-th weekday of a month (the fifth is the last), and seconds from when that day begins.
+/// The n-th weekday of a month (the fifth is the last), and seconds from the beginning of that day.
 struct Yearly {
     month: i64,
     week: i64,
@@ -154,7 +154,7 @@ impl Rule {
         text.is_empty().then_some(Self { standard, summer: Some((summer, changes)) })
     }
 
-    /// What holds at a second that is not before the last change.
+    /// The period at a second that is not before the last change.
     fn at(&self, last: i64, seconds: i64) -> Period {
         let period = |kind: Kind, start: i64, end: i64| Period {
             abbreviation: kind.name,
@@ -189,7 +189,7 @@ impl Rule {
 }
 
 impl Yearly {
-    /// Seconds since the year has begun, on the clock that holds before the change.
+    /// Seconds since the beginning of the year, on the clock before the change.
     fn second_of(&self, year: i64) -> i64 {
         let first = calendar::date(calendar::begin_of(year, self.month, 1)).weekday;
         let mut day = (self.weekday - first).rem_euclid(7);
@@ -215,7 +215,7 @@ fn kind(text: &mut &'static [u8], default: Option<i64>) -> Option<Kind> {
         let letters = text.iter().take_while(|byte| byte.is_ascii_alphabetic()).count();
         cut(text, letters)?
     };
-    // These are what is added to the zone's time to get UTC.
+    // These are added to the zone's time to get UTC.
     let offset = match text.first() {
         None | Some(b',') => default?,
         Some(_) => -time(text)?,

@@ -10,7 +10,7 @@ use super::operands::{argument, string};
 use super::{Answer, Context, Failure, limits};
 use crate::yaml::{self, YamlError};
 
-/// What OPA says of a text that is none.
+/// OPA's message for a text that is not YAML.
 fn failed(error: YamlError) -> Failure {
     if error.is_limit { limits::exceeded(&error.message) } else { Failure::Builtin(error.message) }
 }
@@ -28,7 +28,7 @@ pub(super) fn is_valid(_: &mut Context, args: &[Value]) -> Answer {
 }
 
 pub(super) fn marshal(_: &mut Context, args: &[Value]) -> Answer {
-    // As in OPA, the value is what YAML makes of its JSON.
+    // As in OPA, the value is read from its JSON as YAML.
     let json = write::marshal(argument(args, 1), None)?;
     Ok(Value::from(yaml::of_json(&json, limits::DEPTH).map_err(failed)?))
 }

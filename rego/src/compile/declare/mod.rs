@@ -1,9 +1,9 @@
-//! Declared variables get names of their own: `x := 1`, `some x`, `every x in xs`, parameters. OPA's
+//! Declared variables get unique names: `x := 1`, `some x`, `every x in xs`, parameters. OPA's
 //! `RewriteLocalVars`.
 //!
-//! Afterwards no `:=` and no `some` is left, and every declared variable has one name wherever it is
-//! meant and no other variable has it. [`statements`] has what a declaration means in each kind of
-//! statement, [`scopes`] which name a variable has where.
+//! Afterwards no `:=` and no `some` is left, and every declared variable has one name that no other
+//! variable has. [`statements`] handles declarations in each kind of statement, [`scopes`] the
+//! names of variables in each scope.
 
 mod scopes;
 mod statements;
@@ -55,7 +55,7 @@ pub(crate) fn rewrite_local_vars(compiler: &mut Compiler<'_>) {
     }
 }
 
-/// Whether anything but constants stands in a head, apart from the rule's name.
+/// Whether a head has more than constants and the rule's name.
 pub(crate) fn head_may_have_vars(head: &Head) -> bool {
     let args = head.args.iter().flatten();
     let terms = args.chain(&head.key).chain(&head.value).chain(head.reference.iter().skip(1));
@@ -63,7 +63,7 @@ pub(crate) fn head_may_have_vars(head: &Head) -> bool {
 }
 
 /// Declarations in a head can only stand in its comprehensions and template strings. They are
-/// rewritten before the body, in scopes of their own.
+/// rewritten before the body, in their own scopes.
 fn rewrite_head_closures(rewriter: &mut Rewriter<'_>, head: &mut Head) {
     if head_may_have_vars(head) {
         let terms = head.args.iter_mut().flatten().chain(&mut head.key).chain(&mut head.value);
@@ -198,8 +198,8 @@ fn rewrite_rule(rewriter: &mut Rewriter<'_>, rule: &mut Rule) {
     }
 }
 
-/// Gives variables that are called as built-ins and are not declared names of their own, so that no
-/// later stage mistakes them for the built-in.
+/// Gives undeclared variables with the name of a built-in unique names, so that no later stage
+/// mistakes them for the built-in.
 fn rename_shadowed_builtins(rewriter: &mut Rewriter<'_>, rule: &Rule) {
     let skip = Skip { ref_call_head: true, closures: true, ..Skip::default() };
     let mut in_body = vars_of_body(&rule.body, skip)

@@ -1,10 +1,10 @@
-//! Which name a variable has in each scope of a body, and how it came to it.
+//! The name of a variable in each scope of a body, and how it was introduced.
 
 use std::collections::BTreeMap;
 
 use crate::ast::Name;
 
-/// How a variable has first come up in a scope.
+/// How a variable first appears in a scope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Occurrence {
     /// As a parameter of the function.
@@ -28,7 +28,7 @@ struct Scope {
 pub(super) struct Scopes {
     outer: Vec<Scope>,
     inner: Scope,
-    /// What each generated name stands for, in any scope that there has been.
+    /// The variable of each generated name, over all scopes so far.
     originals: BTreeMap<Name, Name>,
 }
 
@@ -56,12 +56,12 @@ impl Scopes {
         std::iter::once(&self.inner).chain(outer).find_map(|scope| scope.names.get(var))
     }
 
-    /// How a variable came up in the innermost scope.
+    /// How a variable first appeared in the innermost scope.
     pub(super) fn occurrence(&self, var: &str) -> Option<Occurrence> {
         self.inner.occurrences.get(var).copied()
     }
 
-    /// How a variable came up in the scope that it belongs to.
+    /// How a variable first appeared in the scope that it belongs to.
     pub(super) fn occurrence_anywhere(&self, var: &str) -> Option<Occurrence> {
         let outer = self.outer.iter().rev();
         let mut scopes = std::iter::once(&self.inner).chain(outer);
@@ -81,12 +81,12 @@ impl Scopes {
         names.filter_map(|(var, _)| self.inner.names.get(var).map(|name| (var, name)))
     }
 
-    /// What each generated name stands for.
+    /// The variable of each generated name.
     pub(super) fn into_originals(self) -> BTreeMap<Name, Name> {
         self.originals
     }
 
-    /// Takes over what generated names of other scopes stand for.
+    /// Adds the generated names of other scopes.
     pub(super) fn adopt(&mut self, other: Self) {
         self.originals.extend(other.originals);
     }

@@ -1,8 +1,7 @@
-//! What declarations mean, statement by statement.
+//! Declarations in each kind of statement.
 //!
-//! OPA goes over some statements twice, once as a declaration and once as an expression, and calls
-//! that are seen count as variables that are seen. Both show in which bodies are refused, so both
-//! are kept.
+//! OPA visits some statements twice, once as a declaration and once as an expression, and counts
+//! visited calls as visited variables. Both affect which bodies are refused, so both are kept.
 
 use std::collections::BTreeMap;
 
@@ -24,27 +23,27 @@ use crate::source::Span;
 
 use super::scopes::{Occurrence, Scopes};
 
-/// How many times the terms of a rule may be gone over on average. Each `every`, `not`, `and` or `or`
-/// goes over what is in it twice, so closures in closures take time that doubles with each: a rule
-/// that people write takes less than a tenth of this.
+/// How many times the terms of a rule may be visited on average. Each `every`, `not`, `and` or `or`
+/// visits its content twice, so each nested closure doubles the time: a handwritten rule needs less
+/// than a tenth of this.
 const MAX_VISITS: usize = 64;
 
-/// Terms of a rule that may be gone over in any case.
+/// Visits of a rule's terms that are always allowed.
 const FREE_VISITS: usize = 100_000;
 
-/// Goes over a rule's statements.
+/// Visits a rule's statements.
 pub(super) struct Rewriter<'a> {
     pub(super) locals: &'a mut LocalGenerator,
     pub(super) scopes: Scopes,
-    /// What is wrong with declarations.
+    /// The faults of declarations.
     pub(super) errors: Vec<Diagnostic>,
-    /// Declared variables that nothing uses.
+    /// Declared variables that are not used.
     pub(super) unused: Vec<Diagnostic>,
-    /// How many terms may still be gone over.
+    /// How many terms may still be visited.
     visits: usize,
 }
 
-/// What is wrong with an assignment where a body's variables are not seen outside.
+/// The fault of an assignment in a body whose variables are not visible outside.
 #[derive(Clone, Copy)]
 enum Implicit {
     Not,
@@ -76,7 +75,7 @@ impl<'a> Rewriter<'a> {
         Self { locals, scopes: Scopes::default(), errors, unused, visits }
     }
 
-    /// Goes over something that has no scope around it.
+    /// Visits a node without a scope around it.
     pub(super) fn in_fresh_scopes(&mut self, rewrite: impl FnOnce(&mut Self)) {
         let outer = std::mem::take(&mut self.scopes);
         let unused = std::mem::take(&mut self.unused);
@@ -91,7 +90,7 @@ impl<'a> Rewriter<'a> {
         self.errors.push(Diagnostic::new(Code::Compile, message, span));
     }
 
-    /// Gives a variable that a statement declares a name of its own.
+    /// Gives a variable that a statement declares a unique name.
     fn declare(&mut self, var: &Name, occurrence: Occurrence) -> Result<Name, String> {
         match self.scopes.occurrence(var) {
             Some(Occurrence::Seen) => Err(format!("var {} referenced above", text::of_var(var))),
@@ -106,7 +105,7 @@ impl<'a> Rewriter<'a> {
         }
     }
 
-    /// Goes over the statements of a scope. `used` are the variables that the rule's head or the
+    /// Visits the statements of a scope. `used` are the variables that the rule's head or the
     /// comprehension's term uses.
     pub(super) fn body(&mut self, used: &VarSet, body: &mut Body) {
         let span = body.first().map(|expr| expr.span);
@@ -157,7 +156,7 @@ impl<'a> Rewriter<'a> {
         self.unused.extend(errors);
     }
 
-    /// What a statement becomes; nothing where it only declares.
+    /// The rewritten statement; `None` where it only declares.
     fn expr(&mut self, mut expr: Expr) -> Option<Expr> {
         if is_assignment(&expr) {
             self.assignment(&mut expr);
@@ -191,7 +190,7 @@ impl<'a> Rewriter<'a> {
         }
     }
 
-    /// Opens the scope of an `every`, and goes over all of it once. The caller closes the scope.
+    /// Opens the scope of an `every`, and visits all of it once. The caller closes the scope.
     fn every(&mut self, every: &mut Every) -> bool {
         self.term_and_below(&mut every.domain);
         self.scopes.push();
@@ -263,7 +262,7 @@ impl<'a> Rewriter<'a> {
         None
     }
 
-    /// What `some … in` binds must not be in the collection that is gone through.
+    /// A variable that `some … in` binds must not be in its collection.
     fn check_collection(
         &mut self,
         key: &Term,
@@ -327,7 +326,7 @@ impl<'a> Rewriter<'a> {
         }
     }
 
-    /// A body without braces is no scope, and cannot declare.
+    /// A body without braces is not a scope, and cannot declare.
     fn implicit(&mut self, body: &mut Body, implicit: Implicit) {
         for expr in body {
             match &expr.kind {
@@ -392,8 +391,8 @@ impl<'a> Rewriter<'a> {
         }
     }
 
-    /// Gives the variables of a statement their names. All that is under it is gone over, scopes
-    /// that are already done included.
+    /// Gives the variables of a statement their names. All nodes under it are visited, including
+    /// finished scopes.
     fn expression(&mut self, expr: &mut Expr) {
         walk_mut(NodeMut::Expr(expr), &mut |node| match node {
             NodeMut::Term(term) => self.term(term),
@@ -493,7 +492,7 @@ impl<'a> Rewriter<'a> {
         Flow::Over
     }
 
-    /// Whether a function's name is that of a variable here. There are no functions as values.
+    /// Whether a function's name is a variable's name here. Functions are not values.
     fn is_shadowed(&self, function: &Term) -> bool {
         let mut shadowed = false;
         walk(Node::Term(function), &mut |node| {
@@ -539,7 +538,7 @@ impl<'a> Rewriter<'a> {
         }
     }
 
-    /// What a `with` replaces is never a variable, though `input` may be declared as one.
+    /// The target of a `with` is never a variable, though `input` may be declared as one.
     fn with(&mut self, with: &mut With) {
         self.term_and_below(&mut with.target);
         if let Some(local) = self.scopes.name_of("input").cloned() {
@@ -563,8 +562,8 @@ impl<'a> Rewriter<'a> {
     }
 }
 
-/// The variables that a statement declares, to find the place of a declaration later. Those of a
-/// statement that OPA rewrites in place are gone then.
+/// The variables that a statement declares, to find the place of a declaration later. The variables
+/// of a statement that OPA rewrites in place are no longer there then.
 fn declared_lastingly(expr: &Expr) -> VarSet {
     match &expr.kind {
         ExprKind::Call(_) => VarSet::default(),

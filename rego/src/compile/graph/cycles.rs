@@ -1,4 +1,4 @@
-//! Definitions that use themselves by way of others, and how.
+//! Definitions that use themselves through others, and the path.
 
 use std::collections::VecDeque;
 
@@ -24,13 +24,13 @@ pub(super) fn recursive(graph: &Graph) -> Vec<bool> {
     search.recursive
 }
 
-/// Tarjan's search for strongly connected components, with a stack of its own: a chain of uses may
-/// be as long as the policy. Sets of definitions are numbered after the definitions: each definition
-/// leads to the sets that it uses, and these to their members.
+/// Tarjan's search for strongly connected components, with an explicit stack: a chain of uses may
+/// be as long as the policy. Sets of definitions are numbered after the definitions: each
+/// definition leads to the sets that it uses, and these to their members.
 struct Search<'a> {
     graph: &'a Graph,
     next: usize,
-    /// In which order definitions were reached.
+    /// The order in which definitions were reached.
     numbers: Vec<Option<usize>>,
     /// The least number that a definition leads back to.
     lowest: Vec<usize>,

@@ -1,4 +1,5 @@
-//! Values that variables of a body can only have, where a body says so: `x = "a"`, `x = ["a", "b"][_]`.
+//! The possible values of a body's variables, where the body determines them: `x = "a"`, `x = ["a",
+//! "b"][_]`.
 
 use std::collections::BTreeMap;
 
@@ -7,19 +8,20 @@ use crate::compile::order::equal;
 use crate::compile::outputs::is_equality;
 use crate::compile::visit::is_constant;
 
-/// Into how many references one is expanded at most. What would be more stays open: OPA's
+/// The highest number of references that one expands to. A reference beyond that stays open: OPA's
 /// `maxRefExpansion`.
 const MAX_EXPANSION: usize = 64;
 
-/// The values that each variable can have.
+/// The possible values of each variable.
 pub(super) type Known = BTreeMap<Name, Vec<Term>>;
 
 /// The variables that a body binds to known values, in order of the statements.
 pub(super) struct Bindings(Vec<(usize, Name, Vec<Term>)>);
 
 impl Bindings {
-    /// Only what stands at the top of the body counts, and a variable's first binding. What a binding
-    /// reads must be bound before it, as reordering for safety may move it otherwise.
+    /// Only statements at the top of the body count, and only a variable's first binding. The
+    /// variables that a binding reads must be bound before it, because reordering for safety may
+    /// move it.
     pub(super) fn of(body: &[Expr]) -> Self {
         let mut bindings = Vec::new();
         let mut known = Known::new();
@@ -37,15 +39,14 @@ impl Bindings {
         Self(bindings)
     }
 
-    /// What is known before the statement at a position.
+    /// The values known before the statement at a position.
     pub(super) fn before(&self, at: usize) -> Known {
         let before = self.0.iter().take_while(|(position, _, _)| *position < at);
         before.map(|(_, var, values)| (Name::clone(var), values.clone())).collect()
     }
 }
 
-/// The values that variables of a body can only have once the statements at its top have been
-/// evaluated.
+/// The possible values of a body's variables after the statements at its top.
 pub(crate) fn known_values(body: &[Expr]) -> BTreeMap<Name, Vec<Term>> {
     Bindings::of(body).before(body.len())
 }
@@ -59,8 +60,8 @@ fn binding(expr: &Expr, known: &Known) -> Option<(Name, Vec<Term>)> {
     })
 }
 
-/// The values that a term can have; nothing where that is not known. No value at all is something
-/// else.
+/// The possible values of a term; `None` where they are not known, which differs from an empty
+/// list.
 fn values_of(term: &Term, known: &Known) -> Option<Vec<Term>> {
     match &term.value {
         TermValue::Var(name) => known.get(name).cloned(),
@@ -72,7 +73,7 @@ fn values_of(term: &Term, known: &Known) -> Option<Vec<Term>> {
 fn values_of_ref(reference: &[Term], known: &Known) -> Option<Vec<Term>> {
     let (head, keys) = reference.split_first()?;
     let mut values = match &head.value {
-        // A reference's head is no reference.
+        // A reference's head is not a reference.
         TermValue::Ref(_) => return None,
         _ => values_of(head, known)?,
     };
@@ -122,15 +123,15 @@ pub(super) fn has_variable_key(reference: &[Term]) -> bool {
     reference.iter().skip(1).any(|key| !is_constant(&key.value))
 }
 
-/// The references that one can stand for, with known values for its keys. Keys of which nothing is
-/// known, or too much, stay.
+/// The references that one can expand to, with known values for its keys. Keys with unknown or too
+/// many values stay.
 pub(super) fn expand(reference: &Ref, known: &Known) -> Vec<Ref> {
     let mut expanded = vec![reference.clone()];
     for (index, key) in reference.iter().enumerate().skip(1) {
         if is_constant(&key.value) {
             continue;
         }
-        // A body that cannot hold would use nothing; that is not for this to say.
+        // A body that cannot hold would use no rule, but that is not decided here.
         let Some(values) = values_of(key, known).filter(|values| !values.is_empty()) else {
             continue;
         };

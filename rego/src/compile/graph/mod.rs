@@ -1,7 +1,7 @@
-//! Which rules use which, as far as that is known before evaluation. OPA's `SetGraph`.
+//! The uses between rules, as far as they are known before evaluation. OPA's `SetGraph`.
 //!
 //! A reference with variables may use many rules. Where a variable can only have a few known values
-//! ([`known`]), it is taken for each of them; otherwise the reference uses whatever it may reach.
+//! ([`known`]), each of them counts; otherwise the reference uses every rule that it may reach.
 
 mod cycles;
 mod known;
@@ -32,21 +32,21 @@ pub(crate) struct Definition {
     pub(crate) branch: usize,
 }
 
-/// Which definitions use which.
+/// The uses between definitions.
 ///
-/// References that mean the same document share a set of definitions: a thousand rules may use a
-/// rule of a thousand definitions.
+/// References to the same document share a set of definitions: a thousand rules may use a rule of a
+/// thousand definitions.
 #[derive(Debug, Default)]
 pub(crate) struct Graph {
     /// All definitions in order of their places.
     pub(crate) definitions: Vec<Definition>,
     /// Definitions that are used together, by their positions in `definitions`, sorted.
     pub(crate) sets: Vec<Vec<usize>>,
-    /// What each definition uses, by positions in `sets`, sorted.
+    /// The uses of each definition, by positions in `sets`, sorted.
     pub(crate) uses: Vec<Vec<usize>>,
-    /// The definitions that use themselves by way of whatever others. Empty where there are none.
+    /// The definitions that use themselves, directly or through others.
     pub(crate) recursive: Vec<bool>,
-    /// Of each recursive definition, the uses that a variable decides on.
+    /// For each recursive definition, the uses that depend on a variable.
     pub(crate) undecided: Vec<Vec<UndecidedUse>>,
 }
 
@@ -55,13 +55,13 @@ pub(crate) struct Graph {
 pub(crate) struct UndecidedUse {
     /// As it is written.
     pub(crate) reference: Ref,
-    /// The same with what is known of its variables filled in.
+    /// The same with the known values of its variables.
     pub(crate) narrowed: Ref,
     /// The variables that may have a value when it is evaluated.
     pub(crate) bound: VarSet,
-    /// Where its variables get their values, as far as that is known.
+    /// The origins of its variables' values, as far as they are known.
     pub(crate) origins: BTreeMap<Name, Origin>,
-    /// What it may use.
+    /// The rules that it may use.
     pub(crate) rules: Vec<RuleRef>,
 }
 
@@ -102,7 +102,7 @@ pub(crate) fn set_graph(compiler: &mut Compiler<'_>) {
     compiler.graph = graph;
 }
 
-/// Rules in the order in which the last of their branches comes up.
+/// Rules in the order of their last branches.
 fn whole_rules(graph: &Graph, rules: &Rules<'_>, order: &[usize]) -> Vec<RuleRef> {
     let mut left: BTreeMap<RuleRef, usize> = BTreeMap::new();
     let mut whole = Vec::new();
@@ -118,7 +118,7 @@ fn whole_rules(graph: &Graph, rules: &Rules<'_>, order: &[usize]) -> Vec<RuleRef
 }
 
 impl Graph {
-    /// Where each definition stands in `definitions`.
+    /// The position of each definition in `definitions`.
     pub(crate) fn positions(&self) -> BTreeMap<Definition, usize> {
         self.definitions.iter().enumerate().map(|(position, one)| (*one, position)).collect()
     }
@@ -144,8 +144,8 @@ impl Graph {
         self.members(self.uses.get(position).into_iter().flatten().copied())
     }
 
-    /// The definitions so that each comes after those it uses; nothing where it uses itself by way
-    /// of whatever others.
+    /// The definitions, each after those that it uses; `None` where one uses itself, directly or
+    /// through others.
     pub(crate) fn sorted(&self) -> Option<Vec<usize>> {
         #[derive(Clone, Copy, PartialEq)]
         enum State {
@@ -204,7 +204,7 @@ struct Use<'r> {
 /// The sets of definitions that references may use, each made once.
 struct Sets<'a> {
     rules: &'a Rules<'a>,
-    /// Where each definition stands.
+    /// The position of each definition.
     positions: BTreeMap<Definition, usize>,
     /// The sets by the text of their references, whose variables are left out.
     known: HashMap<String, usize>,
@@ -216,7 +216,7 @@ impl<'a> Sets<'a> {
         Self { rules, positions, known: HashMap::new(), sets: Vec::new() }
     }
 
-    /// What a definition uses, sorted.
+    /// The uses of a definition, sorted.
     fn used_by(&mut self, definition: Definition) -> Vec<usize> {
         let mut used = BTreeSet::new();
         self.rules.each_use(definition, &mut |one| {
@@ -233,7 +233,7 @@ impl<'a> Sets<'a> {
             if is_constant(&key.value) {
                 pattern.push_str(&text::of_term(key));
             }
-            // No constant's text begins so.
+            // The text of a constant never begins with this.
             pattern.push(']');
         }
         let next = self.sets.len();
@@ -365,13 +365,13 @@ impl<'a> Rules<'a> {
         found
     }
 
-    /// The uses of a definition that depend on variables, those left out that another reference makes
-    /// in any case.
+    /// The uses of a definition that depend on variables, without those that another reference
+    /// makes unconditionally.
     fn undecided(&self, definition: Definition) -> Vec<UndecidedUse> {
         let Some(rule) = self.definition(definition) else { return Vec::new() };
         let mut decided = BTreeSet::new();
         let mut all: Vec<UndecidedUse> = Vec::new();
-        // References in one statement share what is bound before it.
+        // References in one statement share the variables bound before it.
         let mut bound = (usize::MAX, VarSet::default());
         self.each_use(definition, &mut |one| {
             let rules: Vec<RuleRef> =
@@ -415,8 +415,8 @@ fn is_data(reference: &[Term]) -> bool {
     matches!(reference.first().map(|head| &head.value), Some(TermValue::Var(name)) if &**name == "data")
 }
 
-/// Whether two references may be of the same document from a position on. What is not constant may
-/// be anything.
+/// Whether two references may name the same document from a position on. A key that is not constant
+/// may be anything.
 fn may_meet(left: &[Term], right: &[Term], from: usize) -> bool {
     let pairs = left.iter().zip(right).skip(from);
     pairs.into_iter().all(|(left, right)| {
@@ -438,9 +438,9 @@ fn vars_before(rule: &Rule, at: usize) -> VarSet {
     collector.vars
 }
 
-/// Whether a reference uses a rule whatever its variables hold. A variable that has no value and
-/// stands in it once goes through all keys. `open` gets the positions of keys that must have the
-/// rule's for it; without it the first such key is an answer.
+/// Whether a reference uses a rule for any values of its variables. An unbound variable that occurs
+/// once iterates over all keys. `open` gets the positions of keys that must equal the rule's;
+/// without it the first such key decides.
 pub(crate) fn selects(
     reference: &[Term],
     rule: &[Term],

@@ -1,4 +1,4 @@
-//! Where variables of a reference get their values, for what is said about recursion.
+//! The origins of the variables of a reference, for messages about recursion.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use crate::compile::arity::builtin;
 use crate::compile::outputs::is_equality;
 use crate::compile::visit::is_constant;
 
-/// Where a variable gets its values.
+/// The origin of a variable's values.
 #[derive(Debug, Clone)]
 pub(crate) enum Origin {
     /// From the input, at this constant path.
@@ -37,12 +37,12 @@ pub(super) fn of(rule: &Rule, at: usize, reference: &[Term]) -> BTreeMap<Name, O
 }
 
 struct Finder<'a> {
-    /// What each variable is first equal to.
+    /// The first term that each variable equals.
     bindings: BTreeMap<&'a str, &'a Term>,
     /// The built-in that has a variable as its result.
     results: BTreeMap<&'a str, &'static Declaration>,
     head: BTreeMap<&'a str, Origin>,
-    /// How many steps there can be from a variable to its origin.
+    /// The highest number of steps from a variable to its origin.
     steps: usize,
 }
 

@@ -1,4 +1,4 @@
-//! `# METADATA` blocks: at most one for what each is about, and the built-ins that return them. OPA's
+//! `# METADATA` blocks: at most one for each target, and the built-ins that return them. OPA's
 //! `SetAnnotationSet` and `RewriteRegoMetadataCalls`.
 
 use std::collections::BTreeMap;
@@ -20,14 +20,14 @@ use super::text;
 use super::tree::{RuleRef, full_ref};
 use super::visit::{Flow, Node, NodeMut, chain, ground_prefix, walk, walk_mut};
 
-/// Where a block is: its module, and its number there.
+/// The position of a block: its module, and its number there.
 type Block = (usize, usize);
 
-/// The blocks by what they are about.
+/// The blocks by their targets.
 #[derive(Debug, Default)]
 pub(crate) struct AnnotationSet {
     by_rule: BTreeMap<RuleRef, Vec<Block>>,
-    /// By the parts of the package's path, sorted: OPA's hash of a path does not mind their order.
+    /// By the parts of the package's path, sorted: OPA's hash of a path ignores their order.
     by_package: BTreeMap<Vec<String>, Block>,
     /// Of documents and subpackages, by path.
     by_path: BTreeMap<Vec<String>, Block>,
@@ -76,7 +76,7 @@ fn package_key(path: &[Term]) -> Vec<String> {
 }
 
 impl AnnotationSet {
-    /// Takes a block. Answers the one that is about the same already.
+    /// Adds a block. Returns the earlier one with the same target.
     fn add(&mut self, module: &Module, annotations: &Annotations, block: Block) -> Option<Block> {
         match annotations.scope {
             Scope::Rule => {
@@ -96,7 +96,7 @@ impl AnnotationSet {
         }
     }
 
-    /// The blocks about a definition, from the one that is closest to it outwards.
+    /// The blocks of a definition, from the closest one outwards.
     fn chain(
         &self,
         modules: &[Module],
@@ -131,7 +131,7 @@ fn annotations(modules: &[Module], block: Block) -> Option<&Annotations> {
     modules.get(block.0)?.annotations.get(block.1)
 }
 
-/// What a block is about: a rule's path, or the package's.
+/// The target of a block: a rule's path, or the package's.
 fn target_path(modules: &[Module], block: Block) -> Option<Ref> {
     let module = modules.get(block.0)?;
     let annotations = module.annotations.get(block.1)?;
@@ -158,7 +158,7 @@ fn call_of(expr: &Expr) -> Option<Metadata> {
     }
 }
 
-/// Puts the metadata into the bodies of rules that ask for it.
+/// Inserts the metadata into the bodies of rules that call for it.
 pub(crate) fn rewrite_metadata_calls(compiler: &mut Compiler<'_>) {
     let mut rewrites = Vec::new();
     for (module_index, module) in compiler.modules.iter().enumerate() {
@@ -350,7 +350,7 @@ fn annotations_term(annotations: &Annotations, span: Span) -> Term {
                 let items = items.map(|item| schema_term(item, span));
                 pairs.push((name, Term { value: TermValue::Array(items.collect()), span }));
             }
-            // The scope is said already, and hints to the compiler are not shown.
+            // The scope is already included, and hints to the compiler are not shown.
             _ => {}
         }
     }

@@ -7,8 +7,8 @@ use crate::compile::arity::Functions;
 use crate::compile::outputs::{is_equality, outputs_of_equality};
 use crate::compile::vars::{Skip, VarSet, vars_of_expr, vars_of_terms};
 
-/// Adds to what a statement needs the variables that its operands without braces (`not x`, `x and y`)
-/// share with it, and answers whether it has such operands or others.
+/// Adds the variables that a statement's operands without braces (`not x`, `x and y`) share with it
+/// to its needs, and returns whether it has any operands with bodies.
 pub(crate) fn promote(functions: Functions<'_>, vars: &mut VarSet, kind: &ExprKind) -> bool {
     let mut promote = |body: &[Expr], explicit: bool| {
         if !explicit {
@@ -51,7 +51,7 @@ fn needed(functions: Functions<'_>, body: &[Expr]) -> VarSet {
 
 /// The variables that the statements of an operand bind.
 fn bound(functions: Functions<'_>, body: &[Expr], occurrences: &BTreeMap<Name, usize>) -> VarSet {
-    // Variables that are no side of an equality are taken from outside.
+    // Variables that are not a side of an equality are taken from outside.
     let mut safe = VarSet::reserved();
     occurrences.keys().for_each(|var| safe.add(var));
     let equalities = || body.iter().filter(|expr| is_equality(expr));

@@ -1,4 +1,5 @@
-//! Whether every variable is bound before it is used, and the order of statements in which it is.
+//! The safety check: every variable must be bound before its use; finds an order of statements for
+//! that.
 
 use crate::ast::{Head, Module, Rule};
 use crate::diagnostic::{Code, Diagnostic};
@@ -66,12 +67,12 @@ fn may_have_vars(head: &Head) -> bool {
     terms.chain(head.reference.iter().skip(1)).any(|term| !is_scalar(&term.value))
 }
 
-/// The variables that a statement needs and nothing binds.
+/// The variables that a statement needs but that are never bound.
 #[derive(Debug)]
 struct Unsafe {
-    /// Where the statement stands.
+    /// The statement's place.
     span: Span,
-    /// What it assigns to, where it was written with `:=`.
+    /// The variables that it assigns to, where it was written with `:=`.
     assigned: VarSet,
     /// The variables.
     vars: VarSet,
@@ -81,13 +82,13 @@ struct Unsafe {
 struct Failed {
     module: usize,
     rule: usize,
-    /// How many `else`s it stands behind.
+    /// The number of its `else` in the chain.
     depth: usize,
     found: Vec<Unsafe>,
 }
 
-/// Puts the statements of every body in an order in which variables are bound before they are used,
-/// and reports those that cannot be. OPA's `CheckSafetyRuleBodies`.
+/// Orders the statements of every body so that variables are bound before their use, and reports
+/// variables that are never bound. OPA's `CheckSafetyRuleBodies`.
 pub(crate) fn check_safety_rule_bodies(compiler: &mut Compiler<'_>) {
     let functions = Functions { tree: &compiler.tree, parameters: &compiler.parameters };
     let mut failed = Vec::new();

@@ -1,11 +1,10 @@
 //! The order of a body's statements.
 //!
-//! Statements are taken in the order in which they are written. One that needs variables which are
-//! not bound yet waits until others have bound them; then it is taken when the next round comes to
-//! it. OPA looks at every waiting statement in every round; here only those are looked at whose
-//! variables have changed, so that a body takes time in proportion to its size and not to its
-//! square. What OPA does where it is peculiar is kept, since which policies are accepted depends on
-//! it.
+//! Statements are taken in their written order. A statement that needs unbound variables waits
+//! until others have bound them, and is taken when the next round reaches it. OPA checks every
+//! waiting statement in every round; here only statements whose variables have changed are checked,
+//! so that the time is linear in the size of a body and not quadratic. OPA's peculiarities are
+//! kept, since which policies are accepted depends on them.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -21,17 +20,17 @@ use crate::compile::visit::{
 use super::Unsafe;
 use super::implicit::promote;
 
-/// How many variables may be looked at for one rule, again and again where statements wait for each
-/// other. Statements that are written in the order in which they are evaluated need as many as they
-/// have; what is beyond takes seconds.
+/// How many variables may be checked for one rule, repeatedly where statements wait for each other.
+/// Statements in evaluation order need one check for each variable; more than this bound would take
+/// seconds.
 const MAX_WORK: usize = 20_000_000;
 
 /// [`MAX_WORK`] is reached.
 #[derive(Debug)]
 pub(super) struct TooMuch;
 
-/// Orders a body and those of its closures. Where that cannot be, the body stays as it is, and the
-/// variables that statements need in vain are answered.
+/// Orders a body and those of its closures. Where that is impossible, the body stays unchanged, and
+/// the variables that are never bound are returned.
 pub(super) fn reorder_body(
     functions: Functions<'_>,
     globals: VarSet,
@@ -42,7 +41,7 @@ pub(super) fn reorder_body(
     Reorder { functions, globals: &mut globals, work: &mut work }.body(body)
 }
 
-/// The variables of the bodies around, and those that have been added for the present one.
+/// The variables of the enclosing bodies, and those added for the current one.
 struct Globals {
     vars: VarSet,
     added: Vec<Name>,
@@ -107,7 +106,7 @@ impl Reorder<'_> {
     }
 }
 
-/// What a statement shows of its variables to the body around it.
+/// The variables of a statement that are visible to the enclosing body.
 fn visible_vars(functions: Functions<'_>, expr: &Expr) -> VarSet {
     let promote = |vars: &mut VarSet, kind: &ExprKind| promote(functions, vars, kind);
     let mut collector = Collector::with_override(Skip::SAFETY, &promote);
@@ -137,7 +136,7 @@ fn closure_vars(expr: &Expr) -> VarSet {
     collector.vars
 }
 
-/// The variables on the left side of what was written with `:=`.
+/// The variables on the left side of a statement written with `:=`.
 fn assigned_vars(expr: &Expr) -> VarSet {
     match &expr.kind {
         ExprKind::Call(terms) if expr.from_assignment => match terms.as_slice() {
@@ -151,9 +150,9 @@ fn assigned_vars(expr: &Expr) -> VarSet {
 /// Orders the bodies of closures under one statement.
 struct Closures<'r, 'a> {
     reorder: &'r mut Reorder<'a>,
-    /// What comprehensions yield and nobody binds.
+    /// Variables in the terms of comprehensions that are never bound.
     missing: VarSet,
-    /// What statements in closures need in vain.
+    /// Variables that statements in closures need and that are never bound.
     nested: Vec<Unsafe>,
     failed: Option<TooMuch>,
 }
@@ -178,7 +177,7 @@ impl<'r, 'a> Closures<'r, 'a> {
         self.failed.take().map_or(Ok(()), Err)
     }
 
-    /// Statements with bodies. OPA does not look into the rest of such a statement.
+    /// Statements with bodies. OPA does not visit the rest of such a statement.
     fn kind(&mut self, kind: &mut ExprKind) -> Flow {
         match kind {
             ExprKind::Every(every) => {
@@ -208,7 +207,7 @@ impl<'r, 'a> Closures<'r, 'a> {
                 vars.update(&all_vars(value));
                 self.body(&vars, body);
             }
-            // Nothing without a variable is looked into, closures included, as in OPA.
+            // A term without a variable is not visited, closures included, as in OPA.
             value @ (TermValue::Object(_) | TermValue::Set(_)) if is_ground(value) => {}
             TermValue::Object(pairs) => {
                 for (key, value) in &mut *pairs {
@@ -242,7 +241,7 @@ impl<'r, 'a> Closures<'r, 'a> {
         }
     }
 
-    /// Orders a closure's body, which is to bind what the closure yields.
+    /// Orders a closure's body, which must bind the variables of the closure's term.
     fn body(&mut self, yielded: &VarSet, body: &mut Body) {
         let unbound = yielded.diff(&self.reorder.globals.vars);
         if !unbound.is_empty() {
@@ -266,28 +265,28 @@ impl<'r, 'a> Closures<'r, 'a> {
 struct Rounds<'a> {
     functions: Functions<'a>,
     body: &'a [Expr],
-    /// What is bound.
+    /// The bound variables.
     safe: VarSet,
-    /// What a statement needs and is not bound, for those where there is something.
+    /// The unbound variables that statements need, without statements that need none.
     missing: BTreeMap<usize, VarSet>,
-    /// What a statement's closures need of this body.
+    /// The variables of this body that a statement's closures need.
     captured: Vec<VarSet>,
     /// The statements that have a variable anywhere.
     users: HashMap<Name, Vec<usize>>,
     /// How many variables a statement has.
     sizes: Vec<usize>,
     placed: Vec<bool>,
-    /// OPA numbers statements: at first by where they are written, once they are taken by their
-    /// place in the order.
+    /// OPA numbers statements: first by their written position, after they are taken by their
+    /// position in the order.
     numbers: Vec<usize>,
     order: Vec<usize>,
-    /// Statements in the order that may bind more once more is bound.
+    /// Ordered statements that may bind more once further variables are bound.
     unsettled: Vec<usize>,
-    /// What [`outputs_of_expr`] hands on from statement to statement.
+    /// The scratch set of [`outputs_of_expr`], passed from statement to statement.
     scratch: VarSet,
-    /// To be looked at in this round, after the present one.
+    /// To be checked in this round, after the current one.
     now: BTreeSet<usize>,
-    /// To be looked at in the next round.
+    /// To be checked in the next round.
     later: BTreeSet<usize>,
 }
 
@@ -334,9 +333,10 @@ impl<'a> Rounds<'a> {
         }
     }
 
-    /// The statements in order as far as they can be, and what those need that cannot.
+    /// The statements that could be ordered, and the needs of the remaining ones.
     fn run(mut self, work: &mut usize) -> Result<(Vec<usize>, BTreeMap<usize, VarSet>), TooMuch> {
-        // What an `every` is taken to bind depends on the statements that were looked at before it.
+        // The variables that an `every` is taken to bind depend on the statements checked before
+        // it.
         let look_at_all = self.body.iter().any(|expr| matches!(expr.kind, ExprKind::Every(_)));
         loop {
             let before = self.order.len();
@@ -371,7 +371,7 @@ impl<'a> Rounds<'a> {
                 if same_vars(&unbound, &outputs) {
                     return;
                 }
-                // OPA forgets what else the statement needs, also where that is not bound.
+                // OPA forgets the statement's other needs, even unbound ones.
                 self.missing.insert(index, unbound);
             }
         }
@@ -388,8 +388,8 @@ impl<'a> Rounds<'a> {
         self.take(index, expr, &outputs);
     }
 
-    /// Whether OPA takes the statement for one that is in the order: the same one, or an equal one
-    /// that happens to have its number. The latter is never taken then.
+    /// Whether OPA takes the statement for one that is already ordered: the same one, or an equal
+    /// one that happens to have its number. The latter is then never taken.
     fn is_taken_already(&self, index: usize, expr: &Expr) -> bool {
         let number = self.numbers.get(index).copied().unwrap_or(index);
         self.order.get(number).is_some_and(|&other| {
@@ -442,7 +442,7 @@ fn same_vars(left: &VarSet, right: &VarSet) -> bool {
     left.len() == right.len() && left.is_subset(right)
 }
 
-/// Whether a statement binds nothing more, whatever else is bound: all that it can bind is.
+/// Whether all variables that a statement can bind are bound.
 fn is_settled(expr: &Expr, safe: &VarSet) -> bool {
     let ExprKind::Call(terms) = &expr.kind else {
         let mut settled = true;

@@ -1,4 +1,4 @@
-//! What is said of variables that are not bound.
+//! The messages about unbound variables.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -20,9 +20,9 @@ const FUTURE_KEYWORDS: [&str; 7] = ["in", "every", "contains", "if", "not", "and
 
 /// The errors of one body.
 ///
-/// A variable is reported once, where it is first missing. Left sides of `:=` are not, where there is
-/// anything else to report: they are not bound because the right side is not. Where only variables
-/// of the compiler are missing, statements are reported in their place.
+/// A variable is reported once, where it is first missing. Left sides of `:=` are reported only
+/// where there is no other error: they are unbound because the right side is. Where only generated
+/// variables are missing, statements are reported instead.
 pub(super) fn errors(found: &[Unsafe], scope: &str, names: &Names<'_>) -> Vec<Diagnostic> {
     let mut first: BTreeMap<&Name, Span> = BTreeMap::new();
     for one in found {
@@ -78,12 +78,12 @@ fn statements(found: &[Unsafe], scope: &str) -> Vec<Diagnostic> {
     errors
 }
 
-/// The names that may have been meant by one that is not bound.
+/// Suggestions for an unbound name.
 pub(super) struct Names<'a> {
     rewritten: &'a BTreeMap<Name, Name>,
     /// The package's rules.
     package: Option<&'a RuleTree>,
-    /// Whose variables may have been meant.
+    /// The definition whose variables are candidates.
     rule: &'a Rule,
 }
 
@@ -101,7 +101,7 @@ impl<'a> Names<'a> {
         self.rewritten.get(var).unwrap_or(var)
     }
 
-    /// Adds what was probably meant: a variable of the rule, another rule, or a root document.
+    /// Adds a suggestion: a variable of the rule, another rule, or a root document.
     pub(super) fn help(&self, error: Diagnostic, name: &Name) -> Diagnostic {
         if is_wildcard(name) {
             return error;
@@ -125,8 +125,8 @@ impl<'a> Names<'a> {
     }
 }
 
-/// Says which rule a fault is in where the row alone does not: where rules of several names begin in
-/// it.
+/// Names the rule of a fault where the row alone is ambiguous: where rules of several names begin
+/// in it.
 pub(super) struct Scopes<'a> {
     module: &'a Module,
     sources: &'a Sources,
@@ -138,7 +138,7 @@ impl<'a> Scopes<'a> {
         Self { module, sources, shared: None }
     }
 
-    /// What a message about a rule ends with.
+    /// The end of a message about a rule.
     pub(super) fn of(&mut self, rule: &Rule) -> String {
         let shared =
             self.shared.get_or_insert_with(|| spans_in_shared_rows(self.module, self.sources));

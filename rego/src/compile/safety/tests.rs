@@ -157,6 +157,6 @@ fn a_body_in_reverse_order_takes_no_time_of_its_square() {
     let begun = std::time::Instant::now();
     let file = format!("package t\np if {{ {body} x0 = 1 }}");
     assert!(body_after("CheckSafetyRuleBodies", &file).starts_with("x0 = 1; x1 = [x0]; x2 = [x1]"));
-    // Looking at all statements in all rounds takes minutes.
+    // Checking all statements in all rounds would take minutes.
     assert!(begun.elapsed().as_secs() < 30);
 }

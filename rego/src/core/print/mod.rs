@@ -1,11 +1,11 @@
-//! Core as text for regorus' interpreter, in the few forms that it evaluates as core means them.
+//! Core as text for regorus' interpreter, in the few forms that it evaluates with core's meaning.
 //!
 //! regorus misreads nested comprehensions, loops in arguments and `else` with loops, and swallows
-//! errors of functions. So the text has none of these: a block in another is a function of its own,
-//! whose body is one comprehension without another in it; a value is bound by one call or copied; and
-//! whether there is one value, a conflict or a default is decided by a function of the interpreter
-//! module over arrays of all solutions. What is read from outside is in `input`, which is the
-//! environment ([`Printed`] says how), so `with` is always `with input as` a variable.
+//! errors of functions. So the text avoids these forms: an inner block becomes a function, whose
+//! body is one comprehension without another in it; a value is bound by one call or copied; and a
+//! function of the interpreter module decides over arrays of all solutions whether there is one
+//! value, a conflict or a default. Values from outside are in `input`, which is the environment
+//! ([`Printed`] says how), so `with` is always `with input as` a variable.
 //!
 //! | core | text |
 //! |---|---|
@@ -15,7 +15,7 @@
 //! | `Each k, v in c { b }` | `v2 := core.elements(c)` and `some v3 in v2`, then `v4 := v3[0]` and `v5 := v3[1]` |
 //! | the same, in a block whose first solution is enough | `v1 := core.begin(0)` before it, `v6 := core.is_open(v1, v3)` and `v6` in the loop, `v9 := core.solved(v1, [v2, …])` at the end |
 //! | `Every k, v in c { b }` | `v2 := h3(v1)` and `v2`: `h3` collects a boolean for each element, up to the first that is false |
-//! | `Collect x = kind { b }` | `v4 := h3(v1)`: `h3` collects arrays of what is yielded |
+//! | `Collect x = kind { b }` | `v4 := h3(v1)`: `h3` collects arrays of the yielded values |
 //! | path, built-in | `core.path(v1, ["a", v2])`, `core.call("plus", [v1, 2])` |
 //! | rule, function | `r7`, `f8(v1)` |
 //! | `with` | `v2 := core.environment(input, 3, [v1])` and `v4 := f8(v1) with input as v2` |
@@ -41,12 +41,12 @@ use crate::source::Span;
 /// The package of the text.
 pub(crate) const PACKAGE: &str = "core";
 
-/// A program as text, and what the text refers to by number.
+/// A program as text, with the tables that the text refers to by number.
 #[derive(Debug)]
 pub(crate) struct Printed {
     /// The text, in lines.
     pub(crate) text: String,
-    /// Values that are not written, because text does not give them back as they are.
+    /// Values that are not written, because text would not preserve them.
     pub(crate) constants: Vec<Value>,
     /// The rules and places of bodies and comprehensions.
     pub(crate) places: Vec<(RuleId, Option<Span>)>,
@@ -57,16 +57,16 @@ pub(crate) struct Printed {
 /// One replacement of a `with`.
 #[derive(Debug, Clone)]
 pub(crate) struct Replacing {
-    /// What is replaced.
+    /// The target.
     pub(crate) target: Target,
-    /// The function that replaces it; nothing where that is the next value.
+    /// The function that replaces it; `None` where the next value replaces it.
     pub(crate) function: Option<RuleId>,
 }
 
 /// Prints a program.
 ///
 /// # Errors
-/// Where its blocks are nested too deeply.
+/// When its blocks are nested too deeply.
 pub(crate) fn print(program: &Program) -> Result<Printed, TooDeep> {
     let mut printer = Printer {
         program,
@@ -105,12 +105,12 @@ struct Printer<'a> {
     program: &'a Program,
     printed: Printed,
     rule: RuleId,
-    /// How many helpers there are.
+    /// The number of helpers.
     helpers: u32,
     names: Names,
 }
 
-/// What a block's solution is.
+/// The kind of a block's solution.
 #[derive(Clone, Copy)]
 enum Yield<'a> {
     Nothing,
@@ -118,7 +118,7 @@ enum Yield<'a> {
     Pair(&'a Operand, &'a Operand),
 }
 
-/// Which solutions of a block are looked for.
+/// Which solutions of a block are evaluated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Wanted {
     All,
@@ -226,7 +226,7 @@ impl Printer<'_> {
         Ok(())
     }
 
-    /// Looks whether a function is replaced.
+    /// Checks whether a function is replaced.
     fn slot(&mut self, rule: &Rule, slot: u32, params: &[Var]) {
         let head = call(&name(self.rule, rule), params.iter().copied());
         let own = call(&format!("g{}", self.rule.0), params.iter().copied());
@@ -289,7 +289,7 @@ impl Printer<'_> {
         head
     }
 
-    /// A block's lines, and its element: what a comprehension over it is of.
+    /// A block's lines, and the element of a comprehension over it.
     fn block(
         &mut self,
         mut block: &[Statement],
@@ -384,7 +384,7 @@ impl Printer<'_> {
         let _ = writeln!(lines, "\t{test} := {helper}\n\t{test}");
     }
 
-    /// Binds a variable, or a new name, to a value: the name.
+    /// Binds a variable, or a new name, to a value; returns the name.
     fn binding(&mut self, var: Option<Var>, expr: &Expr, lines: &mut String) -> String {
         let text = match expr {
             Expr::Operand(operand) => format!("core.same({})", self.operand(operand)),
@@ -449,7 +449,7 @@ impl Printer<'_> {
 
     fn applied(&mut self, rule: RuleId, args: &[Operand]) -> String {
         let args: Vec<String> = args.iter().map(|arg| self.operand(arg)).collect();
-        // A rule that is not there is not evaluated either.
+        // A rule that does not exist is not evaluated either.
         let name = self
             .program
             .rules
@@ -484,7 +484,7 @@ impl Printer<'_> {
         format!("core.constant({})", self.printed.constants.len() - 1)
     }
 
-    /// The variables that a helper takes: what it uses that is not bound in it.
+    /// The parameters of a helper: the variables that it uses but does not bind.
     fn free(block: &[Statement], yields: Yield<'_>) -> Result<BTreeSet<Var>, TooDeep> {
         let mut used = BTreeSet::new();
         let mut bound = BTreeSet::new();
@@ -505,7 +505,7 @@ impl Printer<'_> {
         Ok(used.difference(&bound).copied().collect())
     }
 
-    /// The lines of a block that is a function of its own, and its element.
+    /// The lines of a block that becomes a function, and its element.
     fn closed_block(
         &mut self,
         block: &[Statement],
@@ -518,8 +518,8 @@ impl Printer<'_> {
         printed
     }
 
-    /// A helper that says whether a block has a solution (`some`) or has none (`none`), and the
-    /// variables that it takes.
+    /// A helper that returns whether a block has a solution (`some`) or no solution (`none`), and
+    /// its parameters.
     fn exists(&mut self, block: &Block, says: &str) -> Result<(String, BTreeSet<Var>), TooDeep> {
         let free = Self::free(block, Yield::Nothing)?;
         let (lines, element) = self.closed_block(block, Yield::Nothing, Wanted::First)?;
@@ -589,7 +589,7 @@ impl Printer<'_> {
     }
 }
 
-/// The constant that all bodies yield, where they do.
+/// The constant that all bodies yield, if they yield the same one.
 fn same_constant(definitions: &[Definition]) -> Option<&Value> {
     let mut values = walk::bodies(definitions).map(|body| match &body.value {
         Operand::Const(value) => Some(value),

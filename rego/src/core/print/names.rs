@@ -6,9 +6,9 @@ use crate::core::Var;
 
 /// The names of one function of the text.
 ///
-/// regorus evaluates the statements of a body by their dependencies, and of those that it can
-/// evaluate the one whose variable's name is first. So names count up, and a value is always that of a
-/// call: regorus takes an array of variables for a pattern as well. The order is that of core then.
+/// regorus evaluates the statements of a body by their dependencies, and among the ready ones the
+/// one whose variable's name is first. So names count up, and a value always comes from a call:
+/// regorus takes an array of variables for a pattern as well. The order is then core's.
 #[derive(Debug, Default)]
 pub(super) struct Names {
     count: u32,
@@ -22,7 +22,7 @@ impl Names {
         Self::numbered(self.count)
     }
 
-    /// The names that came after one.
+    /// The names that were made after one.
     pub(super) fn after(&self, name: &str) -> Vec<String> {
         (1..=self.count).map(Self::numbered).skip_while(|one| one != name).skip(1).collect()
     }
@@ -38,7 +38,7 @@ impl Names {
         name
     }
 
-    /// A variable's name. What is not bound here is a parameter.
+    /// A variable's name. A variable that is not bound here is a parameter.
     pub(super) fn of(&self, var: Var) -> String {
         self.variables.get(&var).cloned().unwrap_or_else(|| parameter(var))
     }
@@ -54,7 +54,7 @@ pub(super) fn call(name: &str, vars: impl IntoIterator<Item = Var>) -> String {
     applied(name, &vars)
 }
 
-/// The same, of names that are known.
+/// The same, for known names.
 pub(super) fn applied(name: &str, args: &[String]) -> String {
     if args.is_empty() { name.to_owned() } else { format!("{name}({})", args.join(", ")) }
 }

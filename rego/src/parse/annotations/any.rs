@@ -5,7 +5,7 @@ use serde_json::{Number, Value};
 use crate::builtins::go::float;
 use crate::yaml::Any;
 
-/// Checks that keys are texts. As OPA does, below a mapping with other keys only.
+/// Checks that keys are texts. As in OPA, only below a mapping with other keys.
 ///
 /// # Errors
 /// OPA's message.
@@ -32,7 +32,7 @@ pub(super) fn check_keys(any: &Any, path: &[&str]) -> Result<(), String> {
     }
 }
 
-/// A value as JSON. Floats that JSON does not have are null.
+/// A value as JSON. Floats that JSON cannot represent are null.
 pub(super) fn to_json(any: &Any) -> Value {
     match any {
         Any::Null => Value::Null,

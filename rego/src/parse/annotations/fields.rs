@@ -1,4 +1,4 @@
-//! A block's fields as OPA has them: authors and addresses taken apart, references parsed.
+//! A block's fields in OPA's form: authors and addresses split, references parsed.
 
 use serde_json::{Map, Value, json};
 
@@ -14,7 +14,7 @@ use super::raw::Raw;
 use super::url;
 use crate::yaml::{Any, Mapping};
 
-/// Takes a block's fields apart.
+/// Parses a block's fields.
 ///
 /// # Errors
 /// OPA's message.
@@ -198,7 +198,7 @@ fn schema_path(text: &str) -> Result<Value, String> {
     }
 }
 
-/// A term that is a text of its own.
+/// A term from a separate text.
 fn term(text: &str) -> Option<Term> {
     let mut parser = Parser::new(text, FileId(0), RegoVersion::V1);
     let body = parser.query(true, Token::Eof)?;
@@ -210,7 +210,7 @@ fn term(text: &str) -> Option<Term> {
     }
 }
 
-/// Keys as OPA's JSON, without places: they would be places in the term's own text.
+/// Keys as OPA's JSON, without places, which would refer to the separate text.
 fn json(keys: &[Term]) -> Value {
     keys.iter()
         .map(|key| {

@@ -1,4 +1,4 @@
-//! `# METADATA` blocks: comments that are read as YAML, and attached to what follows them.
+//! `# METADATA` blocks: comments that are read as YAML, and attached to the following statement.
 
 mod any;
 mod fields;
@@ -17,9 +17,9 @@ use super::ground::is_ground;
 use super::parser::Comment;
 use super::words;
 
-/// A block that is read, and not yet attached to what it is about.
+/// A block that is read but not yet attached to its target.
 pub(super) struct Block {
-    /// As it is written; empty where nothing is.
+    /// The original text; empty where there is none.
     scope: String,
     entrypoint: bool,
     fields: Map<String, Value>,
@@ -176,7 +176,7 @@ fn go_character(character: char) -> String {
     }
 }
 
-/// What a block stands before.
+/// The statement after a block.
 #[derive(Clone, Copy)]
 enum Target {
     Package,
@@ -194,10 +194,10 @@ impl Target {
     }
 }
 
-/// Attaches blocks to what follows them, and finds each rule's.
+/// Attaches blocks to the following statements, and finds each rule's.
 ///
 /// # Errors
-/// Blocks whose scope does not fit what they stand before.
+/// Blocks whose scope does not fit the following statement.
 pub(super) fn attach(
     module: &mut Module,
     blocks: Vec<Block>,
@@ -235,7 +235,7 @@ pub(super) fn attach(
     Ok(())
 }
 
-/// Where the next line begins.
+/// The beginning of the next line.
 fn next_line(text: &str, at: u32) -> u32 {
     let at = usize::try_from(at).unwrap_or(usize::MAX);
     let rest = text.get(at..).unwrap_or_default();
@@ -288,7 +288,7 @@ struct Group {
     documents: Vec<usize>,
     /// Those of rules, in the order of the text.
     rules: std::collections::VecDeque<usize>,
-    /// Those above the rule, and not yet taken by one.
+    /// Annotations above the rule that no rule has taken yet.
     pending: Vec<usize>,
 }
 

@@ -2,7 +2,7 @@
 
 use crate::yaml::{self, Any, Mapping, YamlError};
 
-/// A block as it is written.
+/// A block before its fields are parsed.
 #[derive(Debug, Default)]
 pub(super) struct Raw {
     pub(super) scope: String,
@@ -12,7 +12,7 @@ pub(super) struct Raw {
     pub(super) organizations: Vec<String>,
     pub(super) related_resources: Vec<Any>,
     pub(super) authors: Vec<Any>,
-    /// Null is no mapping.
+    /// Null is not a mapping.
     pub(super) schemas: Vec<Option<Mapping>>,
     pub(super) compile: Option<Mapping>,
     pub(super) custom: Option<Mapping>,
@@ -39,7 +39,7 @@ const FIELDS: [&str; 11] = [
 /// Reads a block.
 ///
 /// # Errors
-/// In Go's words, where the text is no YAML or a value does not fit its field.
+/// Go's message, when the text is not YAML or a value does not fit its field.
 pub(super) fn raw(text: &str) -> Result<Raw, YamlError> {
     yaml::decode(text, |decoder, root| {
         let mut raw = Raw::default();

@@ -2,7 +2,7 @@
 
 use std::net::Ipv6Addr;
 
-/// Which part of an address a text is.
+/// The part of an address that a text is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Part {
     Path,
@@ -130,7 +130,7 @@ fn host(scheme: &str, text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-/// A part as it is, where nothing is missing, or with all escapes.
+/// The original part, where no escape is missing, or the part with all escapes.
 fn escaped(text: &str, part: Part) -> Result<String, String> {
     let bytes = unescaped(text, part)?;
     let mut all = String::new();

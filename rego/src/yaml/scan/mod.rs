@@ -1,5 +1,5 @@
-//! YAML texts to tokens, as Go's `yaml.v3` scans them (a port of libyaml): where a key begins is known
-//! only at its colon, so places that may begin one are kept until then.
+//! Splits YAML texts into tokens, as Go's `yaml.v3` scans them (a port of libyaml): where a key
+//! begins is known only at its colon, so places that may begin one are kept until then.
 
 mod names;
 mod scalars;
@@ -11,13 +11,13 @@ use super::YamlError;
 /// Characters of a key that stands before its colon without a `?`, at most.
 const KEY: usize = 1024;
 
-/// Levels of brackets and of indents at most; what reads tokens has a lower bound.
+/// Levels of brackets and of indents at most; the parser has a lower bound.
 const LEVELS: usize = 10_000;
 
 /// A token that does not exist: no key precedes it.
 const NO_TOKEN: usize = usize::MAX;
 
-/// Tokens that are read ahead, as Go reads them for the sake of comments.
+/// How many tokens are read ahead, as Go does for comments.
 const AHEAD: usize = 3;
 
 /// How a scalar is written.
@@ -71,7 +71,7 @@ pub(super) struct Placed {
     pub(super) mark: Mark,
 }
 
-/// Where a key may have begun.
+/// A position where a key may have begun.
 #[derive(Debug, Clone, Copy)]
 struct SimpleKey {
     possible: bool,
@@ -80,7 +80,7 @@ struct SimpleKey {
     mark: Mark,
 }
 
-/// What scans a text.
+/// The scanner of a text.
 pub(super) struct Scanner<'a> {
     text: &'a [u8],
     mark: Mark,
@@ -88,7 +88,7 @@ pub(super) struct Scanner<'a> {
     /// How many tokens have been taken.
     taken: usize,
     flow_level: usize,
-    /// The columns of the open blocks; none where there is no block.
+    /// The columns of the open blocks.
     indents: Vec<Option<usize>>,
     indent: Option<usize>,
     simple_key_allowed: bool,
@@ -99,7 +99,7 @@ pub(super) struct Scanner<'a> {
 
 type Done = Result<(), YamlError>;
 
-/// A failure in Go's words: the context's line, or else the problem's.
+/// A failure with Go's message: the context's line, or else the problem's.
 fn wrong(context: Mark, problem: Mark, what: &str) -> YamlError {
     let line = if context.line != 0 { context.line } else { problem.line };
     let place = if line == 0 { String::new() } else { format!("line {}: ", line + 1) };
@@ -114,7 +114,7 @@ fn is_blank(c: char) -> bool {
     matches!(c, ' ' | '\t')
 }
 
-/// The end of the text is a zero, which no text has.
+/// The end of the text is a zero byte, which no text has.
 fn is_break_or_end(c: char) -> bool {
     is_break(c) || c == '\0'
 }
@@ -191,7 +191,7 @@ impl<'a> Scanner<'a> {
         self.text.get(self.mark.offset..).unwrap_or_default()
     }
 
-    /// A character ahead of which there are only ASCII ones.
+    /// The character at an offset; all characters before it must be ASCII.
     fn ahead(&self, bytes: usize) -> char {
         let rest = self.text.get(self.mark.offset + bytes..).unwrap_or_default();
         match rest.first() {
@@ -225,7 +225,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// Skips the end of a line, and gives it as it counts in a scalar.
+    /// Skips the end of a line, and returns its form in a scalar.
     fn skip_line(&mut self) -> Option<char> {
         let c = self.current();
         if !is_break(c) {
@@ -311,7 +311,7 @@ impl<'a> Scanner<'a> {
         self.tokens.push_back(Placed { token, mark });
     }
 
-    /// Opens a block at a column that is further in; its token is put before one that is not taken yet.
+    /// Opens a block at a greater column; its token is inserted before one that is not taken yet.
     fn roll(&mut self, column: usize, before: Option<usize>, token: Token, mark: Mark) -> Done {
         if self.flow_level > 0 || self.indent.is_some_and(|indent| indent >= column) {
             return Ok(());
@@ -329,7 +329,7 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
-    /// Closes the blocks that are further in than a column. They end where the last token did.
+    /// Closes the blocks at greater columns. They end where the last token did.
     fn unroll(&mut self, column: Option<usize>, end: Mark) {
         if self.flow_level > 0 {
             return;

@@ -140,7 +140,7 @@ impl Scanner<'_> {
         Ok(handle)
     }
 
-    /// What follows the handle, of which the first character is left out.
+    /// The text after the handle, without the first character.
     fn tag_uri(&mut self, head: &str, start: Mark) -> Result<String, YamlError> {
         let mut uri: Vec<u8> = head.bytes().skip(1).collect();
         let mut found = !head.is_empty();

@@ -5,15 +5,15 @@ use super::{
 };
 use crate::yaml::YamlError;
 
-/// What stands between words of a scalar in several lines: a line's end is a space, empty lines are
-/// themselves.
+/// The text between words of a scalar over several lines: a line's end is a space, empty lines are
+/// kept.
 #[derive(Default)]
 struct Space {
     /// Before a line's end.
     blanks: String,
     /// Whether a line has ended.
     folded: bool,
-    /// The first line's end; none where it is escaped.
+    /// The first line's end; empty where it is escaped.
     first: Option<char>,
     /// Those that follow.
     breaks: String,
@@ -166,7 +166,7 @@ impl Scanner<'_> {
         Ok(())
     }
 
-    /// Skips a blank or a line's end between words, where there is one.
+    /// Skips a blank or a line's end between words.
     fn skip_space(&mut self, space: &mut Space) -> bool {
         if is_blank(self.current()) {
             let c = self.skip();
@@ -215,7 +215,7 @@ impl Scanner<'_> {
         let mut code = 0;
         for at in 0..digits {
             let Some(digit) = self.ahead(at).to_digit(16) else {
-                // A slip of Go's.
+                // A bug in Go, kept here.
                 let what = "did not find expected hexdecimal number";
                 return Err(wrong(start, self.mark, what));
             };

@@ -62,8 +62,7 @@ impl SignatureAlgorithm {
         }
     }
 
-    /// Whether a signature is one of this key. Nothing is verified that is made of MD5 or SHA-1, or
-    /// with DSA.
+    /// Whether a signature is one of this key. Signatures with MD5, SHA-1 or DSA never verify.
     pub(super) fn verifies(self, key: &PublicKey, message: &[u8], bytes: &[u8]) -> bool {
         match (self, key) {
             (Self::Rsa(hash), PublicKey::Rsa(key)) => {
@@ -90,7 +89,8 @@ fn ec_numbers(bytes: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
     (rest.is_empty() && numbers.is_empty()).then(|| (r.to_bytes_be(), s.to_bytes_be()))
 }
 
-/// The hash of parameters of PSS, which must be the same everywhere, with a salt as long as it.
+/// The hash in the parameters of PSS, which must be the same in all of them, with a salt of its
+/// length.
 fn pss(parameters: &[u8]) -> Option<Hash> {
     let mut fields = Der::new(parameters).read(der::SEQUENCE)?;
     let mut explicit = |number: u8| fields.read(der::constructed(number));

@@ -14,17 +14,17 @@ use crate::builtins::crypto::failed;
 use crate::builtins::crypto::keys::{self, Algorithm, KeyKind, PublicKey};
 use crate::builtins::{Failure, limits};
 
-/// Certificates of one text. A machine trusts some hundred and fifty.
+/// The highest number of certificates in one text. A machine trusts some hundred and fifty.
 const CERTIFICATES: usize = 256;
 
-/// Bytes of all certificates of one text; a value takes many times as many.
+/// The highest number of bytes of all certificates in one text; a value takes many times as many.
 const BYTES: usize = 1 << 20;
 
 /// A certificate.
 #[derive(Debug, Clone)]
 pub(super) struct Certificate {
     pub(super) raw: Vec<u8>,
-    /// What the signature is of.
+    /// The signed bytes.
     pub(super) raw_signed: Vec<u8>,
     pub(super) raw_key: Vec<u8>,
     pub(super) raw_subject: Vec<u8>,
@@ -32,7 +32,7 @@ pub(super) struct Certificate {
     pub(super) signature: Vec<u8>,
     pub(super) algorithm: SignatureAlgorithm,
     pub(super) key_kind: KeyKind,
-    /// Nothing where the kind is unknown.
+    /// `None` where the kind is unknown.
     pub(super) key: Option<PublicKey>,
     pub(super) version: i64,
     pub(super) serial: BigUint,
@@ -51,10 +51,10 @@ impl Certificate {
     }
 }
 
-/// Certificates one behind the other.
+/// Concatenated certificates.
 ///
 /// # Errors
-/// Where one is malformed; ends the evaluation where there are too many.
+/// When one is malformed; too many end the evaluation.
 pub(super) fn parse_all(bytes: &[u8]) -> Result<Vec<Certificate>, Failure> {
     if bytes.len() > BYTES {
         return Err(limits::exceeded("certificates are too long"));
@@ -70,7 +70,7 @@ pub(super) fn parse_all(bytes: &[u8]) -> Result<Vec<Certificate>, Failure> {
     Ok(all)
 }
 
-/// One certificate, with nothing behind it.
+/// One certificate, without bytes after it.
 ///
 /// # Errors
 /// As [`parse_all`].

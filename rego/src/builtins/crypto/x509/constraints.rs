@@ -1,7 +1,7 @@
-//! Whether the names of a chain's certificates are within what those above them allow.
+//! Whether the names of a chain's certificates satisfy the constraints of those above them.
 //!
-//! Go searches the constraints in order, which differs from looking at each one where a network's
-//! address has bits that its mask has not; so it is done here in the same way.
+//! Go uses a binary search of the constraints, which differs from checking each one where a
+//! network's address has bits outside its mask; so it is done the same way here.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
@@ -71,7 +71,7 @@ fn uri_domain(uri: &Url) -> Option<String> {
     (!bracketed && address.parse::<IpAddr>().is_err()).then_some(host)
 }
 
-/// What must be, and what must not be.
+/// Permitted and excluded names.
 struct Pair<T> {
     permitted: Option<T>,
     excluded: Option<T>,
@@ -121,7 +121,7 @@ impl Constraints {
     }
 }
 
-/// Takes out what the one before it covers.
+/// Removes constraints that the previous one covers.
 fn prune<T>(sorted: Vec<T>, covers: fn(&T, &T) -> bool) -> Vec<T> {
     let mut kept: Vec<T> = Vec::new();
     for one in sorted {
@@ -186,7 +186,7 @@ fn without_first_label(name: &str) -> Option<String> {
     name.find('.').and_then(|dot| name.get(dot..)).map(str::to_owned)
 }
 
-/// The order of domains from their ends on: points first, and letters of both cases as one.
+/// The order of domains from their ends: dots first, without regard to case.
 fn by_labels(a: &str, b: &str) -> Ordering {
     let key = |byte: u8| if byte == b'.' { 0 } else { byte.to_ascii_lowercase() };
     a.bytes().rev().map(key).cmp(b.bytes().rev().map(key))

@@ -1,6 +1,6 @@
 //! Names of domains and of mailboxes.
 
-/// Whether a text may be a domain, or a constraint of domains, which may begin with a point.
+/// Whether a text may be a domain, or a constraint of domains, which may begin with a dot.
 pub(super) fn is_domain(domain: &[u8], constraint: bool) -> bool {
     if domain.is_empty() {
         return true;
@@ -13,7 +13,7 @@ pub(super) fn is_domain(domain: &[u8], constraint: bool) -> bool {
         && domain.iter().all(|b| (33..=126).contains(b))
 }
 
-/// A mailbox: what stands before the `@`, and the domain.
+/// A mailbox: the part before the `@`, and the domain.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Mailbox {
     pub(super) local: Vec<u8>,

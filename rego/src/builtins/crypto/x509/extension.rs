@@ -1,10 +1,10 @@
-//! An extension of a certificate or of a request for one, whatever it says.
+//! An uninterpreted extension of a certificate or of a request for one.
 
 use crate::builtins::Failure;
 use crate::builtins::crypto::der::{self, Der, Oid};
 use crate::builtins::crypto::failed;
 
-/// An extension as it is written.
+/// An extension with its raw value.
 #[derive(Debug, Clone)]
 pub(super) struct Extension {
     pub(super) id: Oid,
@@ -12,7 +12,7 @@ pub(super) struct Extension {
     pub(super) value: Vec<u8>,
 }
 
-/// Reads what is in an `Extension`.
+/// Reads the content of an `Extension`.
 pub(super) fn parse(mut one: Der<'_>) -> Result<Extension, Failure> {
     let id = one.oid().ok_or_else(|| failed("x509: malformed extension OID field"))?;
     let critical = if one.peek(der::BOOLEAN) {

@@ -1,4 +1,4 @@
-//! What Go makes of a certificate's extensions.
+//! A certificate's extensions, as Go interprets them.
 
 use std::net::IpAddr;
 
@@ -9,12 +9,12 @@ use crate::builtins::crypto::failed;
 use crate::builtins::go::url::{self, Url};
 use crate::builtins::{Failure, bytes};
 
-/// Where alternative names are.
+/// The identifier of alternative names.
 pub(super) const SUBJECT_ALTERNATIVE_NAME: &[u32] = &[2, 5, 29, 17];
 
 const AUTHORITY_ACCESS: &[u32] = &[1, 3, 6, 1, 5, 5, 7, 1, 1];
 
-/// What is in the extensions that Go knows.
+/// The content of the extensions that Go knows.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Extensions {
     /// Nine bits.
@@ -38,7 +38,7 @@ pub(super) struct Extensions {
     pub(super) policy_mappings: Vec<(LongOid, LongOid)>,
     pub(super) ocsp: Vec<Vec<u8>>,
     pub(super) issuers: Vec<Vec<u8>>,
-    /// Critical ones that nobody has looked at.
+    /// Critical extensions that were not handled.
     pub(super) unhandled: Vec<Oid>,
 }
 
@@ -46,7 +46,7 @@ pub(super) struct Extensions {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct BasicConstraints {
     pub(super) is_ca: bool,
-    /// How many certificates may stand between it and the last.
+    /// How many certificates may be between it and the last.
     pub(super) max_path: Option<i64>,
 }
 
@@ -60,7 +60,7 @@ pub(super) struct Names {
     pub(super) uris: Vec<Url>,
 }
 
-/// Names that a certificate constrains those below it to, or that it excludes.
+/// Names that a certificate permits or excludes for those below it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Subtrees {
     pub(super) dns: Vec<String>,
@@ -340,7 +340,7 @@ fn uri(text: &str) -> Result<Url, Failure> {
 }
 
 impl Subtrees {
-    /// `known` becomes false where there is a kind of name that nobody compares.
+    /// `known` becomes false where a kind of name is not compared.
     fn of(mut all: Der<'_>, known: &mut bool) -> Result<Self, Failure> {
         let invalid = "invalid NameConstraints extension";
         let mut subtrees = Self::default();
@@ -392,7 +392,7 @@ fn network(bytes: &[u8]) -> Result<Network, Failure> {
         let what = format!("x509: IP constraint contained value of length {length}");
         return Err(failed(&what));
     };
-    // Ones, and then zeros.
+    // A mask: ones, then zeros.
     let ones: u32 = mask.iter().take_while(|b| **b == 0xff).map(|_| 8).sum();
     let rest = mask.get(usize::try_from(ones / 8).unwrap_or(0)..).unwrap_or(&[]);
     let valid = match rest {

@@ -4,7 +4,7 @@ use regorus::Value;
 
 use crate::builtins::crypto::der::Oid;
 
-/// A list, which Go writes as `null` where there is nothing in it.
+/// A list, which Go writes as `null` where it is empty.
 pub(super) fn list(values: impl Iterator<Item = Value>) -> Value {
     let values: Vec<Value> = values.collect();
     if values.is_empty() { Value::Null } else { Value::from(values) }

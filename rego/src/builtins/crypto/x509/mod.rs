@@ -26,10 +26,10 @@ use crate::builtins::number::Number;
 use crate::builtins::operands::{self, string, wrong_type};
 use crate::builtins::{Answer, Context, Failure, bytes, operands::argument, order};
 
-/// The key of a certificate, which is the whole of the bytes; nothing where its kind is unknown.
+/// The key of a single certificate; `None` where its kind is unknown.
 ///
 /// # Errors
-/// Where they are no certificate.
+/// When the bytes are not a certificate.
 pub(in crate::builtins) fn public_key(bytes: &[u8]) -> Result<Option<PublicKey>, Failure> {
     certificate::parse(bytes).map(|certificate| certificate.key)
 }
@@ -147,7 +147,7 @@ fn options_of(context: &Context, given: &Object) -> Result<Options, Failure> {
                 options.now_ns = word(value)
                     .ok_or_else(|| failed("'CurrentTime' should be a valid int64 number"))?;
             }
-            // Go compares so few names that it counts them no more.
+            // Go compares few names and no longer counts them, so only the type is checked.
             "MaxConstraintComparisons" => {
                 if !matches!(value, Value::Number(_)) {
                     return Err(failed("'MaxConstraintComparisons' should be a number"));
@@ -162,7 +162,7 @@ fn options_of(context: &Context, given: &Object) -> Result<Options, Failure> {
     Ok(options)
 }
 
-/// An integer that a word holds.
+/// An integer of a word.
 fn word(value: &Value) -> Option<i64> {
     Number::of(value)?.to_i64()
 }

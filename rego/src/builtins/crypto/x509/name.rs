@@ -7,7 +7,7 @@ use crate::builtins::Failure;
 use crate::builtins::crypto::der::{self, Der, Element, Oid};
 use crate::builtins::crypto::{failed, object};
 
-/// A name's attributes, in order. In requests, values may be no texts.
+/// A name's attributes, in order. In requests, values need not be texts.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Name(Vec<(Oid, Result<String, Value>)>);
 
@@ -16,7 +16,7 @@ pub(super) fn parse(whole: &[u8]) -> Result<Name, Failure> {
     parse_with(whole, |value| string(value.tag, value.content).map(Ok))
 }
 
-/// The same, with what reads a value.
+/// The same, with a function that reads a value.
 pub(super) fn parse_with(
     whole: &[u8],
     read: impl Fn(Element<'_>) -> Result<Result<String, Value>, String>,
@@ -49,7 +49,7 @@ pub(super) fn string(tag: u8, bytes: &[u8]) -> Result<String, String> {
         }
     };
     match tag {
-        // It is nearly Latin-1, and everybody takes it for it.
+        // It is nearly Latin-1, and is usually treated as Latin-1.
         der::T61_STRING => Ok(bytes.iter().copied().map(char::from).collect()),
         der::PRINTABLE_STRING => ascii(is_printable, "PrintableString"),
         der::IA5_STRING => ascii(u8::is_ascii, "IA5String"),
@@ -68,7 +68,7 @@ fn is_printable(byte: &u8) -> bool {
         || b" :=?*&".contains(byte)
 }
 
-/// Two bytes a character, with a zero at the end or none.
+/// Two bytes a character, with an optional zero at the end.
 fn utf16(bytes: &[u8]) -> Option<String> {
     let bytes =
         bytes.strip_suffix(&[0, 0]).filter(|_| bytes.len().is_multiple_of(2)).unwrap_or(bytes);

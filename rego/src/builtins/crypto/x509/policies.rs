@@ -1,5 +1,5 @@
-//! Whether the policies of a chain's certificates leave one that is valid (RFC 5280, 6.1), by the graph
-//! of RFC 9618.
+//! Whether a chain has a policy that is valid for all of its certificates (RFC 5280, 6.1), by the
+//! graph of RFC 9618.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -83,7 +83,7 @@ impl Graph {
         self.forget(id);
     }
 
-    /// Takes a node out of its neighbours.
+    /// Removes a node from its neighbours.
     fn forget(&mut self, id: usize) {
         let Some(node) = self.nodes.get(id) else { return };
         let (parents, children) = (node.parents.clone(), node.children.clone());
@@ -99,7 +99,7 @@ impl Graph {
         }
     }
 
-    /// Takes out the nodes above the last depth that have no children, from the bottom up.
+    /// Removes the nodes above the last depth that have no children, from the bottom up.
     fn prune(&mut self) {
         for depth in (1..self.strata.len().saturating_sub(1)).rev() {
             let childless: Vec<(LongOid, usize)> = self
@@ -133,8 +133,8 @@ impl Graph {
     }
 }
 
-/// Whether the chain, whose first certificate is the last one signed, is valid by its policies. None
-/// are asked for.
+/// Whether the chain, whose first certificate is the last one signed, is valid by its policies,
+/// without required policies.
 pub(super) fn hold(chain: &[&Certificate]) -> bool {
     let Some(length) = chain.len().checked_sub(1).filter(|length| *length > 0) else {
         return true;
@@ -154,7 +154,7 @@ pub(super) fn hold(chain: &[&Certificate]) -> bool {
         }
         if let Some(graph) = &mut graph {
             graph.deepen();
-            // The root has none of it, so that a certificate that signs itself is never the last here.
+            // The root is excluded, so a self-signed certificate is never the last here.
             let may_be_any = inhibit_any > 0 || i > 0 && self_signed;
             add_policies(graph, policies, may_be_any);
             graph.prune();
@@ -208,7 +208,7 @@ fn add_policies(graph: &mut Graph, policies: &[LongOid], may_be_any: bool) {
     }
 }
 
-/// False where a mapping is one that no certificate may have.
+/// False for a mapping that certificates must not have.
 fn map_policies(graph: &mut Graph, mappings: &[(LongOid, LongOid)], allowed: bool) -> bool {
     if mappings.is_empty() {
         return true;

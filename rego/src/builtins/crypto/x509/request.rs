@@ -12,16 +12,16 @@ use crate::builtins::crypto::keys::{self, Algorithm};
 use crate::builtins::crypto::{base64_value, failed, object};
 use crate::builtins::{Answer, Failure, limits};
 
-/// Bytes of a request.
+/// The highest number of bytes of a request.
 const BYTES: usize = 1 << 18;
 
-/// The attribute that asks for extensions.
+/// The attribute that requests extensions.
 const EXTENSION_REQUEST: &[u32] = &[1, 2, 840, 113_549, 1, 9, 14];
 
-/// A request as Go writes it in JSON. Its signature is not looked at.
+/// A request as Go writes it in JSON. Its signature is not checked.
 ///
 /// # Errors
-/// Where it is malformed; ends the evaluation where it is longer than [`BYTES`].
+/// When it is malformed; more than [`BYTES`] end the evaluation.
 pub(super) fn value(bytes: &[u8]) -> Answer {
     if bytes.len() > BYTES {
         return Err(limits::exceeded("a certificate request is too long"));
@@ -106,8 +106,8 @@ fn requested(mut attributes: Der<'_>) -> Result<Vec<Extension>, Failure> {
     Ok(extensions)
 }
 
-/// The attributes that are sets of sequences of a kind and a value each, which is how Go reads the
-/// extensions that are asked for; others are left out.
+/// The attributes that are sets of sequences of a kind and a value each, as Go reads requested
+/// extensions; others are left out.
 fn attribute_values(mut attributes: Der<'_>) -> Vec<Value> {
     let mut values = Vec::new();
     while let Some(attribute) = attributes.any() {

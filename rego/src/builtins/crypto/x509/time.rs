@@ -74,7 +74,7 @@ fn time([year, month, day, hour, minute, second]: [i64; 6], zone: &[u8]) -> Opti
     Some(Time { seconds: local - offset * 60, text })
 }
 
-/// Minutes. Zero is written `Z` and in no other way.
+/// Minutes. Zero is always written `Z`.
 fn offset(zone: &[u8]) -> Option<i64> {
     let (sign, digits) = match zone {
         b"Z" => return Some(0),

@@ -14,7 +14,7 @@ use crate::builtins::crypto::{base64_value, keys, object};
 use crate::builtins::go::url::Url;
 use crate::builtins::number;
 
-/// Bytes as a text; those that are no characters become U+FFFD, one by one.
+/// Bytes as a text; each byte of invalid UTF-8 becomes U+FFFD.
 pub(super) fn text(bytes: &[u8]) -> Value {
     let mut text = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
@@ -42,7 +42,7 @@ pub(super) fn address(bytes: &[u8]) -> Option<IpAddr> {
         return Some(Ipv4Addr::from(four).into());
     }
     let sixteen = Ipv6Addr::from(<[u8; 16]>::try_from(bytes).ok()?);
-    // Go shows an address of version 4 that is written in 16 bytes as one of 4.
+    // Go shows an IPv4 address in 16 bytes as one of 4.
     Some(sixteen.to_ipv4_mapped().map_or(sixteen.into(), IpAddr::from))
 }
 
@@ -90,7 +90,7 @@ pub(super) fn extension(extension: &Extension) -> Value {
     ])
 }
 
-/// A certificate. OPA adds the texts of the URIs in all places but one.
+/// A certificate. OPA adds the texts of the URIs in all places except one.
 pub(super) fn certificate(certificate: &Certificate, uri_strings: bool) -> Value {
     let long = |oid: &LongOid| Value::from(oid.to_string());
     let extensions = &certificate.parsed;

@@ -7,30 +7,31 @@ use super::extensions::SUBJECT_ALTERNATIVE_NAME;
 use super::{constraints, policies};
 use crate::builtins::{Context, Failure, limits};
 
-/// Certificates that are tried in one verification, as in Go. It bounds the depth of a chain too.
+/// The highest number of certificates tried in one verification, as in Go. It bounds the depth of a
+/// chain too.
 const ATTEMPTS: usize = 100;
 
-/// Go's number of the usage for anything.
+/// Go's number of the usage "any".
 pub(super) const ANY_USAGE: u8 = 0;
 
-/// Go's number of the usage that is asked for where none is.
+/// Go's number of the default usage.
 const SERVER_AUTH: u8 = 1;
 
 /// The bit of a key usage with which certificates are signed.
 const SIGN_CERTIFICATES: u64 = 1 << 5;
 
-/// What a chain must be.
+/// The requirements on a chain.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Options {
-    /// Nothing where no name is asked for.
+    /// `None` where no name is required.
     pub(super) name: String,
     /// Nanoseconds since 1970.
     pub(super) now_ns: i64,
-    /// One of them must be allowed; by Go's numbers.
+    /// The usages, one of which must be allowed, by Go's numbers.
     pub(super) usages: Vec<u8>,
 }
 
-/// What may be a certificate's part in a chain.
+/// The possible roles of a certificate in a chain.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Role {
     Leaf,
@@ -47,11 +48,11 @@ struct Builder<'a, 'o> {
     context: &'o Context,
 }
 
-/// The first chain from the last certificate to the first through some of the others; `None` where there
-/// is none that is valid.
+/// The first chain from the last certificate to the first through some of the others; `None` where
+/// no valid one exists.
 ///
 /// # Errors
-/// Where the deadline has passed, which ends the evaluation.
+/// When the deadline has passed, which ends the evaluation.
 pub(super) fn chain<'a>(
     context: &Context,
     certificates: &'a [Certificate],
@@ -89,8 +90,8 @@ pub(super) fn chain<'a>(
 }
 
 impl<'a> Builder<'a, '_> {
-    /// Adds the chains that go on from a certificate, which is the last of the chain so far. Each step
-    /// down takes one of the attempts, so that the depth is bounded.
+    /// Adds the chains that continue from a certificate, the last of the chain so far. Each step
+    /// uses one of the attempts, so that the depth is bounded.
     fn extend(
         &mut self,
         certificate: &'a Certificate,
@@ -124,8 +125,8 @@ impl<'a> Builder<'a, '_> {
     }
 }
 
-/// Those whose subject is the issuer: first those whose key is the one that is named, then those where
-/// one of the two names none.
+/// Certificates whose subject is the issuer: first those with the named key, then those where one
+/// of the two names no key.
 fn parents<'a>(certificate: &Certificate, all: &[&'a Certificate]) -> Vec<&'a Certificate> {
     let wanted = certificate.parsed.authority_key_id.as_deref().unwrap_or(&[]);
     let rank = |candidate: &Certificate| {
@@ -144,7 +145,7 @@ fn parents<'a>(certificate: &Certificate, all: &[&'a Certificate]) -> Vec<&'a Ce
     candidates
 }
 
-/// Whether the two are of one subject with one key and the same alternative names.
+/// Whether both have the same subject, key and alternative names.
 fn is_same_subject(a: &Certificate, b: &Certificate) -> bool {
     let names = |certificate: &Certificate| {
         certificate.extension(SUBJECT_ALTERNATIVE_NAME).map(|extension| extension.value.clone())
@@ -185,7 +186,7 @@ fn is_valid(
         && max_path.is_none_or(|max| between <= max)
 }
 
-/// Whether each certificate that says what it is for allows one of the usages asked for.
+/// Whether each certificate with usages allows one of the required ones.
 fn allows_usage(chain: &[&Certificate], asked: &[u8]) -> bool {
     if asked.contains(&ANY_USAGE) {
         return true;
@@ -205,7 +206,7 @@ fn allows_usage(chain: &[&Certificate], asked: &[u8]) -> bool {
     true
 }
 
-/// Whether a certificate is for a host, by its name or address. Every one is where none is asked for.
+/// Whether a certificate is for a host, by its name or address; true where no host is required.
 fn has_name(certificate: &Certificate, host: &str) -> bool {
     if host.is_empty() {
         return true;

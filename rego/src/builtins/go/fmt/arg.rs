@@ -1,4 +1,4 @@
-//! What is formatted.
+//! The arguments of formatting.
 
 use num_bigint::BigInt;
 

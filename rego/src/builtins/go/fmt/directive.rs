@@ -1,4 +1,4 @@
-//! Reads a format: literals and directives, and which argument each directive takes.
+//! Reads a format: literals and directives, and the argument of each directive.
 
 use super::arg::Arg;
 use super::flags::Flags;
@@ -12,9 +12,9 @@ pub(super) struct Reader<'a> {
     rest: &'a str,
     args: &'a [Arg],
     next: usize,
-    /// An argument number has been used, so that arguments left over are no fault.
+    /// An argument number has been used, so that unused arguments are not a fault.
     reordered: bool,
-    /// Whether the argument number of this directive is one.
+    /// Whether the argument number of this directive is valid.
     good: bool,
     /// The directive's last part was an argument number.
     after_index: bool,
@@ -105,7 +105,7 @@ impl<'a> Reader<'a> {
     }
 
     fn precision(&mut self, flags: &mut Flags, printer: &mut Printer) {
-        // A point at the very end is no precision, but a verb.
+        // A dot at the very end is a verb, not a precision.
         if self.rest.len() < 2 || !self.take('.') {
             return;
         }
@@ -193,7 +193,7 @@ impl<'a> Reader<'a> {
         self.rest = self.rest.get(bytes..).unwrap_or_default();
     }
 
-    /// Says which arguments no directive has taken.
+    /// Reports the arguments that no directive has taken.
     pub(super) fn rest(&self, printer: &mut Printer) {
         let extra = self.args.get(self.next..).unwrap_or_default();
         if self.reordered || extra.is_empty() {
@@ -211,7 +211,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// The number that a text begins with, and how long it is. `None` where there is no digit, or the
+/// The number that a text begins with, and its length. `None` where there is no digit, or the
 /// number is too large.
 fn decimal(text: &str) -> Option<(usize, usize)> {
     let length = text.bytes().take_while(u8::is_ascii_digit).count();

@@ -1,6 +1,6 @@
-//! What a directive says of how its argument is written.
+//! The flags, width and precision of a directive.
 
-/// What a directive asks for beside its verb.
+/// A directive without its verb.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Flags {
     pub(super) minus: bool,
@@ -8,7 +8,7 @@ pub(super) struct Flags {
     pub(super) sharp: bool,
     pub(super) space: bool,
     pub(super) zero: bool,
-    /// `%+v`: accepted, and means nothing for these arguments.
+    /// `%+v`: accepted, without effect for these arguments.
     pub(super) plus_v: bool,
     /// `%#v`: Go's syntax.
     pub(super) sharp_v: bool,

@@ -12,7 +12,7 @@ pub(super) struct Signed {
 }
 
 impl Signed {
-    /// All but the padding to the width with spaces.
+    /// The text without the padding to the width with spaces.
     pub(super) fn format(self, verb: char, flags: &Flags) -> String {
         let mut digits = match verb {
             'b' => format!("{:b}", self.size),
@@ -79,7 +79,7 @@ pub(super) fn big(i: &BigInt, verb: char, flags: &Flags) -> String {
         'X' if flags.sharp => "0X",
         _ => "",
     };
-    // Of these integers alone, `%+v` writes the sign.
+    // Only for these integers, `%+v` writes the sign.
     let flags = &Flags { plus: flags.plus || flags.plus_v, ..*flags };
     let sign = sign(i.sign() == Sign::Minus, flags);
     let mut zeros = flags.precision.unwrap_or(0).saturating_sub(digits.len());

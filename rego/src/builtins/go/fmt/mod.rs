@@ -1,5 +1,5 @@
-//! `fmt.Sprintf`: verbs, flags, widths, precisions, argument numbers, and what it writes where verbs
-//! and arguments do not fit (`%!d(string=a)`).
+//! `fmt.Sprintf`: verbs, flags, widths, precisions, argument numbers, and its text where verbs and
+//! arguments do not fit (`%!d(string=a)`).
 
 mod arg;
 mod directive;
@@ -15,7 +15,7 @@ use crate::builtins::{Failure, limits};
 /// Formats arguments.
 ///
 /// # Errors
-/// Where the text would be longer than [`limits::STRING_BYTES`].
+/// When the text would be longer than [`limits::STRING_BYTES`].
 pub(crate) fn sprintf(format: &str, args: &[Arg]) -> Result<String, Failure> {
     let mut reader = Reader::new(format, args);
     let mut printer = Printer::default();

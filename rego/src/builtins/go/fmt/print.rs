@@ -5,7 +5,7 @@ use super::flags::Flags;
 use super::integer::Signed;
 use crate::builtins::go::{float, quote};
 
-/// What is written, and the flags of the directive that is carried out.
+/// The output, and the flags of the current directive.
 #[derive(Debug, Default)]
 pub(super) struct Printer {
     pub(super) out: String,
@@ -50,7 +50,7 @@ impl Printer {
             ('T' | 'v', Arg::Nil) => self.pad("<nil>"),
             ('T', _) => self.text(arg.type_name()),
             ('v' | 't', Arg::Bool(b)) => self.pad(if *b { "true" } else { "false" }),
-            // Go writes an address for a map, slice or pointer, which says nothing.
+            // Go writes an address for a map, slice or pointer, which is meaningless.
             (_, Arg::Nil | Arg::Bool(_)) | ('p', _) => self.bad_verb(arg, verb),
             (_, Arg::Int(i) | Arg::MachineInt(i)) => self.integer(arg, *i, verb),
             (_, Arg::Float(f)) => self.float(arg, *f, verb),
@@ -112,7 +112,7 @@ impl Printer {
 
     fn integer(&mut self, arg: &Arg, i: i64, verb: char) {
         let flags = self.flags;
-        // Go takes the bits of a negative integer for a character, which is none.
+        // Go takes the bits of a negative integer for a character, which is invalid.
         let character =
             || char::from_u32(u32::try_from(i).unwrap_or(u32::MAX)).unwrap_or('\u{fffd}');
         match verb {
@@ -246,7 +246,7 @@ impl Printer {
     }
 }
 
-/// The flag `#`: always a point, and the zeros that `%g` leaves out.
+/// The flag `#`: always a decimal point, and the zeros that `%g` leaves out.
 fn with_point(digits: &str, verb: char, precision: Option<usize>) -> String {
     let marks: &[char] = if matches!(verb, 'x' | 'X') { &['p', 'P'] } else { &['e', 'E'] };
     let (mantissa, tail) = digits.split_at(digits.find(marks).unwrap_or(digits.len()));
@@ -254,7 +254,7 @@ fn with_point(digits: &str, verb: char, precision: Option<usize>) -> String {
         'g' | 'G' | 'x' => precision.unwrap_or(6),
         _ => 0,
     };
-    // The first digit of `0x1.8` counts too: Go looks at the characters behind the sign.
+    // The first digit of `0x1.8` counts too: Go counts the characters after the sign.
     let mut seen = mantissa.chars().filter(|c| *c != '.').skip_while(|c| *c == '0').count();
     let mut text = mantissa.to_owned();
     if !text.contains('.') {
