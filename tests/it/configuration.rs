@@ -127,7 +127,7 @@ fn a_port_in_use_is_reported_and_nothing_was_started() {
     assert_eq!(code, Some(3), "{text}");
     assert!(text.contains(&format!("cannot listen on 127.0.0.1:{port}: ")), "{text}");
     assert!(text.contains("ENFORCER_PORT"), "{text}");
-    assert!(!text.contains("worker serves"), "{text}");
+    assert!(!text.contains("tenant is ready"), "{text}");
 }
 
 #[test]
@@ -179,7 +179,7 @@ fn the_log_has_the_form_that_is_asked_for() {
         let enforcer = bundles.start_with(&[("ENFORCER_LOG_FORMAT", format)]);
         enforcer.wait_for_state("a", "ready");
         let ready = wait_for("the tenant's line", || {
-            enforcer.log().into_iter().find(|line| line.to_string().contains("worker serves"))
+            enforcer.log().into_iter().find(|line| line.to_string().contains("tenant is ready"))
         });
         assert_eq!(ready.is_object(), is_json, "{format}: {ready}");
         assert!(enforcer.log().iter().all(|line| line.is_object() == is_json), "{format}");

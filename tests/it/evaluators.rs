@@ -44,7 +44,7 @@ fn a_tenant_says_what_evaluates_its_policy_and_why_not_the_bytecode() {
     assert_eq!(evaluator, "interpreter");
     assert!(because.as_str().unwrap().contains("bytecode has room for"), "{because}");
     let line = enforcer.wait_for_log("the worker that serves", |line| {
-        line["message"] == "worker serves" && line["tenant_id"] == "large"
+        line["message"] == "tenant is ready" && line["tenant_id"] == "large"
     });
     assert_eq!(line["interpreted_because"], because, "{line}");
     assert_decides(&enforcer, "ordinary");

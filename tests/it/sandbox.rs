@@ -596,7 +596,7 @@ fn what_the_sandbox_costs() {
     }
     for (mode, enforcer) in enforcers.iter().enumerate() {
         let lines = enforcer.log();
-        let served = lines.iter().filter(|line| line["message"] == "worker serves");
+        let served = lines.iter().filter(|line| line["message"] == "tenant is ready");
         starts[mode].extend(served.map(|line| line["milliseconds"].as_f64().unwrap()));
         let at = |values: &mut Vec<f64>, permille: usize| {
             values.sort_by(f64::total_cmp);

@@ -109,6 +109,7 @@ pub fn run(config: &Config, log: &LogGuard) -> Result<(), SupervisorError> {
 /// # Errors
 /// When that cannot be found out.
 pub fn report_sandbox(config: &Config) -> Result<SandboxReport, SupervisorError> {
+    check()?;
     let runtime = Builder::new_current_thread()
         .enable_all()
         .build()

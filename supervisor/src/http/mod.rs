@@ -3,6 +3,7 @@
 mod body;
 mod connection;
 mod dashboard;
+mod date;
 mod decision;
 mod error;
 mod operations;

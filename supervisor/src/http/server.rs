@@ -9,7 +9,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body as HttpBody;
 use axum::extract::Request;
-use axum::http::header::UPGRADE;
+use axum::http::header::{DATE, UPGRADE};
 use axum::response::Response;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -26,6 +26,7 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 use tracing::{debug, info, warn};
 
 use super::connection::{ConnectionGuard, IsStream, WRITE_TIMEOUT};
+use super::date;
 use super::permits::{ConnectionPermit, InFlight};
 use super::routes::{answer, router};
 use super::state::AppState;
@@ -195,6 +196,8 @@ async fn serve(
                 .max_headers(MAX_HEADERS)
                 // A client may have nothing more to say and still want its answer.
                 .half_close(true)
+                // Its own does not survive a clock before 1970.
+                .auto_date_header(false)
                 .serve_connection(TokioIo::new(stream), service)
                 .with_upgrades()
         );
@@ -231,6 +234,9 @@ async fn answer_in_flight(
     streams: Arc<Notify>,
 ) -> Result<Response, Infallible> {
     let mut response = answer(router, request).await;
+    if let Some(date) = date::now() {
+        response.headers_mut().insert(DATE, date);
+    }
     if response.extensions().get::<IsStream>().is_some() {
         streams.notify_one();
         // Its connection is not idle for as long as it lasts.
