@@ -47,7 +47,9 @@ impl Failure {
             Self::Worker(WorkerError::NotStartedBySupervisor) => 64,
             Self::NotStrict
             | Self::Supervisor(
-                SupervisorError::NotStrict { .. } | SupervisorError::Missing { .. },
+                SupervisorError::NotStrict { .. }
+                | SupervisorError::Missing { .. }
+                | SupervisorError::Clock(_),
             ) => 5,
             Self::Worker(WorkerError::Sandbox(error)) => error.exit_code(),
             Self::Worker(WorkerError::Socket(_)) => 66,

@@ -105,8 +105,10 @@ fn a_quarantine_says_why_until_when_and_how_to_end_it_and_a_touch_ends_it_for_on
     let bundles = Bundles::new().tenant("told", CRASHES).tenant("other", CRASHES);
     let enforcer = bundles.start_as(&mut hostile_binary(), &[]);
     for tenant_id in ["told", "other"] {
+        let mut id = 0;
         wait_for("the quarantine", || {
-            let id = enforcer.tenant(tenant_id)["restarts"].clone();
+            // Another input each time: one that has ended two workers is given to no other.
+            id += 1;
             enforcer.decide(tenant_id, format!(r#"{{"input":{{"crash":true,"id":"{id}"}}}}"#));
             (enforcer.tenant(tenant_id)["state"] == "quarantined").then_some(())
         });

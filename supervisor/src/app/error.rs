@@ -44,6 +44,9 @@ pub enum SupervisorError {
         /// What an operator can do.
         help: &'static str,
     },
+    /// The host's clock is before 1970, which is no time to decide at.
+    #[error("the clock of this host says {0}, which is before 1970: set it, and start again")]
+    Clock(String),
     /// The HTTP server ended by itself, which it never should.
     #[error("the HTTP server ended by itself; please report this")]
     ServerEnded(#[source] Option<tokio::task::JoinError>),

@@ -5,6 +5,7 @@
 
 use std::fs;
 use std::io;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat2};
@@ -14,6 +15,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing::warn;
 
 use super::error::{SupervisorError, host};
+use crate::clock::{rfc3339, utc_now};
 
 /// The soft limit of open files that most systems begin with.
 const CUSTOMARY_DESCRIPTORS: u64 = 1024;
@@ -45,6 +47,9 @@ pub(super) fn survive_full_files() -> Result<(), SupervisorError> {
 
 /// Finds out whether the host has what reading bundles and starting workers takes.
 pub(super) fn check() -> Result<(), SupervisorError> {
+    if SystemTime::now() < UNIX_EPOCH {
+        return Err(SupervisorError::Clock(rfc3339(utc_now())));
+    }
     fs::metadata("/proc/self/exe").map_err(|error| SupervisorError::Missing {
         what: "the file system /proc",
         purpose: "start workers",

@@ -22,7 +22,7 @@ use crate::bundles::reconciler::{Reconciler, Shared};
 use crate::clock::utc_now;
 use crate::config::{Config, SandboxConfig};
 use crate::http::permits::ConnectionPermits;
-use crate::http::server::Server;
+use crate::http::server::{Server, prepare_thread};
 use crate::http::state::AppState;
 use crate::isolation::context::SandboxContext;
 use crate::isolation::report::{SandboxReport, prepare_and_try};
@@ -75,6 +75,7 @@ pub fn run(config: &Config, log: &LogGuard) -> Result<(), SupervisorError> {
     let runtime = Builder::new_multi_thread()
         .enable_all()
         .thread_name("supervisor")
+        .on_thread_start(prepare_thread)
         .build()
         .map_err(refused())?;
     let loading_runtime = Builder::new_current_thread()
@@ -86,7 +87,10 @@ pub fn run(config: &Config, log: &LogGuard) -> Result<(), SupervisorError> {
     let stream_runtime = Builder::new_multi_thread()
         .enable_all()
         .thread_name("stream")
-        .on_thread_start(|| lower_priority(STREAM_NICENESS))
+        .on_thread_start(|| {
+            lower_priority(STREAM_NICENESS);
+            prepare_thread();
+        })
         .build()
         .map_err(refused())?;
     let background = BackgroundRuntimes {

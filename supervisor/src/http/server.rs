@@ -4,7 +4,8 @@ use std::convert::Infallible;
 use std::io;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::task::{Context, Waker};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::Router;
 use axum::body::Body as HttpBody;
@@ -129,6 +130,24 @@ impl Server {
             );
         }
     }
+}
+
+/// Has hyper write its cached date on this thread. It writes the first one with an assertion that the
+/// clock is not before 1970, and later ones only when the clock goes forward: so a clock that is set
+/// back later costs no connection. Threads that begin after that only do work that blocks.
+pub(crate) fn prepare_thread() {
+    if SystemTime::now() < UNIX_EPOCH {
+        return;
+    }
+    let (stream, _client) = tokio::io::duplex(1);
+    let service = service_fn(|_: Request<Incoming>| async {
+        Ok::<_, Infallible>(Response::new(HttpBody::empty()))
+    });
+    let mut builder = http1::Builder::new();
+    let connection =
+        builder.header_read_timeout(None).serve_connection(TokioIo::new(stream), service);
+    // Once is enough: the date is written before anything is read.
+    let _ = pin!(connection).poll(&mut Context::from_waker(Waker::noop()));
 }
 
 /// Waits until there is no request in flight and, after a time for the answers to leave, still
