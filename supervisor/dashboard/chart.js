@@ -28,6 +28,30 @@ export function decades(low, high) {
   return [from, to];
 }
 
+/** Charts that show the same moment: what is looked at in one is shown in all. */
+export class Crosshair {
+  constructor() {
+    /** @type {Chart[]} */
+    this.charts = [];
+    /** The moment that is looked at, in seconds. @type {number|null} */
+    this.second = null;
+  }
+
+  /** @param {...Chart} charts */
+  link(...charts) {
+    for (const chart of charts) {
+      chart.crosshair = this;
+      this.charts.push(chart);
+    }
+  }
+
+  /** @param {number|null} second */
+  look(second) {
+    this.second = second;
+    for (const chart of this.charts) chart.read();
+  }
+}
+
 /**
  * @typedef {object} Line
  * @property {string} key
@@ -52,8 +76,8 @@ export class Chart {
     /** @type {{from: number, width: number, points: any[]}} */
     this.data = { from: 0, width: 1, points: [] };
     this.width = 0;
-    /** The point that is looked at. @type {number|null} */
-    this.cursor = null;
+    this.crosshair = new Crosshair();
+    this.crosshair.charts.push(this);
     this.when = svg("text", { class: "when", y: TOP + 10, visibility: "hidden" });
     this.readouts = lines.map(() => el("span", { class: "value" }, NONE));
     this.keys = lines.map((line, i) => el("span", { class: "key", hidden: line.rare }, el("i", { class: `swatch ${line.className}` }), `${line.name} `, this.readouts[i]));
@@ -83,10 +107,12 @@ export class Chart {
     this.svg.addEventListener("pointerleave", () => this.look(null));
     this.svg.addEventListener("blur", () => this.look(null));
     this.svg.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
-      const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-      if (step === undefined) return;
+      const last = this.data.points.length - 1;
+      const at = this.cursor;
+      const to = { ArrowLeft: (at ?? last + 1) - 1, ArrowRight: (at ?? last - 1) + 1, Home: 0, End: last }[event.key];
+      if (to === undefined) return;
       event.preventDefault();
-      this.look((this.cursor ?? this.data.points.length - (step < 0 ? 0 : 1)) + step);
+      this.look(to);
       setText(this.spoken, `${this.when.textContent}: ${lines.map((line, i) => `${line.name} ${this.readouts[i].textContent}`).join(", ")}`);
     });
     this.observer = new ResizeObserver(([entry]) => {
@@ -100,11 +126,19 @@ export class Chart {
     return Math.max(1, this.width - LEFT - RIGHT);
   }
 
+  /** The point that is looked at: a moment, which moves to the left as time goes on. @returns {number|null} */
+  get cursor() {
+    const { second } = this.crosshair;
+    if (second === null) return null;
+    const i = Math.floor((second - this.data.from) / this.data.width);
+    return i < 0 || i >= this.data.points.length ? null : i;
+  }
+
   /** @param {number|null} point */
   look(point) {
-    const last = this.data.points.length - 1;
-    this.cursor = point === null || last < 0 ? null : Math.min(last, Math.max(0, point));
-    this.read();
+    const { from, width, points } = this.data;
+    const last = points.length - 1;
+    this.crosshair.look(point === null || last < 0 ? null : from + (Math.min(last, Math.max(0, point)) + 0.5) * width);
   }
 
   /** @param {{from: number, width: number, points: any[]}} data */
@@ -182,7 +216,7 @@ export class Chart {
 
   /** @param {number[]} ticks @param {(value: number) => number} y */
   drawGrid(ticks, y) {
-    const key = `${this.width} ${ticks.join()}`;
+    const key = `${this.width} ${this.data.points.length} ${ticks.join()}`;
     if (this.gridKey === key) return;
     this.gridKey = key;
     const marks = [];
@@ -191,11 +225,12 @@ export class Chart {
       marks.push(svg("line", { x1: LEFT, x2: LEFT + this.inner, y1: at, y2: at }));
       marks.push(svg("text", { x: LEFT - 8, y: at + 3.5, "text-anchor": "end" }, this.format(tick)));
     }
-    const minutes = this.width < NARROW ? [4, 2, 0] : [5, 4, 3, 2, 1, 0];
-    for (const minute of minutes) {
-      const anchor = minute === 0 ? "end" : minute === 5 ? "start" : "middle";
-      const text = minute === 0 ? "now" : `−${minute} min`;
-      marks.push(svg("text", { x: LEFT + this.inner * (1 - minute / 5), y: HEIGHT - 5, "text-anchor": anchor }, text));
+    const whole = (this.data.points.length * this.data.width) / 60;
+    const steps = this.width < NARROW ? 3 : 5;
+    for (let step = steps; step >= 0; step -= 1) {
+      const minute = Math.round((whole * step) / steps);
+      const anchor = step === 0 ? "end" : step === steps ? "start" : "middle";
+      marks.push(svg("text", { x: LEFT + this.inner * (1 - step / steps), y: HEIGHT - 5, "text-anchor": anchor }, minute === 0 ? "now" : `−${minute} min`));
     }
     this.grid.replaceChildren(...marks);
   }
@@ -222,42 +257,54 @@ export class Chart {
   }
 
   destroy() {
+    this.crosshair.charts = this.crosshair.charts.filter((chart) => chart !== this);
     this.observer.disconnect();
   }
 }
 
 const SPARK_WIDTH = 96;
 const SPARK_HEIGHT = 20;
+/** More would be thinner than a pixel. */
+const SPARK_BARS = 48;
 
 /** A small picture of the last minutes for a row of the table. */
 export class Spark {
   constructor() {
-    this.all = svg("path", { class: "area allow" });
-    this.deny = svg("path", { class: "area deny" });
+    this.parts = ["allow", "deny", "error"].map((key) => ({ key, path: svg("path", { class: `area ${key}` }) }));
     this.element = svg(
       "svg",
       { class: "spark", viewBox: `0 0 ${SPARK_WIDTH} ${SPARK_HEIGHT}`, width: SPARK_WIDTH, height: SPARK_HEIGHT, "aria-hidden": "true" },
-      svg("line", { class: "base", x1: 0, x2: SPARK_WIDTH, y1: SPARK_HEIGHT - 0.5, y2: SPARK_HEIGHT - 0.5 }), this.all, this.deny,
+      svg("line", { class: "base", x1: 0, x2: SPARK_WIDTH, y1: SPARK_HEIGHT - 0.5, y2: SPARK_HEIGHT - 0.5 }), ...this.parts.map((part) => part.path),
     );
   }
 
-  /** @param {{points: ({allow: number, deny: number}|null)[]}} data */
+  /** @param {{points: ({allow: number, deny: number, error: number}|null)[]}} data */
   update({ points }) {
+    const each = Math.ceil(points.length / SPARK_BARS);
+    const bars = [];
     let high = 0;
-    for (const point of points) if (point) high = Math.max(high, point.allow + point.deny);
-    const step = SPARK_WIDTH / points.length;
-    const bar = (/** @type {number} */ i, /** @type {number} */ low, /** @type {number} */ top) => {
-      const y = (/** @type {number} */ v) => ((1 - v / high) * (SPARK_HEIGHT - 1)).toFixed(1);
-      return `M${(i * step).toFixed(1)} ${y(low)}V${y(top)}h${step.toFixed(1)}V${y(low)}Z`;
-    };
-    let all = "";
-    let deny = "";
-    for (const [i, point] of points.entries()) {
-      if (!point) continue;
-      if (point.allow > 0) all += bar(i, 0, point.allow);
-      if (point.deny > 0) deny += bar(i, point.allow, point.allow + point.deny);
+    for (let i = 0; i < points.length; i += each) {
+      const bar = { allow: 0, deny: 0, error: 0 };
+      for (const point of points.slice(i, i + each)) {
+        bar.allow += point?.allow ?? 0;
+        bar.deny += point?.deny ?? 0;
+        bar.error += point?.error ?? 0;
+      }
+      bars.push(bar);
+      high = Math.max(high, bar.allow + bar.deny + bar.error);
     }
-    setAttr(this.all, "d", all);
-    setAttr(this.deny, "d", deny);
+    const step = SPARK_WIDTH / bars.length;
+    const y = (/** @type {number} */ v) => ((1 - v / high) * (SPARK_HEIGHT - 1)).toFixed(1);
+    const floor = new Array(bars.length).fill(0);
+    for (const { key, path } of this.parts) {
+      let d = "";
+      for (const [i, bar] of bars.entries()) {
+        const n = bar[/** @type {"allow"|"deny"|"error"} */ (key)];
+        if (n === 0) continue;
+        d += `M${(i * step).toFixed(1)} ${y(floor[i])}V${y(floor[i] + n)}h${step.toFixed(1)}V${y(floor[i])}Z`;
+        floor[i] += n;
+      }
+      setAttr(path, "d", d);
+    }
   }
 }

@@ -89,6 +89,30 @@ export function valueAt(text, path) {
 }
 
 /**
+ * The texts of the elements of the array at this path of keys.
+ * @param {string} text @param {string[]} path
+ */
+export function elementsAt(text, path) {
+  const array = valueAt(text, path) ?? "";
+  if (!array.startsWith("[")) return [];
+  /** @type {string[]} */
+  const elements = [];
+  let depth = 0;
+  let start = 1;
+  for (const [token, index] of tokens(array)) {
+    if (token === "{" || token === "[") depth += 1;
+    const closing = token === "}" || token === "]";
+    if (depth === 1 && (token === "," || closing)) {
+      const element = array.slice(start, index).trim();
+      if (element !== "") elements.push(element);
+      start = index + 1;
+    }
+    if (closing) depth -= 1;
+  }
+  return elements;
+}
+
+/**
  * @typedef {{text: string, kind: "key"|"string"|"number"|"literal"|""}} Piece
  */
 

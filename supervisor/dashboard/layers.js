@@ -2,15 +2,15 @@
 
 /** @type {Record<string, string>} */
 const WORDS = {
-  own_descriptors_only: "No open file but its socket and its standard error",
+  own_descriptors_only: "No open files except its socket and standard error",
   empty_environment: "An empty environment",
-  first_to_go: "First to go where the host is out of memory",
+  oom_score: "The kernel ends it first when the host is out of memory (OOM score)",
   tenant_user: "A user of its own on the host",
   user_namespace: "A user namespace of its own",
   network_namespace: "An empty network of its own",
   ipc_namespace: "No shared memory or queues of other processes",
   uts_namespace: "A host name of its own",
-  empty_root: "A root directory that is gone",
+  empty_root: "An empty root directory",
   no_capabilities: "No capabilities",
   parent_death_signal: "Ends when the supervisor ends",
   not_dumpable: "Its memory cannot be dumped or traced",
@@ -19,9 +19,9 @@ const WORDS = {
   landlock_files: "No right to any file (Landlock)",
   landlock_network: "No right to TCP (Landlock)",
   landlock_scopes: "No signals or sockets to others (Landlock)",
-  resource_limits: "Limits of memory, files and processes",
-  system_call_filter: "A short list of system calls; others end it",
-  control_group: "Bounded from outside by a control group",
+  resource_limits: "Limits on memory, files and processes (rlimit)",
+  seccomp: "A short list of system calls; any other call ends it (seccomp)",
+  cgroup: "Memory, processes and processor time are bounded by a control group (cgroup)",
 };
 
 /** @param {string} layer */

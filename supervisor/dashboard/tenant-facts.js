@@ -1,0 +1,45 @@
+// What is known of a tenant's worker, as names and values.
+
+import { ago, clock, count, duration, NONE } from "./format.js";
+
+/** @param {Record<string, number>|undefined} counts */
+const sums = (counts) => Object.entries(counts ?? {}).filter(([, n]) => n > 0).map(([name, n]) => `${name} ${count(n)}`).join(", ");
+
+/** A time, and how long ago it was. @param {any} at @param {number} now */
+function moment(at, now) {
+  const millis = Date.parse(at);
+  return Number.isNaN(millis) ? NONE : `${clock(millis)}, ${ago(millis, now)}`;
+}
+
+/** @param {any} restart of `/v1/tenants` @param {number} now */
+function restartWords(restart, now) {
+  if (!restart) return "none";
+  return `${moment(restart.at, now)}: ${[restart.cause, restart.message].filter(Boolean).join(", ")}`;
+}
+
+/**
+ * @param {any} tenant of `/v1/tenants/{id}` @param {import("./host.js").Totals|undefined} totals @param {number} now by the server's clock
+ * @returns {[string, string][]}
+ */
+export function tenantFacts(tenant, totals, now) {
+  const { ignored_files: ignored } = tenant;
+  /** @type {[string, string][]} */
+  const facts = [
+    ["State since", moment(tenant.since, now)],
+    ["Revision since", moment(tenant.revision_since, now)],
+    ["Evaluator", tenant.evaluator ? String(tenant.evaluator) : NONE],
+  ];
+  if (tenant.interpreted_because) facts.push(["Because", String(tenant.interpreted_because)]);
+  facts.push(
+    ["Process", tenant.pid ? `pid ${tenant.pid}, up ${duration(tenant.uptime_millis)}` : "no worker"],
+    ["Processor time", tenant.cpu_millis === undefined ? NONE : `${count(tenant.cpu_millis)} ms`],
+    ["Activation", tenant.activation ?? NONE],
+    ["Last restart", restartWords(tenant.last_restart, now)],
+    ["Reloads", count(tenant.reloads ?? 0)],
+    ["Decisions", totals ? `${count(totals.allow)} allowed, ${count(totals.deny)} denied` : NONE],
+    ["No decision", sums(tenant.evaluation_errors?.by_code ?? totals?.errors) || "none"],
+    ["Limits reached", sums(totals?.limits) || "none"],
+    ["Ignored files", Array.isArray(ignored) && ignored.length > 0 ? ignored.join(", ") : "none"],
+  );
+  return facts;
+}
