@@ -1,7 +1,7 @@
 // What the supervisor remembers, so that a page that is loaded again starts where it was. Pure.
 
 import { decisionOf, failureOf } from "./feed.js";
-import { ALLOW, DENY, ERROR, MISSED, spread } from "./quantiles.js";
+import { ALLOW, bucketOf, DENY, ERROR, MISSED, spread } from "./quantiles.js";
 import { WIDTH } from "./stats.js";
 import { elementsAt } from "./json.js";
 
@@ -92,9 +92,10 @@ function events(store, list, texts, ahead) {
   const isFirst = store.feed.connection <= 1 && store.feed.prefills === 0;
   const newest = isFirst ? 0 : (store.feed.all().findLast((entry) => entry.kind !== "gap")?.at ?? 0);
   const fresh = entries.filter((entry) => entry.at >= newest && store.feed.find(entry.eventId) === null);
-  // Those of the newest seconds are in no sample yet.
+  // Those of the newest seconds are in no sample yet. Of single tenants, samples have no times.
   for (const entry of fresh) {
     const now = entry.at - ahead;
+    if (entry.kind === "decision" && entry.at < store.countedUntil) store.statsOf(entry.tenant)?.evaluated(now / 1000, bucketOf(entry.micros), 1);
     if (entry.kind === "decision") store.counted(entry, now);
     else store.failed(entry, now);
   }

@@ -183,6 +183,8 @@ export class Store {
   errored(failure, data, now) {
     this.feed.add(failure);
     this.failed(failure, now);
+    const micros = Number(data.metrics?.eval_duration_micros) || 0;
+    if (micros > 0) for (const stats of [this.total, this.statsOf(failure.tenant)]) stats?.evaluated(now / 1000, bucketOf(micros), 1);
     this.alerts.errored(data, now);
   }
 

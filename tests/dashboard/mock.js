@@ -162,6 +162,8 @@ export class Mock {
         metrics: { eval_duration_micros: micros }, revision: this.tenants.get(tenant)?.revision ?? "", sequence, ...more,
       },
     };
+    const known = this.tenants.get(tenant)?.last_evaluation_error;
+    if (known) known.consecutive = 0;
     this.remember(message);
     this.send(message, tenant);
     return message.data.event_id;
