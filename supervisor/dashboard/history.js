@@ -73,12 +73,12 @@ function events(store, list, texts, ahead) {
   store.remembered.clear();
   /** @type {Map<string, any>} */
   const changes = new Map(store.events.map((event) => [event.event_id, event]));
-  for (const [i, message] of list.entries()) {
-    if (i < list.length - MAX_EVENTS) continue;
-    const data = message?.data;
-    const at = Date.parse(data?.timestamp);
-    if (Number.isNaN(at) || typeof data.event_id !== "string") continue;
-    const entry = message.type === "decision" ? decisionOf(data, texts[i], at) : message.type === "error" ? failureOf(data, texts[i], at) : null;
+  const dated = list.map((message, i) => ({ message, text: texts[i], at: Date.parse(message?.data?.timestamp) }));
+  // The oldest first: what is known of a tenant's trouble is how far it was told.
+  for (const { message, text, at } of dated.filter(({ at }) => !Number.isNaN(at)).sort((a, b) => a.at - b.at).slice(-MAX_EVENTS)) {
+    const { data } = message;
+    if (typeof data.event_id !== "string") continue;
+    const entry = message.type === "decision" ? decisionOf(data, text, at) : message.type === "error" ? failureOf(data, text, at) : null;
     if (entry !== null) {
       entries.push(entry);
       if (entry.kind === "error") store.alerts.errored(data, at, true);

@@ -5,6 +5,7 @@ import { el, glyph, setAttr, setState, setText, statePill } from "./dom.js";
 import { bytes, count, cut, micros, NONE, percent, plural, rate, shortRevision } from "./format.js";
 import { troubleOf } from "./parts.js";
 import { stateOrder, stateWords } from "./states.js";
+import { WIDTH } from "./stats.js";
 
 /** Rows of one page. */
 const PAGE = 50;
@@ -70,6 +71,7 @@ class Row {
     this.link = el("a");
     this.state = statePill("");
     this.spark = new Spark();
+    this.drawn = "";
     this.share = el("span", { class: "share", "aria-hidden": "true" }, el("i"));
     this.shareText = el("span");
     /** @type {Record<string, any>} */
@@ -111,7 +113,10 @@ class Row {
     setText(this.cells.version, tenant.version ?? NONE);
     setText(this.cells.revision, shortRevision(tenant.revision));
     setAttr(this.cells.revision, "title", tenant.revision ?? null);
-    this.spark.update(store.rates(tenant.tenant_id, now));
+    // Its points are of five seconds, and fifty rows of them are some work.
+    const drawn = `${tenant.tenant_id} ${Math.floor(now / 1000 / WIDTH)} ${store.feed.prefills}`;
+    if (drawn !== this.drawn) this.spark.update(store.rates(tenant.tenant_id, now));
+    this.drawn = drawn;
     setText(this.cells.rate, rate(figures.rate));
     setText(this.shareText, percent(figures.denyShare));
     this.share.firstChild.style.width = `${(figures.denyShare ?? 0) * 100}%`;

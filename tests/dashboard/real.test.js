@@ -323,40 +323,6 @@ test("text is legible in both themes, and the choice is remembered", async () =>
   await close();
 });
 
-/** Texts whose contrast is under 4.5:1. Runs in the page. */
-function faint() {
-  const parse = (/** @type {string} */ color) => {
-    const parts = color.match(/[\d.]+/g)?.map(Number) ?? [];
-    const scale = color.startsWith("color(") ? 255 : 1;
-    return { rgb: parts.slice(0, 3).map((n) => n * scale), alpha: parts[3] ?? 1 };
-  };
-  const luminance = (/** @type {number[]} */ rgb) => {
-    const [r, g, b] = rgb.map((n) => (n / 255 <= 0.03928 ? n / 255 / 12.92 : ((n / 255 + 0.055) / 1.055) ** 2.4));
-    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
-  };
-  const found = [];
-  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-  while (walker.nextNode()) {
-    const element = walker.currentNode.parentElement;
-    if (element === null || walker.currentNode.textContent?.trim() === "") continue;
-    if (!element.checkVisibility({ visibilityProperty: true }) || element.closest(".off-screen, .skip, :disabled, option")) continue;
-    let ground = [255, 255, 255];
-    for (let at = /** @type {Element|null} */ (element); at !== null; at = at.parentElement) {
-      const { rgb, alpha } = parse(getComputedStyle(at).backgroundColor);
-      if (alpha === 1) {
-        ground = rgb;
-        break;
-      }
-    }
-    const style = getComputedStyle(element);
-    const text = parse(element.closest("svg") ? style.fill : style.color).rgb;
-    const [high, low] = [luminance(text), luminance(ground)].sort((a, b) => b - a);
-    const ratio = (high + 0.05) / (low + 0.05);
-    if (ratio < 4.5) found.push(`${walker.currentNode.textContent?.trim().slice(0, 40)}: ${ratio.toFixed(2)}`);
-  }
-  return [...new Set(found)];
-}
-
 test("a restart of the supervisor is survived, and said", async () => {
   const { page, complaints, close } = await dashboard("#/decisions");
   await supervisor.ask("tenant_a", DENIED);
