@@ -61,8 +61,8 @@ export class AlertItem {
     this.element = el("li", { class: `alert ${alert.kind}` },
       el("span", { class: "alert-mark" }, mark),
       el("div", { class: "alert-body" },
-        el("p", { class: "alert-line" }, this.tenant, this.title),
-        this.when, this.message, this.errors, this.todo),
+        el("p", { class: "alert-line" }, this.tenant, this.title, this.when),
+        this.message, this.errors, this.todo),
       el("div", { class: "alert-actions" },
         el("a", { class: "quiet", href: target(alert), "aria-label": `Show: ${alert.tenant}` }, "Show"),
         onSeen === null ? null : el("button", { type: "button", class: "quiet", "aria-label": `Mark as seen: ${alert.tenant}`, on: { click: () => onSeen(alert.key) } }, "Mark seen")));

@@ -145,7 +145,7 @@ export class Alerts {
       const id = tenant.tenant_id;
       if (WELL.has(tenant.state) && !tenant.last_error) this.ended(id, now, "listed");
       const failed = tenant.state === "failing" ? tenant.last_evaluation_error : null;
-      if (failed) this.told(id, "failing", failed, failed.count, String(failed.code ?? ""));
+      if (failed) this.told(id, "failing", failed, failed.count, String(failed.code ?? ""), Date.parse(tenant.since));
       if (tenant.last_error) {
         const { state, last_error: error } = tenant;
         const kind = state === "quarantined" || (tenant.quarantine && state !== "rejected") ? "quarantined" : state === "rejected" || error.errors?.length > 0 ? "rejected" : "failed";
@@ -154,8 +154,8 @@ export class Alerts {
     }
   }
 
-  /** @param {string} tenant @param {string} kind @param {any} error @param {number} count @param {string} code */
-  told(tenant, kind, error, count, code) {
+  /** @param {string} tenant @param {string} kind @param {any} error @param {number} count @param {string} code @param {number} [since] */
+  told(tenant, kind, error, count, code, since = NaN) {
     const at = Date.parse(error?.at);
     const open = this.problems.get(`${kind} ${tenant}`);
     // The stream may have missed some of them.
@@ -163,9 +163,11 @@ export class Alerts {
       open.count = count;
       this.version += 1;
     }
+    if (open !== undefined && since < open.first) open.first = since;
     if (Number.isNaN(at) || at <= (this.known.get(tenant) ?? 0) + SAME_MILLIS) return;
     const alert = this.problem(kind, tenant, at, String(error.message ?? ""), error.errors, code);
     alert.count = Math.max(alert.count, count || 1);
+    if (since < alert.first) alert.first = since;
     alert.fromList = true;
   }
 

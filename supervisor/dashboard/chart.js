@@ -3,7 +3,7 @@
 import { clock, NONE } from "./format.js";
 import { el, setAttr, setText, svg } from "./dom.js";
 
-const HEIGHT = 168;
+const HEIGHT = 188;
 const LEFT = 52;
 const RIGHT = 8;
 const TOP = 8;
@@ -84,7 +84,8 @@ export class Chart {
     this.grid = svg("g", { class: "grid" });
     this.paths = lines.map((line) => svg("path", { class: `${stacked ? "area" : "line"} ${line.className}` }));
     this.cross = svg("line", { class: "cross", y1: TOP, y2: HEIGHT - BOTTOM, visibility: "hidden" });
-    this.note = svg("text", { class: "note", "text-anchor": "middle", y: HEIGHT / 2 }, empty);
+    this.empty = empty;
+    this.note = svg("text", { class: "note", "text-anchor": "middle", y: HEIGHT / 2 - 4 });
     this.svg = svg(
       "svg",
       { class: "plot", height: HEIGHT, tabindex: "0", role: "img", "aria-label": `${title}. Arrow keys read single points.` },
@@ -210,7 +211,8 @@ export class Chart {
       setAttr(this.paths[n], "d", d);
     }
     setAttr(this.note, "x", String(LEFT + this.inner / 2));
-    setAttr(this.note, "visibility", known ? "hidden" : null);
+    setAttr(this.note, "visibility", high > 0 ? "hidden" : null);
+    setText(this.note, known ? this.empty : "Nothing is known yet");
     this.read();
   }
 

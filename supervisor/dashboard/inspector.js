@@ -82,12 +82,12 @@ export class Inspector {
     return [
       el("p", { class: "reason", dir: "auto", tabindex: "0", "aria-label": "Message" }, visible(entry.message)),
       diagnosticList(data.errors) ?? "",
+      todo === "" ? "" : el("p", { class: "todo" }, todo),
       el("dl", { class: "facts" },
         fact("Time", el("time", { datetime: String(data.timestamp ?? "") }, clock(entry.at, true))),
         fact("Code", el("span", { class: "mono" }, entry.code)),
         fact("Status", entry.status > 0 ? String(entry.status) : "unknown"),
-        fact("Decision id", el("span", { class: "mono id" }, entry.eventId), copyButton("Copy the decision id", () => entry.eventId)),
-        todo === "" ? "" : fact("What to do", el("span", {}, todo))),
+        fact("Decision id", el("span", { class: "mono id" }, entry.eventId), copyButton("Copy the decision id", () => entry.eventId))),
     ];
   }
 

@@ -55,7 +55,7 @@ export const rateChart = () =>
       { key: "missed", name: "missed", className: "missed", rare: true },
     ],
     format: rate,
-    empty: "Nothing is known yet",
+    empty: "No requests in this time",
   });
 
 export const evaluationChart = () =>

@@ -118,16 +118,19 @@ class Row {
     if (drawn !== this.drawn) this.spark.update(store.rates(tenant.tenant_id, now));
     this.drawn = drawn;
     setText(this.cells.rate, rate(figures.rate));
+    this.cells.rate.classList.toggle("zero", !figures.rate);
     setText(this.shareText, percent(figures.denyShare));
     this.share.firstChild.style.width = `${(figures.denyShare ?? 0) * 100}%`;
     this.share.classList.toggle("unknown", figures.denyShare === null);
     setText(this.cells.errors, count(figures.errors));
     this.cells.errors.classList.toggle("some", figures.errors > 0);
+    this.cells.errors.classList.toggle("zero", figures.errors === 0);
     setText(this.cells.p50, micros(figures.p50));
     setText(this.cells.p99, micros(figures.p99));
     setText(this.cells.memory, bytes(memory));
     setText(this.cells.restarts, count(tenant.restarts ?? 0));
     this.cells.restarts.classList.toggle("some", tenant.restarts > 0);
+    this.cells.restarts.classList.toggle("zero", !(tenant.restarts > 0));
   }
 }
 

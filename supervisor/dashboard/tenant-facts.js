@@ -13,11 +13,11 @@ function moment(at, now) {
 
 /** @param {any} restart of `/v1/tenants` @param {number} now */
 function restartWords(restart, now) {
-  if (!restart) return "none";
   return `${moment(restart.at, now)}: ${[restart.cause, restart.message].filter(Boolean).join(", ")}`;
 }
 
 /**
+ * Only what is known, and what there is some of: a long list of "none" hides the rest.
  * @param {any} tenant of `/v1/tenants/{id}` @param {import("./host.js").Totals|undefined} totals @param {number} now by the server's clock
  * @returns {[string, string][]}
  */
@@ -27,19 +27,17 @@ export function tenantFacts(tenant, totals, now) {
   const facts = [
     ["State since", moment(tenant.since, now)],
     ["Revision since", moment(tenant.revision_since, now)],
-    ["Evaluator", tenant.evaluator ? String(tenant.evaluator) : NONE],
-  ];
-  if (tenant.interpreted_because) facts.push(["Because", String(tenant.interpreted_because)]);
-  facts.push(
+    ["Evaluator", String(tenant.evaluator ?? "")],
+    ["Because", String(tenant.interpreted_because ?? "")],
     ["Process", tenant.pid ? `pid ${tenant.pid}, up ${duration(tenant.uptime_millis)}` : "no worker"],
-    ["Processor time", tenant.cpu_millis === undefined ? NONE : `${count(tenant.cpu_millis)} ms`],
-    ["Activation", tenant.activation ?? NONE],
-    ["Last restart", restartWords(tenant.last_restart, now)],
+    ["Processor time", tenant.cpu_millis > 0 ? `${count(tenant.cpu_millis)} ms` : ""],
+    ["Activation", String(tenant.activation ?? "")],
     ["Reloads", count(tenant.reloads ?? 0)],
-    ["Decisions", totals ? `${count(totals.allow)} allowed, ${count(totals.deny)} denied` : NONE],
-    ["No decision", sums(tenant.evaluation_errors?.by_code ?? totals?.errors) || "none"],
-    ["Limits reached", sums(totals?.limits) || "none"],
-    ["Ignored files", Array.isArray(ignored) && ignored.length > 0 ? ignored.join(", ") : "none"],
-  );
-  return facts;
+    ["Last restart", tenant.last_restart ? restartWords(tenant.last_restart, now) : ""],
+    ["Decisions", totals ? `${count(totals.allow)} allowed, ${count(totals.deny)} denied` : ""],
+    ["No decision", sums(tenant.evaluation_errors?.by_code ?? totals?.errors)],
+    ["Limits reached", sums(totals?.limits)],
+    ["Ignored files", Array.isArray(ignored) ? ignored.join(", ") : ""],
+  ];
+  return facts.filter(([, value]) => value !== "" && value !== NONE);
 }

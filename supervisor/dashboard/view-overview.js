@@ -108,7 +108,7 @@ export class Overview {
     this.traffic.set(store.figures(null, now), store.streaming);
     this.setTenants(now);
     const { all, grave } = store.alerts.counts;
-    this.alerts.set(count(all), all === 0 ? "all seen" : grave === 0 ? "none is grave" : `${count(grave)} grave`, grave > 0 ? "bad" : "");
+    this.alerts.set(count(all), all === 0 ? "all seen" : grave === 0 ? "warnings only" : `${count(grave)} ${grave === 1 ? "needs" : "need"} attention`, grave > 0 ? "bad" : "");
     if (now - this.chartedAt >= CHART_MILLIS) {
       this.chartedAt = now;
       this.rates.update(store.rates(null, now));
@@ -129,7 +129,7 @@ export class Overview {
     const states = store.states();
     const notes = STATES.filter((state) => states.has(state)).map((state) => `${count(states.get(state))} ${state}`);
     const total = store.tenants.size;
-    this.tenants.set(store.listed ? count(trouble) : NONE, !store.listed ? "loading" : total === 0 ? "no tenants" : `of ${count(total)}: ${notes.slice(0, 3).join(", ")}`, trouble > 0 ? "bad" : "");
+    this.tenants.set(store.listed ? `${count(trouble)} of ${count(total)}` : NONE, !store.listed ? "loading" : total === 0 ? "no tenants" : notes.slice(0, 3).join(", "), trouble > 0 ? "bad" : "");
     setAttr(this.tenants.element, "title", notes.join(", "));
   }
 

@@ -191,7 +191,7 @@ export class TenantPage {
     this.setLayers(tenant);
     this.setEvents(time);
     const { status } = this.connection;
-    setText(this.streamState, status.state === "connected" ? "Its own stream" : status.state === "waiting" ? "Reconnecting" : "Connecting");
+    setText(this.streamState, status.state === "connected" ? "Live" : status.state === "waiting" ? "Reconnecting" : "Connecting");
     this.list.update(now);
   }
 

@@ -140,13 +140,14 @@ export class Mock {
 
   lastEvents() {
     const left = new Map();
-    let decisions = 0;
-    let others = 0;
+    /** @type {Record<string, number>} */
+    const many = {};
     return this.remembered.slice().reverse().filter((message) => {
-      if (message.type !== "decision") return (others += 1) <= LAST;
+      many[message.type] = (many[message.type] ?? 0) + 1;
+      if (message.type !== "decision") return many[message.type] <= LAST;
       const id = message.data.tenant_id;
       left.set(id, (left.get(id) ?? 0) + 1);
-      return left.get(id) <= LAST_OF_TENANT && (decisions += 1) <= LAST;
+      return left.get(id) <= LAST_OF_TENANT && many.decision <= LAST;
     }).slice().reverse();
   }
 
@@ -183,7 +184,7 @@ export class Mock {
       const before = known.last_evaluation_error;
       if (status >= 500) known.last_evaluation_error = { at: new Date(at).toISOString(), code, status, message, errors, decision_id: id, count: (before?.count ?? 0) + 1, consecutive: (before?.consecutive ?? 0) + 1 };
     }
-    const event = { type: "error", data: { event_id: id, tenant_id: tenant, timestamp: new Date(at).toISOString(), code, status, message, errors, input, ...more } };
+    const event = { type: "error", data: { event_id: id, tenant_id: tenant, timestamp: new Date(at).toISOString(), code, status, message, errors, input, ...(status === 504 ? { metrics: { eval_duration_micros: 100_000 } } : {}), ...more } };
     this.remember(event);
     this.send(event, tenant);
     return id;

@@ -90,7 +90,7 @@ test("it works below a gateway's path", async (t) => {
     m.add("tenant_a");
   }, "#/tenant/tenant_a");
   await live(page);
-  await shows(page, ".section-head", "Its own stream");
+  await shows(page, ".section-head", "Live");
   mock.decide("tenant_a", { reason: "behind a gateway" });
   await shows(page, ".decision", "behind a gateway");
   assert.deepEqual(complaints, []);
@@ -183,7 +183,7 @@ test("a tenant whose evaluations all fail is red everywhere, and says what to do
   const red = await page.evaluate(() => getComputedStyle(document.documentElement).getPropertyValue("--bad") && getComputedStyle(/** @type {Element} */ (document.querySelector(".state.failing"))).color);
   assert.equal(red, "rgb(187, 51, 32)");
   await shows(page, ".tenants tbody tr:first-child .col-errors.some", "6");
-  await until("the figure of trouble is red", async () => (await page.locator('.figure[data-tone="bad"]', { hasText: "Tenants in trouble" }).textContent())?.includes("1of 2: 1 failing, 1 ready"));
+  await until("the figure of trouble is red", async () => (await page.locator('.figure[data-tone="bad"]', { hasText: "Tenants in trouble" }).textContent())?.includes("1 of 21 failing, 1 ready"));
   await shows(page, '.figure[data-tone="bad"]', /Errors per minute.*6/);
   await until("errors are a layer of the chart", async () => ((await page.locator(".chart .area.error").first().getAttribute("d")) ?? "") !== "");
   await page.locator(".key", { hasText: "error" }).waitFor();
@@ -200,7 +200,7 @@ test("a tenant whose evaluations all fail is red everywhere, and says what to do
   await page.locator(".problem").getByRole("link", { name: "Show the last one" }).click();
   await shows(page, ".inspector", "No decision");
   await shows(page, ".inspector .place", "policy.rego:7:3");
-  await shows(page, ".inspector", "What to do");
+  await shows(page, ".inspector .todo", "ENFORCER_EVAL_TIMEOUT_MS");
   await page.keyboard.press("Escape");
   await page.locator(".segments label", { hasText: "Errors" }).click();
   await until("errors alone are listed", async () => (await page.locator(".decision:visible").count()) === 6);
@@ -216,12 +216,12 @@ test("a quarantine says why, until when, and how to end it", async (t) => {
   const { page, mock } = await dashboard(t, (m) => {
     m.add("held", {
       state: "quarantined", pid: null, sandbox: [],
-      quarantine: { reason: "its workers ended 5 times within 60 s", until: new Date(Date.now() + 3_000).toISOString(), release: "Change the bundle, or touch a file of it." },
+      quarantine: { reason: "its workers ended 5 times within 60 s", until: new Date(Date.now() + 8_000).toISOString(), release: "Change the bundle, or touch a file of it." },
       last_restart: { at: new Date().toISOString(), cause: "crash", message: "signal 11" },
     });
   }, "#/tenant/held");
   const panel = page.locator(".problem.quarantine");
-  await panel.filter({ hasText: /Next attempt in [12] s, at \d\d:/ }).waitFor();
+  await panel.filter({ hasText: /Next attempt in [1-8] s, at \d\d:/ }).waitFor();
   await panel.filter({ hasText: "ended 5 times" }).waitFor();
   await panel.filter({ hasText: "touch a file" }).waitFor();
   await shows(page, ".facts", /Last restart.*crash, signal 11/);
@@ -268,7 +268,7 @@ test("sleeping and waiting tenants are no fault", async (t) => {
   });
   await live(page);
   await shows(page, ".tenants tbody tr", "waiting");
-  await shows(page, ".figure", /Tenants in trouble0of 2: 1 waiting, 1 asleep/);
+  await shows(page, ".figure", /Tenants in trouble0 of 21 waiting, 1 asleep/);
   assert.equal(await page.locator('.figure[data-tone="bad"]').count(), 0);
   assert.match((await page.locator("#icon").getAttribute("href")) ?? "", /icon\.svg/);
   assert.match(await page.title(), /^Overview/);
