@@ -35,7 +35,7 @@ export function alertGlyph(alert) {
 /** When it was, and whether it still is. @param {import("./alerts.js").Alert} alert @param {number} now by the server's clock */
 function whenWords({ first, last, over, count }, now) {
   const often = count > 1 && last - first > 1_000;
-  const when = often ? `since ${clock(first)}, last ${ago(last, now)}` : ago(last, now);
+  const when = often ? `since ${clock(first)}, last one ${ago(last, now)}` : ago(last, now);
   return over === null ? when : `${when} · over`;
 }
 

@@ -17,7 +17,7 @@ const NARROW = 420;
 export function niceTop(value) {
   if (!(value > 0)) return 1;
   const power = 10 ** Math.floor(Math.log10(value));
-  for (const step of [1, 2, 4, 5, 10]) if (value <= step * power) return step * power;
+  for (const step of [1, 2, 4, 5, 6, 8, 10]) if (value <= step * power) return step * power;
   return 10 * power;
 }
 
@@ -52,6 +52,8 @@ export class Crosshair {
   }
 }
 
+/** Something that happened at a moment. @typedef {{second: number, name: string}} Mark */
+
 /**
  * @typedef {object} Line
  * @property {string} key
@@ -83,13 +85,16 @@ export class Chart {
     this.keys = lines.map((line, i) => el("span", { class: "key", hidden: line.rare }, el("i", { class: `swatch ${line.className}` }), `${line.name} `, this.readouts[i]));
     this.grid = svg("g", { class: "grid" });
     this.paths = lines.map((line) => svg("path", { class: `${stacked ? "area" : "line"} ${line.className}` }));
+    this.happened = svg("g", { class: "marks" });
+    /** @type {Mark[]} */
+    this.marks = [];
     this.cross = svg("line", { class: "cross", y1: TOP, y2: HEIGHT - BOTTOM, visibility: "hidden" });
     this.empty = empty;
     this.note = svg("text", { class: "note", "text-anchor": "middle", y: HEIGHT / 2 - 4 });
     this.svg = svg(
       "svg",
       { class: "plot", height: HEIGHT, tabindex: "0", role: "img", "aria-label": `${title}. Arrow keys read single points.` },
-      this.grid, ...this.paths, this.cross, this.when, this.note,
+      this.grid, ...this.paths, this.happened, this.cross, this.when, this.note,
     );
     this.spoken = el("span", { class: "off-screen", "aria-live": "polite" });
     this.element = el(
@@ -142,9 +147,11 @@ export class Chart {
     this.crosshair.look(point === null || last < 0 ? null : from + (Math.min(last, Math.max(0, point)) + 0.5) * width);
   }
 
-  /** @param {{from: number, width: number, points: any[]}} data */
-  update(data) {
+  /** @param {{from: number, width: number, points: any[]}} data @param {Mark[]} [marks] */
+  update(data, marks = []) {
     this.data = data;
+    const end = data.from + data.points.length * data.width;
+    this.marks = marks.filter(({ second }) => second >= data.from && second < end);
     if (this.width > 0) this.draw();
   }
 
@@ -210,6 +217,7 @@ export class Chart {
       if (this.stacked) for (let i = 0; i < points.length; i += 1) if (points[i] !== null) floor[i] += points[i][line.key];
       setAttr(this.paths[n], "d", d);
     }
+    this.drawMarks();
     setAttr(this.note, "x", String(LEFT + this.inner / 2));
     setAttr(this.note, "visibility", high > 0 ? "hidden" : null);
     setText(this.note, known ? this.empty : "Nothing is known yet");
@@ -237,6 +245,14 @@ export class Chart {
     this.grid.replaceChildren(...marks);
   }
 
+  drawMarks() {
+    const { from, width, points } = this.data;
+    const x = (/** @type {Mark} */ mark) => (LEFT + ((mark.second - from) / (points.length * width)) * this.inner).toFixed(1);
+    const bottom = HEIGHT - BOTTOM;
+    this.happened.replaceChildren(...this.marks.map((mark) =>
+      svg("path", { class: mark.name, d: `M${x(mark)} ${TOP}V${bottom}m-4 6l4 -6l4 6z` }, svg("title", {}, `${clock(mark.second * 1000)} ${mark.name}`))));
+  }
+
   read() {
     const { from, width, points } = this.data;
     const i = this.cursor;
@@ -249,7 +265,9 @@ export class Chart {
     }
     const at = LEFT + (i + 0.5) * (this.inner / points.length);
     const left = i > points.length / 2;
-    setText(this.when, clock((from + i * width) * 1000));
+    const start = from + i * width;
+    const names = this.marks.filter(({ second }) => second >= start && second < start + width).map((mark) => mark.name);
+    setText(this.when, [clock(start * 1000), ...names].join(" · "));
     setAttr(this.when, "x", String(at + (left ? -6 : 6)));
     setAttr(this.when, "text-anchor", left ? "end" : "start");
     setAttr(this.when, "visibility", null);

@@ -50,6 +50,7 @@ function counts(store, result, until, ahead) {
     spread(buckets, bounds, (bucket, n) => store.total.evaluated(at, bucket, n));
   }
   store.evaluatedUntil = last;
+  store.fills += 1;
   store.known.add(second(0), last);
 }
 
@@ -96,7 +97,7 @@ function events(store, list, texts, ahead) {
   for (const entry of fresh) {
     const now = entry.at - ahead;
     if (entry.kind === "decision" && entry.at < store.countedUntil) store.statsOf(entry.tenant)?.evaluated(now / 1000, bucketOf(entry.micros), 1);
-    if (entry.kind === "decision") store.counted(entry, now);
+    if (entry.kind === "decision") store.counted(entry, now, true);
     else store.failed(entry, now);
   }
   if (isFirst) {

@@ -40,7 +40,7 @@ export class Traffic {
     this.deny.set(percent(denyShare), decided === 0 ? "no decisions" : `of ${count(decided)} decisions`);
     const requests = decided + errors;
     this.errors.set(count(errors), errors === 0 ? "no failed requests" : `${percent(errors / requests)} of ${count(requests)} requests`, errors > 0 ? "bad" : "");
-    this.p99.set(micros(figures.p99), figures.p50 === null ? "no decisions" : `p50 ${micros(figures.p50)}`);
+    this.p99.set(micros(figures.p99), figures.p50 === null ? "no evaluations" : `p50 ${micros(figures.p50)}`);
   }
 }
 

@@ -47,9 +47,9 @@ function failures(e, state) {
   return {
     key: "evaluation", tone: isFailing || row > 0 ? "bad" : "warn",
     title: isFailing ? "Every evaluation fails" : "Requests failed",
-    when: (now) => `last ${ago(at, now)}`,
-    message: "", errors: Array.isArray(e.errors) ? e.errors : [],
-    facts: [["What", `${e.code}${e.status ? ` (${e.status})` : ""}: ${e.message ?? ""}`], ["How often", often], ...(todo === "" ? [] : [/** @type {[string, string]} */ (["What to do", todo])])],
+    when: (now) => `last one ${ago(at, now)}`,
+    message: `${e.code}${e.status ? ` (${e.status})` : ""}: ${e.message ?? ""}`, errors: Array.isArray(e.errors) ? e.errors : [],
+    facts: [["How often", often], ...(todo === "" ? [] : [/** @type {[string, string]} */ (["What to do", todo])])],
     decision: typeof e.decision_id === "string" ? e.decision_id : undefined,
   };
 }

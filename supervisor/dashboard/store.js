@@ -74,6 +74,8 @@ export class Store {
     this.held = null;
     /** Whether the history was asked for, and came or will not come. */
     this.settled = false;
+    /** Grows whenever the history came, so that what is drawn now and then is drawn at once. */
+    this.fills = 0;
     this.comparedAt = 0;
     /** Grows whenever the list of tenants is another. */
     this.tenantsVersion = 0;
@@ -168,13 +170,18 @@ export class Store {
     }
   }
 
-  /** Counts a decision, unless the history's counts have it. @param {import("./feed.js").Decision} decision @param {number} now */
-  counted(decision, now) {
+  /**
+   * Counts a decision, unless the history's counts have it.
+   * @param {import("./feed.js").Decision} decision @param {number} now
+   * @param {boolean} [isPast] from before the stream: it is part of the charts, but not of the rate now
+   */
+  counted(decision, now, isPast = false) {
     this.received += 1;
     if (decision.at < this.countedUntil) return;
     const kind = decision.allow ? ALLOW : DENY;
     for (const stats of [this.total, this.statsOf(decision.tenant)]) {
-      stats?.count(now / 1000, kind, 1);
+      if (isPast) stats?.counts.add(now / 1000, kind);
+      else stats?.count(now / 1000, kind, 1);
       stats?.evaluated(now / 1000, bucketOf(decision.micros), 1);
     }
   }
@@ -335,7 +342,7 @@ export class Store {
     }
     const [allowNow, denyNow, missedNow, errorNow] = stats.recent.sum(whole - NOW_SECONDS, whole - 1);
     const [allow, deny, , errors] = stats.counts.last(second, MINUTE);
-    const evaluations = allow + deny > 0 ? stats.rolling.last(second, MINUTE) : null;
+    const evaluations = allow + deny + errors > 0 ? stats.rolling.last(second, MINUTE) : null;
     return {
       rate: known ? (allowNow + denyNow + missedNow) / followed : this.streaming ? null : stats.polledRate,
       allowRate: known ? allowNow / followed : null,

@@ -82,6 +82,7 @@ export class Overview {
     new Crosshair().link(this.rates, this.times);
     this.host = new HostPanel(store);
     this.chartedAt = 0;
+    this.fills = 0;
     this.table = new TenantTable(store, () =>
       el("p", { class: "empty" }, "No tenants yet. Put a directory with a policy in it into BUNDLES_DIR: its name is the tenant's id."));
     this.items = el("ol", { class: "alerts", role: "list" });
@@ -109,8 +110,9 @@ export class Overview {
     this.setTenants(now);
     const { all, grave } = store.alerts.counts;
     this.alerts.set(count(all), all === 0 ? "all seen" : grave === 0 ? "warnings only" : `${count(grave)} ${grave === 1 ? "needs" : "need"} attention`, grave > 0 ? "bad" : "");
-    if (now - this.chartedAt >= CHART_MILLIS) {
+    if (now - this.chartedAt >= CHART_MILLIS || this.fills !== store.fills) {
       this.chartedAt = now;
+      this.fills = store.fills;
       this.rates.update(store.rates(null, now));
       this.times.update(store.evaluations(null, now));
     }

@@ -17,6 +17,8 @@ const CHART_MILLIS = 1_000;
 const POLL_MILLIS = 3_000;
 /** Lifecycle events that are shown. */
 const EVENTS = 20;
+/** Of those, the ones that are marked in the charts. */
+const MARKS = 12;
 
 export class TenantPage {
   /** @param {import("./app.js").Context} context @param {string} id */
@@ -28,6 +30,7 @@ export class TenantPage {
     this.tenant = store.tenants.get(id) ?? null;
     this.missing = false;
     this.chartedAt = 0;
+    this.fills = 0;
     this.caughtUp = false;
     this.prefills = 0;
     store.follow(id);
@@ -180,11 +183,13 @@ export class TenantPage {
     this.traffic.set(figures, store.streaming);
     this.memory.set(bytes(tenant.memory_bytes ?? store.host?.tenants.get(id)?.memory), "of the worker");
     const causes = Object.entries(tenant.restarts_by_cause ?? {}).map(([cause, n]) => `${n} ${cause}`);
-    this.restarts.set(count(tenant.restarts ?? 0), causes.length === 0 ? "since the supervisor started" : causes.join(", "));
-    if (now - this.chartedAt >= CHART_MILLIS) {
+    this.restarts.set(count(tenant.restarts ?? 0), causes.length === 0 ? "since the start" : causes.join(", "));
+    if (now - this.chartedAt >= CHART_MILLIS || this.fills !== store.fills) {
       this.chartedAt = now;
-      this.rates.update(store.rates(id, now));
-      this.times.update(store.evaluations(id, now));
+      this.fills = store.fills;
+      const marks = this.marks(now);
+      this.rates.update(store.rates(id, now), marks);
+      this.times.update(store.evaluations(id, now), marks);
       this.setFacts(tenant, time);
       this.problems.update(tenant, time);
     }
@@ -214,6 +219,15 @@ export class TenantPage {
     if (key === this.layersShown) return;
     this.layersShown = key;
     this.layers.replaceChildren(...names.map((/** @type {string} */ name) => el("li", { title: name }, layerWords(name))));
+  }
+
+  /** What happened to it, for the charts. @param {number} now @returns {import("./chart.js").Mark[]} */
+  marks(now) {
+    const ahead = this.store.serverTime(now) - now;
+    return this.store.events
+      .filter((event) => event.tenant_id === this.id)
+      .slice(0, MARKS)
+      .map((event) => ({ second: (event.at - ahead) / 1000, name: String(event.change) }));
   }
 
   /** @param {number} now */

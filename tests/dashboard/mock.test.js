@@ -414,6 +414,7 @@ test("the same moment is shown in all charts", async (t) => {
   const { page } = await dashboard(t, (m) => {
     m.add("tenant_a");
     tenMinutes(m);
+    m.change("tenant_a", "reloaded", "another revision serves", undefined, Date.now() - 200_000);
   }, "#/tenant/tenant_a");
   await until("the chart is filled", () => page.evaluate(() => (document.querySelector(".area.allow")?.getAttribute("d") ?? "").length > 500));
   const box = await page.locator(".plot").first().boundingBox();
@@ -424,6 +425,12 @@ test("the same moment is shown in all charts", async (t) => {
   assert.match(crosses[0][1] ?? "", /^\d\d:\d\d:\d\d$/);
   assert.deepEqual(crosses[0], crosses[1]);
   assert.equal(crosses[0][0], null);
+  // What happened is marked in both, and named where one looks at it.
+  assert.equal(await page.locator(".marks path.reloaded").count(), 2);
+  const mark = await page.locator(".marks path.reloaded").first().boundingBox();
+  assert.ok(mark);
+  await page.mouse.move(mark.x + mark.width / 2, box.y + 60);
+  await shows(page, ".chart .when", /· reloaded/);
   await page.mouse.move(4, 4);
   await until("both are gone", async () => (await page.locator('.chart .when[visibility="hidden"]').count()) === 2);
 });
