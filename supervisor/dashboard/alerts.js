@@ -22,7 +22,7 @@ export const KINDS = ["quarantined", "rejected", "failing", "crashed", "failed",
 /** Those that do not end by themselves, or that cost decisions. The others are warnings. */
 const GRAVE = new Set(["quarantined", "rejected", "failing", "errors", "failed"]);
 
-/** What happens to a tenant, and of which kind of alert it is. */
+/** What happens to a tenant, and of which kind of alert it is. @type {Record<string, string|undefined>} */
 const KIND_OF = { quarantined: "quarantined", rejected: "rejected", failing: "failing", crashed: "crashed", unreadable: "failed", failed: "failed" };
 /** States in which nothing of this is the case any more. */
 const WELL = new Set(["ready", "asleep", "waiting"]);

@@ -84,6 +84,7 @@ export class Chart {
     this.readouts = lines.map(() => el("span", { class: "value" }, NONE));
     this.keys = lines.map((line, i) => el("span", { class: "key", hidden: line.rare }, el("i", { class: `swatch ${line.className}` }), `${line.name} `, this.readouts[i]));
     this.grid = svg("g", { class: "grid" });
+    this.gridKey = "";
     this.paths = lines.map((line) => svg("path", { class: `${stacked ? "area" : "line"} ${line.className}` }));
     this.happened = svg("g", { class: "marks" });
     /** @type {Mark[]} */

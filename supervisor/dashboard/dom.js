@@ -74,7 +74,7 @@ async function copy(text) {
   }
 }
 
-/** Shapes tell states apart where colours do not. */
+/** Shapes tell states apart where colours do not. @type {Record<string, string>} */
 const GLYPHS = {
   ready: "M6 1.5a4.5 4.5 0 1 0 0 9a4.5 4.5 0 1 0 0-9z",
   allow: "M6 1.5a4.5 4.5 0 1 0 0 9a4.5 4.5 0 1 0 0-9z",

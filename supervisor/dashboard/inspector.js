@@ -70,7 +70,7 @@ export class Inspector {
         fact("Time", el("time", { datetime: String(data.timestamp ?? "") }, clock(entry.at, true))),
         fact("Evaluation", micros(entry.micros)),
         fact("Sequence", entry.sequence === null ? "unknown" : String(entry.sequence)),
-        fact("Redactions", redact.length === 0 ? "none" : el("ul", { class: "chips" }, ...redact.map((path) => el("li", { class: "mono" }, foreign(visible(path)))))),
+        fact("Redactions", redact.length === 0 ? "none" : el("ul", { class: "chips" }, ...redact.map((/** @type {string} */ path) => el("li", { class: "mono" }, foreign(visible(path)))))),
         fact("Decision id", el("span", { class: "mono id" }, entry.eventId), copyButton("Copy the decision id", () => entry.eventId)),
         fact("Revision", el("span", { class: "mono id", title: revision }, revision), copyButton("Copy the revision", () => revision))),
     ];

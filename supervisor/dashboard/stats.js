@@ -27,6 +27,7 @@ export class Stats {
 
   detail() {
     this.detailed ??= new Evaluations(CHART_SECONDS / WIDTH + 1, WIDTH);
+    return this.detailed;
   }
 
   /** @param {number} second @param {number} kind @param {number} n */

@@ -108,6 +108,7 @@ export class Store {
 
   /** The history came, or will not come. */
   release() {
+    /** @type {{text: string, now: number}[]} */
     const held = this.held ?? [];
     this.held = null;
     this.settled = true;
@@ -235,10 +236,11 @@ export class Store {
       dropped.detailed = null;
       this.detailed.delete(other);
     }
-    stats.detail();
+    const detailed = stats.detail();
     this.detailed.set(id, stats);
+    const ahead = this.host?.ahead ?? 0;
     for (const entry of this.feed.all()) {
-      if (entry.kind === "decision" && entry.tenant === id) stats.detailed?.add(entry.at / 1000, bucketOf(entry.micros));
+      if (entry.kind === "decision" && entry.tenant === id) detailed.add((entry.at - ahead) / 1000, bucketOf(entry.micros));
     }
   }
 

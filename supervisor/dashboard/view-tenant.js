@@ -165,6 +165,7 @@ export class TenantPage {
   /** @param {number} now */
   update(now) {
     const { store, id } = this;
+    /** @type {any} */
     const tenant = this.tenant ?? {};
     const figures = store.figures(id, now);
     const time = store.serverTime(now);

@@ -47,7 +47,7 @@ test("an input that was too large to stream is said to be so", async (t) => {
   const { page, mock } = await dashboard(t, (m) => m.add("tenant_a"), "#/decisions");
   await live(page);
   mock.decide("tenant_a", { input: null, more: { input_omitted: "too_large" } });
-  await page.locator(".decision").first().click();
+  await page.locator(".decision:visible").first().click();
   await shows(page, ".inspector .omitted", "too large to be sent");
 });
 
