@@ -146,6 +146,9 @@ export class Alerts {
       if (WELL.has(tenant.state) && !tenant.last_error) this.ended(id, now, "listed");
       const failed = tenant.state === "failing" ? tenant.last_evaluation_error : null;
       if (failed) this.told(id, "failing", failed, failed.count, String(failed.code ?? ""), Date.parse(tenant.since));
+      if (!failed && !tenant.last_error && KIND_OF[tenant.state] === tenant.state) {
+        this.told(id, tenant.state, { at: tenant.since, message: tenant.quarantine?.reason }, 1, "");
+      }
       if (tenant.last_error) {
         const { state, last_error: error } = tenant;
         const kind = state === "quarantined" || (tenant.quarantine && state !== "rejected") ? "quarantined" : state === "rejected" || error.errors?.length > 0 ? "rejected" : "failed";

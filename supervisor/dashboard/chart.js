@@ -10,6 +10,8 @@ const TOP = 8;
 const BOTTOM = 22;
 /** Half the width of a point that has no neighbours to draw a line to. */
 const DOT = 1;
+/** Share of a chart that may be blank at its beginning without a word. */
+const MAX_BLANK = 0.4;
 /** Below this, the labels of the time axis would touch. */
 const NARROW = 420;
 
@@ -69,9 +71,11 @@ export class Chart {
    * @param {Line[]} options.lines
    * @param {boolean} options.stacked areas upon each other, else lines on a logarithmic axis
    * @param {(n: number|null) => string} options.format
-   * @param {string} options.empty
+   * @param {string} options.empty what it says where there was nothing
+   * @param {string} options.unknown what it says of a long time that nothing is known of
    */
-  constructor({ title, lines, stacked, format, empty }) {
+  constructor({ title, lines, stacked, format, empty, unknown }) {
+    this.unknown = unknown;
     this.lines = lines;
     this.stacked = stacked;
     this.format = format;
@@ -219,9 +223,13 @@ export class Chart {
       setAttr(this.paths[n], "d", d);
     }
     this.drawMarks();
-    setAttr(this.note, "x", String(LEFT + this.inner / 2));
-    setAttr(this.note, "visibility", high > 0 ? "hidden" : null);
-    setText(this.note, known ? this.empty : "Nothing is known yet");
+    const first = points.findIndex((point) => point !== null);
+    // The words stand in the midst of the time that they are about.
+    const blank = first < 0 || high === 0 ? points.length : first;
+    const isLong = blank > MAX_BLANK * points.length;
+    setAttr(this.note, "x", String(LEFT + (this.inner * blank) / Math.max(1, points.length) / 2));
+    setAttr(this.note, "visibility", isLong || points.length === 0 ? null : "hidden");
+    setText(this.note, first < 0 ? "Nothing is known yet" : high === 0 ? this.empty : this.unknown);
     this.read();
   }
 

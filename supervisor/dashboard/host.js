@@ -1,6 +1,8 @@
 // The answer of /v1/overview: the supervisor itself, and the totals of its tenants. Pure.
 
 import { serverErrors } from "./errors.js";
+import { ALLOW, DENY, ERROR, spread } from "./quantiles.js";
+import { CHART_SECONDS } from "./stats.js";
 
 /** Tenants that are kept of one answer: more than one host serves, so only a broken answer is cut. */
 const MAX_TENANTS = 20_000;
@@ -71,4 +73,39 @@ export function growth(before, after) {
   const buckets = after.buckets.map((n, i) => n - (before.buckets[i] ?? 0));
   if (allow < 0 || deny < 0 || failed < 0 || buckets.some((n) => n < 0)) return null;
   return { allow, deny, failed, buckets };
+}
+
+/**
+ * Without a stream, what the totals grew by is spread over the time that it took.
+ * @param {import("./store.js").Store} store @param {Host} before @param {Host} after @param {number} now
+ */
+export function countGrowth(store, before, after, now) {
+  const from = before.at / 1000;
+  const to = now / 1000;
+  const seconds = Math.max(1, Math.round(to - from));
+  if (seconds > CHART_SECONDS) return;
+  let total = 0;
+  for (const [id, totals] of after.tenants) {
+    const old = before.tenants.get(id);
+    const stats = store.statsOf(id);
+    if (old === undefined || stats === null) continue;
+    const grown = growth(old, totals);
+    stats.polledRate = grown === null ? null : (grown.allow + grown.deny) / (to - from);
+    if (grown === null) continue;
+    total += grown.allow + grown.deny;
+    for (const [kind, n] of [[ALLOW, grown.allow], [DENY, grown.deny], [ERROR, grown.failed]]) {
+      for (let i = 0; i < seconds; i += 1) {
+        const part = Math.floor(((i + 1) * n) / seconds) - Math.floor((i * n) / seconds);
+        if (part === 0) continue;
+        stats.count(from + i, kind, part);
+        store.total.count(from + i, kind, part);
+      }
+    }
+    spread(grown.buckets, after.bounds, (bucket, n) => {
+      stats.evaluated(to, bucket, n);
+      store.total.evaluated(to, bucket, n);
+    });
+  }
+  store.total.polledRate = total / (to - from);
+  store.known.add(from, to);
 }

@@ -222,7 +222,7 @@ export class DecisionList {
 
   /** @param {boolean} held @param {number} missed */
   announce(held, missed) {
-    setText(this.note, this.paused ? "Paused" : held ? "Holding still" : `${count(this.feed.events)} ${this.filtering ? "found" : "received"}`);
+    setText(this.note, this.paused ? "Paused" : held ? "Held while you read" : `${count(this.feed.events)} ${this.filtering ? "found" : "received"}`);
     setText(this.resume, missed > 0 ? `Show ${count(missed)} new` : "Back to live");
     this.resume.classList.toggle("unseen", !held || (missed === 0 && !this.paused));
   }

@@ -56,6 +56,7 @@ export const rateChart = () =>
     ],
     format: rate,
     empty: "No requests in this time",
+    unknown: "No record of this time",
   });
 
 export const evaluationChart = () =>
@@ -67,7 +68,8 @@ export const evaluationChart = () =>
       { key: "p99", name: "p99", className: "p99" },
     ],
     format: micros,
-    empty: "No decisions in this time",
+    empty: "No evaluations in this time",
+    unknown: "No evaluation times are recorded here",
   });
 
 /** What stands where no decision ever came: how to ask for one. @param {string} tenant */

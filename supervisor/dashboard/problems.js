@@ -59,7 +59,7 @@ function staleness(tenant) {
   const { stale, revision } = tenant;
   if (!stale) return [];
   const since = time(stale.since);
-  return [["What serves", `Revision ${shortRevision(revision)} serves on. The directory has had another revision since ${clock(since)}.`]];
+  return [["Serving", `Revision ${shortRevision(revision)} still serves. The directory has had another revision since ${clock(since)}.`]];
 }
 
 /** @param {any} tenant @returns {Problem[]} the gravest first */

@@ -4,8 +4,8 @@ import { Alerts } from "./alerts.js";
 import { isServerError } from "./errors.js";
 import { Feed, decisionOf, failureOf, missedOf } from "./feed.js";
 import { shareWords } from "./format.js";
-import { growth, Host } from "./host.js";
-import { ALLOW, DENY, ERROR, MISSED, bucketOf, quantile, spread } from "./quantiles.js";
+import { countGrowth, Host } from "./host.js";
+import { ALLOW, DENY, ERROR, MISSED, bucketOf, quantile } from "./quantiles.js";
 import { MIN_DECISIONS, shiftOf } from "./shift.js";
 import { Spans } from "./spans.js";
 import { CHART_SECONDS, MINUTE, NOW_SECONDS, Stats, WIDTH } from "./stats.js";
@@ -275,44 +275,9 @@ export class Store {
     if (answer?.result === null || typeof answer?.result !== "object") return;
     const host = new Host(answer.result, now);
     const before = this.host;
-    if (before !== null && before.started === host.started && !this.streamedSinceHost) this.difference(before, host, now);
+    if (before !== null && before.started === host.started && !this.streamedSinceHost) countGrowth(this, before, host, now);
     this.host = host;
     this.streamedSinceHost = this.streaming;
-  }
-
-  /**
-   * Without a stream, what the totals grew by is spread over the time that it took.
-   * @param {Host} before @param {Host} after @param {number} now
-   */
-  difference(before, after, now) {
-    const from = before.at / 1000;
-    const to = now / 1000;
-    const seconds = Math.max(1, Math.round(to - from));
-    if (seconds > CHART_SECONDS) return;
-    let total = 0;
-    for (const [id, totals] of after.tenants) {
-      const old = before.tenants.get(id);
-      const stats = this.statsOf(id);
-      if (old === undefined || stats === null) continue;
-      const grown = growth(old, totals);
-      stats.polledRate = grown === null ? null : (grown.allow + grown.deny) / (to - from);
-      if (grown === null) continue;
-      total += grown.allow + grown.deny;
-      for (const [kind, n] of [[ALLOW, grown.allow], [DENY, grown.deny], [ERROR, grown.failed]]) {
-        for (let i = 0; i < seconds; i += 1) {
-          const part = Math.floor(((i + 1) * n) / seconds) - Math.floor((i * n) / seconds);
-          if (part === 0) continue;
-          stats.count(from + i, kind, part);
-          this.total.count(from + i, kind, part);
-        }
-      }
-      spread(grown.buckets, after.bounds, (bucket, n) => {
-        stats.evaluated(to, bucket, n);
-        this.total.evaluated(to, bucket, n);
-      });
-    }
-    this.total.polledRate = total / (to - from);
-    this.known.add(from, to);
   }
 
   /** Looks whether a tenant denies another share than it did, and what is over. @param {number} now */

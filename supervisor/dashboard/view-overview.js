@@ -4,7 +4,7 @@ import { alertGlyph, AlertItem } from "./alert-item.js";
 import { Crosshair } from "./chart.js";
 import { el, foreign, glyph, setAttr, setText } from "./dom.js";
 import { verdictOf } from "./feed.js";
-import { clock, count, cut, NONE, plural } from "./format.js";
+import { clock, count, cut, NONE } from "./format.js";
 import { HostPanel } from "./host-panel.js";
 import { addressOf } from "./inspector.js";
 import { askForOne, evaluationChart, Figure, rateChart, Traffic } from "./parts.js";

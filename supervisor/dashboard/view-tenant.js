@@ -15,6 +15,9 @@ import { tenantFacts } from "./tenant-facts.js";
 
 const CHART_MILLIS = 1_000;
 const POLL_MILLIS = 3_000;
+/** Its stream waits no longer than this for the history, and with no more messages. */
+const WAIT_MILLIS = 4_000;
+const MAX_WAITING = 2_000;
 /** Lifecycle events that are shown. */
 const EVENTS = 20;
 /** Of those, the ones that are marked in the charts. */
@@ -31,7 +34,9 @@ export class TenantPage {
     this.missing = false;
     this.chartedAt = 0;
     this.fills = 0;
-    this.caughtUp = false;
+    /** Messages that wait until the page has caught up; null: they need not. @type {{text: string, now: number}[]|null} */
+    this.waiting = null;
+    this.waitUntil = 0;
     this.prefills = 0;
     store.follow(id);
 
@@ -95,7 +100,8 @@ export class TenantPage {
         onStatus: (status) => {
           if (status.state !== "connected") return;
           this.feed.connected(Date.now());
-          this.catchUp();
+          this.waiting ??= [];
+          this.waitUntil = Date.now() + WAIT_MILLIS;
         },
       });
     this.catchUp();
@@ -116,15 +122,28 @@ export class TenantPage {
   /** What the stream of all tenants told of this one before its own was connected. */
   catchUp() {
     const { feed } = this.store;
-    if (this.caughtUp && this.feed.connection > 1) return;
     const entries = feed.all().filter((entry) => entry.kind !== "gap" && entry.tenant === this.id && this.feed.find(entry.eventId) === null);
     // Copies: their places in the other list are their own.
     const fresh = /** @type {any[]} */ (entries).map((entry) => ({ ...entry }));
     const oldest = this.feed.all().find((entry) => entry.kind !== "gap")?.at ?? Infinity;
     this.feed.prefill(fresh.filter((entry) => entry.at < oldest), false);
-    for (const entry of fresh) if (entry.at >= oldest) this.feed.add(entry);
+    for (const entry of fresh) {
+      if (entry.at < oldest) continue;
+      if (entry.kind === "decision") this.feed.push(entry);
+      else this.feed.add(entry);
+    }
     this.prefills = feed.prefills;
-    this.caughtUp = true;
+  }
+
+  /** Its own stream goes on where the history ends. @param {number} now */
+  flush(now) {
+    const { store, waiting } = this;
+    if (waiting === null) return;
+    const ready = store.streaming && store.held === null && store.settled;
+    if (!ready && now < this.waitUntil && waiting.length < MAX_WAITING) return;
+    this.catchUp();
+    this.waiting = null;
+    for (const message of waiting) this.take(message.text, message.now);
   }
 
   /** @param {boolean} missing */
@@ -141,6 +160,14 @@ export class TenantPage {
 
   /** @param {string} text */
   onText(text) {
+    const now = Date.now();
+    this.flush(now);
+    if (this.waiting === null) this.take(text, now);
+    else this.waiting.push({ text, now });
+  }
+
+  /** @param {string} text @param {number} now */
+  take(text, now) {
     /** @type {any} */
     let message;
     try {
@@ -148,7 +175,6 @@ export class TenantPage {
     } catch {
       return;
     }
-    const now = Date.now();
     if (message?.type === "decision") {
       const decision = decisionOf(message.data, text, now);
       if (decision === null) return;
@@ -171,6 +197,7 @@ export class TenantPage {
     const time = store.serverTime(now);
     // The history may have come after this page was opened.
     if (this.prefills !== store.feed.prefills) this.catchUp();
+    this.flush(now);
     setState(this.state, String(tenant.state ?? "starting"));
     setText(this.stateNote, stateWords(String(tenant.state)));
     const since = Date.parse(tenant.revision_since);

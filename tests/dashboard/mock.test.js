@@ -153,6 +153,25 @@ test("what comes while the history is on its way is neither lost nor told twice"
   assert.equal(await page.locator(".gap:not(.opened):visible").count(), 0);
 });
 
+test("after a lost connection the history fills in what was missed, in both lists", async (t) => {
+  for (const hash of ["#/decisions", "#/tenant/tenant_a"]) {
+    const { page, mock } = await dashboard(t, (m) => m.add("tenant_a"), hash);
+    await live(page);
+    mock.decide("tenant_a", { reason: "before" });
+    await shows(page, ".decision", "before");
+    for (const { socket } of mock.streams) socket.terminate();
+    await until("the connection is lost", async () => (await page.locator("#connection").getAttribute("data-state")) !== "connected");
+    mock.decide("tenant_a", { reason: "meanwhile 1" });
+    mock.decide("tenant_a", { reason: "meanwhile 2" });
+    await live(page);
+    await until("the stream of the tenant is back", () => hash === "#/decisions" || mock.streams.size === 2);
+    mock.decide("tenant_a", { reason: "after" });
+    await shows(page, ".decision", "after");
+    assert.deepEqual(await page.locator(".decision:visible .reason").allTextContents(), ["after", "meanwhile 2", "meanwhile 1", "before"], hash);
+    assert.deepEqual(await page.locator(".gap:visible").allTextContents(), ["Reconnected"], hash);
+  }
+});
+
 test("an older supervisor has no history and no overview, and the page works as before", async (t) => {
   const { page, mock, complaints } = await dashboard(t, (m) => {
     m.isOld = true;
@@ -242,7 +261,7 @@ test("an older revision that serves is said, with the line that is wrong and a c
     });
   }, "#/tenant/stale");
   await shows(page, ".problem", "The new bundle is rejected");
-  await shows(page, ".problem", /Revision 2a58dd31 serves on\. The directory has had another revision since/);
+  await shows(page, ".problem", /Revision 2a58dd31 still serves\. The directory has had another revision since/);
   await shows(page, ".problem .place", `rules/policy.rego:12:${col}`);
   await shows(page, ".problem .help", "A value is missing");
   const [brace, caret] = await page.evaluate(() => {
@@ -397,6 +416,9 @@ test("every key of the help does what the help says", async (t) => {
   await page.keyboard.press("Escape");
   assert.equal(await page.locator(".inspector").isVisible(), false);
   assert.match(await text(), /n 4/);
+  await page.keyboard.press(" ");
+  await shows(page, ".inspector .reason", "n 4");
+  await page.keyboard.press("Escape");
   for (const key of ["p", " "]) {
     await page.evaluate(() => /** @type {HTMLElement} */ (document.activeElement).blur());
     await page.keyboard.press(key);

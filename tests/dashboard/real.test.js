@@ -176,7 +176,7 @@ test("a rejected bundle is an alert with its file and line, until it is seen", a
   await shows(page, ".problem .diagnostics", `policy.rego:${line}:`);
   await shows(page, ".problem .source", "broken := }");
   await shows(page, ".problem .caret", "^");
-  await shows(page, ".problem", "serves on");
+  await shows(page, ".problem", "still serves");
   await page.goto(`${supervisor.base}/dashboard#/alerts`);
   await page.reload();
   await live(page);

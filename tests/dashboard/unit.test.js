@@ -503,7 +503,7 @@ test("a tenant's problems say what, since when, and what to do", () => {
   assert.equal(evaluation.title, "Every evaluation fails");
   assert.match(evaluation.facts[0][1], /last 12 requests got no decision; 40 requests failed/);
   assert.equal(evaluation.decision, "d1");
-  assert.match(bundle.facts[0][1], /Revision abababab serves on/);
+  assert.match(bundle.facts[0][1], /Revision abababab still serves/);
   assert.equal(bundle.title, "The new bundle is rejected");
   assert.deepEqual(problemsOf({ state: "ready", last_error: null, last_evaluation_error: null, stale: null, quarantine: null, warnings: [] }), []);
   const once = problemsOf({ state: "ready", last_evaluation_error: { at, code: "internal_error", count: 1, consecutive: 0 } });
@@ -512,8 +512,8 @@ test("a tenant's problems say what, since when, and what to do", () => {
 
 test("facts name the evaluator's reason, the last restart and errors by code", () => {
   const facts = new Map(tenantFacts({ evaluator: "interpreter", interpreted_because: "the bundle is too large", evaluation_errors: { by_code: { evaluation_timeout: 3 } }, last_restart: { at: new Date(NOW - 60_000).toISOString(), cause: "crash", message: "signal 11" } }, undefined, NOW));
-  assert.equal(facts.get("Because"), "the bundle is too large");
-  assert.equal(facts.get("No decision"), "evaluation_timeout 3");
+  assert.equal(facts.get("Reason"), "the bundle is too large");
+  assert.equal(facts.get("Errors"), "evaluation_timeout 3");
   assert.match(facts.get("Last restart") ?? "", /1 min ago: crash, signal 11/);
 });
 
