@@ -150,6 +150,7 @@ test("what comes while the history is on its way is neither lost nor told twice"
   const rows = await page.locator(".decision:visible .reason").allTextContents();
   assert.deepEqual(rows, ["the last", ...Array.from({ length: sent }, (_, i) => `n ${sent - i}`)].slice(0, rows.length));
   assert.equal(rows.length, sent + 1);
+  await until("the history is asked for again, for the seconds between its end and the stream", () => mock.histories === 2);
   assert.equal(await page.locator(".gap:not(.opened):visible").count(), 0);
 });
 
@@ -159,6 +160,7 @@ test("after a lost connection the history fills in what was missed, in both list
     await live(page);
     mock.decide("tenant_a", { reason: "before" });
     await shows(page, ".decision", "before");
+    mock.historyTakes = 400;
     for (const { socket } of mock.streams) socket.terminate();
     await until("the connection is lost", async () => (await page.locator("#connection").getAttribute("data-state")) !== "connected");
     mock.decide("tenant_a", { reason: "meanwhile 1" });

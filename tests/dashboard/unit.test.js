@@ -374,6 +374,7 @@ test("errors are counted where they are the server's, and listed in any case", (
   assert.deepEqual([found("error"), found("allow"), found(""), found("", "invalid_parameter"), found("", "eval_duration")], [2, 1, 3, 1, 0]);
   assert.equal(failureOf({ tenant_id: "a" }, "", NOW), null);
   assert.equal(isServerError("overloaded"), true);
+  assert.equal(isServerError("a_code_of_tomorrow", 500), true);
   assert.equal(serverErrors({ internal_error: 2, request_too_large: 5 }), 2);
   assert.match(advice("evaluation_timeout"), /ENFORCER_EVAL_TIMEOUT_MS/);
 });
@@ -424,7 +425,14 @@ test("no event is shown or counted twice, whichever way it comes first", () => {
   assert.equal(store.stats.get("a")?.counts.last(late / 1000, 5)[0], 3);
   store.onText(texts[1], late);
   assert.equal(store.feed.size, 4);
-  // A tenant whose last decision the page has only from the history.
+  // What came again is no gap either, where the page has it only from the history.
+  const other = new Store(new Alerts());
+  other.setStreaming(true, NOW);
+  other.hold();
+  for (const n of [9, 10, 11, 12]) other.onText(JSON.stringify(event("a", n, UNTIL + n)), late);
+  remember(other, historyOf([event("a", 10, UNTIL + 10), event("a", 11, UNTIL + 11)]), 0, true);
+  other.release();
+  assert.deepEqual(kinds(other.feed), ["a 10", "a 11", "opened 0", "a 9", "a 12"]);
   store.onText(JSON.stringify(event("a", 12, UNTIL + 12)), late);
   assert.deepEqual(kinds(store.feed).slice(-2), ["a 11", "a 12"]);
 });
@@ -477,6 +485,7 @@ test("a server's clock that is ahead moves its history, and not this page's", ()
   const store = new Store(new Alerts());
   remember(store, historyOf([]), 60_000, true);
   assert.equal(store.rates(null, UNTIL - 60_000).points.at(-1)?.allow, 10);
+  assert.equal(store.rates(null, UNTIL).points.at(-1), null);
 });
 
 test("sleeping and waiting tenants are no trouble, failing ones are", () => {
