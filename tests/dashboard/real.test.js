@@ -101,7 +101,7 @@ test("decisions are filtered by tenant, verdict and words, and the filter is in 
   await until("all are there", async () => (await rows.count()) === 3);
   await page.getByLabel("Filter by tenant").fill("tenant_a");
   await until("tenant_a's are left", async () => (await rows.count()) === 2);
-  await page.locator(".segments label", { hasText: "Deny" }).click();
+  await page.locator(".segments label", { hasText: "Denied" }).click();
   await until("its denial is left", async () => (await rows.count()) === 1);
   assert.match(page.url(), /tenant=tenant_a/);
   assert.match(page.url(), /only=deny/);
