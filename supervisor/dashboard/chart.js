@@ -211,7 +211,10 @@ export class Chart {
         while (i + 1 < points.length && points[i + 1] !== null) i += 1;
         const dots = [];
         for (let j = start; j <= i; j += 1) dots.push(`${x(j).toFixed(1)} ${y(value(j)).toFixed(1)}`);
-        if (this.stacked) {
+        if (this.stacked && start === i) {
+          // An area needs a width.
+          d += `M${(x(i) - step / 2).toFixed(1)} ${y(floor[i]).toFixed(1)}V${y(value(i)).toFixed(1)}h${step.toFixed(1)}V${y(floor[i]).toFixed(1)}Z`;
+        } else if (this.stacked) {
           const back = [];
           for (let j = i; j >= start; j -= 1) back.push(`${x(j).toFixed(1)} ${y(floor[j]).toFixed(1)}`);
           d += `M${dots.join("L")}L${back.join("L")}Z`;

@@ -63,7 +63,7 @@ async function copy(text) {
     await navigator.clipboard.writeText(text);
     return true;
   } catch {
-    // The clipboard is there for secure origins only, and a host on the network may be none.
+    // Browsers give the clipboard to secure origins only, and plain HTTP to another host is not secure.
     const area = el("textarea", { class: "off-screen", "aria-hidden": "true" });
     area.value = text;
     document.body.append(area);

@@ -224,7 +224,7 @@ export class Feed {
     this.add(this.marker);
   }
 
-  /** A tenant that comes anew counts anew. @param {string} tenant */
+  /** A tenant that was added again counts its decisions from the start. @param {string} tenant */
   forget(tenant) {
     this.sequences.delete(tenant);
   }

@@ -9,7 +9,7 @@ import { Row } from "./row.js";
 
 /** Rows at first, and with every "Show more". */
 const ROWS = 100;
-/** Elements on the page; whoever looks for more is served better by a filter. */
+/** Rows on the page at most. A filter finds older decisions faster than scrolling. */
 const MAX_ROWS = 1_000;
 /** The list holds still under the pointer, or no row could be hit; but not under one that was left there. */
 const HOLD_MILLIS = 5_000;

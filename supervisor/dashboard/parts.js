@@ -2,7 +2,7 @@
 
 import { Chart } from "./chart.js";
 import { copyButton, el, setAttr, setText } from "./dom.js";
-import { ago, count, micros, percent, rate } from "./format.js";
+import { ago, count, micros, percent, plural, rate } from "./format.js";
 
 /** A figure that stands out, with words below it. */
 export class Figure {
@@ -37,9 +37,9 @@ export class Traffic {
     const { allowRate, denyRate, decided, denyShare, errors } = figures;
     this.rate.set(rate(figures.rate),
       allowRate !== null ? `${rate(allowRate)} allowed, ${rate(denyRate)} denied` : streaming ? "counting" : figures.rate === null ? "not connected" : "from the totals");
-    this.deny.set(percent(denyShare), decided === 0 ? "no decisions" : `of ${count(decided)} decisions`);
+    this.deny.set(percent(denyShare), decided === 0 ? "no decisions" : `of ${plural(decided, "decision")}`);
     const requests = decided + errors;
-    this.errors.set(count(errors), errors === 0 ? "no failed requests" : `${percent(errors / requests)} of ${count(requests)} requests`, errors > 0 ? "bad" : "");
+    this.errors.set(count(errors), errors === 0 ? "no failed requests" : `${percent(errors / requests)} of ${plural(requests, "request")}`, errors > 0 ? "bad" : "");
     this.p99.set(micros(figures.p99), figures.p50 === null ? "no evaluations" : `p50 ${micros(figures.p50)}`);
   }
 }

@@ -55,7 +55,7 @@ export class Sources {
       },
       onStatus: (status) => {
         const connected = status.state === "connected";
-        // Before the stream is followed: whatever comes meanwhile waits.
+        // First, so that messages wait until the history came.
         if (connected || (status.state === "waiting" && !store.settled)) this.catchUp();
         store.setStreaming(connected, Date.now());
         onStatus();
@@ -68,7 +68,7 @@ export class Sources {
     return this.connection?.status ?? { state: "connecting" };
   }
 
-  /** What happened while nobody followed. */
+  /** Asks for what happened while the stream was not connected. */
   catchUp() {
     this.tenants.kick();
     this.host.kick();
@@ -89,7 +89,7 @@ export class Sources {
   async askHistory(withEvents) {
     try {
       const { text, at } = await answer(address("history"), AbortSignal.timeout(HISTORY_MILLIS));
-      // The header has whole seconds, so a small difference may be none.
+      // The header has whole seconds, so a difference below two says nothing.
       const ahead = this.store.host?.ahead ?? (Math.abs(at - Date.now()) < 2_000 ? 0 : at - Date.now());
       remember(this.store, text, ahead, withEvents);
     } catch (error) {

@@ -158,3 +158,18 @@ export function faint() {
   }
   return [...new Set(found)];
 }
+
+/** What is wrong for those who do not see the page: controls without a name, ids that stand twice. Runs in the page. */
+export function unnamed() {
+  const found = [];
+  for (const element of document.querySelectorAll("a, button, input, select, summary, [role=img], img, [tabindex='0']")) {
+    if (!element.checkVisibility()) continue;
+    const name = element.getAttribute("aria-label") ?? element.getAttribute("alt") ?? document.getElementById(element.getAttribute("aria-labelledby") ?? "")?.textContent ?? element.textContent;
+    const isLabelled = element instanceof HTMLInputElement && (element.labels?.length ?? 0) > 0;
+    if (!name?.trim() && !isLabelled && element.getAttribute("alt") === null) found.push(element.outerHTML.slice(0, 80));
+  }
+  const ids = [...document.querySelectorAll("[id]")].map((element) => element.id);
+  for (const id of ids) if (ids.indexOf(id) !== ids.lastIndexOf(id)) found.push(`#${id} stands twice`);
+  if (document.querySelectorAll("main h1").length !== 1) found.push("there is not one heading of the page");
+  return [...new Set(found)];
+}

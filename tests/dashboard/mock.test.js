@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { faint, launch, live, open, serious, SHOTS, shows, until } from "./harness.js";
+import { faint, launch, live, open, serious, SHOTS, shows, unnamed, until } from "./harness.js";
 import { Mock, random } from "./mock.js";
 
 /** @type {import("playwright-core").Browser} */
@@ -490,7 +490,7 @@ test("nothing that has the focus is under the header", async (t) => {
   }
 });
 
-test("every text is legible in both themes, whatever the state", async (t) => {
+test("every text is legible in both themes, and every control has a name, whatever the state", async (t) => {
   for (const colorScheme of /** @type {const} */ (["light", "dark"])) {
     const { page } = await dashboard(t, (m) => {
       for (const state of ["ready", "failing", "quarantined", "rejected", "asleep", "waiting", "backoff", "starting"]) m.add(state, { state, warnings: [{ code: "w", message: "a warning", line: "x", location: { file: "f", row: 1, col: 1 }, help: "help" }] });
@@ -508,6 +508,7 @@ test("every text is legible in both themes, whatever the state", async (t) => {
       await page.locator(hash.includes("unknown") ? ".notice" : hash === "#/" ? ".tenants tbody tr" : hash === "#/alerts" ? ".alert" : ".tenant-head, .decision:visible").first().waitFor();
       if (hash.includes("only")) await page.locator(".decision:visible").first().click();
       assert.deepEqual(await page.evaluate(faint), [], `${colorScheme} ${hash}`);
+      assert.deepEqual(await page.evaluate(unnamed), [], hash);
     }
   }
 });

@@ -208,6 +208,15 @@ test("300 tenants have theirs", async (t) => {
   await shot("tenants-300-scrolled");
 });
 
+test("a tablet has two", async (t) => {
+  const { page, shot, to } = await filled(t, { viewport: { width: 900, height: 1_180 } });
+  await shot("tablet");
+  await to("#/decisions", "Decisions");
+  await page.locator(".decision:visible").nth(3).click();
+  await page.locator(".inspector").waitFor();
+  await shot("tablet-decision");
+});
+
 test("so it does on a phone", async (t) => {
   for (const colorScheme of /** @type {const} */ (["light", "dark"])) {
     const { page, shot, to } = await filled(t, { viewport: { width: 360, height: 740 }, deviceScaleFactor: 2, isMobile: true, hasTouch: true, colorScheme });
