@@ -250,7 +250,7 @@ export class Feed {
     this.characters += sizeOf(entry);
     if (entry.kind === "gap") return;
     this.events += 1;
-    this.byEvent.set(entry.eventId, entry);
+    if (entry.eventId !== "") this.byEvent.set(entry.eventId, entry);
   }
 
   /** Drops the oldest. */

@@ -16,8 +16,9 @@ export function hostFacts(host, now) {
     ["Stream consumers", count(host.consumers), false],
     ["Limits reached", limits.length === 0 ? "none" : limits.join(", "), limits.length > 0],
   ];
+  if (!host.isReady) facts.push(["Readiness", "some tenants were not tried yet", true]);
   if (host.droppedLogLines > 0) facts.push(["Log lines lost", count(host.droppedLogLines), true]);
-  if (host.ignoredDirectories > 0) facts.push(["Ignored directories", `${plural(host.ignoredDirectories, "name")} that are no tenant id`, true]);
+  if (host.ignoredDirectories > 0) facts.push(["Ignored directories", `${plural(host.ignoredDirectories, "name")} cannot be a tenant id`, true]);
   return facts;
 }
 

@@ -89,27 +89,27 @@ export function valueAt(text, path) {
 }
 
 /**
- * The texts of the elements of the array at this path of keys.
- * @param {string} text @param {string[]} path
+ * The texts of the elements of an array.
+ * @param {string} text it begins with the array; nothing after its end is read
  */
-export function elementsAt(text, path) {
-  const array = valueAt(text, path) ?? "";
-  if (!array.startsWith("[")) return [];
+export function elements(text) {
   /** @type {string[]} */
-  const elements = [];
+  const found = [];
+  if (!text.startsWith("[")) return found;
   let depth = 0;
   let start = 1;
-  for (const [token, index] of tokens(array)) {
+  for (const [token, index] of tokens(text)) {
     if (token === "{" || token === "[") depth += 1;
     const closing = token === "}" || token === "]";
     if (depth === 1 && (token === "," || closing)) {
-      const element = array.slice(start, index).trim();
-      if (element !== "") elements.push(element);
+      const element = text.slice(start, index).trim();
+      if (element !== "") found.push(element);
       start = index + 1;
     }
     if (closing) depth -= 1;
+    if (depth === 0) break;
   }
-  return elements;
+  return found;
 }
 
 /**

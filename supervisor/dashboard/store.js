@@ -244,8 +244,8 @@ export class Store {
     }
   }
 
-  /** The answer of /v1/tenants. @param {any} answer */
-  setTenants(answer) {
+  /** The answer of /v1/tenants. @param {any} answer @param {number} [now] */
+  setTenants(answer, now = Date.now()) {
     if (!Array.isArray(answer?.result)) return;
     const list = answer.result.filter((/** @type {any} */ t) => typeof t?.tenant_id === "string").slice(0, MAX_TENANTS);
     /** One copy of the layers, which are the same for nearly all tenants. @type {Map<string, string[]>} */
@@ -267,7 +267,7 @@ export class Store {
       this.detailed.delete(id);
       this.feed.forget(id);
     }
-    this.alerts.listed(list);
+    this.alerts.listed(list, this.serverTime(now));
   }
 
   /** The answer of /v1/overview. @param {any} answer @param {number} now */
