@@ -176,6 +176,7 @@ export class Alerts {
 
   /** Nothing that happened to this tenant is the case any more. @param {string} tenant @param {number} at @param {string} change */
   ended(tenant, at, change) {
+    if (this.problems.size === 0) return;
     for (const kind of KINDS) {
       if (kind === "shift" || kind === "quota") continue;
       // A bundle that is repaired does not say that its evaluations go well, and the other way round.

@@ -232,7 +232,7 @@ export class Chart {
     const isLong = blank > MAX_BLANK * points.length;
     setAttr(this.note, "x", String(LEFT + (this.inner * blank) / Math.max(1, points.length) / 2));
     setAttr(this.note, "visibility", isLong || points.length === 0 ? null : "hidden");
-    setText(this.note, first < 0 ? "Nothing is known yet" : high === 0 ? this.empty : this.unknown);
+    setText(this.note, first < 0 && this.stacked ? "Nothing is known yet" : high === 0 ? this.empty : this.unknown);
     this.read();
   }
 

@@ -13,6 +13,8 @@ const ROWS = 100;
 const MAX_ROWS = 1_000;
 /** The list holds still under the pointer, or no row could be hit; but not under one that was left there. */
 const HOLD_MILLIS = 5_000;
+/** Pixels between the header and what is scrolled to. */
+const ROOM = 16;
 /** Typing is waited for before thousands of decisions are searched. */
 const TYPING_MILLIS = 150;
 /** Ids offered while one types a tenant. */
@@ -158,7 +160,8 @@ export class DecisionList {
     if (this.list.contains(focused)) focused?.blur();
     if (this.paused) this.togglePause();
     const top = this.element.getBoundingClientRect().top;
-    if (top < 0) scrollBy({ top: top - 80 });
+    const head = document.querySelector("header.top")?.getBoundingClientRect().bottom ?? 0;
+    if (top < head) scrollBy({ top: top - head - ROOM });
     this.update(Date.now());
   }
 

@@ -29,7 +29,7 @@ export function tenantFacts(tenant, totals, now) {
     ["Revision since", moment(tenant.revision_since, now)],
     ["Evaluator", String(tenant.evaluator ?? "")],
     ["Reason", String(tenant.interpreted_because ?? "")],
-    ["Process", tenant.pid ? `pid ${tenant.pid}${tenant.uptime_millis === undefined ? "" : `, up ${duration(tenant.uptime_millis)}`}` : "no worker"],
+    ["Process", tenant.pid ? `pid ${tenant.pid}${tenant.uptime_millis == null ? "" : `, up ${duration(tenant.uptime_millis)}`}` : "no worker"],
     ["Processor time", tenant.cpu_millis > 0 ? `${count(tenant.cpu_millis)} ms` : ""],
     ["Activation", String(tenant.activation ?? "")],
     ["Reloads", count(tenant.reloads ?? 0)],

@@ -209,8 +209,9 @@ export class TenantPage {
     this.copyRevision.hidden = !tenant.revision;
     this.off.hidden = tenant.sandbox_mode === undefined || tenant.sandbox_mode === "strict";
     this.traffic.set(figures, store.streaming);
-    this.memory.set(bytes(tenant.memory_bytes ?? store.host?.tenants.get(id)?.memory), "of the worker");
-    const causes = Object.entries(tenant.restarts_by_cause ?? {}).map(([cause, n]) => `${n} ${cause}`);
+    const memory = tenant.memory_bytes ?? store.host?.tenants.get(id)?.memory ?? null;
+    this.memory.set(bytes(memory), memory === null ? "no worker" : "of the worker");
+    const causes = Object.entries(tenant.restarts_by_cause ?? {}).map(([cause, n]) => `${cause}: ${n}`);
     this.restarts.set(count(tenant.restarts ?? 0), causes.length === 0 ? "since the start" : causes.join(", "));
     if (now - this.chartedAt >= CHART_MILLIS || this.fills !== store.fills) {
       this.chartedAt = now;

@@ -244,7 +244,7 @@ export class Mock {
     if (pathname.startsWith("/v1/tenants/")) {
       const tenant = this.tenants.get(decodeURIComponent(pathname.slice("/v1/tenants/".length)));
       if (tenant === undefined) return json(404, { code: "resource_not_found", message: "there is no such tenant" });
-      return json(200, { result: { ...tenant, uptime_millis: 8_100_000, cpu_millis: 1_234, memory_bytes: 2_400_000 } });
+      return json(200, { result: { ...tenant, ...(tenant.pid === null ? { uptime_millis: null, cpu_millis: null, memory_bytes: null } : { uptime_millis: 8_100_000, cpu_millis: 1_234, memory_bytes: 2_400_000 }) } });
     }
     if (pathname === "/v1/overview" && !this.isOld) return json(200, { result: this.overviewAnswer() });
     if (pathname === "/v1/history" && !this.isOld) {
