@@ -1,13 +1,11 @@
-// Puts the parts together: where data comes from, which page is shown, and when it is drawn.
+// Puts the parts together: which page is shown, and when it is drawn.
 
 import { Alerts } from "./alerts.js";
-import { Connection } from "./connection.js";
-import { setAttr, setText } from "./dom.js";
-import { clock, count } from "./format.js";
-import { MetricsReader } from "./openmetrics.js";
-import { alertTitle } from "./parts.js";
-import { json, pieces, Poll } from "./poll.js";
+import { setAttr } from "./dom.js";
+import { listen } from "./keys.js";
+import { Sources, streamUrl } from "./sources.js";
 import { Store } from "./store.js";
+import { Top } from "./top.js";
 import { AlertsPage } from "./view-alerts.js";
 import { Decisions } from "./view-decisions.js";
 import { Overview } from "./view-overview.js";
@@ -15,17 +13,9 @@ import { TenantPage } from "./view-tenant.js";
 
 /** Four times a second is live to the eye, and leaves the page nearly all of its time. */
 const DRAW_MILLIS = 250;
-const TENANTS_MILLIS = 4_000;
-const METRICS_MILLIS = 5_000;
 const SAVE_MILLIS = 2_000;
-/** A lost connection that is back at once is nobody's concern. */
-const BANNER_MILLIS = 1_500;
-/** More than this is "a lot", and a number that grows moves what stands beside it. */
-const MAX_BADGE = 99;
-/** Of this tab: what one operator has seen, another has not. */
-const STORED = "enforcer.alerts";
-const THEME = "enforcer.theme";
-const THEMES = ["auto", "light", "dark"];
+/** Of this tab: what one operator has seen, another has not. The number is that of the form. */
+const STORED = "enforcer.alerts.2";
 
 /**
  * @typedef {object} Context
@@ -39,89 +29,30 @@ const THEMES = ["auto", "light", "dark"];
  * @property {() => void} destroy
  * @property {() => void} [focusFilter]
  * @property {() => void} [togglePause]
- * @property {() => boolean} [escape]
+ * @property {() => boolean} [escape] whether there was something to close
+ * @property {(step: number) => boolean} [walk] to the next row, or the one before
  */
 
 /** @param {string} id @returns {any} */
 const byId = (id) => document.getElementById(id);
 const main = byId("main");
 
-/** @param {Storage} storage @param {string} key */
-function stored(storage, key) {
+function stored() {
   try {
-    return storage.getItem(key);
+    return sessionStorage.getItem(STORED);
   } catch {
     return null;
   }
 }
 
-/** @param {Storage} storage @param {string} key @param {string} value */
-function remember(storage, key, value) {
-  try {
-    storage.setItem(key, value);
-  } catch {
-    // Full or forbidden: what would have been remembered is not.
-  }
-}
-
-const store = new Store(Alerts.load(stored(sessionStorage, STORED)));
-
-function streamUrl() {
-  const url = new URL("../v1/stream/decisions", import.meta.url);
-  url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
-  url.searchParams.set("events", "decision,tenant,quota");
-  return url;
-}
-
-// Where the data comes from.
-
-let lostAt = Date.now();
-let tenantsFailed = false;
-let tenantsAt = 0;
-
-const tenants = new Poll(
-  TENANTS_MILLIS,
-  async (signal) => store.setTenants(await json(new URL("../v1/tenants", import.meta.url), signal)),
-  (failed) => {
-    tenantsFailed = failed;
-    if (!failed) tenantsAt = Date.now();
-  },
-);
-
-const metrics = new Poll(
-  METRICS_MILLIS,
-  async (signal) => {
-    const reader = new MetricsReader();
-    await pieces(new URL("../metrics", import.meta.url), signal, (piece) => reader.push(piece));
-    if (!reader.complete) throw new Error("cut off");
-    store.setMetrics(reader, Date.now());
-  },
-  () => {},
-);
-
-/** @type {Connection|null} it reports while it is being made */
-let connection = null;
-connection = new Connection(streamUrl(), {
-  onText(text) {
-    const type = store.onText(text, Date.now());
-    if (type === "tenant") tenants.kick();
-  },
-  onStatus(status) {
-    const now = Date.now();
-    const connected = status.state === "connected";
-    if (connected) {
-      // Whatever changed meanwhile was not told.
-      tenants.kick();
-      metrics.kick();
-      if (lostAt > 0 && store.received > 0) say("Connected again");
-      lostAt = 0;
-    } else if (lostAt === 0) {
-      lostAt = now;
-      say("The connection is lost. Reconnecting.");
-    }
-    store.setStreaming(connected, now);
-    showConnection(now);
-  },
+const store = new Store(Alerts.load(stored()));
+const top = new Top(store);
+/** @type {Sources|null} it reports while it is being made */
+let sources = null;
+sources = new Sources(store, () => {
+  const now = Date.now();
+  top.connected(store.streaming, now);
+  top.showConnection(sources, now);
 });
 
 // Which page is shown.
@@ -129,20 +60,24 @@ connection = new Connection(streamUrl(), {
 /** @type {View|null} */
 let view = null;
 
+/** @param {string} text */
+function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    // Then there is nothing with that id, and the page says so.
+    return text;
+  }
+}
+
 /** @returns {{make: () => View, page: string}} */
 function route() {
   const [path, query = ""] = location.hash.replace(/^#/, "").split("?", 2);
   const context = { store, streamUrl };
-  if (path.startsWith("/tenant/")) {
-    let id = path.slice("/tenant/".length);
-    try {
-      id = decodeURIComponent(id);
-    } catch {
-      // Then it is no tenant's id, and the page says so.
-    }
-    return { make: () => new TenantPage(context, id), page: "#/" };
+  if (path.startsWith("/tenant/")) return { make: () => new TenantPage(context, decoded(path.slice("/tenant/".length))), page: "#/" };
+  if (path === "/decisions" || path.startsWith("/decisions/")) {
+    return { make: () => new Decisions(context, new URLSearchParams(query), decoded(path.slice("/decisions/".length))), page: "#/decisions" };
   }
-  if (path === "/decisions") return { make: () => new Decisions(context, new URLSearchParams(query)), page: "#/decisions" };
   if (path === "/alerts") return { make: () => new AlertsPage(context), page: "#/alerts" };
   return { make: () => new Overview(context), page: "#/" };
 }
@@ -154,11 +89,13 @@ function show() {
   view = make();
   main.replaceChildren(view.element);
   for (const link of document.querySelectorAll("#pages a")) setAttr(link, "aria-current", link.getAttribute("href") === page ? "page" : null);
-  view.update(Date.now());
-  showAlerts();
+  const now = Date.now();
+  view.update(now);
+  top.showAlerts(view.title, now);
   if (first) return;
   scrollTo(0, 0);
-  view.element.querySelector("h1")?.focus({ preventScroll: true });
+  // A view that opened something has put the focus there.
+  if (!view.element.contains(document.activeElement)) view.element.querySelector("h1")?.focus({ preventScroll: true });
 }
 
 addEventListener("hashchange", show);
@@ -173,130 +110,49 @@ document.querySelector(".skip")?.addEventListener("click", (event) => {
 
 function draw() {
   const now = Date.now();
-  showConnection(now);
-  showAlerts();
+  store.compare(now);
+  top.showConnection(sources, now);
+  top.showAlerts(view?.title ?? "", now);
   view?.update(now);
 }
 
-/** Draws again and again while somebody can see it. */
+/** Draws again and again while somebody can see it, and looks after the title where nobody can. */
 function loop() {
-  if (!document.hidden) requestAnimationFrame(draw);
+  if (document.hidden) {
+    store.compare(Date.now());
+    top.showAlerts(view?.title ?? "", Date.now());
+  } else requestAnimationFrame(draw);
   setTimeout(loop, DRAW_MILLIS);
 }
 
 document.addEventListener("visibilitychange", () => {
   if (document.hidden) return;
   draw();
-  tenants.kick();
+  sources?.tenants.kick();
+  sources?.host.kick();
 });
 
-/** @param {number} now */
-function showConnection(now) {
-  /** @type {import("./connection.js").Status} */
-  const status = connection?.status ?? { state: "connecting" };
-  const words = {
-    connecting: "Connecting",
-    connected: "Live",
-    offline: "Offline",
-    closed: "Closed",
-    waiting: `Reconnecting in ${status.state === "waiting" ? Math.max(0, Math.ceil((status.until - now) / 1000)) : 0} s`,
-  };
-  setText(byId("connection-text"), words[status.state]);
-  setAttr(byId("connection"), "data-state", status.state);
-  byId("retry").hidden = status.state !== "waiting";
-  const banner = byId("banner");
-  const lost = lostAt > 0 && now - lostAt > BANNER_MILLIS;
-  banner.hidden = !lost;
-  if (lost) {
-    const reason = status.state === "waiting" && status.reason !== "" ? ` ${status.reason}.` : "";
-    setText(banner,
-      tenantsFailed
-        ? `No connection to the supervisor.${reason} ${tenantsAt > 0 ? `Shown is what was known at ${clock(tenantsAt)}.` : ""}`
-        : `The stream is not connected.${reason} Figures come from /metrics, and are a little late.`);
-  }
-  byId("sandbox-off").hidden = !store.metrics?.sandboxOff;
-}
-
-let alertsShown = -1;
 let savedVersion = store.alerts.version;
-/** @type {import("./alerts.js").Alert|null} */
-let spokenAlert = null;
-
-function showAlerts() {
-  const { alerts } = store;
-  const { problems, denials } = alerts.counts;
-  const sum = problems + denials;
-  const number = sum > MAX_BADGE ? `${MAX_BADGE}+` : String(sum);
-  const title = `${sum > 0 ? `(${number}) ` : ""}${view?.title ?? ""} · Edge Policy Enforcer`;
-  if (document.title !== title) document.title = title;
-  if (alerts.version === alertsShown) return;
-  alertsShown = alerts.version;
-  const badge = byId("badge");
-  badge.hidden = sum === 0;
-  setText(badge, number);
-  setAttr(badge, "data-tone", problems > 0 ? "bad" : null);
-  setAttr(badge, "aria-label", `${count(sum)} not seen`);
-  const icon = problems > 0 ? "icon-problems.svg" : denials > 0 ? "icon-denials.svg" : "icon.svg";
-  setAttr(byId("icon"), "href", new URL(icon, import.meta.url).href);
-  if (alerts.newest !== null && alerts.newest !== spokenAlert) {
-    spokenAlert = alerts.newest;
-    say(`Alert: ${spokenAlert.tenant}: ${alertTitle(spokenAlert)}`);
-  }
-}
 
 function save() {
   if (store.alerts.version === savedVersion) return;
   savedVersion = store.alerts.version;
-  remember(sessionStorage, STORED, store.alerts.save());
+  try {
+    sessionStorage.setItem(STORED, store.alerts.save());
+  } catch {
+    // Full or forbidden: after a reload, alerts that were seen are told again.
+  }
 }
 setInterval(save, SAVE_MILLIS);
 addEventListener("pagehide", save);
 
-/** For those who hear the page: connection and alerts, never single decisions. @param {string} text */
-function say(text) {
-  setText(byId("spoken"), text);
-}
+// The buttons of the top, and the keys.
 
-// The top bar and the keys.
-
-byId("retry").addEventListener("click", () => connection?.wake());
-
-function showTheme() {
-  const theme = document.documentElement.dataset.theme ?? "auto";
-  setText(byId("theme-text"), theme[0].toUpperCase() + theme.slice(1));
-  setAttr(byId("theme"), "aria-label", `Theme: ${theme}`);
-}
-
-byId("theme").addEventListener("click", () => {
-  const theme = THEMES[(THEMES.indexOf(document.documentElement.dataset.theme ?? "auto") + 1) % THEMES.length];
-  if (theme === "auto") delete document.documentElement.dataset.theme;
-  else document.documentElement.dataset.theme = theme;
-  remember(localStorage, THEME, theme);
-  showTheme();
-});
-
+byId("retry").addEventListener("click", () => sources?.connection?.wake());
 const help = byId("help-dialog");
 byId("help").addEventListener("click", () => help.showModal());
 byId("help-close").addEventListener("click", () => help.close());
+listen(() => view, help);
 
-addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || help.open) return;
-  const target = /** @type {HTMLElement} */ (event.target);
-  if (event.key === "Escape") {
-    if (view?.escape?.()) event.preventDefault();
-    else if (target.matches("input")) target.blur();
-    return;
-  }
-  if (target.matches("input, select, textarea")) return;
-  // Space presses what has the focus.
-  const presses = target.matches("button, a, summary");
-  if (event.key === "/") view?.focusFilter?.();
-  else if (event.key === "?") help.showModal();
-  else if ((event.key === "p" || (event.key === " " && !presses)) && view?.togglePause) view.togglePause();
-  else return;
-  event.preventDefault();
-});
-
-showTheme();
 show();
 loop();

@@ -3,13 +3,15 @@
 import { clock, NONE } from "./format.js";
 import { el, setAttr, setText, svg } from "./dom.js";
 
-const HEIGHT = 168;
+const HEIGHT = 188;
 const LEFT = 52;
 const RIGHT = 8;
 const TOP = 8;
 const BOTTOM = 22;
 /** Half the width of a point that has no neighbours to draw a line to. */
 const DOT = 1;
+/** Share of a chart that may be blank at its beginning without a word. */
+const MAX_BLANK = 0.4;
 /** Below this, the labels of the time axis would touch. */
 const NARROW = 420;
 
@@ -17,7 +19,7 @@ const NARROW = 420;
 export function niceTop(value) {
   if (!(value > 0)) return 1;
   const power = 10 ** Math.floor(Math.log10(value));
-  for (const step of [1, 2, 4, 5, 10]) if (value <= step * power) return step * power;
+  for (const step of [1, 2, 4, 5, 6, 8, 10]) if (value <= step * power) return step * power;
   return 10 * power;
 }
 
@@ -27,6 +29,32 @@ export function decades(low, high) {
   const to = Math.max(from + 1, Math.ceil(Math.log10(Math.max(1, high))));
   return [from, to];
 }
+
+/** Charts that show the same moment: what is looked at in one is shown in all. */
+export class Crosshair {
+  constructor() {
+    /** @type {Chart[]} */
+    this.charts = [];
+    /** The moment that is looked at, in seconds. @type {number|null} */
+    this.second = null;
+  }
+
+  /** @param {...Chart} charts */
+  link(...charts) {
+    for (const chart of charts) {
+      chart.crosshair = this;
+      this.charts.push(chart);
+    }
+  }
+
+  /** @param {number|null} second */
+  look(second) {
+    this.second = second;
+    for (const chart of this.charts) chart.read();
+  }
+}
+
+/** Something that happened at a moment. @typedef {{second: number, name: string}} Mark */
 
 /**
  * @typedef {object} Line
@@ -43,28 +71,35 @@ export class Chart {
    * @param {Line[]} options.lines
    * @param {boolean} options.stacked areas upon each other, else lines on a logarithmic axis
    * @param {(n: number|null) => string} options.format
-   * @param {string} options.empty
+   * @param {string} options.empty what it says where there was nothing
+   * @param {string} options.unknown what it says of a long time that nothing is known of
    */
-  constructor({ title, lines, stacked, format, empty }) {
+  constructor({ title, lines, stacked, format, empty, unknown }) {
+    this.unknown = unknown;
     this.lines = lines;
     this.stacked = stacked;
     this.format = format;
     /** @type {{from: number, width: number, points: any[]}} */
     this.data = { from: 0, width: 1, points: [] };
     this.width = 0;
-    /** The point that is looked at. @type {number|null} */
-    this.cursor = null;
+    this.crosshair = new Crosshair();
+    this.crosshair.charts.push(this);
     this.when = svg("text", { class: "when", y: TOP + 10, visibility: "hidden" });
     this.readouts = lines.map(() => el("span", { class: "value" }, NONE));
     this.keys = lines.map((line, i) => el("span", { class: "key", hidden: line.rare }, el("i", { class: `swatch ${line.className}` }), `${line.name} `, this.readouts[i]));
     this.grid = svg("g", { class: "grid" });
+    this.gridKey = "";
     this.paths = lines.map((line) => svg("path", { class: `${stacked ? "area" : "line"} ${line.className}` }));
+    this.happened = svg("g", { class: "marks" });
+    /** @type {Mark[]} */
+    this.marks = [];
     this.cross = svg("line", { class: "cross", y1: TOP, y2: HEIGHT - BOTTOM, visibility: "hidden" });
-    this.note = svg("text", { class: "note", "text-anchor": "middle", y: HEIGHT / 2 }, empty);
+    this.empty = empty;
+    this.note = svg("text", { class: "note", "text-anchor": "middle", y: HEIGHT / 2 - 4 });
     this.svg = svg(
       "svg",
       { class: "plot", height: HEIGHT, tabindex: "0", role: "img", "aria-label": `${title}. Arrow keys read single points.` },
-      this.grid, ...this.paths, this.cross, this.when, this.note,
+      this.grid, ...this.paths, this.happened, this.cross, this.when, this.note,
     );
     this.spoken = el("span", { class: "off-screen", "aria-live": "polite" });
     this.element = el(
@@ -83,10 +118,12 @@ export class Chart {
     this.svg.addEventListener("pointerleave", () => this.look(null));
     this.svg.addEventListener("blur", () => this.look(null));
     this.svg.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
-      const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-      if (step === undefined) return;
+      const last = this.data.points.length - 1;
+      const at = this.cursor;
+      const to = { ArrowLeft: (at ?? last + 1) - 1, ArrowRight: (at ?? last - 1) + 1, Home: 0, End: last }[event.key];
+      if (to === undefined) return;
       event.preventDefault();
-      this.look((this.cursor ?? this.data.points.length - (step < 0 ? 0 : 1)) + step);
+      this.look(to);
       setText(this.spoken, `${this.when.textContent}: ${lines.map((line, i) => `${line.name} ${this.readouts[i].textContent}`).join(", ")}`);
     });
     this.observer = new ResizeObserver(([entry]) => {
@@ -100,16 +137,26 @@ export class Chart {
     return Math.max(1, this.width - LEFT - RIGHT);
   }
 
-  /** @param {number|null} point */
-  look(point) {
-    const last = this.data.points.length - 1;
-    this.cursor = point === null || last < 0 ? null : Math.min(last, Math.max(0, point));
-    this.read();
+  /** The point that is looked at: a moment, which moves to the left as time goes on. @returns {number|null} */
+  get cursor() {
+    const { second } = this.crosshair;
+    if (second === null) return null;
+    const i = Math.floor((second - this.data.from) / this.data.width);
+    return i < 0 || i >= this.data.points.length ? null : i;
   }
 
-  /** @param {{from: number, width: number, points: any[]}} data */
-  update(data) {
+  /** @param {number|null} point */
+  look(point) {
+    const { from, width, points } = this.data;
+    const last = points.length - 1;
+    this.crosshair.look(point === null || last < 0 ? null : from + (Math.min(last, Math.max(0, point)) + 0.5) * width);
+  }
+
+  /** @param {{from: number, width: number, points: any[]}} data @param {Mark[]} [marks] */
+  update(data, marks = []) {
     this.data = data;
+    const end = data.from + data.points.length * data.width;
+    this.marks = marks.filter(({ second }) => second >= data.from && second < end);
     if (this.width > 0) this.draw();
   }
 
@@ -164,7 +211,10 @@ export class Chart {
         while (i + 1 < points.length && points[i + 1] !== null) i += 1;
         const dots = [];
         for (let j = start; j <= i; j += 1) dots.push(`${x(j).toFixed(1)} ${y(value(j)).toFixed(1)}`);
-        if (this.stacked) {
+        if (this.stacked && start === i) {
+          // An area needs a width.
+          d += `M${(x(i) - step / 2).toFixed(1)} ${y(floor[i]).toFixed(1)}V${y(value(i)).toFixed(1)}h${step.toFixed(1)}V${y(floor[i]).toFixed(1)}Z`;
+        } else if (this.stacked) {
           const back = [];
           for (let j = i; j >= start; j -= 1) back.push(`${x(j).toFixed(1)} ${y(floor[j]).toFixed(1)}`);
           d += `M${dots.join("L")}L${back.join("L")}Z`;
@@ -175,14 +225,20 @@ export class Chart {
       if (this.stacked) for (let i = 0; i < points.length; i += 1) if (points[i] !== null) floor[i] += points[i][line.key];
       setAttr(this.paths[n], "d", d);
     }
-    setAttr(this.note, "x", String(LEFT + this.inner / 2));
-    setAttr(this.note, "visibility", known ? "hidden" : null);
+    this.drawMarks();
+    const first = points.findIndex((point) => point !== null);
+    // The words stand in the midst of the time that they are about.
+    const blank = first < 0 || high === 0 ? points.length : first;
+    const isLong = blank > MAX_BLANK * points.length;
+    setAttr(this.note, "x", String(LEFT + (this.inner * blank) / Math.max(1, points.length) / 2));
+    setAttr(this.note, "visibility", isLong || points.length === 0 ? null : "hidden");
+    setText(this.note, first < 0 && this.stacked ? "Nothing is known yet" : high === 0 ? this.empty : this.unknown);
     this.read();
   }
 
   /** @param {number[]} ticks @param {(value: number) => number} y */
   drawGrid(ticks, y) {
-    const key = `${this.width} ${ticks.join()}`;
+    const key = `${this.width} ${this.data.points.length} ${ticks.join()}`;
     if (this.gridKey === key) return;
     this.gridKey = key;
     const marks = [];
@@ -191,13 +247,22 @@ export class Chart {
       marks.push(svg("line", { x1: LEFT, x2: LEFT + this.inner, y1: at, y2: at }));
       marks.push(svg("text", { x: LEFT - 8, y: at + 3.5, "text-anchor": "end" }, this.format(tick)));
     }
-    const minutes = this.width < NARROW ? [4, 2, 0] : [5, 4, 3, 2, 1, 0];
-    for (const minute of minutes) {
-      const anchor = minute === 0 ? "end" : minute === 5 ? "start" : "middle";
-      const text = minute === 0 ? "now" : `−${minute} min`;
-      marks.push(svg("text", { x: LEFT + this.inner * (1 - minute / 5), y: HEIGHT - 5, "text-anchor": anchor }, text));
+    const whole = (this.data.points.length * this.data.width) / 60;
+    const steps = this.width < NARROW ? 3 : 5;
+    for (let step = steps; step >= 0; step -= 1) {
+      const minute = Math.round((whole * step) / steps);
+      const anchor = step === 0 ? "end" : step === steps ? "start" : "middle";
+      marks.push(svg("text", { x: LEFT + this.inner * (1 - step / steps), y: HEIGHT - 5, "text-anchor": anchor }, minute === 0 ? "now" : `−${minute} min`));
     }
     this.grid.replaceChildren(...marks);
+  }
+
+  drawMarks() {
+    const { from, width, points } = this.data;
+    const x = (/** @type {Mark} */ mark) => (LEFT + ((mark.second - from) / (points.length * width)) * this.inner).toFixed(1);
+    const bottom = HEIGHT - BOTTOM;
+    this.happened.replaceChildren(...this.marks.map((mark) =>
+      svg("path", { class: mark.name, d: `M${x(mark)} ${TOP}V${bottom}m-4 6l4 -6l4 6z` }, svg("title", {}, `${clock(mark.second * 1000)} ${mark.name}`))));
   }
 
   read() {
@@ -212,7 +277,9 @@ export class Chart {
     }
     const at = LEFT + (i + 0.5) * (this.inner / points.length);
     const left = i > points.length / 2;
-    setText(this.when, clock((from + i * width) * 1000));
+    const start = from + i * width;
+    const names = this.marks.filter(({ second }) => second >= start && second < start + width).map((mark) => mark.name);
+    setText(this.when, [clock(start * 1000), ...names].join(" · "));
     setAttr(this.when, "x", String(at + (left ? -6 : 6)));
     setAttr(this.when, "text-anchor", left ? "end" : "start");
     setAttr(this.when, "visibility", null);
@@ -222,42 +289,54 @@ export class Chart {
   }
 
   destroy() {
+    this.crosshair.charts = this.crosshair.charts.filter((chart) => chart !== this);
     this.observer.disconnect();
   }
 }
 
 const SPARK_WIDTH = 96;
 const SPARK_HEIGHT = 20;
+/** More would be thinner than a pixel. */
+const SPARK_BARS = 48;
 
 /** A small picture of the last minutes for a row of the table. */
 export class Spark {
   constructor() {
-    this.all = svg("path", { class: "area allow" });
-    this.deny = svg("path", { class: "area deny" });
+    this.parts = ["allow", "deny", "error"].map((key) => ({ key, path: svg("path", { class: `area ${key}` }) }));
     this.element = svg(
       "svg",
       { class: "spark", viewBox: `0 0 ${SPARK_WIDTH} ${SPARK_HEIGHT}`, width: SPARK_WIDTH, height: SPARK_HEIGHT, "aria-hidden": "true" },
-      svg("line", { class: "base", x1: 0, x2: SPARK_WIDTH, y1: SPARK_HEIGHT - 0.5, y2: SPARK_HEIGHT - 0.5 }), this.all, this.deny,
+      svg("line", { class: "base", x1: 0, x2: SPARK_WIDTH, y1: SPARK_HEIGHT - 0.5, y2: SPARK_HEIGHT - 0.5 }), ...this.parts.map((part) => part.path),
     );
   }
 
-  /** @param {{points: ({allow: number, deny: number}|null)[]}} data */
+  /** @param {{points: ({allow: number, deny: number, error: number}|null)[]}} data */
   update({ points }) {
+    const each = Math.ceil(points.length / SPARK_BARS);
+    const bars = [];
     let high = 0;
-    for (const point of points) if (point) high = Math.max(high, point.allow + point.deny);
-    const step = SPARK_WIDTH / points.length;
-    const bar = (/** @type {number} */ i, /** @type {number} */ low, /** @type {number} */ top) => {
-      const y = (/** @type {number} */ v) => ((1 - v / high) * (SPARK_HEIGHT - 1)).toFixed(1);
-      return `M${(i * step).toFixed(1)} ${y(low)}V${y(top)}h${step.toFixed(1)}V${y(low)}Z`;
-    };
-    let all = "";
-    let deny = "";
-    for (const [i, point] of points.entries()) {
-      if (!point) continue;
-      if (point.allow > 0) all += bar(i, 0, point.allow);
-      if (point.deny > 0) deny += bar(i, point.allow, point.allow + point.deny);
+    for (let i = 0; i < points.length; i += each) {
+      const bar = { allow: 0, deny: 0, error: 0 };
+      for (const point of points.slice(i, i + each)) {
+        bar.allow += point?.allow ?? 0;
+        bar.deny += point?.deny ?? 0;
+        bar.error += point?.error ?? 0;
+      }
+      bars.push(bar);
+      high = Math.max(high, bar.allow + bar.deny + bar.error);
     }
-    setAttr(this.all, "d", all);
-    setAttr(this.deny, "d", deny);
+    const step = SPARK_WIDTH / bars.length;
+    const y = (/** @type {number} */ v) => ((1 - v / high) * (SPARK_HEIGHT - 1)).toFixed(1);
+    const floor = new Array(bars.length).fill(0);
+    for (const { key, path } of this.parts) {
+      let d = "";
+      for (const [i, bar] of bars.entries()) {
+        const n = bar[/** @type {"allow"|"deny"|"error"} */ (key)];
+        if (n === 0) continue;
+        d += `M${(i * step).toFixed(1)} ${y(floor[i])}V${y(floor[i] + n)}h${step.toFixed(1)}V${y(floor[i])}Z`;
+        floor[i] += n;
+      }
+      setAttr(path, "d", d);
+    }
   }
 }

@@ -3,7 +3,7 @@
 /** The first wait after a lost connection, and the longest. */
 const FIRST_MILLIS = 500;
 const LONGEST_MILLIS = 10_000;
-/** A connection that held this long was a good one, and the waits begin anew after it. */
+/** A connection that held this long was a good one, so the next waits are short again. */
 const STEADY_MILLIS = 5_000;
 /** How long a connection may take to come up. */
 const OPEN_MILLIS = 10_000;

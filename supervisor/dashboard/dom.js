@@ -46,13 +46,13 @@ export function foreign(text, props = {}) {
   return el("bdi", props, text);
 }
 
-/** @param {string} label for those who cannot see what it stands beside @param {() => string} text */
-export function copyButton(label, text) {
-  const button = el("button", { type: "button", class: "quiet copy", "aria-label": label }, "Copy");
+/** @param {string} label for those who cannot see what it stands beside @param {() => string} text @param {string} [name] */
+export function copyButton(label, text, name = "Copy") {
+  const button = el("button", { type: "button", class: "quiet copy", "aria-label": label }, name);
   button.addEventListener("click", async () => {
     const done = await copy(text());
     setText(button, done ? "Copied" : "Not copied");
-    setTimeout(() => setText(button, "Copy"), COPIED_MILLIS);
+    setTimeout(() => setText(button, name), COPIED_MILLIS);
   });
   return button;
 }
@@ -63,7 +63,7 @@ async function copy(text) {
     await navigator.clipboard.writeText(text);
     return true;
   } catch {
-    // The clipboard is there for secure origins only, and a host on the network may be none.
+    // Browsers give the clipboard to secure origins only, and plain HTTP to another host is not secure.
     const area = el("textarea", { class: "off-screen", "aria-hidden": "true" });
     area.value = text;
     document.body.append(area);
@@ -74,7 +74,7 @@ async function copy(text) {
   }
 }
 
-/** Shapes tell states apart where colours do not. */
+/** Shapes tell states apart where colours do not. @type {Record<string, string>} */
 const GLYPHS = {
   ready: "M6 1.5a4.5 4.5 0 1 0 0 9a4.5 4.5 0 1 0 0-9z",
   allow: "M6 1.5a4.5 4.5 0 1 0 0 9a4.5 4.5 0 1 0 0-9z",
@@ -83,6 +83,11 @@ const GLYPHS = {
   rejected: "M2.9 1.5L6 4.6l3.1-3.1l1.4 1.4L7.4 6l3.1 3.1l-1.4 1.4L6 7.4l-3.1 3.1l-1.4-1.4L4.6 6L1.5 2.9z",
   deny: "M2.9 1.5L6 4.6l3.1-3.1l1.4 1.4L7.4 6l3.1 3.1l-1.4 1.4L6 7.4l-3.1 3.1l-1.4-1.4L4.6 6L1.5 2.9z",
   backoff: "M6 1.2L11.2 10.5H.8z",
+  failing: "M6 1a5 5 0 1 0 0 10a5 5 0 1 0 0-10zM5.1 3h1.8l-.3 3.6H5.4zM6 7.4a.9.9 0 1 1 0 1.8a.9.9 0 1 1 0-1.8z",
+  error: "M6 1a5 5 0 1 0 0 10a5 5 0 1 0 0-10zM5.1 3h1.8l-.3 3.6H5.4zM6 7.4a.9.9 0 1 1 0 1.8a.9.9 0 1 1 0-1.8z",
+  waiting: "M2.5 4.8a1.2 1.2 0 1 0 0 2.4a1.2 1.2 0 1 0 0-2.4zM6 4.8a1.2 1.2 0 1 0 0 2.4a1.2 1.2 0 1 0 0-2.4zM9.5 4.8a1.2 1.2 0 1 0 0 2.4a1.2 1.2 0 1 0 0-2.4z",
+  stopped: "M2 2h8v8H2z",
+  shift: "M1 9.2L4.6 5.4l2 2L10 3.6V6h1.5V1.2H6.7v1.5h2.2L6.6 5.3l-2-2L0 8.1z",
   quarantined: "M1.5 1.5h9v9h-9zM3 5v2h6V5z",
 };
 

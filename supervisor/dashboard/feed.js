@@ -1,4 +1,5 @@
-// The newest decisions of a stream, in order, with the gaps between them. Pure: the time comes in.
+// The newest decisions and errors of a stream, in order, with the gaps between them. Pure: the time
+// comes in.
 
 /** Decisions and gaps that are kept: some seconds of a busy host, hours of a quiet one. */
 export const MAX_ENTRIES = 5_000;
@@ -6,6 +7,8 @@ export const MAX_ENTRIES = 5_000;
 export const MAX_CHARACTERS = 32 * 1024 * 1024;
 /** Tenants whose last sequence is remembered. */
 const MAX_SEQUENCES = 20_000;
+/** What may be remembered from before this page was opened: less than the server gives. */
+const MAX_REMEMBERED = 2_000;
 /** Entries at the front that may be empty before the list is moved up. */
 const MAX_SLACK = 1_024;
 
@@ -23,18 +26,32 @@ const MAX_SLACK = 1_024;
  * @property {string} eventId
  * @property {string} raw the message as it came: the input is read from it when somebody asks
  *
+ * @typedef {object} Failure a request that got no decision
+ * @property {"error"} kind
+ * @property {number} id
+ * @property {string} tenant
+ * @property {number} at
+ * @property {string} code
+ * @property {number} status
+ * @property {string} message
+ * @property {string} eventId
+ * @property {string} raw
+ *
  * @typedef {object} Gap
  * @property {"gap"} kind
  * @property {number} id
- * @property {"lagged"|"sequence"|"reconnected"|"restarted"} why
+ * @property {"lagged"|"sequence"|"reconnected"|"restarted"|"opened"} why `opened`: what is older is from
+ *   before this page was opened, and may not be all there was
  * @property {string|null} tenant
  * @property {number} at
  * @property {number|null} missed null where nobody knows how many
  *
- * @typedef {Decision|Gap} Entry
+ * @typedef {Decision|Failure|Gap} Entry
  */
 
 let nextId = 1;
+/** Entries from before count down, so that a later entry always has the larger id. */
+let earlierId = 0;
 
 /**
  * What is kept of a decision: little, and its message. The parsed input is many times the size of
@@ -60,6 +77,23 @@ export function decisionOf(data, raw, now) {
   };
 }
 
+/** The same for a request that got no decision. @param {any} data @param {string} raw @param {number} now @returns {Failure|null} */
+export function failureOf(data, raw, now) {
+  if (typeof data?.tenant_id !== "string" || typeof data.code !== "string") return null;
+  const at = Date.parse(data.timestamp);
+  return {
+    kind: "error",
+    id: 0,
+    tenant: data.tenant_id,
+    at: Number.isNaN(at) ? now : at,
+    code: data.code,
+    status: Number(data.status) || 0,
+    message: String(data.message ?? ""),
+    eventId: typeof data.event_id === "string" ? data.event_id : "",
+    raw,
+  };
+}
+
 /** How many a `lagged` message says. @param {any} message @returns {number|null} */
 export function missedOf(message) {
   return Number.isSafeInteger(message.missed) ? message.missed : null;
@@ -71,9 +105,13 @@ export class Feed {
     this.entries = [];
     this.head = 0;
     this.characters = 0;
-    /** Entries that ever came, and how many of them were decisions. */
+    /** Entries that ever came, and how many of them were decisions or errors. */
     this.added = 0;
-    this.decisions = 0;
+    this.events = 0;
+    /** Grows when entries from before come in at the other end. */
+    this.prefills = 0;
+    /** @type {Map<string, Decision|Failure>} by the event's id */
+    this.byEvent = new Map();
     /** @type {Map<string, {sequence: number, id: number, connection: number}>} */
     this.sequences = new Map();
     /** @type {Gap|null} what explains the jumps that follow it */
@@ -87,14 +125,48 @@ export class Feed {
     return this.entries.length - this.head;
   }
 
-  /** The id of the newest entry. */
+  /** The id of the newest entry; null where there is no entry. */
   get newest() {
-    return this.entries.at(-1)?.id ?? 0;
+    return this.entries.at(-1)?.id ?? null;
+  }
+
+  /** The decision or the error with this id, while it is kept. @param {string} eventId */
+  find(eventId) {
+    return this.byEvent.get(eventId) ?? null;
   }
 
   /** Oldest first. @returns {Entry[]} */
   all() {
     return /** @type {Entry[]} */ (this.entries.slice(this.head));
+  }
+
+  /**
+   * What happened before this page was opened, the oldest first. It is no more than the server
+   * remembers, so jumps of a sequence within it are no gaps.
+   * @param {(Decision|Failure)[]} earlier @param {boolean} [marked] whether a line says so
+   */
+  prefill(earlier, marked = true) {
+    const fresh = earlier.filter((entry) => !this.byEvent.has(entry.eventId)).slice(-Math.min(MAX_REMEMBERED, MAX_ENTRIES - this.size - 1));
+    if (fresh.length === 0) return;
+    /** @type {Gap} */
+    const opened = { kind: "gap", id: 0, why: "opened", tenant: null, at: fresh[fresh.length - 1].at, missed: 0 };
+    const entries = marked ? [...fresh, opened] : fresh;
+    for (let i = entries.length - 1; i >= 0; i -= 1) {
+      entries[i].id = earlierId;
+      earlierId -= 1;
+      this.account(entries[i]);
+    }
+    this.entries.splice(0, this.head, ...entries);
+    this.head = 0;
+    this.prefills += 1;
+    this.bound();
+  }
+
+  /** A decision that is here already came again: its sequence counts. @param {Decision} decision */
+  note({ tenant, sequence }) {
+    const last = this.sequences.get(tenant);
+    if (sequence === null || (last !== undefined && last.connection === this.connection && last.sequence >= sequence)) return;
+    this.sequences.set(tenant, { sequence, id: this.newest ?? 0, connection: this.connection });
   }
 
   /**
@@ -152,7 +224,7 @@ export class Feed {
     this.add(this.marker);
   }
 
-  /** A tenant that comes anew counts anew. @param {string} tenant */
+  /** A tenant that was added again counts its decisions from the start. @param {string} tenant */
   forget(tenant) {
     this.sequences.delete(tenant);
   }
@@ -169,10 +241,24 @@ export class Feed {
   keep(entry) {
     this.entries.push(entry);
     this.added += 1;
-    if (entry.kind === "decision") this.decisions += 1;
+    this.account(entry);
+    this.bound();
+  }
+
+  /** @param {Entry} entry */
+  account(entry) {
     this.characters += sizeOf(entry);
+    if (entry.kind === "gap") return;
+    this.events += 1;
+    if (entry.eventId !== "") this.byEvent.set(entry.eventId, entry);
+  }
+
+  /** Drops the oldest. */
+  bound() {
     while (this.size > MAX_ENTRIES || (this.characters > MAX_CHARACTERS && this.size > 1)) {
-      this.characters -= sizeOf(this.entries[this.head]);
+      const dropped = this.entries[this.head];
+      this.characters -= sizeOf(dropped);
+      if (dropped !== undefined && dropped.kind !== "gap") this.byEvent.delete(dropped.eventId);
       this.entries[this.head] = undefined;
       this.head += 1;
     }
@@ -206,7 +292,7 @@ export class Feed {
 
 /** @param {Entry|undefined} entry */
 function sizeOf(entry) {
-  return entry?.kind === "decision" ? entry.raw.length : 0;
+  return entry === undefined || entry.kind === "gap" ? 0 : entry.raw.length;
 }
 
 /**
@@ -222,7 +308,7 @@ export function matcher({ tenant = "", exact = true, only = "", text = "" }) {
     const other = tenant !== "" && entry.tenant !== null && (exact ? entry.tenant !== tenant : !entry.tenant.includes(tenant));
     if (other) return false;
     if (entry.kind === "gap") return true;
-    if (only !== "" && entry.allow !== (only === "allow")) return false;
+    if (only !== "" && only !== verdictOf(entry)) return false;
     if (terms.length === 0) return true;
     const raw = entry.raw.toLowerCase();
     if (!escaped.every((term) => raw.includes(term))) return false;
@@ -232,11 +318,16 @@ export function matcher({ tenant = "", exact = true, only = "", text = "" }) {
   };
 }
 
-/** What a decision says, in lower case. @param {Decision} entry */
+/** @param {Decision|Failure} entry @returns {"allow"|"deny"|"error"} */
+export function verdictOf(entry) {
+  return entry.kind === "error" ? "error" : entry.allow ? "allow" : "deny";
+}
+
+/** What a decision or an error says, in lower case. @param {Decision|Failure} entry */
 function wordsOf(entry) {
   try {
     const data = JSON.parse(entry.raw).data;
-    const found = [data.event_id, data.tenant_id, data.revision, data.decision.reason, ...data.decision.redact];
+    const found = [data.event_id, data.tenant_id, data.revision, data.decision?.reason, ...(data.decision?.redact ?? []), data.code, data.message];
     return `${found.join("\n")}\n${JSON.stringify(data.input)}`.toLowerCase();
   } catch {
     return "";

@@ -31,6 +31,11 @@ export function percent(part) {
   return n < 10 || n > 90 ? `${tenth.format(n)}%` : `${whole.format(n)}%`;
 }
 
+/** A share, and what it is a share of. @param {number} part @param {number} whole */
+export function shareWords(part, whole) {
+  return `${percent(part)} of ${plural(whole, "decision")}`;
+}
+
 /** @param {number|null} n microseconds */
 export function micros(n) {
   if (n === null || n === undefined) return NONE;

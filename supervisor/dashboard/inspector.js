@@ -1,25 +1,40 @@
-// One decision, opened: all that is known of it, and its whole input.
+// One decision or error, opened: all that is known of it, and its whole input.
 
+import { diagnosticList } from "./diagnostics.js";
 import { copyButton, el, foreign, glyph } from "./dom.js";
+import { advice } from "./errors.js";
+import { verdictOf } from "./feed.js";
 import { clock, micros, plural } from "./format.js";
 import { pretty, valueAt, visible } from "./json.js";
 
 /** Pieces of an input that get a colour. An element each, so a huge input is plain from there on. */
 const MAX_COLOURED = 10_000;
 
+/** @typedef {import("./feed.js").Decision|import("./feed.js").Failure} Shown */
+
+/** The address of a decision, for somebody else. @param {string} eventId */
+export function addressOf(eventId) {
+  return `#/decisions/${encodeURIComponent(eventId)}`;
+}
+
+/** @param {string} name @param {...(Node|string|null)} value */
+function fact(name, ...value) {
+  return el("div", {}, el("dt", {}, name), el("dd", {}, ...value));
+}
+
 export class Inspector {
   /** @param {() => void} onClose */
   constructor(onClose) {
     this.onClose = onClose;
-    /** @type {import("./feed.js").Decision|null} */
+    /** @type {Shown|null} */
     this.shown = null;
-    this.element = el("aside", { class: "inspector", "aria-label": "Decision", hidden: true });
+    this.element = el("aside", { class: "inspector", "aria-label": "Decision", "data-walk": true, hidden: true });
   }
 
-  /** @param {import("./feed.js").Decision} entry */
-  show(entry) {
+  /** @param {Shown} entry @param {boolean} focus whether it takes the focus */
+  show(entry, focus) {
     this.shown = entry;
-    const verdict = entry.allow ? "allow" : "deny";
+    const verdict = verdictOf(entry);
     /** @type {any} */
     let data = {};
     try {
@@ -27,38 +42,60 @@ export class Inspector {
     } catch {
       // It was parsed when it came.
     }
-    const heading = el("h2", { tabindex: "-1" }, entry.allow ? "Allowed" : "Denied");
+    const heading = el("h2", { tabindex: "-1" }, { allow: "Allowed", deny: "Denied", error: "No decision" }[verdict]);
     const close = el("button", { type: "button", class: "quiet", "aria-label": "Close the decision", on: { click: () => this.close() } }, "Close");
-    const redact = Array.isArray(data.decision?.redact) ? data.decision.redact.map(String) : [];
-    const revision = String(data.revision ?? "");
-    const fact = (/** @type {string} */ name, /** @type {(Node|string|null)[]} */ ...value) => el("div", {}, el("dt", {}, name), el("dd", {}, ...value));
+    const link = copyButton("Copy the address of this decision", () => new URL(addressOf(entry.eventId), location.href).href, "Copy link");
     this.element.replaceChildren(
       el("header", {},
         el("span", { class: `verdict ${verdict}` }, glyph(verdict), heading),
         el("a", { class: "of", href: `#/tenant/${encodeURIComponent(entry.tenant)}` }, foreign(entry.tenant)),
-        close),
+        el("span", { class: "actions" }, link, close)),
+      ...(entry.kind === "error" ? this.failure(entry, data) : this.decision(entry, data)),
+      ...this.input(entry, data),
+    );
+    this.element.hidden = false;
+    this.element.scrollTop = 0;
+    if (focus) heading.focus({ preventScroll: true });
+  }
+
+  /** @param {import("./feed.js").Decision} entry @param {any} data @returns {Node[]} */
+  decision(entry, data) {
+    const redact = Array.isArray(data.decision?.redact) ? data.decision.redact.map(String) : [];
+    const revision = String(data.revision ?? "");
+    return [
       entry.reason === null
         ? el("p", { class: "reason none" }, "The policy gave no reason.")
         : el("p", { class: "reason", dir: "auto", tabindex: "0", "aria-label": "Reason" }, visible(entry.reason)),
       el("dl", { class: "facts" },
         fact("Time", el("time", { datetime: String(data.timestamp ?? "") }, clock(entry.at, true))),
         fact("Evaluation", micros(entry.micros)),
-        fact("Sequence", entry.sequence === null ? "none" : String(entry.sequence)),
-        fact("Redactions", redact.length === 0 ? "none" : el("ul", { class: "chips" }, ...redact.map((path) => el("li", { class: "mono" }, foreign(visible(path)))))),
+        fact("Sequence", entry.sequence === null ? "unknown" : String(entry.sequence)),
+        fact("Redactions", redact.length === 0 ? "none" : el("ul", { class: "chips" }, ...redact.map((/** @type {string} */ path) => el("li", { class: "mono" }, foreign(visible(path)))))),
         fact("Decision id", el("span", { class: "mono id" }, entry.eventId), copyButton("Copy the decision id", () => entry.eventId)),
         fact("Revision", el("span", { class: "mono id", title: revision }, revision), copyButton("Copy the revision", () => revision))),
-      ...this.input(entry, data),
-    );
-    this.element.hidden = false;
-    this.element.scrollTop = 0;
-    heading.focus({ preventScroll: true });
+    ];
   }
 
-  /** @param {import("./feed.js").Decision} entry @param {any} data @returns {Node[]} */
+  /** @param {import("./feed.js").Failure} entry @param {any} data @returns {(Node|string)[]} */
+  failure(entry, data) {
+    const todo = advice(entry.code);
+    return [
+      el("p", { class: "reason", dir: "auto", tabindex: "0", "aria-label": "Message" }, visible(entry.message)),
+      diagnosticList(data.errors) ?? "",
+      todo === "" ? "" : el("p", { class: "todo" }, todo),
+      el("dl", { class: "facts" },
+        fact("Time", el("time", { datetime: String(data.timestamp ?? "") }, clock(entry.at, true))),
+        fact("Code", el("span", { class: "mono" }, entry.code)),
+        fact("Status", entry.status > 0 ? String(entry.status) : "unknown"),
+        fact("Decision id", el("span", { class: "mono id" }, entry.eventId), copyButton("Copy the decision id", () => entry.eventId))),
+    ];
+  }
+
+  /** @param {Shown} entry @param {any} data @returns {Node[]} */
   input(entry, data) {
     const heading = el("h3", {}, "Input");
     if (data.input_omitted !== undefined) {
-      const why = data.input_omitted === "too_large" ? "The input was too large to stream." : `The input was left out: ${String(data.input_omitted)}`;
+      const why = data.input_omitted === "too_large" ? "The input was too large to be sent to this page." : `The input was left out: ${String(data.input_omitted)}.`;
       return [el("div", { class: "input-head" }, heading), el("p", { class: "omitted" }, why)];
     }
     const text = valueAt(entry.raw, ["data", "input"]) ?? "null";

@@ -89,6 +89,30 @@ export function valueAt(text, path) {
 }
 
 /**
+ * The texts of the elements of an array.
+ * @param {string} text it begins with the array; nothing after its end is read
+ */
+export function elements(text) {
+  /** @type {string[]} */
+  const found = [];
+  if (!text.startsWith("[")) return found;
+  let depth = 0;
+  let start = 1;
+  for (const [token, index] of tokens(text)) {
+    if (token === "{" || token === "[") depth += 1;
+    const closing = token === "}" || token === "]";
+    if (depth === 1 && (token === "," || closing)) {
+      const element = text.slice(start, index).trim();
+      if (element !== "") found.push(element);
+      start = index + 1;
+    }
+    if (closing) depth -= 1;
+    if (depth === 0) break;
+  }
+  return found;
+}
+
+/**
  * @typedef {{text: string, kind: "key"|"string"|"number"|"literal"|""}} Piece
  */
 

@@ -1,90 +1,32 @@
 // The list of live decisions: filters, pause, and the newest on top. It draws what fits a reader,
 // however many come: rows are moved and refilled, a few times a second.
 
-import { el, foreign, glyph, setAttr, setText } from "./dom.js";
+import { el, setAttr, setText } from "./dom.js";
 import { matcher } from "./feed.js";
-import { clock, count, cut, micros, plural } from "./format.js";
+import { count } from "./format.js";
 import { Inspector } from "./inspector.js";
+import { Row } from "./row.js";
 
 /** Rows at first, and with every "Show more". */
 const ROWS = 100;
-/** Elements on the page; whoever looks for more is served better by a filter. */
+/** Rows on the page at most. A filter finds older decisions faster than scrolling. */
 const MAX_ROWS = 1_000;
-/** A row shows one line, and a reason may have thousands. */
-const MAX_REASON = 300;
 /** The list holds still under the pointer, or no row could be hit; but not under one that was left there. */
 const HOLD_MILLIS = 5_000;
+/** Pixels between the header and what is scrolled to. */
+const ROOM = 16;
 /** Typing is waited for before thousands of decisions are searched. */
 const TYPING_MILLIS = 150;
 /** Ids offered while one types a tenant. */
 const MAX_SUGGESTED = 200;
 
-/** @typedef {{tenant: string, only: string, text: string}} Filter */
+/** What is shown of each kind, and its name. */
+export const ONLY = { "": "All", allow: "Allowed", deny: "Denied", error: "Errors" };
 
-/** One line of the list; it takes whatever entry it is given. */
-class Row {
-  /** @param {DecisionList} list */
-  constructor(list) {
-    /** @type {import("./feed.js").Entry|null} */
-    this.entry = null;
-    this.time = el("time", { class: "time" });
-    this.verdict = el("span", { class: "verdict" });
-    this.tenant = foreign("", { class: "tenant" });
-    this.reason = foreign("", { class: "reason" });
-    this.redacted = el("span", { class: "redacted" });
-    this.took = el("span", { class: "took" });
-    this.button = el("button", { type: "button", class: "decision", tabindex: "-1" },
-      this.time, this.verdict, this.tenant, el("span", { class: "words" }, this.reason, this.redacted), this.took);
-    this.gap = el("p", { class: "gap" });
-    this.element = el("li", {}, this.button, this.gap);
-    // The row may be another's by the time the button is let go.
-    let pressed = /** @type {import("./feed.js").Entry|null} */ (null);
-    this.button.addEventListener("pointerdown", () => {
-      pressed = this.entry;
-    });
-    this.button.addEventListener("click", (/** @type {MouseEvent} */ event) => {
-      const entry = event.detail > 0 && pressed !== null ? pressed : this.entry;
-      if (entry?.kind === "decision") list.open(entry);
-    });
-  }
-
-  /** @param {import("./feed.js").Entry} entry */
-  fill(entry) {
-    if (this.entry === entry && entry.kind === "decision") return;
-    this.entry = entry;
-    this.button.hidden = entry.kind === "gap";
-    this.gap.hidden = entry.kind !== "gap";
-    if (entry.kind === "gap") {
-      setText(this.gap, gapWords(entry));
-      return;
-    }
-    const verdict = entry.allow ? "allow" : "deny";
-    setText(this.time, clock(entry.at, true));
-    if (this.verdict.textContent !== verdict) {
-      this.verdict.className = `verdict ${verdict}`;
-      this.verdict.replaceChildren(glyph(verdict), verdict);
-    }
-    setText(this.tenant, entry.tenant);
-    setText(this.reason, entry.reason === null ? "no reason" : cut(entry.reason, MAX_REASON));
-    this.reason.classList.toggle("none", entry.reason === null);
-    setText(this.redacted, entry.redactions > 0 ? `${entry.redactions} redacted` : "");
-    setText(this.took, micros(entry.micros));
-  }
-}
-
-/** @param {import("./feed.js").Gap} gap */
-export function gapWords(gap) {
-  switch (gap.why) {
-    case "lagged":
-      return `Gap: this page was too slow and missed ${gap.missed === null ? "some events" : plural(gap.missed, "event")}`;
-    case "sequence":
-      return `Gap: ${plural(gap.missed ?? 0, "decision")} of ${gap.tenant} missed`;
-    case "restarted":
-      return "The supervisor was restarted; sequences begin anew";
-    default:
-      return gap.missed ? `Reconnected; ${plural(gap.missed, "decision")} missed meanwhile` : "Reconnected";
-  }
-}
+/**
+ * @typedef {{tenant: string, only: string, text: string}} Filter
+ * @typedef {import("./feed.js").Decision|import("./feed.js").Failure} Shown
+ */
 
 export class DecisionList {
   /**
@@ -95,13 +37,16 @@ export class DecisionList {
    * @param {boolean} options.oneTenant no filter and no column for the tenant
    * @param {(filter: Filter) => void} options.onFilter
    * @param {() => HTMLElement} options.empty what stands where no decision ever came
+   * @param {(entry: Shown|null) => void} [options.onShow] when a decision is opened, or closed again
    */
-  constructor({ feed, store, filter, oneTenant, onFilter, empty }) {
+  constructor({ feed, store, filter, oneTenant, onFilter, empty, onShow = () => {} }) {
     this.source = feed;
     this.store = store;
     this.filter = filter;
     this.onFilter = onFilter;
+    this.onShow = onShow;
     this.feed = feed;
+    this.prefills = feed.prefills;
     this.matches = matcher({});
     this.paused = false;
     this.heldUntil = 0;
@@ -131,20 +76,21 @@ export class DecisionList {
       const ids = [...store.tenants.keys()].slice(0, MAX_SUGGESTED);
       this.suggestions.replaceChildren(...ids.map((id) => el("option", { value: id })));
     });
-    this.only = ["", "allow", "deny"].map((value) => {
+    this.only = Object.entries(ONLY).map(([value, name]) => {
       const radio = el("input", { type: "radio", name: "only", value, on: { change: () => this.setFilter({ ...this.filter, only: value }) } });
       radio.checked = filter.only === value;
-      return el("label", {}, radio, el("span", {}, value === "" ? "All" : value === "allow" ? "Allow" : "Deny"));
+      return el("label", {}, radio, el("span", {}, name));
     });
     this.pauseButton = el("button", { type: "button", class: "pause", "aria-pressed": "false", on: { click: () => this.togglePause() } }, "Pause");
     this.note = el("span", { class: "list-note dim" });
     this.resume = el("button", { type: "button", class: "quiet resume", on: { click: () => this.release() } });
-    this.list = el("ol", { class: `decisions${oneTenant ? " one-tenant" : ""}`, role: "list", "aria-label": "Decisions, newest first" });
+    this.list = el("ol", { class: `decisions${oneTenant ? " one-tenant" : ""}`, role: "list", "aria-label": "Decisions, newest first", "data-walk": true });
     this.more = el("button", { type: "button", class: "quiet more", on: { click: () => this.showMore() } }, "Show more");
     this.nothing = el("p", { class: "empty", hidden: true });
     this.emptyState = empty();
     this.inspector = new Inspector(() => {
       this.split.classList.remove("open");
+      this.onShow(null);
       this.mark();
       this.focusRow(this.lastOpened);
     });
@@ -167,7 +113,6 @@ export class DecisionList {
     this.list.addEventListener("pointerleave", () => {
       this.heldUntil = 0;
     });
-    this.list.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => this.key(event));
     this.apply();
   }
 
@@ -215,7 +160,8 @@ export class DecisionList {
     if (this.list.contains(focused)) focused?.blur();
     if (this.paused) this.togglePause();
     const top = this.element.getBoundingClientRect().top;
-    if (top < 0) scrollBy({ top: top - 80 });
+    const head = document.querySelector("header.top")?.getBoundingClientRect().bottom ?? 0;
+    if (top < head) scrollBy({ top: top - head - ROOM });
     this.update(Date.now());
   }
 
@@ -232,6 +178,12 @@ export class DecisionList {
 
   /** @param {number} now */
   update(now) {
+    if (this.prefills !== this.source.prefills) {
+      this.prefills = this.source.prefills;
+      this.frozen = null;
+      this.apply();
+      return;
+    }
     const held = this.held(now);
     if (held && this.frozen === null) this.freeze();
     if (!held) this.frozen = null;
@@ -252,11 +204,11 @@ export class DecisionList {
     while (this.rows.length > many) this.rows.pop()?.element.remove();
     const moved = fresh < many && fresh > 0 ? Math.max(0, this.rows.length + fresh - many) : 0;
     const incoming = fresh < many ? this.rows.splice(this.rows.length - moved, moved) : [];
-    if (fresh < many) while (incoming.length < fresh) incoming.push(new Row(this));
+    if (fresh < many) while (incoming.length < fresh) incoming.push(new Row((entry) => this.open(entry)));
     this.list.prepend(...incoming.map((row) => row.element));
     this.rows.unshift(...incoming);
     while (this.rows.length < many) {
-      const row = new Row(this);
+      const row = new Row((entry) => this.open(entry));
       this.rows.push(row);
       this.list.append(row.element);
     }
@@ -267,13 +219,13 @@ export class DecisionList {
     this.list.hidden = nothing;
     this.emptyState.hidden = !never;
     this.nothing.hidden = !nothing || never;
-    setText(this.nothing, this.filtering ? "No decision matches the filter. It goes on looking." : "No decisions yet.");
+    setText(this.nothing, this.filtering ? "No decision matches the filter. Matching ones appear here as they are made." : "No decisions yet.");
     this.more.hidden = entries.length - head <= many || many >= MAX_ROWS;
   }
 
   /** @param {boolean} held @param {number} missed */
   announce(held, missed) {
-    setText(this.note, this.paused ? "Paused" : held ? "Holding still" : `${count(this.feed.decisions)} ${this.filtering ? "found" : "received"}`);
+    setText(this.note, this.paused ? "Paused" : held ? "Held while you read" : `${count(this.feed.events)} ${this.filtering ? "found" : "received"}`);
     setText(this.resume, missed > 0 ? `Show ${count(missed)} new` : "Back to live");
     this.resume.classList.toggle("unseen", !held || (missed === 0 && !this.paused));
   }
@@ -287,20 +239,22 @@ export class DecisionList {
       setAttr(row.button, "aria-current", row.entry !== null && row.entry === this.inspector.shown ? "true" : null);
       setAttr(row.button, "tabindex", focused ? "0" : "-1");
     }
-    if (!stop) this.rows.find((row) => row.entry?.kind === "decision")?.button.setAttribute("tabindex", "0");
+    if (!stop) this.rows.find((row) => row.entry !== null && row.entry.kind !== "gap")?.button.setAttribute("tabindex", "0");
   }
 
-  /** @param {KeyboardEvent} event */
-  key(event) {
-    const rows = this.rows.filter((row) => row.entry?.kind === "decision");
-    const at = rows.findIndex((row) => row.button === document.activeElement);
-    const to = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: rows.length - 1 }[event.key];
-    if (at < 0 || to === undefined) return;
-    event.preventDefault();
-    const row = rows[to];
-    if (row === undefined) return;
+  /** To the next row, or the one before; what is open follows. @param {number} step @returns {boolean} */
+  walk(step) {
+    const rows = this.rows.filter((row) => row.entry !== null && row.entry.kind !== "gap");
+    if (rows.length === 0 || this.list.hidden) return false;
+    const { shown } = this.inspector;
+    let at = rows.findIndex((row) => row.button === document.activeElement);
+    if (at < 0 && shown !== null) at = rows.findIndex((row) => row.entry === shown);
+    const row = rows[at < 0 ? 0 : at + step];
+    if (row === undefined) return true;
     row.button.focus();
+    if (shown !== null) this.open(/** @type {Shown} */ (row.entry), false);
     this.mark();
+    return true;
   }
 
   /** @param {import("./feed.js").Entry|null} entry */
@@ -309,11 +263,12 @@ export class DecisionList {
     row?.button.focus({ preventScroll: true });
   }
 
-  /** @param {import("./feed.js").Decision} entry */
-  open(entry) {
+  /** @param {Shown} entry @param {boolean} [focus] */
+  open(entry, focus = true) {
     this.lastOpened = entry;
     this.split.classList.add("open");
-    this.inspector.show(entry);
+    this.inspector.show(entry, focus);
+    this.onShow(entry);
     this.mark();
   }
 

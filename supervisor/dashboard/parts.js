@@ -1,20 +1,17 @@
 // Pieces that several views share.
 
 import { Chart } from "./chart.js";
-import { copyButton, el, foreign, setAttr, setText } from "./dom.js";
-import { ago, cut, micros, place, plural, rate } from "./format.js";
-
-/** A message may have hundreds of characters, and it is one of many. */
-const MAX_LINE = 300;
+import { copyButton, el, setAttr, setText } from "./dom.js";
+import { ago, count, micros, percent, plural, rate } from "./format.js";
 
 /** A figure that stands out, with words below it. */
 export class Figure {
-  /** @param {string} name @param {string} [href] */
-  constructor(name, href) {
+  /** @param {string} name @param {{span?: string, href?: string}} [of] `span`: the time that it is of */
+  constructor(name, { span = "", href } = {}) {
     this.value = el("span", { class: "figure-value" });
     this.note = el("span", { class: "figure-note" });
     this.element = el("div", { class: "figure" },
-      el("dt", {}, href === undefined ? name : el("a", { href }, name)), el("dd", {}, this.value, this.note));
+      el("dt", {}, href === undefined ? name : el("a", { href }, name), span === "" ? null : el("span", { class: "span" }, span)), el("dd", {}, this.value, this.note));
   }
 
   /** @param {string} value @param {string} note @param {string} [tone] */
@@ -25,51 +22,62 @@ export class Figure {
   }
 }
 
+/** The figures that a host and a tenant have in common. */
+export class Traffic {
+  constructor() {
+    this.rate = new Figure("Decisions per second", { span: "last 5 s" });
+    this.deny = new Figure("Denied", { span: "last minute" });
+    this.errors = new Figure("Errors per minute", { span: "last minute" });
+    this.p99 = new Figure("Evaluation, p99", { span: "last minute" });
+    this.all = [this.rate, this.deny, this.errors, this.p99];
+  }
+
+  /** @param {import("./store.js").Figures} figures @param {boolean} streaming */
+  set(figures, streaming) {
+    const { allowRate, denyRate, decided, denyShare, errors } = figures;
+    this.rate.set(rate(figures.rate),
+      allowRate !== null ? `${rate(allowRate)} allowed, ${rate(denyRate)} denied` : streaming ? "counting" : figures.rate === null ? "not connected" : "from the totals");
+    this.deny.set(percent(denyShare), decided === 0 ? "no decisions" : `of ${plural(decided, "decision")}`);
+    const requests = decided + errors;
+    this.errors.set(count(errors), errors === 0 ? "no failed requests" : `${percent(errors / requests)} of ${plural(requests, "request")}`, errors > 0 ? "bad" : "");
+    this.p99.set(micros(figures.p99), figures.p50 === null ? "no evaluations" : `p50 ${micros(figures.p50)}`);
+  }
+}
+
 export const rateChart = () =>
   new Chart({
-    title: "Decisions per second",
+    title: "Requests per second",
     stacked: true,
     lines: [
       { key: "allow", name: "allow", className: "allow" },
       { key: "deny", name: "deny", className: "deny" },
+      { key: "error", name: "error", className: "error", rare: true },
       { key: "missed", name: "missed", className: "missed", rare: true },
     ],
     format: rate,
-    empty: "Nothing known yet",
+    empty: "No requests in this time",
+    unknown: "No record of this time",
   });
 
 export const evaluationChart = () =>
   new Chart({
-    title: "Evaluation",
+    title: "Evaluation time",
     stacked: false,
     lines: [
       { key: "p50", name: "p50", className: "p50" },
       { key: "p99", name: "p99", className: "p99" },
     ],
     format: micros,
-    empty: "No decisions in this time",
+    empty: "No evaluations in this time",
+    unknown: "No evaluation times are recorded here",
   });
 
 /** What stands where no decision ever came: how to ask for one. @param {string} tenant */
 export function askForOne(tenant) {
   const url = new URL(`../v1/data/tenants/${encodeURIComponent(tenant)}/allow`, import.meta.url).href;
   const line = `curl -s -X POST ${url} -d '{"input":{"action":"read"}}'`;
-  return el("div", { class: "empty" }, el("p", {}, "No decisions yet. Ask one:"),
+  return el("div", { class: "empty" }, el("p", {}, "No decisions yet. Ask for one:"),
     el("div", { class: "command" }, el("code", { tabindex: "0" }, line), copyButton("Copy the command", () => line)));
-}
-
-/** Errors or warnings of a bundle, each with its place, its line and what to do. @param {any[]|undefined} errors */
-export function errorList(errors) {
-  if (!Array.isArray(errors) || errors.length === 0) return null;
-  return el("ul", { class: "errors" }, ...errors.map((error) => {
-    const where = place(error?.location);
-    return el("li", {},
-      where === "" ? null : foreign(where, { class: "mono place" }),
-      error?.code ? el("span", { class: "mono code" }, String(error.code)) : null,
-      foreign(String(error?.message ?? ""), { class: "error-words" }),
-      error?.line ? el("code", { class: "line" }, foreign(cut(String(error.line), MAX_LINE))) : null,
-      error?.help ? foreign(String(error.help), { class: "help dim" }) : null);
-  }));
 }
 
 /** Evaluators that disagree. @param {any} difference of `/v1/tenants` @param {number} now */
@@ -80,70 +88,9 @@ export function differenceWords(difference, now) {
 
 /** What is wrong with a tenant that serves, the gravest first; null: nothing is. @param {any} tenant @param {number} now @returns {string|null} */
 export function troubleOf(tenant, now) {
+  if (tenant.stale) return `An older revision serves: ${String(tenant.stale.reason ?? "")}`;
   if (tenant.last_error) return String(tenant.last_error.message ?? "");
   if (tenant.last_difference) return differenceWords(tenant.last_difference, now);
   const warning = tenant.warnings?.[0];
   return warning === undefined ? null : String(warning.message ?? "");
-}
-
-/** A message that only says what its errors say is left out. @param {string} message @param {any[]|undefined} errors */
-export function ownWords(message, errors) {
-  const said = Array.isArray(errors) && errors.some((error) => error?.message && message.includes(error.message));
-  return said ? "" : message;
-}
-
-/** @type {Record<string, {one: string, many: string, glyph: string}>} */
-const TITLES = {
-  quarantined: { one: "quarantined", many: "times quarantined", glyph: "quarantined" },
-  rejected: { one: "bundle rejected", many: "bundles rejected", glyph: "rejected" },
-  crashed: { one: "worker crashed", many: "crashes of its worker", glyph: "backoff" },
-  failed: { one: "error", many: "errors", glyph: "backoff" },
-  quota: { one: "quota warning", many: "quota warnings", glyph: "backoff" },
-  denial: { one: "1 denial", many: "denials", glyph: "deny" },
-};
-
-/** @param {import("./alerts.js").Alert} alert */
-export function alertTitle(alert) {
-  const words = TITLES[alert.kind];
-  return alert.count === 1 ? words.one : plural(alert.count, words.one, words.many);
-}
-
-/** @param {import("./alerts.js").Alert} alert */
-export function alertGlyph(alert) {
-  return TITLES[alert.kind].glyph;
-}
-
-/** One alert. It is changed in place, so that a button under the pointer stays there. */
-export class AlertItem {
-  /** @param {import("./alerts.js").Alert} alert @param {Node} mark @param {((key: string) => void)|null} onSeen */
-  constructor(alert, mark, onSeen) {
-    this.tenant = el("a", { href: `#/tenant/${encodeURIComponent(alert.tenant)}` }, foreign(alert.tenant));
-    this.title = el("span", { class: "alert-title" });
-    this.when = el("time", { class: "dim" });
-    this.message = foreign("", { class: "alert-message" });
-    this.errors = el("div");
-    this.said = "";
-    const denials = `#/decisions?tenant=${encodeURIComponent(alert.tenant)}&only=deny`;
-    this.element = el("li", { class: `alert ${alert.kind}` },
-      el("span", { class: "alert-mark" }, mark),
-      el("div", { class: "alert-body" },
-        el("p", { class: "alert-line" }, this.tenant, ": ", this.title, this.when),
-        this.message, this.errors),
-      el("div", { class: "alert-actions" },
-        alert.kind === "denial" ? el("a", { class: "quiet", href: denials }, "Show") : null,
-        onSeen === null ? null : el("button", { type: "button", class: "quiet", "aria-label": `Mark as seen: ${alert.tenant}`, on: { click: () => onSeen(alert.key) } }, "Mark seen")));
-  }
-
-  /** @param {import("./alerts.js").Alert} alert @param {number} now */
-  fill(alert, now) {
-    setText(this.title, alertTitle(alert));
-    setText(this.when, ago(alert.last, now));
-    setAttr(this.when, "datetime", new Date(alert.last).toISOString());
-    setText(this.message, cut(ownWords(alert.message, alert.errors), MAX_LINE));
-    const said = JSON.stringify(alert.errors);
-    if (said === this.said) return;
-    this.said = said;
-    const list = errorList(alert.errors);
-    this.errors.replaceChildren(...(list === null ? [] : [list]));
-  }
 }

@@ -10,8 +10,6 @@ const HIDDEN_FACTOR = 6;
 const LONGEST_MILLIS = 60_000;
 /** How long an answer may take. */
 const TIMEOUT_MILLIS = 20_000;
-/** Text that is worked on at a stretch, before the page gets its turn. */
-const SLICE_MILLIS = 8;
 
 export class Poll {
   /**
@@ -84,21 +82,12 @@ export async function json(url, signal) {
 }
 
 /**
- * Hands the text of an answer on as it comes, and lets the page have its turn between.
- * @param {URL} url @param {AbortSignal} signal @param {(piece: string) => void} onPiece
+ * The text of an answer, and when the server says that it gave it.
+ * @param {URL} url @param {AbortSignal} signal
+ * @returns {Promise<{text: string, at: number}>}
  */
-export async function pieces(url, signal, onPiece) {
+export async function answer(url, signal) {
   const response = await fetch(url, { signal, cache: "no-store" });
-  if (!response.ok || response.body === null) throw new Error(String(response.status));
-  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
-  let since = performance.now();
-  for (;;) {
-    const { done, value } = await reader.read();
-    if (done) return;
-    onPiece(value);
-    if (performance.now() - since > SLICE_MILLIS) {
-      await new Promise((resolve) => setTimeout(resolve, 0));
-      since = performance.now();
-    }
-  }
+  if (!response.ok) throw new Error(String(response.status));
+  return { text: await response.text(), at: Date.parse(response.headers.get("date") ?? "") || Date.now() };
 }

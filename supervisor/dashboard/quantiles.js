@@ -36,11 +36,35 @@ export function quantile(counts, q) {
   return microsOf(BUCKETS - 1);
 }
 
+/**
+ * The buckets of a coarse histogram of the server's, spread over the fine ones: evenly, as nothing
+ * more is known. The last count is of all above the last bound.
+ * @param {ArrayLike<number>} counts @param {number[]} bounds microseconds
+ * @param {(bucket: number, n: number) => void} add
+ */
+export function spread(counts, bounds, add) {
+  for (let i = 0; i < Math.min(counts.length, bounds.length + 1); i += 1) {
+    const n = Number(counts[i]) || 0;
+    if (n <= 0) continue;
+    const upper = bounds[i] ?? bounds[i - 1] * 2;
+    const from = bucketOf(i === 0 ? upper / 2 : bounds[i - 1]);
+    const wide = Math.max(1, bucketOf(upper) - from);
+    let given = 0;
+    for (let cell = 0; cell < wide; cell += 1) {
+      const due = Math.round(((cell + 1) * n) / wide);
+      if (due > given) add(from + cell, due - given);
+      given = Math.max(given, due);
+    }
+  }
+}
+
 export const ALLOW = 0;
 export const DENY = 1;
 /** Decisions that are known to have been made, but were not seen. */
 export const MISSED = 2;
-const KINDS = 3;
+/** Requests without a decision, because of the server or the policy. */
+export const ERROR = 3;
+const KINDS = 4;
 
 /** A ring of time slots; each counts in `cells` cells. */
 class Slots {
@@ -53,11 +77,12 @@ class Slots {
     this.values = new Uint32Array(slots * cells);
   }
 
-  /** Where the slot of this time begins, cleared if it was an older one's. @param {number} second */
+  /** Where the slot of this time begins, cleared if it was an older one's; -1 where it is a newer one's. @param {number} second */
   at(second) {
     const stamp = Math.floor(second / this.width);
     const slot = stamp % this.slots;
     const from = slot * this.cells;
+    if (this.stamps[slot] > stamp) return -1;
     if (this.stamps[slot] !== stamp) {
       this.values.fill(0, from, from + this.cells);
       this.stamps[slot] = stamp;
@@ -73,7 +98,14 @@ class Slots {
 
   /** @param {number} second @param {number} cell @param {number} [n] */
   add(second, cell, n = 1) {
-    this.values[this.at(second) + cell] += n;
+    const at = this.at(second);
+    if (at >= 0) this.values[at + cell] += n;
+  }
+
+  /** Replaces what a cell counted. @param {number} second @param {number} cell @param {number} n */
+  set(second, cell, n) {
+    const at = this.at(second);
+    if (at >= 0) this.values[at + cell] = n;
   }
 
   /** What each cell counted; both ends are part of it. @param {number} from @param {number} to stamps of slots */

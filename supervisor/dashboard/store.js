@@ -1,9 +1,14 @@
 // All that the dashboard knows. Pure: messages, answers and the time come in; views read.
 
 import { Alerts } from "./alerts.js";
-import { Feed, decisionOf, missedOf } from "./feed.js";
-import { newEvaluations } from "./openmetrics.js";
-import { ALLOW, Counts, DENY, Evaluations, MISSED, bucketOf, quantile } from "./quantiles.js";
+import { isServerError } from "./errors.js";
+import { Feed, decisionOf, failureOf, missedOf } from "./feed.js";
+import { shareWords } from "./format.js";
+import { countGrowth, Host } from "./host.js";
+import { ALLOW, DENY, ERROR, MISSED, bucketOf, quantile } from "./quantiles.js";
+import { MIN_DECISIONS, shiftOf } from "./shift.js";
+import { Spans } from "./spans.js";
+import { CHART_SECONDS, MINUTE, NOW_SECONDS, Stats, WIDTH } from "./stats.js";
 
 /** Tenants that are counted: beyond what one host serves. */
 const MAX_TENANTS = 20_000;
@@ -11,59 +16,23 @@ const MAX_TENANTS = 20_000;
 export const MAX_EVENTS = 500;
 /** Tenants whose evaluation times are kept over time, 100 KB each; of the others only the last minutes'. */
 const MAX_DETAILED = 64;
-/** Times of being connected that are remembered; older ones have left the charts long ago. */
-const MAX_COVERED = 64;
-
-/** What the charts show. */
-export const CHART_SECONDS = 300;
-/** What "now" is: long enough not to flicker, short enough to follow. */
-const NOW_SECONDS = 5;
-/** What shares and quantiles are taken over. */
-const MINUTE = 60;
-
-/** Counts of all decisions are finer, for the chart that is looked at most. */
-const TOTAL_WIDTH = 2;
-const TENANT_WIDTH = 5;
-
-/** The decisions of one tenant, or of all. */
-class Stats {
-  /** @param {number} width seconds of a point in the chart */
-  constructor(width) {
-    this.recent = new Counts(NOW_SECONDS + 3, 1);
-    this.counts = new Counts(CHART_SECONDS / width + 1, width);
-    /** The last one to two minutes, in little room. */
-    this.rolling = new Evaluations(2, MINUTE);
-    /** @type {Evaluations|null} */
-    this.detailed = null;
-    /** Decisions a second by /metrics, where there is no stream. @type {number|null} */
-    this.polledRate = null;
-  }
-
-  detail() {
-    this.detailed ??= new Evaluations(CHART_SECONDS / TENANT_WIDTH + 1, TENANT_WIDTH);
-  }
-
-  /** @param {number} second @param {number} kind @param {number} n */
-  count(second, kind, n) {
-    this.recent.add(second, kind, n);
-    this.counts.add(second, kind, n);
-  }
-
-  /** @param {number} second @param {number} bucket @param {number} n */
-  evaluated(second, bucket, n) {
-    this.rolling.add(second, bucket, n);
-    this.detailed?.add(second, bucket, n);
-  }
-}
+/** Messages that wait for the server's history. A host that sends more is not kept waiting. */
+const MAX_HELD = 5_000;
+/** Tenants' shares of denials are compared this often. */
+const SHIFT_MILLIS = 5_000;
+/** After this long without a further error, errors are over. */
+const QUIET_MILLIS = 5 * 60_000;
 
 /**
  * @typedef {object} Figures
  * @property {number|null} rate decisions a second now
  * @property {number|null} allowRate
  * @property {number|null} denyRate
+ * @property {number|null} errorRate
  * @property {number} decided in the last minute
  * @property {number|null} denyShare in the last minute
- * @property {number|null} p50 microseconds, of the last minutes
+ * @property {number} errors requests that failed in the last minute
+ * @property {number|null} p50 microseconds, in the last minute
  * @property {number|null} p99
  */
 
@@ -76,7 +45,7 @@ export class Store {
     this.tenants = new Map();
     /** Whether /v1/tenants has answered once. */
     this.listed = false;
-    this.total = new Stats(TOTAL_WIDTH);
+    this.total = new Stats();
     this.total.detail();
     /** @type {Map<string, Stats>} */
     this.stats = new Map();
@@ -84,17 +53,37 @@ export class Store {
     this.detailed = new Map();
     /** Lifecycle events, the newest first. @type {any[]} */
     this.events = [];
+    this.maxEvents = MAX_EVENTS;
     /** Decisions that this page was told of. */
     this.received = 0;
     this.streaming = false;
-    /** @type {import("./openmetrics.js").MetricsReader|null} */
-    this.metrics = null;
-    this.metricsAt = 0;
-    this.streamedSinceMetrics = false;
-    /** When decisions were followed, in seconds. @type {{from: number, to: number|null}[]} */
-    this.covered = [];
+    /** @type {Host|null} as /v1/overview gives it */
+    this.host = null;
+    this.streamedSinceHost = false;
+    /** When the stream was followed, in seconds. */
+    this.followed = new Spans();
+    /** The same, and the times that the server's history or its totals tell of. */
+    this.known = new Spans();
+    /** Events of the server's history; the stream may send them again. @type {Set<string>} */
+    this.remembered = new Set();
+    /** Decisions before this, by the server's clock, are in the history's counts. */
+    this.countedUntil = 0;
+    /** The same for its evaluation times, in seconds by this page's clock. */
+    this.evaluatedUntil = 0;
+    /** Messages that wait for the history; null: none has to. @type {{text: string, now: number}[]|null} */
+    this.held = null;
+    /** Whether the history was asked for, and came or will not come. */
+    this.settled = false;
+    /** Grows whenever the history came, so that what is drawn now and then is drawn at once. */
+    this.fills = 0;
+    this.comparedAt = 0;
     /** Grows whenever the list of tenants is another. */
     this.tenantsVersion = 0;
+  }
+
+  /** The time by the server's clock. @param {number} now */
+  serverTime(now) {
+    return now + (this.host?.ahead ?? 0);
   }
 
   /** @param {boolean} streaming @param {number} now */
@@ -102,22 +91,41 @@ export class Store {
     if (streaming === this.streaming) return;
     this.streaming = streaming;
     if (streaming) {
-      this.streamedSinceMetrics = true;
+      this.streamedSinceHost = true;
       this.feed.connected(now);
-      this.covered.push({ from: now / 1000, to: null });
-      if (this.covered.length > MAX_COVERED) this.covered.shift();
+      this.followed.add(now / 1000, Infinity);
+      this.known.add(now / 1000, Infinity);
     } else {
-      const last = this.covered.at(-1);
-      if (last?.to === null) last.to = now / 1000;
+      this.followed.end(now / 1000);
+      this.known.end(now / 1000);
     }
+  }
+
+  /** Messages wait from now on, so that what is older comes first. */
+  hold() {
+    this.held ??= [];
+  }
+
+  /** The history came, or will not come. */
+  release() {
+    /** @type {{text: string, now: number}[]} */
+    const held = this.held ?? [];
+    this.held = null;
+    this.settled = true;
+    for (const { text, now } of held) this.onText(text, now);
   }
 
   /**
    * A message of the stream.
    * @param {string} text @param {number} now milliseconds
-   * @returns {string} its type; empty for what is none
+   * @returns {string} its type; empty where it waits, and for what is no message
    */
   onText(text, now) {
+    if (this.held !== null) {
+      this.held.push({ text, now });
+      if (this.held.length > MAX_HELD) this.release();
+      return "";
+    }
     /** @type {any} */
     let message;
     try {
@@ -128,14 +136,21 @@ export class Store {
     switch (message?.type) {
       case "decision": {
         const decision = decisionOf(message.data, text, now);
-        if (decision !== null) this.decided(decision, now);
+        if (decision === null) break;
+        if (this.remembered.has(decision.eventId)) this.feed.note(decision);
+        else this.decided(decision, now);
+        break;
+      }
+      case "error": {
+        const failure = failureOf(message.data, text, now);
+        if (failure !== null && !this.remembered.has(failure.eventId)) this.errored(failure, message.data, now);
         break;
       }
       case "lagged":
         this.feed.lagged(missedOf(message), now);
         break;
       case "tenant":
-        this.changed(message.data, now);
+        if (!this.remembered.has(message.data?.event_id)) this.changed(message.data, now);
         break;
       case "quota_warning":
         this.alerts.quota(message.data, now);
@@ -148,21 +163,44 @@ export class Store {
 
   /** @param {import("./feed.js").Decision} decision @param {number} now */
   decided(decision, now) {
-    this.received += 1;
-    const second = now / 1000;
-    const stats = this.statsOf(decision.tenant);
     const missed = this.feed.push(decision);
-    const kind = decision.allow ? ALLOW : DENY;
-    const bucket = bucketOf(decision.micros);
-    this.total.count(second, kind, 1);
-    this.total.evaluated(second, bucket, 1);
-    stats?.count(second, kind, 1);
-    stats?.evaluated(second, bucket, 1);
+    this.counted(decision, now);
     if (missed > 0) {
-      this.total.count(second, MISSED, missed);
-      stats?.count(second, MISSED, missed);
+      this.total.count(now / 1000, MISSED, missed);
+      this.statsOf(decision.tenant)?.count(now / 1000, MISSED, missed);
     }
-    if (!decision.allow) this.alerts.denied(decision.tenant, decision.reason, decision.at);
+  }
+
+  /**
+   * Counts a decision, unless the history's counts have it.
+   * @param {import("./feed.js").Decision} decision @param {number} now
+   * @param {boolean} [isPast] from before the stream: it is part of the charts, but not of the rate now
+   */
+  counted(decision, now, isPast = false) {
+    this.received += 1;
+    if (decision.at < this.countedUntil) return;
+    const kind = decision.allow ? ALLOW : DENY;
+    for (const stats of [this.total, this.statsOf(decision.tenant)]) {
+      if (isPast) stats?.counts.add(now / 1000, kind);
+      else stats?.count(now / 1000, kind, 1);
+      stats?.evaluated(now / 1000, bucketOf(decision.micros), 1);
+    }
+  }
+
+  /** @param {import("./feed.js").Failure} failure @param {any} data @param {number} now */
+  errored(failure, data, now) {
+    this.feed.add(failure);
+    this.failed(failure, now);
+    const micros = Number(data.metrics?.eval_duration_micros) || 0;
+    if (micros > 0) for (const stats of [this.total, this.statsOf(failure.tenant)]) stats?.evaluated(now / 1000, bucketOf(micros), 1);
+    this.alerts.errored(data, now);
+  }
+
+  /** Counts an error of the server's, unless the history's counts have it. @param {import("./feed.js").Failure} failure @param {number} now */
+  failed(failure, now) {
+    if (failure.at < this.countedUntil || !isServerError(failure.code, failure.status)) return;
+    this.total.count(now / 1000, ERROR, 1);
+    this.statsOf(failure.tenant)?.count(now / 1000, ERROR, 1);
   }
 
   /** @param {any} data @param {number} now */
@@ -179,7 +217,7 @@ export class Store {
     let stats = this.stats.get(id);
     if (stats === undefined) {
       if (this.stats.size >= MAX_TENANTS) return null;
-      stats = new Stats(TENANT_WIDTH);
+      stats = new Stats();
       this.stats.set(id, stats);
       if (this.detailed.size < MAX_DETAILED) {
         stats.detail();
@@ -198,15 +236,16 @@ export class Store {
       dropped.detailed = null;
       this.detailed.delete(other);
     }
-    stats.detail();
+    const detailed = stats.detail();
     this.detailed.set(id, stats);
+    const ahead = this.host?.ahead ?? 0;
     for (const entry of this.feed.all()) {
-      if (entry.kind === "decision" && entry.tenant === id) stats.detailed?.add(entry.at / 1000, bucketOf(entry.micros));
+      if (entry.kind === "decision" && entry.tenant === id) detailed.add((entry.at - ahead) / 1000, bucketOf(entry.micros));
     }
   }
 
-  /** The answer of /v1/tenants. @param {any} answer */
-  setTenants(answer) {
+  /** The answer of /v1/tenants. @param {any} answer @param {number} [now] */
+  setTenants(answer, now = Date.now()) {
     if (!Array.isArray(answer?.result)) return;
     const list = answer.result.filter((/** @type {any} */ t) => typeof t?.tenant_id === "string").slice(0, MAX_TENANTS);
     /** One copy of the layers, which are the same for nearly all tenants. @type {Map<string, string[]>} */
@@ -228,64 +267,30 @@ export class Store {
       this.detailed.delete(id);
       this.feed.forget(id);
     }
-    this.alerts.listed(list);
+    this.alerts.listed(list, this.serverTime(now));
   }
 
-  /** A whole reading of /metrics. @param {import("./openmetrics.js").MetricsReader} metrics @param {number} now */
-  setMetrics(metrics, now) {
-    const before = this.metrics;
-    if (before !== null && !this.streamedSinceMetrics) this.difference(before, metrics, now);
-    this.metrics = metrics;
-    this.metricsAt = now;
-    this.streamedSinceMetrics = this.streaming;
+  /** The answer of /v1/overview. @param {any} answer @param {number} now */
+  setHost(answer, now) {
+    if (answer?.result === null || typeof answer?.result !== "object") return;
+    const host = new Host(answer.result, now);
+    const before = this.host;
+    if (before !== null && before.started === host.started && !this.streamedSinceHost) countGrowth(this, before, host, now);
+    this.host = host;
+    this.streamedSinceHost = this.streaming;
   }
 
-  /**
-   * Without a stream, what /metrics grew by is spread over the time that it took.
-   * @param {import("./openmetrics.js").MetricsReader} before
-   * @param {import("./openmetrics.js").MetricsReader} after @param {number} now
-   */
-  difference(before, after, now) {
-    const from = this.metricsAt / 1000;
-    const to = now / 1000;
-    const seconds = Math.max(1, Math.round(to - from));
-    if (seconds > CHART_SECONDS) return;
-    let total = 0;
-    for (const [id, metrics] of after.tenants) {
-      const old = before.tenants.get(id);
-      const stats = this.statsOf(id);
-      if (old === undefined || stats === null) continue;
-      const allowed = metrics.allow - old.allow;
-      const denied = metrics.deny - old.deny;
-      stats.polledRate = Math.max(0, (allowed + denied) / (to - from));
-      if (allowed < 0 || denied < 0 || allowed + denied === 0) continue;
-      total += allowed + denied;
-      for (const [kind, n] of [[ALLOW, allowed], [DENY, denied]]) {
-        for (let i = 0; i < seconds; i += 1) {
-          const part = Math.floor(((i + 1) * n) / seconds) - Math.floor((i * n) / seconds);
-          if (part === 0) continue;
-          stats.count(from + i, kind, part);
-          this.total.count(from + i, kind, part);
-        }
-      }
-      for (const { micros, count } of newEvaluations(old.buckets, metrics.buckets)) {
-        stats.evaluated(to, bucketOf(micros), count);
-        this.total.evaluated(to, bucketOf(micros), count);
-      }
-      if (denied > 0) this.alerts.denied(id, null, now, denied);
+  /** Looks whether a tenant denies another share than it did, and what is over. @param {number} now */
+  compare(now) {
+    if (now - this.comparedAt < SHIFT_MILLIS) return;
+    this.comparedAt = now;
+    for (const [id, stats] of this.stats) {
+      const { before, last } = stats.compared(now / 1000, MIN_DECISIONS);
+      this.alerts.shifted(id, before === null ? null : shiftOf(before, last), this.serverTime(now), shiftWords);
     }
-    this.total.polledRate = total / (to - from);
-    this.covered.push({ from, to });
-    if (this.covered.length > MAX_COVERED) this.covered.shift();
-  }
-
-  /** How many of the seconds between these two were followed. @param {number} from @param {number} to */
-  coveredSeconds(from, to) {
-    let seconds = 0;
-    for (const span of this.covered) {
-      seconds += Math.max(0, Math.min(to, span.to ?? to) - Math.max(from, span.from));
+    for (const alert of this.alerts.problems.values()) {
+      if (alert.kind === "errors" && alert.over === null && this.serverTime(now) - alert.last > QUIET_MILLIS) this.alerts.end(alert, alert.last);
     }
-    return seconds;
   }
 
   /**
@@ -296,43 +301,44 @@ export class Store {
     const stats = id === null ? this.total : this.stats.get(id);
     const second = now / 1000;
     const whole = Math.floor(second);
-    const covered = Math.min(NOW_SECONDS, this.coveredSeconds(whole - NOW_SECONDS, whole));
-    const known = this.streaming && covered > 0;
+    const followed = Math.min(NOW_SECONDS, this.followed.seconds(whole - NOW_SECONDS, whole));
+    const known = this.streaming && followed > 0;
     if (stats === undefined) {
       const rate = known ? 0 : null;
-      return { rate, allowRate: rate, denyRate: rate, decided: 0, denyShare: null, p50: null, p99: null };
+      return { rate, allowRate: rate, denyRate: rate, errorRate: rate, decided: 0, denyShare: null, errors: 0, p50: null, p99: null };
     }
-    const [allowNow, denyNow, missedNow] = stats.recent.sum(whole - NOW_SECONDS, whole - 1);
-    const [allow, deny] = stats.counts.last(second, MINUTE);
-    const evaluations = allow + deny > 0 ? stats.rolling.last(second, 2 * MINUTE) : null;
+    const [allowNow, denyNow, missedNow, errorNow] = stats.recent.sum(whole - NOW_SECONDS, whole - 1);
+    const [allow, deny, , errors] = stats.counts.last(second, MINUTE);
+    const evaluations = allow + deny + errors > 0 ? stats.rolling.last(second, MINUTE) : null;
     return {
-      rate: known ? (allowNow + denyNow + missedNow) / covered : this.streaming ? null : stats.polledRate,
-      allowRate: known ? allowNow / covered : null,
-      denyRate: known ? denyNow / covered : null,
+      rate: known ? (allowNow + denyNow + missedNow) / followed : this.streaming ? null : stats.polledRate,
+      allowRate: known ? allowNow / followed : null,
+      denyRate: known ? denyNow / followed : null,
+      errorRate: known ? errorNow / followed : null,
       decided: allow + deny,
       denyShare: allow + deny > 0 ? deny / (allow + deny) : null,
+      errors,
       p50: evaluations && quantile(evaluations, 0.5),
       p99: evaluations && quantile(evaluations, 0.99),
     };
   }
 
   /**
-   * Decisions a second over the last minutes: only whole points, and null where nobody followed.
+   * Requests a second over the last minutes: only whole points, and null where nothing is known.
    * @param {string|null} id @param {number} now
    */
   rates(id, now) {
     const stats = id === null ? this.total : this.stats.get(id);
-    const width = id === null ? TOTAL_WIDTH : TENANT_WIDTH;
-    return this.points(width, now, (stamp) => {
-      const [allow, deny, missed] = stats?.counts.sum(stamp, stamp) ?? [0, 0, 0];
-      return { allow: allow / width, deny: deny / width, missed: missed / width };
+    return this.points(now, (stamp, known) => {
+      const [allow, deny, missed, error] = stats?.counts.sum(stamp, stamp) ?? [0, 0, 0, 0];
+      return { allow: allow / known, deny: deny / known, missed: missed / known, error: error / known };
     });
   }
 
   /** Evaluation times over the last minutes. @param {string|null} id @param {number} now */
   evaluations(id, now) {
     const detailed = (id === null ? this.total : this.stats.get(id))?.detailed;
-    return this.points(TENANT_WIDTH, now, (stamp) => {
+    return this.points(now, (stamp) => {
       if (!detailed || detailed.find(stamp) < 0) return null;
       const merged = detailed.sum(stamp, stamp);
       const p50 = quantile(merged, 0.5);
@@ -342,18 +348,19 @@ export class Store {
 
   /**
    * @template T
-   * @param {number} width @param {number} now @param {(stamp: number) => T|null} read
+   * @param {number} now @param {(stamp: number, known: number) => T|null} read `known`: how many seconds of the point
    * @returns {{from: number, width: number, points: (T|null)[]}} `from` in seconds
    */
-  points(width, now, read) {
-    const end = Math.floor(now / 1000 / width);
-    const first = end - CHART_SECONDS / width;
+  points(now, read) {
+    const end = Math.floor(now / 1000 / WIDTH);
+    const first = end - CHART_SECONDS / WIDTH;
     const points = [];
     for (let stamp = first; stamp < end; stamp += 1) {
-      const covered = this.coveredSeconds(stamp * width, (stamp + 1) * width) > width / 2;
-      points.push(covered ? read(stamp) : null);
+      const known = this.known.seconds(stamp * WIDTH, (stamp + 1) * WIDTH);
+      // Less than a second of five is a guess.
+      points.push(known >= 1 ? read(stamp, known) : null);
     }
-    return { from: first * width, width, points };
+    return { from: first * WIDTH, width: WIDTH, points };
   }
 
   /** How many tenants are in each state. */
@@ -363,4 +370,9 @@ export class Store {
     for (const { state } of this.tenants.values()) states.set(state, (states.get(state) ?? 0) + 1);
     return states;
   }
+}
+
+/** @param {import("./shift.js").Shift} shift */
+function shiftWords({ was, is, before, now }) {
+  return `It denied ${shareWords(is, now)} in the last minute, and ${shareWords(was, before)} in the ten minutes before.`;
 }

@@ -4,6 +4,8 @@ import { Spark } from "./chart.js";
 import { el, glyph, setAttr, setState, setText, statePill } from "./dom.js";
 import { bytes, count, cut, micros, NONE, percent, plural, rate, shortRevision } from "./format.js";
 import { troubleOf } from "./parts.js";
+import { stateOrder, stateWords } from "./states.js";
+import { WIDTH } from "./stats.js";
 
 /** Rows of one page. */
 const PAGE = 50;
@@ -13,8 +15,6 @@ const DRAW_MILLIS = 1_000;
 /** Rows stay where they are under a pointer that moves; one that was left there is nobody's. */
 const HOLD_MILLIS = 3_000;
 const MAX_TITLE = 300;
-/** What needs somebody comes first. */
-const STATE_ORDER = ["quarantined", "rejected", "backoff", "starting", "ready", "asleep"];
 
 /** @param {string} a @param {string} b */
 const byText = (a, b) => (a < b ? -1 : a > b ? 1 : 0);
@@ -33,26 +33,37 @@ const byText = (a, b) => (a < b ? -1 : a > b ? 1 : 0);
 /** @type {Column[]} */
 const COLUMNS = [
   { key: "tenant", name: "Tenant", value: (row) => row.tenant.tenant_id },
-  { key: "state", name: "State", value: (row) => 2 * ((STATE_ORDER.indexOf(row.tenant.state) + 7) % 7) - (troubleOf(row.tenant, 0) === null ? 0 : 1) },
+  { key: "state", name: "State", value: (row) => 2 * stateOrder(row.tenant.state) - (isMarked(row.tenant) ? 1 : 0) },
   { key: "version", name: "Version", value: (row) => row.tenant.version ?? "" },
   { key: "revision", name: "Revision", value: (row) => row.tenant.revision ?? "" },
-  { key: "spark", name: "Last 5 min", value: null },
+  { key: "spark", name: "Last 15 min", value: null },
   { key: "rate", name: "Per second", number: true, descending: true, value: (row) => row.figures.rate ?? -1 },
   { key: "deny", name: "Denied", number: true, descending: true, value: (row) => row.figures.denyShare ?? -1 },
+  { key: "errors", name: "Errors", number: true, descending: true, value: (row) => row.figures.errors },
   { key: "p50", name: "p50", number: true, descending: true, value: (row) => row.figures.p50 ?? -1 },
   { key: "p99", name: "p99", number: true, descending: true, value: (row) => row.figures.p99 ?? -1 },
   { key: "memory", name: "Memory", number: true, descending: true, value: (row) => row.memory ?? -1 },
   { key: "restarts", name: "Restarts", number: true, descending: true, value: (row) => row.tenant.restarts ?? 0 },
-  { key: "sandbox", name: "Sandbox", number: true, value: (row) => (row.tenant.sandbox_mode === "strict" ? row.tenant.sandbox.length : -1) },
 ];
 
-/** How long a column's name would be too long, and a reader needs it whole. @type {Record<string, string>} */
+/** Whether it is marked beside its state: it serves, but something is wrong. @param {any} tenant */
+function isMarked(tenant) {
+  return tenant.state !== "rejected" && (troubleOf(tenant, 0) !== null || isOpen(tenant));
+}
+
+/** Whether its worker runs without a sandbox. A tenant without a worker has no layers, and that is no warning. @param {any} tenant */
+function isOpen(tenant) {
+  return tenant.sandbox_mode !== undefined && tenant.sandbox_mode !== "strict";
+}
+
+/** What a column's name is too short for. @type {Record<string, string>} */
 const TITLES = {
-  rate: "Decisions a second now",
-  deny: "Share of denials in the last minutes",
-  p50: "Half of the evaluations took no longer than this",
-  p99: "Of a hundred evaluations 99 took no longer than this",
-  sandbox: "Layers of the worker's sandbox",
+  rate: "Decisions per second, in the last 5 seconds",
+  deny: "Share of denials in the last minute",
+  errors: "Requests of the last minute that failed: errors of the server or of the policy",
+  p50: "Half of the evaluations of the last minute took no longer than this",
+  p99: "99 of 100 evaluations of the last minute took no longer than this",
+  restarts: "How often a worker ended unasked since the supervisor started",
 };
 
 class Row {
@@ -60,6 +71,7 @@ class Row {
     this.link = el("a");
     this.state = statePill("");
     this.spark = new Spark();
+    this.drawn = "";
     this.share = el("span", { class: "share", "aria-hidden": "true" }, el("i"));
     this.shareText = el("span");
     /** @type {Record<string, any>} */
@@ -93,27 +105,32 @@ class Row {
     setText(this.link, tenant.tenant_id);
     setAttr(this.link, "href", `#/tenant/${encodeURIComponent(tenant.tenant_id)}`);
     setState(this.state, String(tenant.state));
+    setAttr(this.state, "title", stateWords(String(tenant.state)));
     // One whose new bundle was rejected serves on with the old one, and looks well otherwise.
-    const trouble = tenant.state === "rejected" ? null : troubleOf(tenant, now);
-    this.trouble.hidden = trouble === null;
+    const trouble = isOpen(tenant) ? "Its worker runs without a sandbox" : troubleOf(tenant, now);
+    this.trouble.hidden = !isMarked(tenant);
     setAttr(this.trouble, "title", trouble === null ? null : cut(trouble, MAX_TITLE));
     setText(this.cells.version, tenant.version ?? NONE);
     setText(this.cells.revision, shortRevision(tenant.revision));
     setAttr(this.cells.revision, "title", tenant.revision ?? null);
-    this.spark.update(store.rates(tenant.tenant_id, now));
+    // Its points are of five seconds, and fifty rows of them are some work.
+    const drawn = `${tenant.tenant_id} ${Math.floor(now / 1000 / WIDTH)} ${store.feed.prefills}`;
+    if (drawn !== this.drawn) this.spark.update(store.rates(tenant.tenant_id, now));
+    this.drawn = drawn;
     setText(this.cells.rate, rate(figures.rate));
+    this.cells.rate.classList.toggle("zero", !figures.rate);
     setText(this.shareText, percent(figures.denyShare));
     this.share.firstChild.style.width = `${(figures.denyShare ?? 0) * 100}%`;
     this.share.classList.toggle("unknown", figures.denyShare === null);
+    setText(this.cells.errors, count(figures.errors));
+    this.cells.errors.classList.toggle("some", figures.errors > 0);
+    this.cells.errors.classList.toggle("zero", figures.errors === 0);
     setText(this.cells.p50, micros(figures.p50));
     setText(this.cells.p99, micros(figures.p99));
     setText(this.cells.memory, bytes(memory));
     setText(this.cells.restarts, count(tenant.restarts ?? 0));
     this.cells.restarts.classList.toggle("some", tenant.restarts > 0);
-    const off = tenant.sandbox_mode !== "strict";
-    // A tenant without a worker has no layers, and that is no warning.
-    setText(this.cells.sandbox, off ? "off" : tenant.sandbox.length > 0 ? String(tenant.sandbox.length) : NONE);
-    this.cells.sandbox.classList.toggle("off", off);
+    this.cells.restarts.classList.toggle("zero", !(tenant.restarts > 0));
   }
 }
 
@@ -157,7 +174,7 @@ export class TenantTable {
       this.heads.set(column.key, head);
       return head;
     });
-    this.body = el("tbody", { role: "rowgroup" });
+    this.body = el("tbody", { role: "rowgroup", "data-walk": true });
     this.body.addEventListener("pointermove", () => {
       this.heldUntil = Date.now() + HOLD_MILLIS;
     });
@@ -172,6 +189,14 @@ export class TenantTable {
       el("header", { class: "panel-head" }, el("h2", { id: "tenants-title" }, "Tenants"), this.summary, this.pick, this.filter),
       this.table, this.nothing, this.empty, this.pager);
     this.markSort();
+  }
+
+  /** To the next tenant, or the one before. @param {number} step @returns {boolean} */
+  walk(step) {
+    const at = this.rows.findIndex((row) => row.link === document.activeElement);
+    if (this.rows.length === 0) return false;
+    this.rows[at < 0 ? 0 : at + step]?.link.focus();
+    return true;
   }
 
   /** @param {Column} column */
@@ -214,7 +239,7 @@ export class TenantTable {
         figures ??= store.figures(tenant.tenant_id, now);
         return figures;
       },
-      memory: this.store.metrics?.tenants.get(tenant.tenant_id)?.memory ?? null,
+      memory: this.store.host?.tenants.get(tenant.tenant_id)?.memory ?? null,
     };
   }
 

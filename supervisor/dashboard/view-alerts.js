@@ -1,8 +1,8 @@
-// All alerts: problems first, then the denials of each tenant, then what was seen already.
+// All alerts: what is still the case first, and what was seen already last.
 
+import { alertGlyph, AlertItem } from "./alert-item.js";
 import { el, glyph, setText } from "./dom.js";
-import { count, plural } from "./format.js";
-import { alertGlyph, AlertItem } from "./parts.js";
+import { count } from "./format.js";
 
 /** How often "3 s ago" is set again where nothing else changes. */
 const AGO_MILLIS = 1_000;
@@ -55,27 +55,21 @@ export class AlertsPage {
       this.update(Date.now());
       this.heading.focus();
     };
-    const all = (/** @type {"problems"|"denials"} */ which) =>
-      el("button", { type: "button", class: "quiet", on: { click: () => {
-        store.alerts.markAll(which);
-        this.update(Date.now());
-        this.heading.focus();
-      } } }, "Mark all seen");
-    this.problems = new Group(see);
-    this.denials = new Group(see);
+    const all = el("button", { type: "button", class: "quiet", on: { click: () => {
+      store.alerts.markAll();
+      this.update(Date.now());
+      this.heading.focus();
+    } } }, "Mark all seen");
+    this.unseen = new Group(see);
     this.seen = new Group(null);
-    this.problemCount = el("span", { class: "dim" });
-    this.denialCount = el("span", { class: "dim" });
+    this.count = el("span", { class: "dim" });
     this.heading = el("h1", { tabindex: "-1" }, "Alerts");
-    this.problemPanel = el("section", { class: "panel", "aria-labelledby": "problems-title" },
-      el("header", { class: "panel-head" }, el("h2", { id: "problems-title" }, "Problems"), this.problemCount, all("problems")), this.problems.element);
-    this.others = el("p", { class: "dim others", hidden: true });
-    this.denialPanel = el("section", { class: "panel", "aria-labelledby": "denials-title" },
-      el("header", { class: "panel-head" }, el("h2", { id: "denials-title" }, "Denials"), this.denialCount, all("denials")), this.denials.element, this.others);
+    this.panel = el("section", { class: "panel", "aria-labelledby": "unseen-title" },
+      el("header", { class: "panel-head" }, el("h2", { id: "unseen-title" }, "Not seen"), this.count, all), this.unseen.element);
     this.seenTitle = el("summary", {});
     this.seenPanel = el("details", { class: "panel seen" }, this.seenTitle, this.seen.element);
-    this.nothing = el("p", { class: "empty" }, "Nothing to see: no rejected bundles, no crashes, no denials that you have not seen.");
-    this.element = el("div", { class: "page alerts-page" }, this.heading, this.nothing, this.problemPanel, this.denialPanel, this.seenPanel);
+    this.nothing = el("p", { class: "empty" }, "There are no alerts that you have not seen. Rejected bundles, quarantines, ended workers, failed requests and marked changes of a share of denials appear here.");
+    this.element = el("div", { class: "page alerts-page" }, this.heading, this.nothing, this.panel, this.seenPanel);
   }
 
   /** @param {number} now */
@@ -85,20 +79,14 @@ export class AlertsPage {
     this.drawn = alerts.version;
     this.drawnAt = now;
     const unseen = alerts.unseen();
-    const problems = unseen.filter((alert) => alert.kind !== "denial");
-    const denials = unseen.filter((alert) => alert.kind === "denial");
-    this.problems.set(problems, now);
-    this.denials.set(denials, now);
-    this.seen.set(alerts.seen, now);
-    setText(this.problemCount, count(problems.length));
-    setText(this.denialCount, plural(denials.length, "tenant"));
-    setText(this.others, `${plural(alerts.otherDenials, "denial")} of further tenants`);
+    const time = this.store.serverTime(now);
+    this.unseen.set(unseen, time);
+    this.seen.set(alerts.seen, time);
+    setText(this.count, count(unseen.length));
     setText(this.seenTitle, `Seen before (${alerts.seen.length})`);
-    this.others.hidden = alerts.otherDenials === 0;
-    this.problemPanel.hidden = problems.length === 0;
-    this.denialPanel.hidden = denials.length === 0 && alerts.otherDenials === 0;
+    this.panel.hidden = unseen.length === 0;
     this.seenPanel.hidden = alerts.seen.length === 0;
-    this.nothing.hidden = unseen.length > 0 || alerts.otherDenials > 0;
+    this.nothing.hidden = unseen.length > 0;
   }
 
   destroy() {}

@@ -1,8 +1,14 @@
 // The whole host at a glance.
 
-import { el, foreign, glyph, setText } from "./dom.js";
-import { clock, count, cut, micros, NONE, percent, plural, rate } from "./format.js";
-import { alertGlyph, AlertItem, askForOne, evaluationChart, Figure, rateChart } from "./parts.js";
+import { alertGlyph, AlertItem } from "./alert-item.js";
+import { Crosshair } from "./chart.js";
+import { el, foreign, glyph, setAttr, setText } from "./dom.js";
+import { verdictOf } from "./feed.js";
+import { clock, count, cut, NONE } from "./format.js";
+import { HostPanel } from "./host-panel.js";
+import { addressOf } from "./inspector.js";
+import { askForOne, evaluationChart, Figure, rateChart, Traffic } from "./parts.js";
+import { inTrouble, STATES } from "./states.js";
 import { TenantTable } from "./table.js";
 
 /** Alerts that are shown here; the others are on their own page. */
@@ -20,15 +26,16 @@ class Latest {
   constructor(store) {
     this.store = store;
     this.drawnAt = 0;
-    this.newest = -1;
+    /** @type {number|null} */
+    this.newest = null;
     this.rows = Array.from({ length: LATEST }, () => {
       const verdict = el("span", { class: "verdict" });
-      const tenant = foreign("", { class: "tenant" });
+      const tenant = el("a", { class: "tenant" }, foreign(""));
       const reason = foreign("", { class: "reason" });
       const time = el("time", { class: "dim" });
       return { verdict, tenant, reason, time, shown: "", element: el("li", { hidden: true }, verdict, tenant, time, reason) };
     });
-    this.nothing = el("p", { class: "empty small" }, "None yet.");
+    this.nothing = el("p", { class: "empty small" }, "No decisions yet.");
     this.element = el("section", { class: "panel latest", "aria-labelledby": "latest-title" },
       el("header", { class: "panel-head" }, el("h2", { id: "latest-title" }, "Latest decisions"), el("a", { class: "alerts-more", href: "#/decisions" }, "All decisions")),
       el("ol", { role: "list" }, ...this.rows.map((row) => row.element)), this.nothing);
@@ -42,19 +49,20 @@ class Latest {
     this.drawnAt = now;
     let at = feed.entries.length - 1;
     for (const row of this.rows) {
-      while (at >= feed.head && feed.entries[at]?.kind !== "decision") at -= 1;
+      while (at >= feed.head && feed.entries[at]?.kind === "gap") at -= 1;
       const entry = at >= feed.head ? feed.entries[at] : undefined;
       at -= 1;
-      row.element.hidden = entry?.kind !== "decision";
-      if (entry?.kind !== "decision") continue;
-      const verdict = entry.allow ? "allow" : "deny";
+      row.element.hidden = entry === undefined;
+      if (entry === undefined || entry.kind === "gap") continue;
+      const verdict = verdictOf(entry);
       if (row.shown !== verdict) {
         row.shown = verdict;
         row.verdict.className = `verdict ${verdict}`;
         row.verdict.replaceChildren(glyph(verdict), el("span", { class: "off-screen" }, verdict));
       }
-      setText(row.tenant, entry.tenant);
-      setText(row.reason, cut(entry.reason ?? "no reason", MAX_REASON));
+      setText(row.tenant.firstChild, entry.tenant);
+      setAttr(row.tenant, "href", addressOf(entry.eventId));
+      setText(row.reason, cut(entry.kind === "error" ? `${entry.code}: ${entry.message}` : (entry.reason ?? "no reason"), MAX_REASON));
       setText(row.time, clock(entry.at));
     }
     this.nothing.hidden = !this.rows[0].element.hidden;
@@ -66,21 +74,22 @@ export class Overview {
   constructor({ store }) {
     this.store = store;
     this.title = "Overview";
-    this.rate = new Figure("Decisions per second");
-    this.deny = new Figure("Denied");
-    this.p99 = new Figure("p99 evaluation");
-    this.tenants = new Figure("Tenants ready");
-    this.alerts = new Figure("Alerts", "#/alerts");
+    this.traffic = new Traffic();
+    this.tenants = new Figure("Tenants in trouble");
+    this.alerts = new Figure("Alerts", { span: "not seen", href: "#/alerts" });
     this.rates = rateChart();
     this.times = evaluationChart();
+    new Crosshair().link(this.rates, this.times);
+    this.host = new HostPanel(store);
     this.chartedAt = 0;
+    this.fills = 0;
     this.table = new TenantTable(store, () =>
       el("p", { class: "empty" }, "No tenants yet. Put a directory with a policy in it into BUNDLES_DIR: its name is the tenant's id."));
     this.items = el("ol", { class: "alerts", role: "list" });
     this.others = el("a", { class: "alerts-more", href: "#/alerts" });
-    this.noAlerts = el("p", { class: "alerts-none dim" });
+    this.noAlerts = el("p", { class: "alerts-none dim" }, "There are no alerts that you have not seen.");
     this.alertPanel = el("section", { class: "panel alert-panel", "aria-labelledby": "alerts-title" },
-      el("header", { class: "panel-head" }, el("h2", { id: "alerts-title" }, "Problems"), this.others), this.items, this.noAlerts);
+      el("header", { class: "panel-head" }, el("h2", { id: "alerts-title" }, "Alerts"), this.others), this.items, this.noAlerts);
     /** @type {Map<string, AlertItem>} */
     this.shown = new Map();
     this.latest = new Latest(store);
@@ -89,28 +98,21 @@ export class Overview {
     this.heading = el("h1", { class: "off-screen", tabindex: "-1" }, "Overview");
     this.element = el("div", { class: "overview" },
       this.heading,
-      el("dl", { class: "figures" }, ...[this.rate, this.deny, this.p99, this.tenants, this.alerts].map((figure) => figure.element)),
+      el("dl", { class: "figures" }, ...[...this.traffic.all, this.tenants, this.alerts].map((figure) => figure.element)),
       el("div", { class: "charts with-alerts" }, this.rates.element, this.times.element, this.alertPanel),
-      this.ask, el("div", { class: "table-and-latest" }, this.table.element, this.latest.element));
+      this.ask, el("div", { class: "table-and-latest" }, this.table.element, this.latest.element), this.host.element);
   }
 
   /** @param {number} now */
   update(now) {
     const { store } = this;
-    const figures = store.figures(null, now);
-    this.rate.set(rate(figures.rate),
-      figures.allowRate === null ? (store.streaming ? "counting" : figures.rate === null ? "not connected" : "from metrics") : `${rate(figures.allowRate)} allow, ${rate(figures.denyRate)} deny`);
-    this.deny.set(percent(figures.denyShare), figures.decided === 0 ? "none in the last minute" : `of ${count(figures.decided)}, last minute`);
-    this.p99.set(micros(figures.p99), figures.p50 === null ? "no decisions" : `p50 ${micros(figures.p50)}`);
-    this.setTenants();
-    const { problems, denials } = store.alerts.counts;
-    this.alerts.set(count(problems + denials),
-      problems + denials === 0 ? "all seen"
-      : problems === 0 ? (store.alerts.otherDenials > 0 ? "denials in many tenants" : `denials in ${plural(denials, "tenant")}`)
-      : denials === 0 ? "not seen" : `${plural(problems, "problem")}, ${count(denials)} with denials`,
-      problems > 0 ? "bad" : "");
-    if (now - this.chartedAt >= CHART_MILLIS) {
+    this.traffic.set(store.figures(null, now), store.streaming);
+    this.setTenants(now);
+    const { all, grave } = store.alerts.counts;
+    this.alerts.set(count(all), all === 0 ? "all seen" : grave === 0 ? "warnings only" : `${count(grave)} ${grave === 1 ? "needs" : "need"} attention`, grave > 0 ? "bad" : "");
+    if (now - this.chartedAt >= CHART_MILLIS || this.fills !== store.fills) {
       this.chartedAt = now;
+      this.fills = store.fills;
       this.rates.update(store.rates(null, now));
       this.times.update(store.evaluations(null, now));
     }
@@ -118,19 +120,19 @@ export class Overview {
     this.setAlerts(now);
     this.table.update(now);
     this.latest.update(now);
+    this.host.update(now);
   }
 
-  setTenants() {
+  /** @param {number} now */
+  setTenants(now) {
     const { store } = this;
+    let trouble = 0;
+    for (const tenant of store.tenants.values()) if (inTrouble(tenant, store.serverTime(now))) trouble += 1;
     const states = store.states();
+    const notes = STATES.filter((state) => states.has(state)).map((state) => `${count(states.get(state))} ${state}`);
     const total = store.tenants.size;
-    // A lazy tenant that sleeps is as well as one that serves.
-    const well = (states.get("ready") ?? 0) + (states.get("asleep") ?? 0);
-    const notes = ["quarantined", "rejected", "backoff", "starting", "asleep"]
-      .filter((state) => states.has(state))
-      .map((state) => `${count(states.get(state))} ${state}`);
-    this.tenants.set(store.listed ? `${count(states.get("ready") ?? 0)}/${count(total)}` : NONE,
-      !store.listed ? "loading" : notes.length === 0 ? "all of them" : notes.slice(0, 2).join(", "), store.listed && well < total ? "bad" : "");
+    this.tenants.set(store.listed ? `${count(trouble)} of ${count(total)}` : NONE, !store.listed ? "loading" : total === 0 ? "no tenants" : notes.slice(0, 3).join(", "), trouble > 0 ? "bad" : "");
+    setAttr(this.tenants.element, "title", notes.join(", "));
   }
 
   /** How to ask, until the first decision comes. */
@@ -146,8 +148,8 @@ export class Overview {
   /** @param {number} now */
   setAlerts(now) {
     const { alerts } = this.store;
-    const problems = alerts.unseen().filter((alert) => alert.kind !== "denial");
-    const shown = problems.slice(0, ALERTS);
+    const unseen = alerts.unseen();
+    const shown = unseen.slice(0, ALERTS);
     for (const [key, item] of this.shown) {
       if (shown.some((alert) => alert.key === key)) continue;
       item.element.remove();
@@ -164,15 +166,19 @@ export class Overview {
         this.shown.set(alert.key, item);
       }
       if (this.items.children[i] !== item.element) this.items.insertBefore(item.element, this.items.children[i] ?? null);
-      item.fill(alert, now);
+      item.fill(alert, this.store.serverTime(now));
     }
     this.noAlerts.hidden = shown.length > 0;
-    setText(this.noAlerts, alerts.counts.denials > 0 ? "None. Denials are listed with the alerts." : "None.");
-    setText(this.others, problems.length > ALERTS ? `All ${count(problems.length)}` : "All alerts");
+    setText(this.others, unseen.length > ALERTS ? `All ${count(unseen.length)}` : "All alerts");
   }
 
   focusFilter() {
     this.table.filter.focus();
+  }
+
+  /** @param {number} step */
+  walk(step) {
+    return this.table.walk(step);
   }
 
   destroy() {

@@ -1,29 +1,27 @@
 // One tenant: what it is, how it does, what went wrong, and its own stream.
 
+import { Crosshair } from "./chart.js";
 import { Connection } from "./connection.js";
 import { copyButton, el, foreign, setAttr, setState, setText, statePill } from "./dom.js";
-import { ago, bytes, clock, count, duration, micros, NONE, percent, plural, rate } from "./format.js";
-import { Feed, decisionOf, missedOf } from "./feed.js";
+import { ago, bytes, clock, count, duration, plural } from "./format.js";
+import { Feed, decisionOf, failureOf, missedOf } from "./feed.js";
 import { layerWords } from "./layers.js";
 import { DecisionList } from "./list.js";
-import { askForOne, differenceWords, errorList, evaluationChart, Figure, ownWords, rateChart } from "./parts.js";
+import { askForOne, evaluationChart, Figure, rateChart, Traffic } from "./parts.js";
 import { json, Poll } from "./poll.js";
+import { Problems } from "./problems.js";
+import { stateWords } from "./states.js";
+import { tenantFacts } from "./tenant-facts.js";
 
 const CHART_MILLIS = 1_000;
 const POLL_MILLIS = 3_000;
+/** Its stream waits no longer than this for the history, and with no more messages. */
+const WAIT_MILLIS = 4_000;
+const MAX_WAITING = 2_000;
 /** Lifecycle events that are shown. */
 const EVENTS = 20;
-
-/** @param {any} tenant */
-function evaluatorWords(tenant) {
-  if (!tenant.evaluator) return NONE;
-  return tenant.interpreted_because ? `${tenant.evaluator}: ${tenant.interpreted_because}` : String(tenant.evaluator);
-}
-
-/** @param {unknown} names */
-function ignoredWords(names) {
-  return Array.isArray(names) && names.length > 0 ? names.join(", ") : "none";
-}
+/** Of those, the ones that are marked in the charts. */
+const MARKS = 12;
 
 export class TenantPage {
   /** @param {import("./app.js").Context} context @param {string} id */
@@ -35,34 +33,36 @@ export class TenantPage {
     this.tenant = store.tenants.get(id) ?? null;
     this.missing = false;
     this.chartedAt = 0;
+    this.fills = 0;
+    /** Messages that wait until the page has caught up; null: they need not. @type {{text: string, now: number}[]|null} */
+    this.waiting = null;
+    this.waitUntil = 0;
+    this.prefills = 0;
     store.follow(id);
 
     this.state = statePill("");
+    this.stateNote = el("p", { class: "state-note dim" });
     this.revision = el("span", { class: "mono" });
+    this.revisionAge = el("span", { class: "dim" });
     this.copyRevision = copyButton("Copy the revision", () => String(this.tenant?.revision ?? ""));
     this.version = el("span");
     this.off = el("span", { class: "warning-chip", hidden: true }, "Sandbox off");
-    this.rate = new Figure("Decisions per second");
-    this.deny = new Figure("Denied");
-    this.p99 = new Figure("p99 evaluation");
+    this.traffic = new Traffic();
     this.memory = new Figure("Memory");
     this.restarts = new Figure("Restarts");
     this.rates = rateChart();
     this.times = evaluationChart();
+    new Crosshair().link(this.rates, this.times);
+    this.problems = new Problems();
     this.facts = el("dl", { class: "facts wide" });
     this.factsShown = "";
     this.layers = el("ul", { class: "layers" });
     this.layersShown = "";
     this.layerCount = el("span", { class: "dim" });
     this.noLayers = el("p", { class: "empty small", hidden: true });
-    this.error = el("div");
-    this.errorShown = "";
-    this.difference = el("div");
-    this.warnings = el("div");
-    this.warningsShown = "";
     this.events = el("ol", { class: "events", role: "list" });
     this.eventsShown = "";
-    this.noEvents = el("p", { class: "empty small" }, "None since this page was opened.");
+    this.noEvents = el("p", { class: "empty small" }, "The supervisor remembers no change of this tenant.");
     this.feed = new Feed();
     this.streamState = el("span", { class: "dim" });
     this.list = new DecisionList({
@@ -75,17 +75,12 @@ export class TenantPage {
     });
     const panel = (/** @type {string} */ name, /** @type {(Node|null)[]} */ extra, /** @type {Node[]} */ ...children) =>
       el("section", { class: "panel", "aria-label": name }, el("header", { class: "panel-head" }, el("h2", {}, name), ...extra), ...children);
-    this.errorPanel = panel("Last error", [], this.error);
-    this.differencePanel = panel("Evaluators disagree", [], this.difference);
-    this.warningsPanel = panel("Warnings", [], this.warnings);
     this.body = el("div", { class: "tenant-body" },
-      el("dl", { class: "figures" }, ...[this.rate, this.deny, this.p99, this.memory, this.restarts].map((figure) => figure.element)),
-      this.errorPanel,
-      this.differencePanel,
-      this.warningsPanel,
+      el("dl", { class: "figures" }, ...[...this.traffic.all, this.memory, this.restarts].map((figure) => figure.element)),
+      this.problems.element,
       el("div", { class: "charts" }, this.rates.element, this.times.element),
       el("div", { class: "columns" },
-        panel("Worker", [], this.facts),
+        panel("Worker", [], this.stateNote, this.facts),
         panel("Lifecycle", [], this.events, this.noEvents),
         panel("Sandbox", [this.layerCount], this.layers, this.noLayers)),
       el("section", { "aria-label": "Decisions" }, el("div", { class: "section-head" }, el("h2", {}, "Decisions"), this.streamState), this.list.element));
@@ -94,7 +89,7 @@ export class TenantPage {
       el("nav", { class: "crumbs", "aria-label": "Path" }, el("a", { href: "#/" }, "Tenants")),
       el("div", { class: "tenant-head" },
         el("h1", { tabindex: "-1" }, foreign(id)), this.state, this.version,
-        el("span", { class: "revision" }, this.revision, this.copyRevision), this.off),
+        el("span", { class: "revision" }, this.revision, this.revisionAge, this.copyRevision), this.off),
       this.gone, this.body);
 
     const url = streamUrl();
@@ -103,9 +98,13 @@ export class TenantPage {
       new Connection(url, {
         onText: (text) => this.onText(text),
         onStatus: (status) => {
-          if (status.state === "connected") this.feed.connected(Date.now());
+          if (status.state !== "connected") return;
+          this.feed.connected(Date.now());
+          this.waiting ??= [];
+          this.waitUntil = Date.now() + WAIT_MILLIS;
         },
       });
+    this.catchUp();
     this.connection = this.connect();
     const address = new URL(`../v1/tenants/${encodeURIComponent(id)}`, import.meta.url);
     this.poll = new Poll(POLL_MILLIS, async (signal) => {
@@ -118,6 +117,33 @@ export class TenantPage {
         throw error;
       }
     }, () => this.update(Date.now()));
+  }
+
+  /** What the stream of all tenants told of this one before its own was connected. */
+  catchUp() {
+    const { feed } = this.store;
+    const entries = feed.all().filter((entry) => entry.kind !== "gap" && entry.tenant === this.id && this.feed.find(entry.eventId) === null);
+    // Copies: their places in the other list are their own.
+    const fresh = /** @type {any[]} */ (entries).map((entry) => ({ ...entry }));
+    const oldest = this.feed.all().find((entry) => entry.kind !== "gap")?.at ?? Infinity;
+    this.feed.prefill(fresh.filter((entry) => entry.at < oldest), false);
+    for (const entry of fresh) {
+      if (entry.at < oldest) continue;
+      if (entry.kind === "decision") this.feed.push(entry);
+      else this.feed.add(entry);
+    }
+    this.prefills = feed.prefills;
+  }
+
+  /** Its own stream goes on where the history ends. @param {number} now */
+  flush(now) {
+    const { store, waiting } = this;
+    if (waiting === null) return;
+    const ready = store.streaming && store.held === null && store.settled;
+    if (!ready && now < this.waitUntil && waiting.length < MAX_WAITING) return;
+    this.catchUp();
+    this.waiting = null;
+    for (const message of waiting) this.take(message.text, message.now);
   }
 
   /** @param {boolean} missing */
@@ -134,6 +160,14 @@ export class TenantPage {
 
   /** @param {string} text */
   onText(text) {
+    const now = Date.now();
+    this.flush(now);
+    if (this.waiting === null) this.take(text, now);
+    else this.waiting.push({ text, now });
+  }
+
+  /** @param {string} text @param {number} now */
+  take(text, now) {
     /** @type {any} */
     let message;
     try {
@@ -141,10 +175,15 @@ export class TenantPage {
     } catch {
       return;
     }
-    const now = Date.now();
     if (message?.type === "decision") {
       const decision = decisionOf(message.data, text, now);
-      if (decision !== null) this.feed.push(decision);
+      if (decision === null) return;
+      if (this.feed.find(decision.eventId) === null) this.feed.push(decision);
+      else this.feed.note(decision);
+    } else if (message?.type === "error") {
+      const failure = failureOf(message.data, text, now);
+      if (failure !== null && this.feed.find(failure.eventId) === null) this.feed.add(failure);
+      this.poll.kick();
     } else if (message?.type === "lagged") this.feed.lagged(missedOf(message), now);
     else if (message?.type === "tenant") this.poll.kick();
   }
@@ -152,60 +191,51 @@ export class TenantPage {
   /** @param {number} now */
   update(now) {
     const { store, id } = this;
+    /** @type {any} */
     const tenant = this.tenant ?? {};
     const figures = store.figures(id, now);
+    const time = store.serverTime(now);
+    // The history may have come after this page was opened.
+    if (this.prefills !== store.feed.prefills) this.catchUp();
+    this.flush(now);
     setState(this.state, String(tenant.state ?? "starting"));
+    setText(this.stateNote, stateWords(String(tenant.state)));
+    const since = Date.parse(tenant.revision_since);
+    setText(this.revisionAge, Number.isNaN(since) ? "" : `serves for ${duration(time - since)}`);
     setText(this.version, tenant.version ? `Version ${tenant.version}` : "");
     setText(this.revision, tenant.revision ? tenant.revision.slice(0, 12) : "no revision");
     setAttr(this.revision, "title", tenant.revision ?? null);
     this.revision.classList.toggle("mono", Boolean(tenant.revision));
     this.copyRevision.hidden = !tenant.revision;
     this.off.hidden = tenant.sandbox_mode === undefined || tenant.sandbox_mode === "strict";
-    this.rate.set(rate(figures.rate), figures.allowRate === null ? (figures.rate === null ? "not known yet" : "from metrics") : `${rate(figures.allowRate)} allow, ${rate(figures.denyRate)} deny`);
-    this.deny.set(percent(figures.denyShare), figures.decided === 0 ? "none in the last minute" : `of ${count(figures.decided)}, last minute`);
-    this.p99.set(micros(figures.p99), figures.p50 === null ? "no decisions" : `p50 ${micros(figures.p50)}`);
-    this.memory.set(bytes(tenant.memory_bytes ?? store.metrics?.tenants.get(id)?.memory), "of the worker");
-    const causes = Object.entries(tenant.restarts_by_cause ?? {}).map(([cause, n]) => `${n} ${cause}`);
+    this.traffic.set(figures, store.streaming);
+    const memory = tenant.memory_bytes ?? store.host?.tenants.get(id)?.memory ?? null;
+    this.memory.set(bytes(memory), memory === null ? "no worker" : "of the worker");
+    const causes = Object.entries(tenant.restarts_by_cause ?? {}).map(([cause, n]) => `${cause}: ${n}`);
     this.restarts.set(count(tenant.restarts ?? 0), causes.length === 0 ? "since the start" : causes.join(", "));
-    if (now - this.chartedAt >= CHART_MILLIS) {
+    if (now - this.chartedAt >= CHART_MILLIS || this.fills !== store.fills) {
       this.chartedAt = now;
-      this.rates.update(store.rates(id, now));
-      this.times.update(store.evaluations(id, now));
-      this.setFacts(tenant, now);
+      this.fills = store.fills;
+      const marks = this.marks(now);
+      this.rates.update(store.rates(id, now), marks);
+      this.times.update(store.evaluations(id, now), marks);
+      this.setFacts(tenant, time);
+      this.problems.update(tenant, time);
     }
     this.setLayers(tenant);
-    this.setError(tenant.last_error ?? null, now);
-    this.setDifference(tenant.last_difference ?? null, now);
-    this.setWarnings(Array.isArray(tenant.warnings) ? tenant.warnings : []);
-    this.setEvents(now);
+    this.setEvents(time);
     const { status } = this.connection;
-    setText(this.streamState, status.state === "connected" ? "Its own stream" : status.state === "waiting" ? "Reconnecting" : "Connecting");
+    setText(this.streamState, status.state === "connected" ? "Live" : status.state === "waiting" ? "Reconnecting" : "Connecting");
     this.list.update(now);
   }
 
   /** @param {any} tenant @param {number} now */
   setFacts(tenant, now) {
-    const metrics = this.store.metrics?.tenants.get(this.id);
-    const since = Date.parse(tenant.since);
-    const sums = (/** @type {Map<string, number>|undefined} */ counts) =>
-      [...(counts ?? [])].filter(([, n]) => n > 0).map(([name, n]) => `${name} ${count(n)}`).join(", ");
-    const facts = [
-      ["State since", Number.isNaN(since) ? NONE : `${clock(since)}, ${ago(since, now)}`],
-      ["Process", tenant.pid ? `pid ${tenant.pid}` : "none"],
-      ["Uptime", duration(tenant.uptime_millis)],
-      ["Processor time", tenant.cpu_millis === undefined ? NONE : `${count(tenant.cpu_millis)} ms`],
-      ["Activation", tenant.activation ?? NONE],
-      ["Evaluator", evaluatorWords(tenant)],
-      ["Ignored files", ignoredWords(tenant.ignored_files)],
-      ["Reloads", count(tenant.reloads ?? 0)],
-      ["Decisions", metrics ? `${count(metrics.allow)} allow, ${count(metrics.deny)} deny` : NONE],
-      ["No decision", sums(metrics?.errors) || "none"],
-      ["Limits reached", sums(metrics?.limits) || "none"],
-    ];
+    const facts = tenantFacts(tenant, this.store.host?.tenants.get(this.id), now);
     const key = facts.join();
     if (key === this.factsShown) return;
     this.factsShown = key;
-    this.facts.replaceChildren(...facts.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))));
+    this.facts.replaceChildren(...facts.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, foreign(value)))));
   }
 
   /** @param {any} tenant */
@@ -213,42 +243,20 @@ export class TenantPage {
     const names = Array.isArray(tenant.sandbox) ? tenant.sandbox.map(String) : [];
     const key = names.join();
     this.noLayers.hidden = names.length > 0;
-    setText(this.noLayers, tenant.sandbox_mode === "debug-off" ? "Switched off. Its worker may do what the supervisor may." : "No worker runs.");
+    setText(this.noLayers, tenant.sandbox_mode === "debug-off" ? "The sandbox is off. The worker may do what the supervisor may do." : "No worker runs.");
     setText(this.layerCount, names.length === 0 ? "" : plural(names.length, "layer"));
     if (key === this.layersShown) return;
     this.layersShown = key;
     this.layers.replaceChildren(...names.map((/** @type {string} */ name) => el("li", { title: name }, layerWords(name))));
   }
 
-  /** @param {any} error @param {number} now */
-  setError(error, now) {
-    this.errorPanel.hidden = error === null;
-    const key = error === null ? "" : `${error.at} ${error.message} ${ago(Date.parse(error.at), now)}`;
-    if (key === this.errorShown) return;
-    this.errorShown = key;
-    if (error === null) return;
-    const list = errorList(error.errors);
-    this.error.replaceChildren(
-      el("p", { class: "error-head" }, foreign(ownWords(String(error.message ?? ""), error.errors)), el("time", { class: "dim", datetime: String(error.at) }, ago(Date.parse(error.at), now))),
-      ...(list === null ? [] : [list]));
-  }
-
-  /** @param {any} difference @param {number} now */
-  setDifference(difference, now) {
-    this.differencePanel.hidden = difference === null;
-    if (difference === null) return;
-    if (this.difference.firstChild === null) this.difference.append(el("p", { class: "error-head" }));
-    setText(/** @type {Element} */ (this.difference.firstChild), differenceWords(difference, now));
-  }
-
-  /** @param {any[]} warnings */
-  setWarnings(warnings) {
-    this.warningsPanel.hidden = warnings.length === 0;
-    const key = JSON.stringify(warnings);
-    if (key === this.warningsShown) return;
-    this.warningsShown = key;
-    const list = errorList(warnings);
-    this.warnings.replaceChildren(...(list === null ? [] : [list]));
+  /** What happened to it, for the charts. @param {number} now @returns {import("./chart.js").Mark[]} */
+  marks(now) {
+    const ahead = this.store.serverTime(now) - now;
+    return this.store.events
+      .filter((event) => event.tenant_id === this.id)
+      .slice(0, MARKS)
+      .map((event) => ({ second: (event.at - ahead) / 1000, name: String(event.change) }));
   }
 
   /** @param {number} now */
@@ -264,6 +272,11 @@ export class TenantPage {
 
   focusFilter() {
     this.list.focusFilter();
+  }
+
+  /** @param {number} step */
+  walk(step) {
+    return this.list.walk(step);
   }
 
   togglePause() {

@@ -124,3 +124,52 @@ export const shows = (page, selector, text) => page.locator(selector).filter({ h
 
 /** Complaints that are not the browser's own about a server that is gone on purpose. @param {string[]} complaints */
 export const serious = (complaints) => complaints.filter((text) => !/ERR_CONNECTION|WebSocket connection|Failed to load resource/.test(text));
+
+/** Texts whose contrast is under 4.5:1. Runs in the page. */
+export function faint() {
+  const parse = (/** @type {string} */ color) => {
+    const parts = color.match(/[\d.]+/g)?.map(Number) ?? [];
+    const scale = color.startsWith("color(") ? 255 : 1;
+    return { rgb: parts.slice(0, 3).map((n) => n * scale), alpha: parts[3] ?? 1 };
+  };
+  const luminance = (/** @type {number[]} */ rgb) => {
+    const [r, g, b] = rgb.map((n) => (n / 255 <= 0.03928 ? n / 255 / 12.92 : ((n / 255 + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const found = [];
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const element = walker.currentNode.parentElement;
+    if (element === null || walker.currentNode.textContent?.trim() === "") continue;
+    if (!element.checkVisibility({ visibilityProperty: true }) || element.closest(".off-screen, .skip, :disabled, option")) continue;
+    let ground = [255, 255, 255];
+    for (let at = /** @type {Element|null} */ (element); at !== null; at = at.parentElement) {
+      const { rgb, alpha } = parse(getComputedStyle(at).backgroundColor);
+      if (alpha === 1) {
+        ground = rgb;
+        break;
+      }
+    }
+    const style = getComputedStyle(element);
+    const text = parse(element.closest("svg") ? style.fill : style.color).rgb;
+    const [high, low] = [luminance(text), luminance(ground)].sort((a, b) => b - a);
+    const ratio = (high + 0.05) / (low + 0.05);
+    if (ratio < 4.5) found.push(`${walker.currentNode.textContent?.trim().slice(0, 40)}: ${ratio.toFixed(2)}`);
+  }
+  return [...new Set(found)];
+}
+
+/** What is wrong for those who do not see the page: controls without a name, ids that stand twice. Runs in the page. */
+export function unnamed() {
+  const found = [];
+  for (const element of document.querySelectorAll("a, button, input, select, summary, [role=img], img, [tabindex='0']")) {
+    if (!element.checkVisibility()) continue;
+    const name = element.getAttribute("aria-label") ?? element.getAttribute("alt") ?? document.getElementById(element.getAttribute("aria-labelledby") ?? "")?.textContent ?? element.textContent;
+    const isLabelled = element instanceof HTMLInputElement && (element.labels?.length ?? 0) > 0;
+    if (!name?.trim() && !isLabelled && element.getAttribute("alt") === null) found.push(element.outerHTML.slice(0, 80));
+  }
+  const ids = [...document.querySelectorAll("[id]")].map((element) => element.id);
+  for (const id of ids) if (ids.indexOf(id) !== ids.lastIndexOf(id)) found.push(`#${id} stands twice`);
+  if (document.querySelectorAll("main h1").length !== 1) found.push("there is not one heading of the page");
+  return [...new Set(found)];
+}
