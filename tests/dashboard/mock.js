@@ -7,7 +7,7 @@ import { randomUUID } from "node:crypto";
 import { fileURLToPath } from "node:url";
 import { WebSocketServer } from "ws";
 
-const ASSETS = new URL("../../supervisor/dashboard/", import.meta.url);
+const ASSETS = new URL("../../dashboard/", import.meta.url);
 const TYPES = { html: "text/html; charset=utf-8", css: "text/css; charset=utf-8", js: "text/javascript; charset=utf-8", svg: "image/svg+xml" };
 /** The real one's. */
 const CSP =

@@ -55,7 +55,7 @@ fn who_writes_a_slash_behind_it_gets_there_too() {
 
 #[test]
 fn the_dashboard_names_no_other_host() {
-    for entry in fs::read_dir("supervisor/dashboard").unwrap() {
+    for entry in fs::read_dir("dashboard").unwrap() {
         let path = entry.unwrap().path();
         let content = fs::read_to_string(&path).unwrap();
         // An XML namespace is not fetched.

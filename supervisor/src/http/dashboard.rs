@@ -33,35 +33,50 @@ struct Asset {
 macro_rules! assets {
     ($($name:literal)*) => {
         const ASSETS: &[Asset] = &[$(
-            Asset { name: $name, content: include_bytes!(concat!("../../dashboard/", $name)) }
+            Asset { name: $name, content: include_bytes!(concat!("../../../dashboard/", $name)) }
         ),*];
     };
 }
 
 assets! {
+    "alert-item.js"
     "alerts.js"
     "app.js"
     "chart.js"
     "connection.js"
+    "diagnostics.js"
     "dom.js"
+    "errors.js"
     "feed.js"
     "format.js"
-    "icon-denials.svg"
+    "history.js"
+    "host-panel.js"
+    "host.js"
     "icon-problems.svg"
+    "icon-warnings.svg"
     "icon.svg"
     "index.html"
     "inspector.js"
     "json.js"
+    "keys.js"
     "layers.js"
     "list.js"
-    "openmetrics.js"
     "parts.js"
     "poll.js"
+    "problems.js"
     "quantiles.js"
+    "row.js"
+    "shift.js"
+    "sources.js"
+    "spans.js"
+    "states.js"
+    "stats.js"
     "store.js"
     "style.css"
     "table.js"
+    "tenant-facts.js"
     "theme.js"
+    "top.js"
     "view-alerts.js"
     "view-decisions.js"
     "view-overview.js"
@@ -133,7 +148,7 @@ mod tests {
 
     #[test]
     fn every_file_of_the_dashboard_is_served() {
-        let there: BTreeSet<String> = fs::read_dir("dashboard")
+        let there: BTreeSet<String> = fs::read_dir("../dashboard")
             .unwrap()
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
             .collect();
