@@ -65,9 +65,9 @@ pub(crate) async fn decide(
             tenant.stream.decided(Decided { id: decision_id, decision, micros, revision }, &body);
             answer
         }
-        Err(NotMade { error, body }) => {
-            record_failure(&tenant, decision_id, &error, body.as_ref());
-            error.into_response()
+        Err(not_made) => {
+            record_failure(&tenant, decision_id, &not_made);
+            not_made.error.into_response()
         }
     }
 }
@@ -81,24 +81,30 @@ struct Made {
     body: Bytes,
 }
 
-/// Why no decision was made, and the body where it was read.
+/// Why no decision was made, the body where it was read, and how long the evaluation took where there
+/// was one.
 struct NotMade {
     error: ApiError,
     body: Option<Bytes>,
+    micros: Option<u64>,
 }
 
 async fn ask(tenant: &Tenant, head: &Parts, body: HttpBody) -> Result<Made, NotMade> {
-    let read = body::read(tenant, head, body)
-        .await
-        .map_err(|refused| NotMade { error: refused.into(), body: None })?;
+    let read = body::read(tenant, head, body).await.map_err(|refused| NotMade {
+        error: refused.into(),
+        body: None,
+        micros: None,
+    })?;
     let body = read.bytes.clone();
-    let not_made = |error| NotMade { error, body: Some(body.clone()) };
+    let not_made = |error, micros| NotMade { error, body: Some(body.clone()), micros };
     let evaluations = &tenant.metrics.evaluations;
+    let timeout = tenant.limits.evaluation_timeout.as_micros();
+    let timeout = u64::try_from(timeout).unwrap_or(u64::MAX);
     let Answer { outcome, revision, micros } = tenant.ask(read).await.map_err(|error| {
-        if error == AskError::TimedOut {
-            // The worker may never say how long it took.
-            let timeout = tenant.limits.evaluation_timeout.as_micros();
-            evaluations.observe(u64::try_from(timeout).unwrap_or(u64::MAX));
+        // The worker may never say how long it took.
+        let micros = (error == AskError::TimedOut).then_some(timeout);
+        if let Some(micros) = micros {
+            evaluations.observe(micros);
         }
         let error = match error {
             AskError::Unavailable => {
@@ -106,7 +112,7 @@ async fn ask(tenant: &Tenant, head: &Parts, body: HttpBody) -> Result<Made, NotM
             }
             other => other.into(),
         };
-        not_made(error)
+        not_made(error, micros)
     })?;
     match outcome {
         Outcome::Decision(decision) => {
@@ -115,21 +121,24 @@ async fn ask(tenant: &Tenant, head: &Parts, body: HttpBody) -> Result<Made, NotM
         }
         Outcome::Failed(diagnostic) => {
             evaluations.observe(micros);
-            Err(not_made(ApiError::EvaluationFailed(diagnostic)))
+            Err(not_made(ApiError::EvaluationFailed(diagnostic), Some(micros)))
         }
         Outcome::TimedOut => {
-            // The time that it waited counts, and not the time that it ran.
-            let timeout = tenant.limits.evaluation_timeout.as_micros();
-            evaluations.observe(micros.max(u64::try_from(timeout).unwrap_or(u64::MAX)));
-            Err(not_made(ApiError::EvaluationTimeout))
+            // The time that it waited counts, and not only the time that it ran.
+            let micros = micros.max(timeout);
+            evaluations.observe(micros);
+            Err(not_made(ApiError::EvaluationTimeout, Some(micros)))
         }
         // The policy was not evaluated.
-        Outcome::InvalidRequest(message) => Err(not_made(ApiError::InvalidParameter(message))),
-        Outcome::TenantMismatch => Err(not_made(ApiError::TenantMismatch)),
+        Outcome::InvalidRequest(message) => {
+            Err(not_made(ApiError::InvalidParameter(message), None))
+        }
+        Outcome::TenantMismatch => Err(not_made(ApiError::TenantMismatch, None)),
     }
 }
 
-fn record_failure(tenant: &Tenant, decision_id: Uuid, error: &ApiError, body: Option<&Bytes>) {
+fn record_failure(tenant: &Tenant, decision_id: Uuid, not_made: &NotMade) {
+    let NotMade { error, body, micros } = not_made;
     let (status, code) = error.status_and_code();
     let message = error.to_string();
     let diagnostic = match error {
@@ -168,6 +177,7 @@ fn record_failure(tenant: &Tenant, decision_id: Uuid, error: &ApiError, body: Op
         status: status.as_u16(),
         message,
         errors: diagnostic.cloned().into_iter().collect(),
+        micros: *micros,
     };
-    tenant.stream.failed(failed, body);
+    tenant.stream.failed(failed, body.as_ref());
 }

@@ -92,6 +92,8 @@ pub(crate) struct FailedRequest {
     pub(crate) status: u16,
     pub(crate) message: String,
     pub(crate) errors: Vec<Diagnostic>,
+    /// How long the evaluation took, where there was one.
+    pub(crate) micros: Option<u64>,
 }
 
 /// Something that happened to a tenant.
@@ -193,6 +195,8 @@ struct ErrorData<'a> {
     status: u16,
     message: &'a str,
     errors: &'a [Diagnostic],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metrics: Option<DecisionMetrics>,
     input: Option<&'a RawValue>,
     #[serde(skip_serializing_if = "Option::is_none")]
     input_omitted: Option<&'static str>,
@@ -297,6 +301,9 @@ impl What {
                     status: failed.status,
                     message: &failed.message,
                     errors: &failed.errors,
+                    metrics: failed
+                        .micros
+                        .map(|micros| DecisionMetrics { eval_duration_micros: micros }),
                     input,
                     input_omitted,
                 };

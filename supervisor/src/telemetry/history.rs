@@ -5,18 +5,21 @@ use std::sync::atomic::Ordering;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use enforcer_protocol::TenantId;
 use serde::Serialize;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::metrics::{BUCKETS, TenantMetrics};
 use crate::clock::utc_now;
 use crate::tenant::registry::{Registry, Tenants};
 
-/// Between two samples.
-pub(crate) const INTERVAL: Duration = Duration::from_secs(5);
+/// See [`INTERVAL`].
+const INTERVAL_SECONDS: i64 = 5;
+
+/// Between two samples, which are taken at whole multiples of it by the clock.
+pub(crate) const INTERVAL: Duration = Duration::from_secs(INTERVAL_SECONDS.unsigned_abs());
 
 /// Samples that are kept: fifteen minutes.
 pub(crate) const SAMPLES: usize = 180;
@@ -125,13 +128,9 @@ impl Series {
 impl History {
     /// Takes samples until `stop`.
     pub(crate) async fn run(&self, registry: &Registry, stop: CancellationToken) {
-        let mut ticks = interval(INTERVAL);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        // The first tick is at once, and nothing has happened yet.
-        ticks.tick().await;
         loop {
             tokio::select! {
-                _ = ticks.tick() => self.sample(&registry.all()),
+                () = sleep(until_next(utc_now())) => self.sample(&registry.all()),
                 () = stop.cancelled() => return,
             }
         }
@@ -163,7 +162,7 @@ impl History {
         if samples.host.len() > SAMPLES {
             samples.host.pop_front();
         }
-        samples.until = Some(utc_now());
+        samples.until = utc_now().duration_round(TimeDelta::seconds(INTERVAL_SECONDS)).ok();
     }
 
     /// The samples so far.
@@ -197,6 +196,12 @@ impl History {
     fn locked(&self) -> MutexGuard<'_, Samples> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// How long until the next whole multiple of the interval.
+fn until_next(now: DateTime<Utc>) -> Duration {
+    let since = now.timestamp_millis().rem_euclid(1000 * INTERVAL_SECONDS);
+    INTERVAL.saturating_sub(Duration::from_millis(since.unsigned_abs()))
 }
 
 impl TenantSamples {
