@@ -1,4 +1,4 @@
-//! What the server and the stream know of a client's connection.
+//! A client's connection, as the server and the stream share it.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ impl ConnectionGuard {
         Self { permit, _open: open }
     }
 
-    /// Takes note of a request that is in flight until the result is dropped.
+    /// Counts a request as in flight until the result is dropped.
     pub(super) fn in_flight(&self) -> InFlight {
         self.permit.in_flight()
     }

@@ -81,7 +81,7 @@ struct Made {
     body: Bytes,
 }
 
-/// Why no decision was made, and the body where it was read.
+/// Why no decision was made, and the body if it was read.
 struct NotMade {
     error: ApiError,
     body: Option<Bytes>,
@@ -96,7 +96,7 @@ async fn ask(tenant: &Tenant, head: &Parts, body: HttpBody) -> Result<Made, NotM
     let evaluations = &tenant.metrics.evaluations;
     let Answer { outcome, revision, micros } = tenant.ask(read).await.map_err(|error| {
         if error == AskError::TimedOut {
-            // The worker may never say how long it took.
+            // The worker may never report its time.
             let timeout = tenant.limits.evaluation_timeout.as_micros();
             evaluations.observe(u64::try_from(timeout).unwrap_or(u64::MAX));
         }
@@ -148,7 +148,8 @@ fn record_failure(tenant: &Tenant, decision_id: Uuid, error: &ApiError, body: Op
         let detail = diagnostic.map_or_else(|| message.clone(), ToString::to_string);
         let detail = printable(&detail);
         let (status, code) = (status.as_u16(), code.name());
-        // A client's mistake is logged with the decisions, which may be switched off; ours always.
+        // A client's mistake is logged with the decisions, which may be switched off; our errors
+        // always.
         if error.status_and_code().0.is_server_error() {
             warn!(tenant_id, %decision_id, code, status, "no decision: {detail}");
         } else {

@@ -1,4 +1,4 @@
-//! HTTP: routes, and what they share.
+//! HTTP: the routes, and their common parts.
 
 mod body;
 mod connection;

@@ -1,4 +1,4 @@
-//! What every request can reach.
+//! The state that every request can reach.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::telemetry::logging::LostLines;
 use crate::telemetry::metrics::HostMetrics;
 use crate::tenant::registry::Registry;
 
-/// What every request can reach.
+/// The state that every request can reach.
 #[derive(Debug)]
 pub(crate) struct AppState {
     pub(crate) registry: Arc<Registry>,
