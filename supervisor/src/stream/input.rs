@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn bodies_that_an_honest_worker_refuses_are_not_shown() {
+    fn what_no_honest_worker_decides_about_is_not_shown() {
         let deep = format!(r#"{{"input":{}{}}}"#, "[".repeat(1_000_000), "]".repeat(1_000_000));
         for body in [
             r"",
