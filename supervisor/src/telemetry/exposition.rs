@@ -1,5 +1,5 @@
-//! Metrics as Prometheus reads them: its text format 0.0.4, or OpenMetrics 1.0 for a client that asks
-//! for it. Labels are bounded: tenants, and words of ours.
+//! Metrics as Prometheus reads them: its text format 0.0.4, or OpenMetrics 1.0 for a client that
+//! asks for it. Labels are bounded: tenants, and fixed words.
 
 use std::fmt;
 use std::sync::Arc;
@@ -74,7 +74,7 @@ impl Exposition {
     /// The metrics now, as text. It reads two files for every worker.
     ///
     /// # Errors
-    /// None in practice: writing to a string cannot fail.
+    /// Never in practice: writing to a string cannot fail.
     pub(crate) fn text(&self, format: Format) -> Result<String, fmt::Error> {
         let mut text = String::new();
         match format {
@@ -88,7 +88,7 @@ impl Exposition {
     }
 }
 
-/// OpenMetrics text as Prometheus' own format has it: there, the family of a counter is named with the
+/// OpenMetrics text in Prometheus' own format: there, the family of a counter is named with the
 /// suffix `_total` that its samples have.
 fn prometheus(open_metrics: &str) -> String {
     let mut text = String::with_capacity(open_metrics.len() + 1024);
@@ -162,7 +162,7 @@ fn register_host(families: &mut Families, host: &HostMetrics) {
     );
 }
 
-/// What this process uses.
+/// This process's resource usage.
 #[derive(Debug)]
 struct ProcessCollector;
 
@@ -190,7 +190,7 @@ impl Collector for ProcessCollector {
     }
 }
 
-/// What is known of the host and needs no counter.
+/// The host's metrics that need no counter.
 #[derive(Debug)]
 struct HostCollector {
     host: Arc<HostMetrics>,
@@ -235,8 +235,8 @@ impl Collector for HostCollector {
     }
 }
 
-/// What is known of each tenant. A tenant that is asleep costs no series: its counters go on when it
-/// wakes.
+/// The metrics of each tenant. A tenant that is asleep costs no series: its counters continue when
+/// it wakes.
 #[derive(Debug)]
 struct TenantCollector(Arc<Registry>);
 

@@ -1,4 +1,4 @@
-//! The last minutes in samples, so that a dashboard that is opened now shows how it came to this.
+//! The last minutes in samples, so that a dashboard that is opened now shows the recent past.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::Ordering;
@@ -21,7 +21,7 @@ pub(crate) const INTERVAL: Duration = Duration::from_secs(5);
 /// Samples that are kept: fifteen minutes.
 pub(crate) const SAMPLES: usize = 180;
 
-/// What happened in one interval.
+/// The counts of one interval.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Counts {
     allowed: u64,
@@ -29,25 +29,25 @@ struct Counts {
     errors: u64,
 }
 
-/// What happened in one interval on the whole host.
+/// The counts of one interval on the whole host.
 #[derive(Clone, Debug, Default)]
 struct HostSample {
     counts: Counts,
     evaluations: [u64; BUCKETS],
 }
 
-/// What one tenant has counted at the last sample, and its samples.
+/// One tenant's counters at the last sample, and its samples.
 #[derive(Debug, Default)]
 struct TenantSamples {
     totals: Counts,
     evaluations: [u64; BUCKETS],
     /// Its latest samples, the newest last. Empty for a tenant without requests in all that time.
     samples: VecDeque<Counts>,
-    /// How many of the latest samples counted nothing.
+    /// The number of latest samples without a request.
     quiet: usize,
 }
 
-/// The last minutes of the host and of every tenant that was asked in them.
+/// The last minutes of the host and of every tenant with a request in them.
 #[derive(Debug, Default)]
 pub(crate) struct History(Mutex<Samples>);
 
@@ -58,7 +58,7 @@ struct Samples {
     tenants: BTreeMap<TenantId, TenantSamples>,
 }
 
-/// The last minutes, as the dashboard reads them. All lists are as long, the oldest first.
+/// The last minutes, as the dashboard reads them. All lists have the same length, the oldest first.
 #[derive(Debug, Serialize)]
 pub(crate) struct Report {
     pub(crate) interval_seconds: u64,
@@ -82,7 +82,7 @@ pub(crate) struct Series {
 pub(crate) struct HostSeries {
     #[serde(flatten)]
     counts: Series,
-    /// How many evaluations each bucket of times had; nothing where there was no evaluation.
+    /// The number of evaluations in each bucket of times; empty without an evaluation.
     evaluations: Vec<Option<[u64; BUCKETS]>>,
 }
 
@@ -203,7 +203,7 @@ impl TenantSamples {
     fn push(&mut self, counts: Counts) {
         self.quiet = if counts == Counts::default() { self.quiet + 1 } else { 0 };
         if self.quiet >= SAMPLES {
-            // Nothing is left of what it did.
+            // No sample is left of its requests.
             self.samples = VecDeque::new();
             return;
         }
@@ -227,7 +227,7 @@ mod tests {
     use crate::tenant::testing::tenant;
 
     #[tokio::test]
-    async fn samples_are_what_happened_between_them() {
+    async fn samples_count_the_requests_between_them() {
         let history = History::default();
         let (one, _requests) = tenant();
         let tenants: Tenants = [(one.id.clone(), Arc::clone(&one))].into();
