@@ -206,7 +206,7 @@ impl Collector for HostCollector {
         family.encode_family(&[("version", env!("CARGO_PKG_VERSION"))])?.encode_gauge(&1_u64)?;
 
         let is_ready = u64::from(self.readiness.is_ready(&self.registry));
-        let help = "Whether every tenant was tried once, and the supervisor does not shut down";
+        let help = "Whether every tenant was tried once, and the supervisor is not shutting down";
         gauge(&mut encoder, "ready", help, &is_ready)?;
 
         let help =
@@ -303,7 +303,7 @@ fn encode_counters(encoder: &mut DescriptorEncoder<'_>, rows: &[Row<'_>]) -> fmt
             counter(&mut family, &[("tenant", *tenant), ("limit", limit.name())], count)?;
         }
     }
-    let help = "Workers that ended unasked, or did not come up";
+    let help = "Workers that ended unexpectedly, or did not start";
     let mut family =
         encoder.encode_descriptor("worker_restarts", help, None, MetricType::Counter)?;
     for Row { tenant, metrics, .. } in rows {

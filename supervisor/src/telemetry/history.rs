@@ -245,7 +245,7 @@ mod tests {
         let series = &report.tenants[&one.id];
         assert_eq!(series.allowed, [0, 1, 1]);
         assert_eq!(series.denied, [0, 1, 0]);
-        assert_eq!(series.errors, [0, 0, 1], "a client's mistake is none of the tenant's");
+        assert_eq!(series.errors, [0, 0, 1], "a client's mistake is not the tenant's error");
         assert_eq!(report.host.counts.allowed, series.allowed);
         assert_eq!(report.host.evaluations[0], None);
         assert_eq!(report.host.evaluations[1].unwrap()[1], 1);
