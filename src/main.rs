@@ -9,17 +9,17 @@ use enforcer_protocol::SandboxMode;
 use enforcer_supervisor::{Config, ConfigErrors, SETTINGS, SupervisorError, WORKER_SUBCOMMAND};
 use enforcer_worker::{Spec, WorkerError};
 
-/// The subcommand that says what this host offers for a worker's sandbox.
+/// The subcommand that reports this host's layers for a worker's sandbox.
 const SANDBOX_SUBCOMMAND: &str = "sandbox";
 
-/// The subcommand that says what policies may use.
+/// The subcommand that prints the built-ins that policies may use.
 const CAPABILITIES_SUBCOMMAND: &str = "capabilities";
 
-/// Bounds what a worker allocates, and nothing else.
+/// Bounds a worker's allocations, and nothing else.
 #[global_allocator]
 static ALLOCATOR: enforcer_worker::BoundedAllocator = enforcer_worker::BoundedAllocator;
 
-/// Everything that ends the program unasked.
+/// Every error that ends the program.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
     #[error(transparent)]
@@ -82,7 +82,7 @@ fn main() -> ExitCode {
 
 fn work(arguments: &ArgMatches) -> Result<(), Failure> {
     let spec = Spec {
-        // What is not said is not allowed.
+        // Without an explicit mode the sandbox is strict.
         mode: arguments.get_one("sandbox").copied().unwrap_or(SandboxMode::Strict),
         memory_limit: arguments.get_one("memory-limit").copied().unwrap_or(0),
         user: arguments.get_one("user").copied(),
@@ -117,15 +117,15 @@ fn config(arguments: &ArgMatches) -> Result<Config, Failure> {
 fn supervise(arguments: &ArgMatches) -> Result<(), Failure> {
     enforcer_supervisor::prepare_process()?;
     enforcer_supervisor::protect_supervisor()?;
-    // Bodies and events are large now and then, and a supervisor lives for months.
+    // Bodies and events are sometimes large, and a supervisor runs for months.
     enforcer_worker::give_back_large_memory();
     let config = config(arguments)?;
     let log = enforcer_supervisor::init_logging(&config.log);
     Ok(enforcer_supervisor::run(&config, &log)?)
 }
 
-/// A value that is not UTF-8 is no valid value of any setting; what is put in its place is none
-/// either, and shows where the fault is.
+/// A value that is not UTF-8 is invalid for every setting; so is its replacement, which shows the
+/// place of the fault.
 fn lossy(text: &std::ffi::OsStr) -> String {
     text.to_string_lossy().into_owned()
 }
@@ -140,8 +140,8 @@ fn command() -> Command {
     });
     Command::new("edge-policy-enforcer")
         .version(env!("CARGO_PKG_VERSION"))
-        .about("Answers policy questions for many tenants, each tenant's Rego in a process of its own")
-        .after_help("Every setting can be given by its environment variable, in brackets; a flag wins over it.")
+        .about("Evaluates Rego policies for many tenants, each tenant in a process of its own")
+        .after_help("Every setting can also be given by its environment variable (in brackets); a flag takes precedence over it.")
         .args(settings)
         .subcommand(
             Command::new(WORKER_SUBCOMMAND)
@@ -154,13 +154,13 @@ fn command() -> Command {
         )
         .subcommand(
             Command::new(SANDBOX_SUBCOMMAND)
-                .about("Says what this host offers for a worker's sandbox, layer by layer")
+                .about("Reports which layers of the workers' sandbox this host offers")
                 .after_help("Exits with 0 where a worker may serve here, and with 5 where a mandatory layer is missing.")
                 .arg(
                     Arg::new("json")
                         .long("json")
                         .action(ArgAction::SetTrue)
-                        .help("As JSON and not as a table"),
+                        .help("Print JSON instead of a table"),
                 ),
         )
         .subcommand(
@@ -171,6 +171,6 @@ fn command() -> Command {
 }
 
 fn report(failure: &Failure) {
-    // Where standard error is closed there is nobody to tell; the exit code says it too.
+    // If standard error is closed, the exit code still reports the error.
     let _ = writeln!(std::io::stderr(), "edge-policy-enforcer: {failure}");
 }

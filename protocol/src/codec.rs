@@ -12,8 +12,8 @@ use bincode::{BorrowDecode, Encode};
 
 use crate::limits::{FRAME_HEADER_LENGTH, MAX_FRAME_TO_WORKER};
 
-// The limit counts what decoding would allocate, so a length inside a frame can lie no higher than
-// the longest frame. bincode takes it as a constant; the frame's own length is bounded before.
+// The limit counts what decoding would allocate, so a false length inside a frame is bounded by the
+// longest frame. bincode takes it as a constant; the frame's own length is bounded before.
 type Config = Configuration<LittleEndian, Varint, Limit<MAX_FRAME_TO_WORKER>>;
 const CONFIG: Config = bincode::config::standard().with_limit::<MAX_FRAME_TO_WORKER>();
 
@@ -34,7 +34,7 @@ pub enum DecodeError {
     /// The payload is not a value of the expected type.
     #[error("the frame cannot be decoded: {0}")]
     Bincode(#[from] bincode::error::DecodeError),
-    /// Bytes are left after the value. An honest peer never sends them.
+    /// Bytes follow the value. An honest peer never sends them.
     #[error("{0} bytes follow the frame's value")]
     TrailingBytes(usize),
     /// A list or a text in the frame is longer than its kind of frame allows.
@@ -110,13 +110,13 @@ pub fn decode<'a, T: Frame<'a>>(payload: &'a [u8]) -> Result<T, DecodeError> {
 
 /// Collects bytes of a stream and hands out the whole frames among them.
 ///
-/// Both sides use it. It holds at most one incomplete frame and
-/// what one `read` brought, and grows with what arrives, not with what a header announces.
+/// Both sides use it. It holds at most one incomplete frame and the bytes of one `read`, and grows
+/// with the bytes that arrive, not with the length that a header announces.
 #[derive(Debug)]
 pub struct FrameBuffer {
-    /// All of it is initialised, so that a read costs no clearing.
+    /// All of it is initialised, so that a read need not clear it.
     storage: Vec<u8>,
-    /// Where the bytes that were not yet handed out begin in `storage`, and where they end.
+    /// The range in `storage` of the bytes that were not yet handed out.
     unread: Range<usize>,
     limit: usize,
 }
@@ -125,7 +125,7 @@ pub struct FrameBuffer {
 /// itself, in few enough pages that an idle worker stays small.
 const INITIAL_CAPACITY: usize = 16 * 1024;
 
-/// What an empty buffer may keep: the memory of one large request is given back.
+/// The capacity that an empty buffer keeps: the memory of one large request is given back.
 const IDLE_CAPACITY: usize = 4 * INITIAL_CAPACITY;
 
 impl FrameBuffer {
@@ -135,7 +135,7 @@ impl FrameBuffer {
         Self { storage: Vec::new(), unread: 0..0, limit }
     }
 
-    /// Reads once from `stream` and keeps what came. Returns how much: 0 is the stream's end.
+    /// Reads once from `stream` and keeps the bytes. Returns their number: 0 is the stream's end.
     ///
     /// # Errors
     /// Those of the stream.
@@ -147,7 +147,7 @@ impl FrameBuffer {
         Ok(read)
     }
 
-    /// Whether the last [`Self::fill`] could have kept more than it got, so that its stream had no more.
+    /// Whether the last [`Self::fill`] had more room than bytes, so that its stream had no more.
     #[must_use]
     pub const fn has_space(&self) -> bool {
         self.unread.end < self.storage.len()

@@ -11,7 +11,7 @@ use crate::limits::{
 };
 use crate::sandbox::{MissingLayer, SandboxLayer};
 
-/// What the supervisor says. Its order is fixed: one `LoadBundle`, for every file one `BundleFile`
+/// The supervisor's frames, in a fixed order: one `LoadBundle`, for every file one `BundleFile`
 /// followed by its `BundleChunk`s, one `BundleEnd`; after the worker's `Loaded` any number of
 /// `Evaluate`. Closing the socket tells the worker to end.
 ///
@@ -20,14 +20,14 @@ use crate::sandbox::{MissingLayer, SandboxLayer};
 pub enum ToWorker<'a> {
     /// Begins the one bundle of this worker's life.
     LoadBundle {
-        /// Whose bundle it is; a [`TenantId`](crate::TenantId)'s text.
+        /// The bundle's tenant; a [`TenantId`](crate::TenantId)'s text.
         tenant_id: &'a str,
         /// How long the evaluation that warms up may take, in microseconds.
         evaluation_timeout_micros: u64,
         /// Whether the bytecode may answer; otherwise the interpreter does.
         bytecode: bool,
-        /// Whether a built-in that fails is the request's error. Otherwise its call is undefined, as
-        /// in OPA.
+        /// Whether an error in a built-in fails the request. Otherwise its call is undefined, as in
+        /// OPA.
         strict_builtin_errors: bool,
     },
     /// Begins a file of the bundle.
@@ -45,24 +45,24 @@ pub enum ToWorker<'a> {
     Evaluate {
         /// Names this request in the answer. Ids grow by one from 0.
         id: u64,
-        /// What is asked.
+        /// The kind of question.
         kind: QueryKind,
-        /// When the answer is worthless: microseconds of `CLOCK_MONOTONIC`, which all processes of
-        /// a host share (`clock_gettime(2)`).
+        /// The deadline of the answer: microseconds of `CLOCK_MONOTONIC`, which all processes of a
+        /// host share (`clock_gettime(2)`).
         deadline_micros: u64,
         /// The request's body as it came from the client: any bytes at all.
         body: &'a [u8],
     },
 }
 
-/// What kind of question an `Evaluate` is.
+/// The kinds of question of an `Evaluate`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub enum QueryKind {
     /// The tenant's decision: its rules `allow`, `redact` and `reason`.
     Decision,
 }
 
-/// What a worker says. The supervisor treats every byte of it as hostile.
+/// The worker's frames. The supervisor treats every byte of them as hostile.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub enum FromWorker {
     /// The first frame, sent before any tenant byte was read.
@@ -71,16 +71,16 @@ pub enum FromWorker {
         version: u16,
         /// The sandbox layers in force.
         layers: Vec<SandboxLayer>,
-        /// The layers that are not, and why.
+        /// The layers that are not in force, and why.
         missing: Vec<MissingLayer>,
     },
     /// The bundle was loaded, compiled and evaluated once.
     Loaded {
         /// `version` of the bundle's `metadata.json`, where it has one.
         version: Option<String>,
-        /// What will answer requests.
+        /// The evaluator that will answer requests.
         evaluator: Evaluator,
-        /// What is suspicious in the bundle and no error, at most
+        /// Warnings about the bundle, at most
         /// [`MAX_DIAGNOSTICS`](crate::MAX_DIAGNOSTICS).
         warnings: Vec<Diagnostic>,
     },
@@ -91,9 +91,9 @@ pub enum FromWorker {
     },
     /// The answer to an `Evaluate`.
     Evaluated {
-        /// The id that was asked.
+        /// The id of the request.
         id: u64,
-        /// What came of it.
+        /// The result.
         outcome: Outcome,
         /// How long the worker took, from the request's body to the outcome, in microseconds.
         micros: u64,
@@ -103,7 +103,7 @@ pub enum FromWorker {
     },
 }
 
-/// What evaluates a tenant's policy.
+/// The evaluator of a tenant's policy.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub enum Evaluator {
     /// Bytecode for regorus' VM.
@@ -167,12 +167,12 @@ impl Frame<'_> for FromWorker {
     }
 }
 
-/// What came of one request.
+/// The result of one request.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub enum Outcome {
     /// The policy was asked and answered.
     Decision(Decision),
-    /// The body is not what the query takes; says what is wrong with it, and where.
+    /// The body is not valid for the query, with the fault and its place.
     InvalidRequest(String),
     /// `input.subject.tenant_id` names another tenant; the policy was not asked.
     TenantMismatch,
@@ -185,11 +185,11 @@ pub enum Outcome {
 /// A policy's answer. It travels as typed fields, never as JSON text that could be spliced.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode, Serialize)]
 pub struct Decision {
-    /// Whether the subject may do what it asked for.
+    /// Whether the request is allowed.
     pub allow: bool,
-    /// Paths that the gateway must remove from what it passes on.
+    /// Paths that the gateway must remove from the data that it passes on.
     pub redact: Vec<String>,
-    /// The policy's own words.
+    /// The policy's own explanation.
     pub reason: Option<String>,
 }
 
@@ -203,17 +203,17 @@ impl Decision {
 /// Something wrong in a bundle or in an evaluation, for the tenant's author to read.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize)]
 pub struct Diagnostic {
-    /// What kind of fault it is.
+    /// The kind of fault.
     pub code: DiagnosticCode,
-    /// What was wrong, in words.
+    /// The fault, in words.
     pub message: String,
-    /// Where, if it has a place.
+    /// Its place, if it has one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub location: Option<Location>,
     /// The line at that place, as the tenant wrote it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub line: Option<String>,
-    /// What to do about it, where the cause is common.
+    /// The remedy, if the cause is common.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub help: Option<String>,
 }
@@ -274,9 +274,9 @@ pub enum DiagnosticCode {
     Parse,
     /// The modules parse and do not compile together.
     Compile,
-    /// An expression has a type that cannot be right there, whatever the input.
+    /// An expression has a type that is wrong there for every input.
     StaticType,
-    /// A variable has no value that could be found.
+    /// A variable is unsafe: no expression gives it a value.
     UnsafeVariable,
     /// A rule depends on itself.
     Recursion,

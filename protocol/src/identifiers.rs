@@ -40,8 +40,8 @@ impl fmt::Display for TenantId {
     }
 }
 
-/// The text is no tenant id. It is not repeated here: it may be hostile, and whoever reports the
-/// error knows where it came from.
+/// The text is not a tenant id. It is not repeated here: it may be hostile, and the caller that
+/// reports the error knows its source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a tenant id is 1 to 63 letters, digits, '_' or '-', and begins with a letter or a digit")]
 pub struct InvalidTenantId;

@@ -1,8 +1,8 @@
 //! The names, the frames and the codec that supervisor and worker share.
 //!
 //! Nothing here does I/O and nothing here knows of tokio, axum or regorus, so that both sides can
-//! share it without inheriting each other's dependencies. A frame that was decoded is within every limit
-//! of its kind; what it means in the receiver's state is for the receiver to decide.
+//! share it without inheriting each other's dependencies. A frame that was decoded is within every
+//! limit of its kind; the receiver decides whether it fits its state.
 
 mod codec;
 mod frame;

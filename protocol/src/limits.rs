@@ -1,9 +1,9 @@
-//! The bounds of the wire: one home, so that both sides mean the same number.
+//! The bounds of the wire: one place, so that both sides use the same numbers.
 
 use std::ops::RangeInclusive;
 
 /// Version of this protocol, in the first frame. Supervisor and worker are one binary, so a
-/// mismatch means that something else is at the other end.
+/// mismatch means that the other end is a different program.
 pub const PROTOCOL_VERSION: u16 = 5;
 
 /// Bytes of the length that precedes every frame, most significant byte first.
@@ -16,8 +16,8 @@ pub const MAX_REQUEST_BODY: usize = 16 * 1024 * 1024;
 /// Largest frame to a worker, in bytes: a request body and the fields around it.
 pub const MAX_FRAME_TO_WORKER: usize = MAX_REQUEST_BODY + 4 * 1024;
 
-/// Largest frame from a worker, in bytes. It is what a hostile worker can make the supervisor
-/// allocate, so it is no larger than an honest answer needs.
+/// Largest frame from a worker, in bytes. A hostile worker can make the supervisor allocate this
+/// much, so it is no larger than an honest answer needs.
 pub const MAX_FRAME_FROM_WORKER: usize = 1024 * 1024;
 
 /// Bytes of a bundle file in one `BundleChunk` frame: large enough to be cheap, small enough that
@@ -40,11 +40,11 @@ pub const MAX_DIAGNOSTIC_STRING: usize = 1024;
 pub const MAX_SANDBOX_LAYERS: usize = 64;
 
 /// Exit codes of a worker whose sandbox could not be closed, one for each of its steps: the host's
-/// fault, not the tenant's. They mean that only until the worker has introduced itself.
+/// fault, not the tenant's. They have this meaning only until the worker has introduced itself.
 pub const EXIT_NOT_SEALED: RangeInclusive<u8> = 80..=99;
 
-/// Exit code of a worker that came over its tenant's memory limit.
+/// Exit code of a worker that exceeded its tenant's memory limit.
 pub const EXIT_MEMORY_LIMIT: u8 = 68;
 
-/// Exit code of a worker that was given no memory, within its limit.
+/// Exit code of a worker whose allocation failed within its limit.
 pub const EXIT_NO_MEMORY: u8 = 69;

@@ -15,7 +15,7 @@ macro_rules! layers {
         }
 
         impl SandboxLayer {
-            /// Every layer there is, in the order in which they are put in force.
+            /// Every layer, in the order in which they are put in force.
             pub const ALL: &[Self] = &[$(Self::$layer),*];
 
             /// The layer as users see it.
@@ -37,7 +37,7 @@ macro_rules! layers {
 layers! {
     /// A control group (version 2) of its own bounds its memory, processes and processor time.
     Cgroup = "cgroup", false;
-    /// No descriptor is open that is not the worker's own.
+    /// Only the worker's own file descriptors are open.
     OwnDescriptorsOnly = "own_descriptors_only", true;
     /// The environment is empty.
     EmptyEnvironment = "empty_environment", true;
@@ -45,9 +45,9 @@ layers! {
     OomScore = "oom_score", false;
     /// It runs as a user that is its tenant's alone.
     TenantUser = "tenant_user", false;
-    /// A user namespace of its own: what it could gain there is worth nothing outside.
+    /// A user namespace of its own: privileges gained in it are worth nothing outside.
     UserNamespace = "user_namespace", false;
-    /// A network namespace with no interface in it.
+    /// A network namespace without interfaces.
     NetworkNamespace = "network_namespace", false;
     /// A namespace of its own for System V IPC and POSIX message queues.
     IpcNamespace = "ipc_namespace", false;
@@ -55,7 +55,7 @@ layers! {
     UtsNamespace = "uts_namespace", false;
     /// Its root directory was deleted, so it is empty and stays so.
     EmptyRoot = "empty_root", false;
-    /// It has no capability in any set that counts, and none it could get back.
+    /// It has no capability in any effective set, and cannot regain one.
     NoCapabilities = "no_capabilities", true;
     /// The kernel kills the worker when its supervisor dies (`PR_SET_PDEATHSIG`).
     ParentDeathSignal = "parent_death_signal", true;
@@ -116,16 +116,16 @@ pub struct MissingLayer {
     pub reason: String,
 }
 
-/// How much of the sandbox there has to be.
+/// The required strength of the sandbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SandboxMode {
     /// Every mandatory layer, or the worker ends; the others where the host allows them.
     Strict,
-    /// Only what is needed for the worker to end with its supervisor and within its memory. For
-    /// debugging on one's own machine: a tenant's code can reach whatever its user can.
+    /// Only the layers that end the worker with its supervisor and bound its memory. For debugging
+    /// on your own machine: a tenant's code can reach everything that its user can.
     DebugOff,
-    /// As `Strict`, but the worker goes on past a layer that it cannot get, says which those were,
-    /// and ends without having served anybody.
+    /// As `Strict`, but the worker continues after a layer that it cannot get, reports those, and
+    /// ends without serving.
     Report,
 }
 

@@ -1,5 +1,5 @@
-//! Work that blocks, such as reading files, on threads that give way to decisions. A file system may
-//! hang for ever, so nobody waits for such work without a limit.
+//! Work that blocks, such as reading files, on threads that give way to decisions. A file system
+//! may hang for ever, so every wait for such work has a deadline.
 
 use std::time::Duration;
 
@@ -41,7 +41,7 @@ pub(crate) fn spawn_blocking_on<T: Send + 'static>(
         match runtime.spawn_blocking(work).await {
             Ok(result) => result,
             Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-            // Cancelled: the runtime ends, and nobody waits any more.
+            // Cancelled: the runtime ends, and so do those that wait.
             Err(_) => std::future::pending().await,
         }
     })
@@ -66,7 +66,7 @@ mod tests {
         tokio::task::yield_now().await;
         tokio::time::advance(PATIENCE).await;
         let Err(BlockingError::Hangs(work)) = reading.await.unwrap() else {
-            panic!("it was waited for")
+            panic!("the result was awaited")
         };
         assert!(!work.is_finished());
         release.send(()).unwrap();

@@ -1,15 +1,15 @@
 //! The margins of a request's deadline, in the order in which they pass.
 //!
 //! ```text
-//! deadline            the engine's own timer stops the evaluation; its answer is the best one
-//!  + ANSWER_MARGIN    the request is answered as timed out, without the worker's word
+//! deadline            the engine's own timer stops the evaluation; its answer is the best one +
+//! ANSWER_MARGIN    the request is answered as timed out, without the worker's answer
 //!  + KILL_MARGIN      the worker is stuck: it is killed
-//!  + DRAIN_MARGIN     a worker that was replaced has nothing left to answer: it is killed
+//! + DRAIN_MARGIN     a replaced worker has no request left: it is killed
 //! ```
 
 use std::time::Duration;
 
-/// How long after its deadline a request is answered as timed out without the worker's word. The
+/// How long after its deadline a request is answered as timed out without the worker's answer. The
 /// engine watches the same deadline, and its own answer is the better one.
 pub(crate) const ANSWER_MARGIN: Duration = Duration::from_millis(10);
 

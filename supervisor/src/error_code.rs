@@ -39,15 +39,15 @@ codes! {
     RequestTimeout = "request_timeout";
     /// The body is over the tenant's limit.
     RequestTooLarge = "request_too_large";
-    /// The policy failed while it was evaluated, or we did.
+    /// The policy failed while it was evaluated, or the supervisor did.
     InternalError = "internal_error";
     /// The evaluation reached the tenant's memory limit.
     MemoryLimitExceeded = "memory_limit_exceeded";
     /// The worker ended on this request or is restarting.
     WorkerUnavailable = "worker_unavailable";
-    /// Too much of the tenant's or the host's waits already.
+    /// Too many requests, or too many bytes of them, wait already.
     Overloaded = "overloaded";
-    /// The tenant has no policy that could be asked, or is in quarantine.
+    /// The tenant has no usable policy, or is in quarantine.
     TenantUnavailable = "tenant_unavailable";
     /// The evaluation's deadline passed.
     EvaluationTimeout = "evaluation_timeout";
@@ -59,7 +59,7 @@ impl ErrorCode {
         self as usize
     }
 
-    /// Whether an evaluation that a worker was asked for ended so: such errors in a row make a tenant
+    /// Whether it is the result of an evaluation in a worker: such errors in a row make a tenant
     /// `failing`.
     pub(crate) const fn is_evaluation_failure(self) -> bool {
         match self {

@@ -12,6 +12,7 @@ mod deadline;
 mod error_code;
 mod http;
 mod isolation;
+mod permits;
 mod readiness;
 mod stream;
 mod telemetry;

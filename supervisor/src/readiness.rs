@@ -13,9 +13,9 @@ impl Readiness {
     const READY: u8 = 1;
     const STOPPING: u8 = 2;
 
-    /// Whether every tenant that was there at the start has been tried once, and the supervisor does
-    /// not shut down yet. What became of a tenant does not matter: one bad tenant must not take a
-    /// host out of service.
+    /// Whether every tenant that was there at the start has been tried once, and the supervisor
+    /// does not shut down yet. The result for a tenant does not matter: one bad tenant must not
+    /// take a host out of service.
     pub(crate) fn is_ready(&self, registry: &Registry) -> bool {
         match self.0.load(Ordering::Relaxed) {
             Self::STARTING => {

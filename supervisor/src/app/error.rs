@@ -9,12 +9,12 @@ pub enum SupervisorError {
     /// The operating system refused something that the supervisor needs.
     #[error("{what}: {error}")]
     Host {
-        /// What was wanted.
+        /// The failed operation.
         what: &'static str,
         /// What the operating system said.
         error: io::Error,
     },
-    /// The address cannot be listened on.
+    /// The supervisor cannot listen on the address.
     #[error(
         "cannot listen on {address}: {error}; choose another with ENFORCER_HOST and ENFORCER_PORT"
     )]
@@ -24,12 +24,12 @@ pub enum SupervisorError {
         /// What the operating system said.
         error: io::Error,
     },
-    /// Workers would not serve here.
+    /// Workers cannot serve here.
     #[error(
         "this host lacks layers of the sandbox that workers need: {lacking}; run `edge-policy-enforcer sandbox` for details"
     )]
     NotStrict {
-        /// The layers, and why the host lacks each.
+        /// The missing layers, each with its reason.
         lacking: String,
     },
     /// The host lacks a system call or a file system that the supervisor needs.
@@ -37,14 +37,14 @@ pub enum SupervisorError {
     Missing {
         /// The system call or file system.
         what: &'static str,
-        /// What it is for.
+        /// Its purpose.
         purpose: &'static str,
         /// What the operating system said.
         error: io::Error,
-        /// What an operator can do.
+        /// The operator's remedy.
         help: &'static str,
     },
-    /// The host's clock is before 1970, which is no time to decide at.
+    /// The host's clock is before 1970, so policies that depend on the time would decide wrongly.
     #[error("the clock of this host says {0}, which is before 1970: set it, and start again")]
     Clock(String),
     /// The HTTP server ended by itself, which it never should.
@@ -55,7 +55,7 @@ pub enum SupervisorError {
     BundlesDir(io::Error),
 }
 
-/// Maps what the operating system said to an error about `what`.
+/// Maps the operating system's error to one about `what`.
 pub(super) fn host(what: &'static str) -> impl Fn(io::Error) -> SupervisorError {
     move |error| SupervisorError::Host { what, error }
 }

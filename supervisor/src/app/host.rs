@@ -1,4 +1,4 @@
-//! What the supervisor needs of its process and its host, put right or found out before it starts.
+//! The supervisor's requirements on its process and its host, fixed or checked before it starts.
 //!
 //! A shell, a service manager or a container hands down signal masks, limits and a seccomp profile that
 //! were meant for something else.
@@ -20,32 +20,32 @@ use crate::clock::{rfc3339, utc_now};
 /// The soft limit of open files that most systems begin with.
 const CUSTOMARY_DESCRIPTORS: u64 = 1024;
 
-/// Descriptors below which the supervisor cannot serve even one tenant.
+/// File descriptors below which the supervisor cannot serve even one tenant.
 const FEW_DESCRIPTORS: u64 = 96;
 
 /// The signal for a file that would grow over its limit (`RLIMIT_FSIZE`), on every architecture of Linux
 /// that this runs on. It ends the process unless it is handled; then writing fails.
 const SIGXFSZ: i32 = 25;
 
-/// Puts right what this process may have inherited. To be called while there is one thread, because
-/// threads inherit the signal mask.
+/// Resets the signal mask and the limits that this process may have inherited. To be called while
+/// there is one thread, because threads inherit the signal mask.
 ///
 /// # Errors
 /// When the kernel refuses, which it does not.
 pub fn prepare_process() -> io::Result<()> {
-    // A parent that blocks SIGTERM would make the supervisor one that cannot be stopped.
+    // A parent that blocks SIGTERM would make the supervisor impossible to stop.
     SigSet::all().thread_unblock()?;
     Ok(())
 }
 
 /// Keeps a limit of file sizes from ending the supervisor: a log that cannot be written is counted.
 pub(super) fn survive_full_files() -> Result<(), SupervisorError> {
-    // Installing a handler is enough; nobody needs to hear of the signal.
+    // Installing a handler is enough; the signal itself needs no reaction.
     let handler = signal(SignalKind::from_raw(SIGXFSZ));
-    handler.map(drop).map_err(host("signals cannot be listened for"))
+    handler.map(drop).map_err(host("signal handlers cannot be installed"))
 }
 
-/// Finds out whether the host has what reading bundles and starting workers takes.
+/// Checks that the host has the means to read bundles and start workers.
 pub(super) fn check() -> Result<(), SupervisorError> {
     if SystemTime::now() < UNIX_EPOCH {
         return Err(SupervisorError::Clock(rfc3339(utc_now())));
@@ -67,13 +67,13 @@ pub(super) fn check() -> Result<(), SupervisorError> {
             error: error.into(),
             help: "Linux has it since 5.6: allow it in the seccomp profile of the container or unit",
         }),
-        // The call is there; the working directory may not be.
+        // The call exists; the working directory may not.
         Err(_) => Ok(()),
     }
 }
 
-/// Every worker and every client takes a descriptor or more, and the customary limit of 1024 is for
-/// programs that use `select(2)`. Returns the limit that holds now.
+/// Every worker and every client takes one file descriptor or more, and the customary limit of 1024
+/// is for programs that use `select(2)`. Returns the limit that holds now.
 pub(super) fn raise_descriptor_limit() -> u64 {
     let raised = getrlimit(Resource::RLIMIT_NOFILE)
         .and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard).map(|()| hard));

@@ -1,4 +1,4 @@
-//! Builds the supervisor, runs it, and lets it end well.
+//! Builds the supervisor, runs it, and shuts it down gracefully.
 
 pub(crate) mod error;
 pub(crate) mod host;
@@ -21,11 +21,11 @@ use crate::bundles::health::{BundlesHealth, ReconcilerState};
 use crate::bundles::reconciler::{Reconciler, Shared};
 use crate::clock::utc_now;
 use crate::config::{Config, SandboxConfig};
-use crate::http::permits::ConnectionPermits;
 use crate::http::server::{Server, prepare_thread};
 use crate::http::state::AppState;
 use crate::isolation::context::SandboxContext;
 use crate::isolation::report::{SandboxReport, prepare_and_try};
+use crate::permits::ConnectionPermits;
 use crate::readiness::Readiness;
 use crate::stream::Stream;
 use crate::telemetry::exposition::Exposition;
@@ -51,7 +51,8 @@ const RECONCILER_END: Duration = Duration::from_secs(1);
 /// decide where both want a processor (`sched(7)`).
 const STREAM_NICENESS: i32 = 15;
 
-/// The niceness of the threads that read bundles: a tenth, because a reload has a deadline.
+/// The niceness of the threads that read bundles: a tenth of that share, because a reload has a
+/// deadline.
 const LOADING_NICENESS: i32 = 10;
 
 /// Threads for looking at files and reading bundles. One tenant whose file system hangs takes one.
@@ -59,7 +60,7 @@ const BLOCKING_THREADS: usize = 512;
 
 /// The runtimes whose threads give way to those that decide.
 struct BackgroundRuntimes {
-    /// Only for work that may block.
+    /// For blocking work only.
     loading: Handle,
     stream: Handle,
 }
@@ -111,7 +112,7 @@ pub fn run(config: &Config, log: &LogGuard) -> Result<(), SupervisorError> {
 /// Reports what this host offers for a worker's sandbox, by starting a worker that tries all of it.
 ///
 /// # Errors
-/// When that cannot be found out.
+/// When no worker can be started, or it does not report.
 pub fn report_sandbox(config: &Config) -> Result<SandboxReport, SupervisorError> {
     check()?;
     let runtime = Builder::new_current_thread()
@@ -119,14 +120,14 @@ pub fn report_sandbox(config: &Config) -> Result<SandboxReport, SupervisorError>
         .build()
         .map_err(host_error("the runtime cannot be started"))?;
     let report = async {
-        // Whatever the configured mode is: the question is what could be.
+        // Independent of the configured mode: the report is about the host's possibilities.
         let sandbox = SandboxConfig { mode: SandboxMode::Strict, ..config.sandbox.clone() };
         prepare_and_try(&sandbox, config.limits_of_others()).await.map(|(_, report)| report)
     };
     runtime.block_on(report).map_err(host_error("the sandbox cannot be tried"))
 }
 
-/// The parts of a supervisor that runs.
+/// The parts of a running supervisor.
 struct Supervisor {
     signals: Signals,
     reload: Arc<Notify>,
@@ -261,12 +262,12 @@ impl Supervisor {
                         break;
                     }
                 },
-                // It ends when it is told to. Without it, all tenants keep what they have.
+                // It ends when it is told to. Without it, all tenants keep their revisions.
                 ended = &mut self.reconciler, if self.bundles.state() != ReconcilerState::Ended => {
                     self.bundles.set(ReconcilerState::Ended);
-                    error!("bundles are no longer looked at; restart the supervisor: {ended:?}");
+                    error!("bundles are no longer monitored; restart the supervisor: {ended:?}");
                 }
-                // It ends when it is told to. If it ends before, clients wait in vain.
+                // It ends when it is told to. If it ends before, clients get no answers.
                 ended = &mut self.server => {
                     return Err(SupervisorError::ServerEnded(ended.err()));
                 }
@@ -293,7 +294,7 @@ impl Supervisor {
             }
             let is_reconciling = bundles.state() != ReconcilerState::Ended;
             if is_reconciling && timeout(RECONCILER_END, reconciler).await.is_err() {
-                warn!("BUNDLES_DIR was still being looked at when its time had passed");
+                warn!("reading BUNDLES_DIR did not end within its shutdown deadline");
             }
             stop_controllers.cancel();
             controllers.close();
@@ -302,7 +303,7 @@ impl Supervisor {
                 spawner.all_ended().await;
             };
             if timeout(WORKERS_END, all_ended).await.is_err() {
-                warn!("workers were still ending when their time had passed; they are killed");
+                warn!("workers did not end within their shutdown deadline; they are killed");
             }
         };
         let again = async {
@@ -329,7 +330,7 @@ async fn prepare_sandbox(config: &Config) -> Result<SandboxContext, SupervisorEr
         );
         return SandboxContext::prepare(&config.sandbox).map_err(refused);
     }
-    // Once for all of them, or an operator would read it in every tenant's log.
+    // Logged once for all workers, not for every tenant.
     let tried = prepare_and_try(&config.sandbox, config.limits_of_others()).await;
     let (context, report) = tried.map_err(refused)?;
     if !report.is_strict {

@@ -4,7 +4,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::error::{SupervisorError, host};
 
-/// What a signal asks for.
+/// A signal's request.
 pub(super) enum SignalEvent {
     /// To end; with the signal's name.
     End(&'static str),
@@ -21,7 +21,7 @@ pub(super) struct Signals {
 
 impl Signals {
     pub(super) fn new() -> Result<Self, SupervisorError> {
-        let listen = |kind| signal(kind).map_err(host("signals cannot be listened for"));
+        let listen = |kind| signal(kind).map_err(host("signal handlers cannot be installed"));
         Ok(Self {
             terminate: listen(SignalKind::terminate())?,
             interrupt: listen(SignalKind::interrupt())?,

@@ -1,4 +1,4 @@
-//! A bundle in memory, and why there may not be one.
+//! A bundle in memory, and the errors of reading one.
 
 use enforcer_protocol::Revision;
 use nix::errno::Errno;
@@ -11,7 +11,7 @@ pub(crate) struct Bundle {
     pub(crate) revision: Revision,
     /// Sorted by path.
     pub(crate) files: Vec<BundleFile>,
-    /// Files that mean nothing to us, by path; at most [`MAX_IGNORED`].
+    /// Files that are not part of a bundle, by path; at most [`MAX_IGNORED`].
     pub(crate) ignored_files: Vec<String>,
 }
 
@@ -45,7 +45,7 @@ pub(crate) enum BundleError {
     Unreadable { path: String, error: Errno },
     #[error("{path}: leads out of the bundle's directory; a link must be relative and stay inside")]
     Escapes { path: String },
-    #[error("{path}: is no regular file")]
+    #[error("{path}: is not a regular file")]
     NotAFile { path: String },
     #[error("{path}: the name is not UTF-8, or holds control characters")]
     Name { path: String },
@@ -64,7 +64,8 @@ pub(crate) enum BundleError {
 }
 
 impl BundleError {
-    /// Whether it is the host's fault or the moment's, so that the same bundle may be read later.
+    /// Whether the host or a temporary condition is at fault, so that the same bundle may be read
+    /// later.
     pub(crate) const fn is_passing(&self) -> bool {
         match self {
             Self::Unreadable { error, .. } => matches!(

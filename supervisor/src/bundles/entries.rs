@@ -1,4 +1,4 @@
-//! Which tenants there are: the directories in `BUNDLES_DIR`.
+//! The tenants that exist: the directories in `BUNDLES_DIR`.
 
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -11,12 +11,12 @@ use enforcer_protocol::TenantId;
 pub(crate) enum Entry {
     /// A tenant's bundle.
     Tenant(TenantId, PathBuf),
-    /// A directory whose name is no tenant id, shown so that it can be logged.
+    /// A directory whose name is not a tenant id, escaped for the log.
     NoTenant(String),
 }
 
-/// The bundle directories in `bundles_dir`, sorted by name. Files, and names that begin with a
-/// dot, are not looked at: `.git`, or Kubernetes' `..data`.
+/// The bundle directories in `bundles_dir`, sorted by name. Files, and names that begin with a dot,
+/// are ignored: `.git`, or Kubernetes' `..data`.
 ///
 /// # Errors
 /// When the directory cannot be read.
@@ -26,8 +26,9 @@ pub(crate) fn entries(bundles_dir: &Path) -> io::Result<Vec<Entry>> {
         let entry = entry?;
         let name = entry.file_name();
         let path = entry.path();
-        // What cannot be looked at counts as a bundle: reading it says why it is none. A directory is
-        // known without looking at it, which on a file system that hangs would hang for all.
+        // An entry that cannot be examined counts as a bundle: reading it reports the error. The
+        // listing itself tells directories, because examining one on a file system that hangs would
+        // hang for all tenants.
         let is_file = match entry.file_type() {
             Ok(kind) if kind.is_dir() => false,
             _ => path.metadata().is_ok_and(|metadata| !metadata.is_dir()),

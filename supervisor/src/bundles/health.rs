@@ -1,8 +1,8 @@
-//! Whether bundles are looked at: what `/health?plugins` and the dashboard say of `BUNDLES_DIR`.
+//! Whether `BUNDLES_DIR` is monitored, for `/health?plugins` and the dashboard.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
-/// How the reconciler does.
+/// The reconciler's state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ReconcilerState {
     /// It sees `BUNDLES_DIR`.

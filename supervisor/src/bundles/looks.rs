@@ -1,4 +1,4 @@
-//! Rounds of looks at the files of all tenants, which find what no event told of.
+//! Rounds of looks at the files of all tenants, which find changes without an event.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -17,7 +17,7 @@ const ROUND: Duration = Duration::from_millis(200);
 /// A look at a tenant that takes longer than this is expensive.
 pub(super) const CHEAP: Duration = Duration::from_millis(5);
 
-/// A tenant that is to be looked at, and what is known from the last time.
+/// A tenant that is to be looked at, and the state at the last look.
 #[derive(Debug)]
 pub(super) struct Due {
     pub(super) id: TenantId,
@@ -27,7 +27,7 @@ pub(super) struct Due {
     pub(super) before: Option<u64>,
 }
 
-/// What a look at a tenant has shown.
+/// The result of a look at a tenant.
 #[derive(Debug)]
 pub(super) struct Seen {
     pub(super) id: TenantId,
@@ -36,8 +36,8 @@ pub(super) struct Seen {
     pub(super) took: Duration,
 }
 
-/// Looks at tenants, one after the other, and watches their directories. `progress` is the index of the
-/// one that it is at.
+/// Looks at tenants, one after the other, and watches their directories. `progress` is the index of
+/// the current one.
 pub(super) fn look_at(
     due: Vec<Due>,
     watches: Option<&Mutex<Watches>>,

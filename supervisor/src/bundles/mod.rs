@@ -1,4 +1,4 @@
-//! Bundles on disk: which there are, what is in them, and when they change.
+//! Bundles on disk: their list, their content, and their changes.
 
 mod bundle;
 pub(crate) mod entries;

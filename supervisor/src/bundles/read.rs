@@ -1,6 +1,6 @@
 //! Reads bundles: a directory's policies and data as bytes, whole and at one moment, or not at all.
 //!
-//! Nothing here parses Rego or JSON: that is the worker's, inside its sandbox.
+//! Nothing here parses Rego or JSON: the worker does, inside its sandbox.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -29,7 +29,7 @@ pub(crate) fn read(root: &Path, max_bytes: u64) -> Result<Bundle, BundleError> {
         match read_once(root, max_bytes) {
             Ok(Some(bundle)) => return Ok(bundle),
             Ok(None) => last = Some(BundleError::Changing),
-            // What was listed is gone: a sign of change, or a link that leads nowhere.
+            // A listed file is gone: a sign of change, or a dangling link.
             Err(error @ BundleError::Unreadable { error: Errno::ENOENT, .. }) => last = Some(error),
             Err(error) => return Err(error),
         }
@@ -79,8 +79,8 @@ fn revision(files: &[BundleFile]) -> Revision {
     Revision::from_digest(digest.finalize().into())
 }
 
-/// The content of a file that was found, which is taken from what is left; `None` when it is another
-/// file by now, or changes.
+/// The content of a file that was found, whose length is taken from the bytes left; `None` when it
+/// is another file by now, or changes.
 fn read_file(
     root: &OwnedFd,
     found: &Found,
@@ -101,7 +101,7 @@ fn read_file(
     }
     let mut content = Vec::new();
     let chunk = u64::try_from(BUNDLE_CHUNK).unwrap_or(u64::MAX);
-    // Only to have room: the file may have another length by now.
+    // Only a capacity: the file may have another length by now.
     let mut expected = usize::try_from(found.length()).unwrap_or(0);
     loop {
         let mut piece = Vec::with_capacity(expected.min(BUNDLE_CHUNK));

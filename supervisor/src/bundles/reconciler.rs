@@ -1,9 +1,9 @@
 //! Keeps the registry as `BUNDLES_DIR` is: adds tenants, removes them, and tells a tenant's controller
 //! when its bundle may have changed.
 //!
-//! Events of the file system are hints. Whatever they name is looked at, and everything is looked at
-//! from time to time. The controller's loader compares, so a hint too many costs a look at the files'
-//! metadata and changes nothing.
+//! Events of the file system are hints. Every tenant that they name is looked at, and all tenants
+//! are looked at from time to time. The controller's loader compares, so a needless hint costs a
+//! look at the files' metadata and changes nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -28,20 +28,20 @@ use super::walk::Directory;
 use super::watches::{Changes, Names, Watches, settled};
 use crate::blocking::{BlockingError, blocking_with_timeout, spawn_blocking_on};
 use crate::config::{Activation, Config};
-use crate::http::permits::ConnectionPermits;
+use crate::permits::ConnectionPermits;
 use crate::stream::{Change, Stream, TenantStream};
 use crate::tenant::admission::Tenant;
 use crate::tenant::controller::context::{Context, ControlSignals};
 use crate::tenant::controller::run_controller;
 use crate::tenant::registry::{Registry, Tenants};
 
-/// Between two looks at everything, where the file system tells of changes.
+/// Between two looks at all tenants, where the file system reports changes.
 const POLL_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Looking takes no more than this part of one processor.
 const POLL_SHARE: u32 = 20;
 
-/// How long anything that looks at files is waited for: a file system may hang.
+/// Deadline of every operation on files: a file system may hang.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Between two listings, while a directory is gone or a tenant is being removed.
@@ -57,17 +57,17 @@ const REMOVAL_GRACE: Duration = Duration::from_secs(2);
 /// Rounds of looks that hang at once. Beyond them no more begin until one of them ends.
 const MAX_HANGING: usize = 8;
 
-/// Directories that are not tenants and are remembered for having been reported.
+/// Directories that are not tenants and are remembered as reported.
 const REMEMBERED_REPORTS: usize = 4096;
 
-/// What the reconciler shares with others.
+/// The state that the reconciler shares with others.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) registry: Arc<Registry>,
     pub(crate) connections: Arc<ConnectionPermits>,
     pub(crate) stream: Arc<Stream>,
     pub(crate) health: Arc<BundlesHealth>,
-    /// An operator wants everything read again.
+    /// An operator asks for all bundles to be read again.
     pub(crate) reload: Arc<Notify>,
 }
 
@@ -78,7 +78,7 @@ struct ManagedTenant {
     directory: PathBuf,
     signals: Arc<ControlSignals>,
     controller: JoinHandle<()>,
-    /// What the last look has shown.
+    /// The result of the last look.
     fingerprint: Option<u64>,
     watched: Vec<Directory>,
     /// How long the last look took, and when it was.
@@ -115,7 +115,7 @@ pub(crate) struct Reconciler {
 }
 
 impl Reconciler {
-    /// Registers every tenant that there is now.
+    /// Registers every tenant that exists now.
     ///
     /// # Errors
     /// When `BUNDLES_DIR` cannot be read.
@@ -152,7 +152,7 @@ impl Reconciler {
         Ok(reconciler)
     }
 
-    /// Keeps the registry until `stop`.
+    /// Keeps the registry up to date until `stop`.
     pub(crate) async fn run(mut self, stop: CancellationToken) {
         let changes = Arc::new(Changes::default());
         let is_on = self.config.hot_reload;
@@ -177,7 +177,7 @@ impl Reconciler {
                     settled(&changes).await;
                     self.list().await;
                     self.hint(changes.take());
-                    // Also to find changes without a name, and directories that are new.
+                    // Also to find events without a name, and new directories.
                     next_poll = next_poll.min(earliest_poll.max(Instant::now()));
                 }
                 () = sleep_until(next_poll), if is_on => {
@@ -200,7 +200,7 @@ impl Reconciler {
         }
     }
 
-    /// Has the file system tell of changes. Where it does not, changes are found by looking.
+    /// Subscribes to the file system's events. Without them, changes are found by polling.
     ///
     /// Directories are watched one by one, as they are found within their bundle's bounds: a watch
     /// of everything below `BUNDLES_DIR` would follow one tenant's links wherever they lead, and
@@ -220,14 +220,14 @@ impl Reconciler {
             }
             Err(error) => {
                 warn!(
-                    "BUNDLES_DIR cannot be watched, so it is looked at every {} seconds: {error}",
+                    "BUNDLES_DIR cannot be watched, so it is polled every {} seconds: {error}",
                     POLL_INTERVAL.as_secs()
                 );
             }
         }
     }
 
-    /// Tells the controllers of tenants that something happened to.
+    /// Tells the controllers of tenants with changes.
     fn hint(&self, Names { names }: Names) {
         for name in names {
             let managed = name.parse::<TenantId>().ok().and_then(|id| self.managed.get(&id));
@@ -237,7 +237,7 @@ impl Reconciler {
         }
     }
 
-    /// Looks which tenants there are.
+    /// Lists the tenants.
     async fn list(&mut self) {
         if self.listing.as_ref().is_some_and(|listing| !listing.is_finished()) {
             return;
@@ -247,7 +247,7 @@ impl Reconciler {
         let first_device = self.device;
         let work = move || {
             let entries = entries(&bundles_dir)?;
-            // What a mount covered comes to light when it goes, and says nothing about tenants.
+            // An unmount uncovers the directory below, which says nothing about tenants.
             if device(&bundles_dir) != first_device && entries.is_empty() {
                 return Err(io::Error::other(
                     "it is empty, and on another file system than at the start",
@@ -312,7 +312,7 @@ impl Reconciler {
                 let name = id.as_ref().map(TenantId::as_str);
                 error!(
                     tenant_id = name,
-                    "looking at a bundle's directory hangs; it is not looked at until that ends"
+                    "reading a bundle's directory hangs; it is not read again until that ends"
                 );
                 self.hanging.push(Hanging { id, round });
             }
@@ -350,7 +350,7 @@ impl Reconciler {
         managed.signals.look_if_changed(seen.fingerprint);
     }
 
-    /// Makes the registry what `entries` say.
+    /// Makes the registry match `entries`.
     fn register(&mut self, entries: Vec<Entry>) {
         self.leaving.retain(|_, controller| !controller.is_finished());
         let mut is_changed = false;
@@ -391,8 +391,8 @@ impl Reconciler {
         }
     }
 
-    /// Gives clients the descriptors that workers do not need. Lazy tenants without a worker need
-    /// no descriptors.
+    /// Gives clients the file descriptors that workers do not need. Lazy tenants without a worker
+    /// need none.
     fn fit_connections(&self) {
         let awake = self.managed.values().filter(|managed| !managed.tenant.is_asleep()).count();
         let possible = self.shared.connections.fit(awake + self.leaving.len());

@@ -16,12 +16,12 @@ use super::limits::{
     MAX_DEPTH, MAX_ENTRIES, MAX_FILES, MAX_IGNORED, MAX_PATH, REMEMBERED_DIRECTORIES,
 };
 
-/// What tells whether a bundle may have changed, without reading it.
+/// A bundle's fingerprint, which tells whether it may have changed without reading it.
 #[derive(Debug)]
 pub(crate) struct Stat {
-    /// Another for another state of the files; equal states have equal ones.
+    /// Differs for different states of the files; equal states have equal fingerprints.
     pub(crate) fingerprint: u64,
-    /// Bytes of all files, as far as they could be looked at.
+    /// Bytes of all files, as far as they could be examined.
     pub(crate) bytes: u64,
     /// The directories that files may be in, the root first.
     pub(crate) directories: Vec<Directory>,
@@ -36,7 +36,7 @@ pub(crate) struct Directory {
     pub(crate) identity: (u64, u64),
 }
 
-/// Looks at the bundle in `root`, whatever is wrong with it.
+/// Looks at the bundle in `root`, also at an invalid one.
 pub(crate) fn stat(root: &Path) -> Stat {
     let mut hasher = DefaultHasher::new();
     let unreadable = |error| BundleError::Unreadable { path: ".".into(), error };
@@ -58,7 +58,7 @@ pub(crate) fn stat(root: &Path) -> Stat {
     stat
 }
 
-/// What is another for another file, and for the same one once it was written to.
+/// Differs for another file, and for the same one once it was written to.
 pub(super) fn identity(metadata: &Metadata) -> [i128; 7] {
     [
         metadata.dev().into(),
@@ -71,7 +71,7 @@ pub(super) fn identity(metadata: &Metadata) -> [i128; 7] {
     ]
 }
 
-/// A file of the bundle, and what tells whether it is still the same.
+/// A file of the bundle, and its identity, which tells whether it is still the same.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Found {
     pub(super) path: String,
@@ -88,8 +88,8 @@ impl Found {
 /// The manifest of an OPA bundle, in its root.
 const MANIFEST: &str = ".manifest";
 
-/// Whether a file of this name, so many directories deep, is part of the bundle: policies and data as
-/// OPA reads them from a directory, and what describes the bundle.
+/// Whether a file of this name, at this depth, is part of the bundle: policies and data as OPA
+/// reads them from a directory, and the bundle's metadata.
 fn is_wanted(name: &str, depth: usize) -> bool {
     match name {
         "data.json" | "data.yaml" | "data.yml" => true,
@@ -103,9 +103,9 @@ pub(super) struct Walk<'a> {
     root: &'a OwnedFd,
     entries: usize,
     pub(super) found: Vec<Found>,
-    /// The first files that mean nothing to us.
+    /// The first files that are not part of a bundle.
     pub(super) ignored: Vec<String>,
-    /// As many as are remembered.
+    /// The maximum number of them.
     directories: Vec<Directory>,
 }
 
@@ -164,7 +164,8 @@ impl<'a> Walk<'a> {
             return Err(BundleError::PathTooLong { path: path.to_owned() });
         }
         let is_wanted = is_wanted(name, depth);
-        // O_PATH: a file that is not wanted is not opened, only asked whether it is a directory.
+        // O_PATH: a file that is not part of the bundle is not opened, only checked for being a
+        // directory.
         let opened = match open_beneath(self.root, path, OFlag::O_PATH) {
             Ok(opened) => opened,
             Err(_) if !is_wanted => return Ok(()),

@@ -1,5 +1,5 @@
-//! What the file system says of changes. Its events are hints, never facts: they are lost when there are
-//! too many, and some file systems have no events.
+//! The file system's events. They are hints, never facts: they are lost when there are too many,
+//! and some file systems have no events.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path};
@@ -14,18 +14,18 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use super::walk::Directory;
 
-/// How long nothing must have changed before changes are acted upon: a program that writes one file
+/// Time without a change before changes are acted upon (debouncing): a program that writes one file
 /// writes others too.
 const QUIET: Duration = Duration::from_millis(50);
 
-/// How long changes that do not end are waited for.
+/// Maximum wait for changes that do not end.
 const LONGEST_WAIT: Duration = Duration::from_millis(500);
 
 /// Names of changed entries that are remembered one by one; beyond them, everything may have
 /// changed.
 const REMEMBERED_NAMES: usize = 4096;
 
-/// What the file system has said since it was asked last.
+/// The file system's events since the last query.
 #[derive(Debug, Default)]
 pub(super) struct Changes {
     names: Mutex<Names>,
@@ -34,15 +34,15 @@ pub(super) struct Changes {
 
 #[derive(Debug, Default)]
 pub(super) struct Names {
-    /// Entries of `BUNDLES_DIR` that something happened to. An event without a
-    /// name there has everything looked at.
+    /// Changed entries of `BUNDLES_DIR`. An event without a name there makes all tenants be looked
+    /// at.
     pub(super) names: BTreeSet<String>,
 }
 
 impl Changes {
     pub(super) fn add(&self, bundles_dir: &Path, event: notify::Result<notify::Event>) {
         let event = match event {
-            // Reading is what we do ourselves.
+            // Our own reading causes these events.
             Ok(notify::Event { kind: EventKind::Access(access), .. })
                 if access != AccessKind::Close(AccessMode::Write) =>
             {
@@ -73,15 +73,15 @@ impl Changes {
 #[derive(Debug)]
 pub(super) struct Watches {
     pub(super) watcher: RecommendedWatcher,
-    /// Whose a directory is. One that is reached by two tenants, through links, is the first one's:
-    /// to the kernel it is one watch, and the second would take it from the first.
+    /// The tenant of each directory. One that two tenants reach, through links, belongs to the
+    /// first: to the kernel it is one watch, and the second would take it from the first.
     pub(super) owners: BTreeMap<(u64, u64), TenantId>,
 }
 
 impl Watches {
-    /// Watches `now` for a tenant instead of `before`; returns what is watched. A change in a
-    /// directory that cannot be watched is found by looking. Where the files have changed, so may the
-    /// directories have, and a new one can have the inode number of a deleted one: then all are
+    /// Watches `now` for a tenant instead of `before`; returns the watched directories. A change in
+    /// a directory that cannot be watched is found by polling. Where the files have changed, so may
+    /// the directories have, and a new one can have the inode number of a deleted one: then all are
     /// watched again.
     pub(super) fn change(
         &mut self,
@@ -93,7 +93,7 @@ impl Watches {
     ) -> Vec<Directory> {
         for directory in before.iter().filter(|directory| !now.contains(directory)) {
             self.owners.remove(&directory.identity);
-            // Where the directory is gone, so is its watch.
+            // A removed directory has no watch any more.
             let _ = self.watcher.unwatch(&root.join(&directory.path));
         }
         let mut watched = Vec::new();

@@ -1,8 +1,8 @@
-//! What is wrong with a configuration.
+//! The errors of a configuration.
 
 use std::fmt;
 
-/// Everything that is wrong with a configuration. There is at least one.
+/// All errors in a configuration, at least one.
 #[derive(Debug, thiserror::Error)]
 pub struct ConfigErrors(pub(super) Vec<ConfigError>);
 

@@ -114,9 +114,9 @@ pub(super) fn config_file(text: &str) -> Result<Option<ConfigFile>, String> {
         return Ok(None);
     }
     let unreadable = |error| format!("expected a TOML file that can be read: {error}");
-    // Others are not opened: a FIFO would be waited for.
+    // Only regular files are opened: opening a FIFO would block.
     if !Path::new(text).metadata().map_err(unreadable)?.is_file() {
-        return Err("expected a TOML file, and this is not a regular file".to_owned());
+        return Err("expected a TOML file, but this is not a regular file".to_owned());
     }
     let mut content = String::new();
     File::open(text)

@@ -1,11 +1,11 @@
-//! What one tenant may take.
+//! The limits of one tenant.
 
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use serde::Serialize;
 
-/// What one tenant may take.
+/// The limits of one tenant.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct TenantLimits {
     /// From a request's arrival to its decision.
@@ -20,17 +20,17 @@ pub(crate) struct TenantLimits {
     pub(crate) memory: u64,
     /// `cpu.weight` of the worker's control group.
     pub(crate) cpu_weight: u16,
-    /// Percent of one processor that the worker may take, in its control group.
+    /// Percent of one processor that the worker may use, in its control group.
     pub(crate) cpu_percent: u8,
     pub(crate) activation: Activation,
     /// How long a lazy tenant's worker is kept without a request.
     pub(crate) idle_timeout: Duration,
     pub(crate) evaluator: EvaluatorChoice,
-    /// Whether a built-in that fails is the request's error.
+    /// Whether an error in a built-in fails the request.
     pub(crate) strict_builtin_errors: bool,
 }
 
-/// What may evaluate a tenant's policy.
+/// The evaluators that a tenant's policy may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum EvaluatorChoice {
     /// Bytecode, where the bundle is small enough for it.
@@ -45,6 +45,6 @@ pub(crate) enum EvaluatorChoice {
 pub(crate) enum Activation {
     /// As soon as the tenant is known.
     Eager,
-    /// On its first request; and it ends when there are none for a while.
+    /// On its first request; it ends after a time without requests.
     Lazy,
 }

@@ -59,10 +59,10 @@ impl Config {
     /// Reads every setting: a flag wins over its variable, a variable over the default.
     ///
     /// `flag` gives a flag's value by its name. `variables` are those of the environment, as text;
-    /// tests pass what they like.
+    /// tests pass their own.
     ///
     /// # Errors
-    /// All that is wrong, not only the first.
+    /// All errors, not only the first.
     pub fn parse(
         flag: impl Fn(&str) -> Option<String>,
         variables: impl IntoIterator<Item = (String, String)>,
@@ -112,12 +112,12 @@ impl Config {
         whole().ok_or(ConfigErrors(errors))
     }
 
-    /// What this tenant may take.
+    /// This tenant's limits.
     pub(crate) fn limits(&self, tenant_id: &TenantId) -> TenantLimits {
         self.limits_of.get(tenant_id).copied().unwrap_or(self.limits)
     }
 
-    /// What a tenant may take that has nothing of its own.
+    /// The limits of tenants without limits of their own.
     pub(crate) const fn limits_of_others(&self) -> TenantLimits {
         self.limits
     }

@@ -1,4 +1,4 @@
-//! Reads settings from flags, variables and the file, and remembers what was wrong with them.
+//! Reads settings from flags, variables and the file, and collects the errors.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
@@ -13,7 +13,7 @@ use super::sandbox::SandboxConfig;
 use super::settings::*;
 use super::values::*;
 
-/// Reads settings and remembers what was wrong with them.
+/// Reads settings and collects the errors.
 pub(super) struct Reader<'a, F> {
     pub(super) flag: F,
     pub(super) variables: &'a [(String, String)],
@@ -22,7 +22,7 @@ pub(super) struct Reader<'a, F> {
 }
 
 impl<F: Fn(&str) -> Option<String>> Reader<'_, F> {
-    /// What a tenant may take; `None` is every tenant that has no limits of its own.
+    /// A tenant's limits; `None` is every tenant without limits of its own.
     pub(super) fn limits(&mut self, tenant_id: Option<&str>) -> Option<TenantLimits> {
         let evaluation_timeout =
             self.read_for(tenant_id, EVALUATION_TIMEOUT, |text| millis(text, 1..=60_000));
@@ -78,7 +78,7 @@ impl<F: Fn(&str) -> Option<String>> Reader<'_, F> {
         limits.into_iter().map(|(id, limits)| Some((id, limits?))).collect()
     }
 
-    /// The setting's value; `None` after an error was remembered.
+    /// The setting's value; `None` after an error, which is recorded.
     pub(super) fn read<T>(
         &mut self,
         setting: Setting,
@@ -93,7 +93,7 @@ impl<F: Fn(&str) -> Option<String>> Reader<'_, F> {
         setting: Setting,
         parse: impl FnOnce(&str) -> Result<T, String>,
     ) -> Option<T> {
-        // What is wrong with a value for all is reported once, and not for every tenant.
+        // An error in a value for all tenants is reported once, not for every tenant.
         let own = tenant_id.and_then(|id| self.file.value(Some(id), setting));
         let is_shared = tenant_id.is_some() && own.is_none();
         let variable = || {

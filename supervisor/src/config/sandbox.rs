@@ -24,9 +24,8 @@ pub(crate) enum WorkerUsers {
     Range(RangeInclusive<u32>),
 }
 
-/// Users that systemd's allocation of ids leaves to nobody
-/// (<https://systemd.io/UIDS-GIDS>).
+/// User ids that systemd's allocation leaves unused (<https://systemd.io/UIDS-GIDS>).
 pub(super) const UNUSED_USERS: RangeInclusive<u32> = 1_879_048_192..=1_879_113_727;
 
-/// The first user that is a person's or a service's nowhere.
+/// The first user id that no person or service has anywhere.
 pub(super) const FIRST_WORKER_USER: u32 = 1000;

@@ -9,7 +9,7 @@ pub struct Setting {
     pub flag: &'static str,
     /// Its value where neither is given.
     pub default: &'static str,
-    /// What it does, its unit and its bounds.
+    /// Its meaning, unit and bounds.
     pub help: &'static str,
 }
 
@@ -24,64 +24,64 @@ macro_rules! settings {
     ($($constant:ident = $variable:literal, $flag:literal, $default:literal, $help:literal;)*) => {
         $(pub(super) const $constant: Setting =
             Setting { variable: $variable, flag: $flag, default: $default, help: $help };)*
-        /// Every setting there is.
+        /// Every setting.
         pub const SETTINGS: &[Setting] = &[$($constant),*];
     };
 }
 
 settings! {
     CONFIG_FILE = "ENFORCER_CONFIG", "config", "none",
-        "TOML file with settings, for all tenants and for single ones; see config/enforcer.toml";
+        "TOML file with settings for all tenants and for single tenants; see config/enforcer.toml";
     HOST = "ENFORCER_HOST", "host", "127.0.0.1",
         "Address to listen on: an IP address, or localhost";
     PORT = "ENFORCER_PORT", "port", "8181",
-        "TCP port to listen on; 0 takes a free one and logs it";
+        "TCP port to listen on, 0 to 65535; 0 picks a free port and logs it";
     BUNDLES_DIR = "BUNDLES_DIR", "bundles-dir", "config/tenants.d",
-        "Directory with one bundle directory per tenant";
+        "Directory that contains one bundle directory per tenant";
     HOT_RELOAD = "ENABLE_HOT_RELOAD", "enable-hot-reload", "true",
-        "Whether changed bundles are taken up by themselves; SIGHUP takes them up in any case";
+        "Whether changed bundles are loaded automatically; SIGHUP always loads them";
     LOG_LEVEL = "LOG_LEVEL", "log-level", "info",
-        "Least severe level that is logged: off, error, warn, info, debug or trace";
+        "Least severe level to log: off, error, warn, info, debug or trace";
     LOG_FORMAT = "ENFORCER_LOG_FORMAT", "log-format", "auto",
-        "Form of the log: text, json, or auto, which is text on a terminal";
+        "Format of the log: text, json, or auto (text on a terminal, otherwise json)";
     DECISION_LOG = "ENFORCER_DECISION_LOG", "decision-log", "true",
-        "Whether every decision is logged, at level info";
+        "Whether every decision is logged at level info";
     EVALUATION_TIMEOUT = "ENFORCER_EVAL_TIMEOUT_MS", "eval-timeout-ms", "100",
-        "Milliseconds from a request's arrival within which its decision must be there, 1 to 60000";
+        "Maximum time in milliseconds from a request's arrival to its decision, 1 to 60000";
     LOAD_TIMEOUT = "ENFORCER_LOAD_TIMEOUT_MS", "load-timeout-ms", "10000",
-        "Milliseconds within which a worker must have started and loaded its bundle, 100 to 600000";
+        "Maximum time in milliseconds for a worker to start and load its bundle, 100 to 600000";
     MAX_BODY = "ENFORCER_MAX_BODY_BYTES", "max-body-bytes", "1048576",
-        "Largest request body in bytes, 1024 to 16777216";
+        "Maximum size of a request body in bytes, 1024 to 16777216";
     QUEUE_LENGTH = "ENFORCER_QUEUE_LENGTH", "queue-length", "1024",
-        "Requests that one tenant may have waiting for their answer, 1 to 65536";
+        "Maximum number of a tenant's requests that wait for their answer, 1 to 65536";
     MEMORY_LIMIT = "ENFORCER_MEMORY_LIMIT_MIB", "memory-limit-mib", "256",
-        "MiB that one tenant's worker may allocate, its bundle included, 16 to 65536";
+        "Maximum memory in MiB that a tenant's worker may allocate, including its bundle, 16 to 65536";
     ACTIVATION = "ENFORCER_ACTIVATION", "activation", "eager",
-        "When a tenant's worker is started: eager, at once, or lazy, on its first request";
+        "When a tenant's worker is started: eager (at once) or lazy (on the tenant's first request)";
     IDLE_TIMEOUT = "ENFORCER_IDLE_TIMEOUT", "idle-timeout", "5m",
-        "How long a lazy tenant's worker is kept without a request, 100ms to 24h; a bare number is seconds";
+        "Time without a request after which a lazy tenant's worker is stopped, 100ms to 24h; a number without a unit is in seconds";
     EVALUATOR = "ENFORCER_EVALUATOR", "evaluator", "auto",
-        "What evaluates policies: auto, which is bytecode where the bundle is small enough for it, or interpreter, always";
+        "Evaluator of policies: auto (bytecode if the bundle is small enough for it, otherwise the interpreter) or interpreter";
     STRICT_BUILTIN_ERRORS = "ENFORCER_STRICT_BUILTIN_ERRORS", "strict-builtin-errors", "false",
-        "Whether a built-in that fails is the request's error; false makes its call undefined, as OPA does";
+        "Whether an error in a built-in fails the request; with false, the call is undefined, as in OPA";
     CPU_WEIGHT = "ENFORCER_CPU_WEIGHT", "cpu-weight", "100",
-        "Share of the processors that a tenant's worker gets where others want them too, 1 to 10000; needs control groups";
+        "Relative weight of a tenant's worker when workers compete for processor time, 1 to 10000; needs control groups";
     CPU_PERCENT = "ENFORCER_CPU_PERCENT", "cpu-percent", "100",
-        "Percent of one processor that a tenant's worker may take, 1 to 100; needs control groups";
+        "Maximum processor time of a tenant's worker in percent of one processor, 1 to 100; needs control groups";
     SANDBOX = "ENFORCER_SANDBOX", "sandbox", "strict",
-        "strict, or debug-off: no sandbox, for debugging on one's own machine only";
+        "Sandbox of the workers: strict, or debug-off (no sandbox; only for debugging on your own machine)";
     WORKER_USERS = "ENFORCER_WORKER_USERS", "worker-users", "auto",
-        "Users that workers run as, one for each tenant: first-last, none, or auto, which is 1879048192-1879113727 where the supervisor may become them";
+        "User ids that workers run as, one for each tenant: first-last, none, or auto (1879048192-1879113727 if the supervisor may switch to them)";
     CONTROL_GROUPS = "ENFORCER_CONTROL_GROUPS", "control-groups", "auto",
-        "auto: a control group (version 2) for each worker, where they were delegated to the supervisor; or none";
+        "Control groups (version 2) of the workers: auto (one for each worker, if delegated to the supervisor) or none";
     MAX_CONNECTIONS = "ENFORCER_MAX_CONNECTIONS", "max-connections", "4096",
-        "Client connections open at once, 1 to 65536; further clients wait to be accepted";
+        "Maximum number of open client connections, 1 to 65536; further clients wait to be accepted";
     MAX_STREAM_CONSUMERS = "ENFORCER_MAX_STREAM_CONSUMERS", "max-stream-consumers", "2048",
-        "Consumers of the decision stream connected at once, 0 to 65536; they are client connections too";
+        "Maximum number of connected consumers of the decision stream, 0 to 65536; each is a client connection too";
     STREAM_ORIGINS = "ENFORCER_STREAM_ORIGINS", "stream-origins", "none",
-        "Origins of web pages, separated by commas, that may open the decision stream besides the dashboard and desktop applications, such as https://ops.example.com; or none";
+        "Comma-separated origins of web pages that may open the decision stream, besides the dashboard and desktop applications, such as https://ops.example.com; or none";
     SHUTDOWN_TIMEOUT = "ENFORCER_SHUTDOWN_TIMEOUT_MS", "shutdown-timeout-ms", "10000",
-        "Milliseconds that requests in flight are given on SIGTERM or SIGINT, 0 to 600000";
+        "Maximum time in milliseconds for requests in flight to finish after SIGTERM or SIGINT, 0 to 600000";
 }
 
 /// The settings that a single tenant may have of its own.

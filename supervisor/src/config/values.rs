@@ -16,7 +16,7 @@ use super::origin;
 use super::sandbox::{FIRST_WORKER_USER, UNUSED_USERS, WorkerUsers};
 use super::settings::STREAM_ORIGINS;
 
-/// Origins that may be named. Each is compared with that of a page that opens the stream.
+/// Maximum number of origins. Each is compared with the origin of a page that opens the stream.
 const MAX_STREAM_ORIGINS: usize = 64;
 
 pub(super) fn host(text: &str) -> Result<IpAddr, String> {
@@ -135,10 +135,10 @@ pub(super) fn log_format(text: &str) -> Result<LogFormat, String> {
 pub(super) fn directory(text: &str) -> Result<PathBuf, String> {
     let path = Path::new(text);
     match path.metadata() {
-        // Absolute, as the file system's events name what they are about.
+        // Absolute, because the file system's events name absolute paths.
         Ok(metadata) if metadata.is_dir() => std::path::absolute(path)
             .map_err(|error| format!("expected a directory that can be found: {error}")),
-        Ok(_) => Err("expected a directory, and this is not one".to_owned()),
+        Ok(_) => Err("expected a directory, but this is not one".to_owned()),
         Err(error) => Err(format!("expected a directory that can be read: {error}")),
     }
 }

@@ -1,4 +1,5 @@
-//! Reads request bodies: bounded in length, in time, and in what a tenant holds of them at once.
+//! Reads request bodies with bounds on their length, their time, and the memory that one tenant's
+//! bodies take together.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,10 +25,11 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 const DISCARD_LIMIT: u64 = 64 * 1024 * 1024;
 
 /// How long a refused body may stall before its sender is answered. A client that is still sending
-/// goes on within moments; one that waits should not wait because of a body that nobody reads.
+/// goes on within moments; a client that waits for its answer should not wait for a body that is
+/// dropped.
 const DISCARD_STALL: Duration = Duration::from_secs(1);
 
-/// Why a request body was not taken.
+/// Why a request body was refused.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BodyError {
     #[error("the request body is over the limit of {limit} bytes")]
@@ -36,22 +38,22 @@ pub(crate) enum BodyError {
     TimedOut,
     #[error("the request body ended early or is not framed as HTTP requires")]
     Incomplete,
-    #[error("the content or transfer encoding is not supported; send the body as it is")]
+    #[error("the content or transfer encoding is not supported; send the body without encoding")]
     Encoded,
-    #[error("the tenant's requests in progress take all the memory they may")]
+    #[error("the bodies of this tenant's requests in progress have reached their memory limit")]
     NoMemory,
 }
 
-/// What is left of a refused body on its connection.
+/// The rest of a refused body on its connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Rest {
-    /// Nothing: the next request may follow.
+    /// Empty: the next request may follow.
     Nothing,
-    /// Some of it, so the connection ends with the answer.
+    /// Not empty, so the connection ends with the answer.
     Unread,
 }
 
-/// A body that was not taken.
+/// A body that was refused.
 #[derive(Debug, thiserror::Error)]
 #[error("{error}")]
 pub(crate) struct Refused {
@@ -62,7 +64,7 @@ pub(crate) struct Refused {
 /// Reads the whole body of a request to `tenant`.
 ///
 /// # Errors
-/// When it is over a bound or does not come whole. The rest of it is then read and dropped.
+/// When the body exceeds a bound or is incomplete. The rest of it is then read and dropped.
 pub(crate) async fn read(
     tenant: &Tenant,
     head: &Parts,
@@ -90,13 +92,13 @@ pub(crate) async fn read(
     Err(Refused { error, rest })
 }
 
-/// Refuses a body of which its head says enough.
+/// Refuses a body that the request's head already rules out.
 fn check(headers: &HeaderMap, limit: usize) -> Result<(), BodyError> {
     let mut contents = headers.get_all(CONTENT_ENCODING).iter();
     if !contents.all(|encoding| encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
         return Err(BodyError::Encoded);
     }
-    // hyper takes the chunks apart, and leaves every other coding of the list as it is.
+    // hyper decodes chunks, and leaves every other coding of the list as it is.
     let mut transfers = headers.get_all(TRANSFER_ENCODING).iter();
     let chunked =
         transfers.next().is_none_or(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked"));
@@ -153,17 +155,17 @@ fn content_length(headers: &HeaderMap) -> Option<u64> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-/// Reads and drops a body of which nothing was read, or leaves it unread, in which case the connection
-/// has to close.
+/// Reads and drops a body that was not read yet, or leaves it unread; then the connection has to
+/// close.
 pub(crate) async fn drain_or_close(head: &Parts, body: HttpBody) -> Rest {
-    // Such a client waits for a word before it sends, and reading would tell it to.
+    // Such a client waits for `100 Continue` before it sends, and reading would send that.
     if waits_to_be_asked(head) && !body.is_end_stream() {
         return Rest::Unread;
     }
     discard(body).await
 }
 
-/// HTTP/1.0 has no such expectation, so there it is not one (RFC 9110, section 10.1.1).
+/// HTTP/1.0 has no such expectation, so it is ignored there (RFC 9110, section 10.1.1).
 fn waits_to_be_asked(head: &Parts) -> bool {
     let expects = head.headers.get(EXPECT);
     head.version > Version::HTTP_10

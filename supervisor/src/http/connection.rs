@@ -1,8 +1,8 @@
-//! What the server and the stream know of a client's connection.
+//! A client's connection, as the server and the stream share it.
 
 use std::time::Duration;
 
-use super::permits::{ConnectionPermit, InFlight};
+use crate::permits::{ConnectionPermit, InFlight};
 use crate::telemetry::metrics::OpenGauge;
 
 /// How long a client may leave data unread that was written to it, beyond what its socket buffers. Then
@@ -22,7 +22,7 @@ impl ConnectionGuard {
         Self { permit, _open: open }
     }
 
-    /// Takes note of a request that is in flight until the result is dropped.
+    /// Counts a request as in flight until the result is dropped.
     pub(super) fn in_flight(&self) -> InFlight {
         self.permit.in_flight()
     }

@@ -1,5 +1,5 @@
 //! `GET /dashboard`: a page for operators, compiled into the binary. It only reads: the decision
-//! stream, the tenants and the metrics, all of which are there for everybody else too.
+//! stream, the tenants and the metrics, which every other client can read too.
 
 use std::sync::LazyLock;
 
@@ -13,8 +13,8 @@ use sha2::{Digest, Sha256};
 
 use super::error::ApiError;
 
-/// What the page may do: use its own files and ask its own host, and nothing else. What tenants and
-/// clients write is shown on it, and must never become part of it
+/// The page's content security policy: it may use its own files and ask its own host, and nothing
+/// else. Text of tenants and clients is shown on it, and must never become markup or script
 /// (<https://www.w3.org/TR/CSP3/>, <https://www.w3.org/TR/trusted-types/>).
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
     img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; \
@@ -101,7 +101,7 @@ pub(super) fn door() -> Response {
     (StatusCode::TEMPORARY_REDIRECT, [location]).into_response()
 }
 
-/// Where the page is, for a client that wrote a slash behind it: its files are found beside it.
+/// The page's address, for a client that appended a slash: its files are found beside it.
 pub(super) fn moved() -> Response {
     let location = (LOCATION, HeaderValue::from_static("../dashboard"));
     (StatusCode::PERMANENT_REDIRECT, [location]).into_response()
@@ -115,7 +115,7 @@ pub(super) fn file(name: &str, headers: &HeaderMap) -> Result<Response, ApiError
     let is_known = headers.get_all(IF_NONE_MATCH).iter().any(|known| known == tag);
     let common: [(HeaderName, HeaderValue); 5] = [
         (ETAG, tag),
-        // Kept, and asked about each time: the supervisor may be another version by then.
+        // Cached, and revalidated each time: the supervisor may be another version by then.
         (CACHE_CONTROL, HeaderValue::from_static("no-cache")),
         (CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY)),
         (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),

@@ -7,7 +7,7 @@ use arc_swap::ArcSwap;
 use axum::http::HeaderValue;
 use chrono::DateTime;
 
-/// A second, and the date of it: written once and not for every answer.
+/// A second and its date, formatted once and not for every answer.
 struct Written {
     second: u64,
     date: Option<HeaderValue>,

@@ -81,8 +81,7 @@ struct Made {
     body: Bytes,
 }
 
-/// Why no decision was made, the body where it was read, and how long the evaluation took where there
-/// was one.
+/// Why no decision was made, the body if it was read, and how long the evaluation took if there was one.
 struct NotMade {
     error: ApiError,
     body: Option<Bytes>,
@@ -101,15 +100,13 @@ async fn ask(tenant: &Tenant, head: &Parts, body: HttpBody) -> Result<Made, NotM
     let timeout = tenant.limits.evaluation_timeout.as_micros();
     let timeout = u64::try_from(timeout).unwrap_or(u64::MAX);
     let Answer { outcome, revision, micros } = tenant.ask(read).await.map_err(|error| {
-        // The worker may never say how long it took.
+        // The worker may never report its time.
         let micros = (error == AskError::TimedOut).then_some(timeout);
         if let Some(micros) = micros {
             evaluations.observe(micros);
         }
         let error = match error {
-            AskError::Unavailable => {
-                ApiError::TenantUnavailable { retry_after: tenant.status.retry_after() }
-            }
+            AskError::Unavailable => ApiError::TenantUnavailable { retry: tenant.status.retry() },
             other => other.into(),
         };
         not_made(error, micros)
@@ -157,7 +154,8 @@ fn record_failure(tenant: &Tenant, decision_id: Uuid, not_made: &NotMade) {
         let detail = diagnostic.map_or_else(|| message.clone(), ToString::to_string);
         let detail = printable(&detail);
         let (status, code) = (status.as_u16(), code.name());
-        // A client's mistake is logged with the decisions, which may be switched off; ours always.
+        // A client's mistake is logged with the decisions, which may be switched off; our errors
+        // always.
         if error.status_and_code().0.is_server_error() {
             warn!(tenant_id, %decision_id, code, status, "no decision: {detail}");
         } else {

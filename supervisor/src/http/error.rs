@@ -1,6 +1,4 @@
-//! The one place where errors become HTTP: a status, a code, and words for the user.
-
-use std::time::Duration;
+//! The one place where errors become HTTP: a status, a code, and a message for the user.
 
 use axum::http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER, SEC_WEBSOCKET_VERSION, UPGRADE};
 use axum::http::{HeaderValue, StatusCode};
@@ -11,16 +9,18 @@ use serde::Serialize;
 use super::body::{BodyError, Refused, Rest};
 use crate::error_code::ErrorCode;
 use crate::tenant::request::AskError;
+use crate::tenant::state::TenantState;
+use crate::tenant::status::Retry;
 
-/// Seconds after which a request that found no worker may come again. Restarting takes
+/// Seconds after which a request that found no worker may be retried. Restarting takes
 /// milliseconds, and this header has no smaller unit.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
 
 /// Says that this answer is the connection's last.
 const CLOSE: HeaderValue = HeaderValue::from_static("close");
 
-/// Why a request got no answer. Its text is for the client: it names what was wrong, and never
-/// another tenant, a path of the host or a type of ours.
+/// Why a request got no answer. Its text is for the client: it names the error, and never another
+/// tenant, a path of the host or a type of ours.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ApiError {
     #[error("{0}")]
@@ -33,7 +33,7 @@ pub(crate) enum ApiError {
     UnknownTenant,
     #[error("there is no such resource")]
     UnknownResource,
-    #[error("the resource does not know this method")]
+    #[error("the resource does not support this method")]
     MethodNotAllowed,
     #[error(
         "this page may not open the stream; an operator may add its origin to ENFORCER_STREAM_ORIGINS"
@@ -43,7 +43,7 @@ pub(crate) enum ApiError {
         "the stream is a WebSocket, version 13 (Upgrade: websocket), or server-sent events (Accept: text/event-stream)"
     )]
     UpgradeRequired,
-    #[error("the stream has as many consumers as it may; try again")]
+    #[error("the decision stream has reached its limit of consumers; try again later")]
     TooManyConsumers,
     #[error("input.subject.tenant_id names another tenant than the request's path")]
     TenantMismatch,
@@ -55,14 +55,14 @@ pub(crate) enum ApiError {
     WorkerUnavailable,
     #[error("too many requests to this tenant are waiting; try again")]
     Overloaded,
-    #[error("{}", unavailable(*retry_after))]
+    #[error("{}", unavailable(*retry))]
     TenantUnavailable {
         /// How long until the next worker is tried, of a tenant in quarantine.
-        retry_after: Option<Duration>,
+        retry: Option<Retry>,
     },
     #[error("the policy did not decide within its deadline")]
     EvaluationTimeout,
-    #[error("the policy took more memory than the tenant may")]
+    #[error("the policy exceeded the tenant's memory limit")]
     MemoryLimit,
     #[error(
         "the policy's worker ended on this input before; the input is not tried again until the policy changes"
@@ -70,11 +70,11 @@ pub(crate) enum ApiError {
     PoisonInput,
     #[error("{unready} of {registered} tenants have no good revision")]
     UnactivatedBundles { unready: usize, registered: usize },
-    #[error("BUNDLES_DIR is not looked at: {0}")]
+    #[error("BUNDLES_DIR is not monitored: {0}")]
     PluginsDown(&'static str),
     #[error("not every tenant was tried yet, or the supervisor shuts down")]
     NotReady,
-    #[error("an unexpected error occurred; the log says more")]
+    #[error("an unexpected error occurred; see the supervisor's log")]
     Internal,
 }
 
@@ -85,13 +85,13 @@ struct ErrorBody<'a> {
     message: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     errors: Option<[&'a Diagnostic; 1]>,
-    /// OPA's own words, in answers of its health check.
+    /// OPA's own wording, in answers of its health check.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<&'static str>,
 }
 
 impl ApiError {
-    /// The status and the code, as the contract's table has them.
+    /// The status and the code, as in the contract's table.
     pub(crate) const fn status_and_code(&self) -> (StatusCode, ErrorCode) {
         match self {
             Self::InvalidTenantId(_) | Self::InvalidParameter(_) | Self::InvalidHost => {
@@ -137,7 +137,7 @@ impl ApiError {
         }
     }
 
-    /// Whether it may be different in a moment.
+    /// Whether a retry may soon succeed.
     const fn is_passing(&self) -> bool {
         matches!(
             self,
@@ -148,10 +148,10 @@ impl ApiError {
         )
     }
 
-    /// When the client may come again, where that is known.
+    /// When the client may try again, if that is known.
     fn retry_after(&self) -> Option<HeaderValue> {
         match self {
-            Self::TenantUnavailable { retry_after: Some(after) } => {
+            Self::TenantUnavailable { retry: Some(Retry { after, .. }) } => {
                 // At least a second: the header has no smaller unit.
                 HeaderValue::try_from(after.as_secs().saturating_add(1).to_string()).ok()
             }
@@ -159,7 +159,7 @@ impl ApiError {
         }
     }
 
-    /// The answer to a request of whose body this is left.
+    /// The answer to a request; `rest` is the unread part of its body.
     pub(crate) fn response(self, rest: Rest) -> Response {
         let (status, code) = self.status_and_code();
         let errors = match &self {
@@ -177,12 +177,12 @@ impl ApiError {
             response.headers_mut().insert(RETRY_AFTER, retry_after);
         }
         if matches!(self, Self::UpgradeRequired) {
-            // As RFC 9110, section 15.5.22, and RFC 6455, section 4.4, want it.
+            // As RFC 9110, section 15.5.22, and RFC 6455, section 4.4, require.
             response.headers_mut().insert(UPGRADE, HeaderValue::from_static("websocket"));
             response.headers_mut().insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
         }
         if rest == Rest::Unread {
-            // What is left stands where the next request would, so there cannot be one.
+            // The rest of the body stands where the next request would, so the connection ends.
             response.headers_mut().insert(CONNECTION, CLOSE);
         }
         response
@@ -194,7 +194,7 @@ impl From<AskError> for ApiError {
         match error {
             AskError::Overloaded => Self::Overloaded,
             AskError::WorkerUnavailable => Self::WorkerUnavailable,
-            AskError::Unavailable => Self::TenantUnavailable { retry_after: None },
+            AskError::Unavailable => Self::TenantUnavailable { retry: None },
             AskError::TimedOut => Self::EvaluationTimeout,
             AskError::Removed => Self::UnknownTenant,
             AskError::MemoryLimit => Self::MemoryLimit,
@@ -213,16 +213,19 @@ impl IntoResponse for ApiError {
     }
 }
 
-/// Why a tenant has no policy that could be asked.
-fn unavailable(retry_after: Option<Duration>) -> String {
-    match retry_after {
-        Some(after) => format!(
-            "the tenant is in quarantine, because its workers ended too often; the next one is tried in {} seconds",
-            after.as_secs().saturating_add(1)
-        ),
-        None => "the tenant has no usable policy: its bundle was rejected, or is not there yet"
-            .to_owned(),
-    }
+/// Why a tenant is unavailable.
+fn unavailable(retry: Option<Retry>) -> String {
+    let Some(Retry { state, after }) = retry else {
+        return "the tenant has no usable policy: its bundle was rejected, or is not there yet"
+            .to_owned();
+    };
+    let why = match state {
+        TenantState::Quarantined => {
+            "the tenant is in quarantine, because its workers failed too often or broke the protocol"
+        }
+        _ => "no worker could load the tenant's bundle",
+    };
+    format!("{why}; the next worker is started in {} seconds", after.as_secs().saturating_add(1))
 }
 
 /// A JSON response, which ends with a newline as OPA's do.

@@ -1,4 +1,4 @@
-//! HTTP: routes, and what they share.
+//! HTTP: the routes, and their common parts.
 
 mod body;
 mod connection;
@@ -9,7 +9,6 @@ mod error;
 mod operations;
 mod overview;
 mod path;
-pub(crate) mod permits;
 mod query;
 mod routes;
 pub(crate) mod server;

@@ -1,4 +1,4 @@
-//! What operators ask for: health, tenants, metrics.
+//! The operators' resources: health, tenants, metrics.
 
 use std::sync::Arc;
 
@@ -18,14 +18,14 @@ use crate::telemetry::exposition::Format;
 use crate::tenant::status::Status;
 use crate::worker::usage::{Usage, usage};
 
-/// OPA's is empty. Ours says one thing, and only where it is to be put right.
+/// OPA's body is empty. Ours has one field, and only when its value needs to be fixed.
 #[derive(Debug, Serialize)]
 struct HealthBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     sandbox: Option<&'static str>,
 }
 
-/// OPA wraps what its API returns in `result`.
+/// OPA wraps its API's results in `result`.
 #[derive(Debug, Serialize)]
 pub(super) struct ResultBody<T> {
     pub(super) result: T,
@@ -37,7 +37,7 @@ struct StatusWithUsage {
     status: Status,
     /// How long the worker has served.
     uptime_millis: Option<u128>,
-    /// What the worker process uses, where there is one.
+    /// The worker process's use of resources, if a worker runs.
     #[serde(flatten)]
     usage: Option<Usage>,
 }
@@ -45,19 +45,20 @@ struct StatusWithUsage {
 /// The plugin that reads bundles, as OPA names its own.
 const BUNDLE_PLUGIN: &str = "bundle";
 
-/// What a health check includes besides that the supervisor answers.
+/// The conditions of a health check besides the supervisor's answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct HealthChecks {
     /// Every tenant has a good revision.
     bundles: bool,
-    /// `BUNDLES_DIR` is looked at.
+    /// `BUNDLES_DIR` is monitored.
     plugins: bool,
     /// Clients should be sent here.
     ready: bool,
 }
 
-/// `GET /health`: that the supervisor answers, and what the query asks for besides, as OPA's health
-/// check (<https://www.openpolicyagent.org/docs/rest-api#health-api>); `ready` is ours.
+/// `GET /health`: whether the supervisor answers, and the conditions that the query adds, as in
+/// OPA's health check (<https://www.openpolicyagent.org/docs/rest-api#health-api>); `ready` is
+/// ours.
 pub(crate) fn health(app: &AppState, query: Option<&str>) -> Result<Response, ApiError> {
     let checks = HealthChecks::parse(query.unwrap_or_default())?;
     if checks.ready && !app.readiness.is_ready(&app.registry) {
@@ -151,7 +152,7 @@ pub(crate) async fn show_metrics(
     Ok(fresh(([(CONTENT_TYPE, format.media_type())], text).into_response()))
 }
 
-/// An answer that is true only now.
+/// An answer that must not be cached.
 pub(super) fn fresh(mut response: Response) -> Response {
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response

@@ -1,4 +1,4 @@
-//! What the dashboard shows, as one JSON document for now and one for the last minutes.
+//! The dashboard's data: one JSON document for the present, and one for the last minutes.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use crate::telemetry::metrics::{BUCKET_BOUNDS_MICROS, EvaluationTotals};
 use crate::tenant::state::TenantState;
 use crate::worker::usage::usage;
 
-/// Decisions and errors of all tenants together that are given at once.
+/// Maximum number of decisions and errors of all tenants in one answer.
 const MAX_REQUEST_EVENTS: usize = 500;
 
 #[derive(Debug, Serialize)]
@@ -53,7 +53,10 @@ struct TenantOverview {
     errors: BTreeMap<&'static str, u64>,
     limits: BTreeMap<&'static str, u64>,
     evaluations: EvaluationTotals,
+    /// Only while a worker serves.
+    #[serde(skip_serializing_if = "Option::is_none")]
     cpu_millis: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     memory_bytes: Option<u64>,
 }
 

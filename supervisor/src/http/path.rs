@@ -19,19 +19,19 @@ pub(crate) fn segments(path: &str) -> Result<Vec<Cow<'_, str>>, ApiError> {
         .collect()
 }
 
-/// What a path below `/v1/data/` names.
+/// The resource that a path below `/v1/data/` names.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum DataPath {
     /// A tenant's decision.
     Decision(TenantId),
-    /// Something else of a tenant's.
+    /// Another resource of a tenant.
     Other(TenantId),
 }
 
-/// Reads what follows `/v1/data/`.
+/// Reads the part of a path after `/v1/data/`.
 ///
 /// # Errors
-/// When it is nothing of a tenant's, or the tenant id is none.
+/// When it names no resource of a tenant, or the tenant id is invalid.
 pub(crate) fn data_path(path: &str) -> Result<DataPath, ApiError> {
     let segments = segments(path)?;
     let [root, tenant_id, rest @ ..] = segments.as_slice() else {

@@ -6,7 +6,7 @@ use percent_encoding::percent_decode_str;
 
 use super::error::ApiError;
 
-/// The parameters of a query, decoded; one without a value has none.
+/// The parameters of a query, decoded; the value is `None` for a parameter without one.
 pub(crate) fn parameters(
     query: &str,
 ) -> impl Iterator<Item = Result<(Cow<'_, str>, Option<Cow<'_, str>>), ApiError>> {

@@ -141,7 +141,7 @@ async fn refuse(error: ApiError, request: Request) -> Response {
     error.response(body::drain_or_close(&head, body).await)
 }
 
-/// Whether a request names the one host that it is for, as HTTP/1.1 wants it (RFC 9112, section
+/// Whether a request names the one host that it is for, as HTTP/1.1 requires (RFC 9112, section
 /// 3.2). Where two are named, a proxy on the way may have used the other.
 fn names_its_host(version: Version, headers: &HeaderMap) -> bool {
     let mut hosts = headers.get_all(HOST).iter();

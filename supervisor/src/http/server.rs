@@ -1,4 +1,4 @@
-//! Accepts connections, and lets them end well.
+//! Accepts connections, and shuts them down gracefully.
 
 use std::convert::Infallible;
 use std::io;
@@ -28,9 +28,9 @@ use tracing::{debug, info, warn};
 
 use super::connection::{ConnectionGuard, IsStream, WRITE_TIMEOUT};
 use super::date;
-use super::permits::{ConnectionPermit, InFlight};
 use super::routes::{answer, router};
 use super::state::AppState;
+use crate::permits::{ConnectionPermit, InFlight};
 use crate::telemetry::metrics::{HostLimit, OpenGauge};
 
 /// How long a request's head may take to arrive, counted from when the connection could take it:
@@ -43,22 +43,22 @@ const READ_BUFFER: usize = 64 * 1024;
 /// Header fields of one request.
 const MAX_HEADERS: usize = 64;
 
-/// Bytes that the kernel keeps of what a client has not taken; it doubles what it is told, for what
-/// it needs itself (`SO_SNDBUF`, `socket(7)`). Left alone it may grow to megabytes, which thousands
-/// of consumers of the stream that do not read would add up to gigabytes.
+/// Bytes that the kernel buffers for a client that does not read; it doubles the value for its own
+/// overhead (`SO_SNDBUF`, `socket(7)`). Left alone it may grow to megabytes, which thousands of
+/// consumers of the stream that do not read would add up to gigabytes.
 const SEND_BUFFER: usize = 128 * 1024;
 
-/// How long consumers of the stream may take to go when the server ends: as long as one may take to
-/// hear that it has to, and then to go.
+/// How long consumers of the stream may take to disconnect at shutdown: the time to be told, and
+/// then to disconnect.
 const STREAM_END: Duration = Duration::from_secs(3);
 
 /// How long connections stay open once a shutdown finds no request in flight: the last answers have
-/// to reach their sockets, from where the kernel delivers them. Half a request's head is not waited
-/// for beyond this, or a client that sends one could hold the shutdown.
+/// to reach their sockets, from where the kernel delivers them. An incomplete request head is not
+/// waited for beyond this, or a client that sends one could delay the shutdown.
 const FLUSH_GRACE: Duration = Duration::from_secs(1);
 
-/// Pause after the host had no descriptor or memory for a connection: without it, accepting would
-/// spin until there is one.
+/// Pause after the host had no file descriptor or memory for a connection: without it, accepting
+/// would spin until there is one.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// The HTTP server, bound and not yet accepting.
@@ -116,7 +116,8 @@ impl Server {
         let drained = async {
             tokio::select! {
                 () = open.wait() => {}
-                // What is still open sent half a head, or does not read what it asked for.
+                // Connections that are still open sent an incomplete head, or do not read their
+                // answer.
                 () = all_answered(&in_flight) => {}
             }
         };
@@ -150,8 +151,7 @@ pub(crate) fn prepare_thread() {
     let _ = pin!(connection).poll(&mut Context::from_waker(Waker::noop()));
 }
 
-/// Waits until there is no request in flight and, after a time for the answers to leave, still
-/// none.
+/// Waits until no request is in flight, and still is not after a time for the answers to leave.
 async fn all_answered(in_flight: &TaskTracker) {
     in_flight.close();
     loop {
@@ -213,9 +213,9 @@ async fn serve(
                 .header_read_timeout(HEAD_TIMEOUT)
                 .max_buf_size(READ_BUFFER)
                 .max_headers(MAX_HEADERS)
-                // A client may have nothing more to say and still want its answer.
+                // A client may close its sending half and still want its answer.
                 .half_close(true)
-                // Its own does not survive a clock before 1970.
+                // hyper's own date does not survive a clock before 1970.
                 .auto_date_header(false)
                 .serve_connection(TokioIo::new(stream), service)
                 .with_upgrades()
@@ -240,7 +240,7 @@ async fn serve(
     };
     let Ok(ended) = ended else { return };
     if let Err(error) = ended {
-        // A client went away or did not send HTTP, which is frequent and its own affair.
+        // A client disconnected or did not send HTTP, which is frequent and not an error of ours.
         debug!("connection ended: {error}");
     }
 }

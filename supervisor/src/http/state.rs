@@ -1,12 +1,12 @@
-//! What every request can reach.
+//! The state that every request can reach.
 
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use enforcer_protocol::SandboxMode;
 
-use super::permits::ConnectionPermits;
 use crate::bundles::health::BundlesHealth;
+use crate::permits::ConnectionPermits;
 use crate::readiness::Readiness;
 use crate::stream::Stream;
 use crate::telemetry::exposition::Exposition;
@@ -15,7 +15,7 @@ use crate::telemetry::logging::LostLines;
 use crate::telemetry::metrics::HostMetrics;
 use crate::tenant::registry::Registry;
 
-/// What every request can reach.
+/// The state that every request can reach.
 #[derive(Debug)]
 pub(crate) struct AppState {
     pub(crate) registry: Arc<Registry>,

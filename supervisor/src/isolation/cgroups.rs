@@ -1,7 +1,7 @@
 //! A control group (version 2) for every worker, where a subtree of them was delegated to us.
 //!
-//! The kernel's own bounds, from outside of the worker: memory that nothing in the process counts,
-//! such as the kernel's on its behalf, and processor time. See
+//! The kernel's own bounds, from outside of the worker: memory that the process itself does not
+//! count, such as the kernel's on its behalf, and processor time. See
 //! <https://docs.kernel.org/admin-guide/cgroup-v2.html>, and for the delegation
 //! <https://systemd.io/CGROUP_DELEGATION>.
 
@@ -15,7 +15,7 @@ use enforcer_protocol::TenantId;
 
 use crate::config::TenantLimits;
 
-/// What workers are bounded by.
+/// The controllers that bound workers.
 const CONTROLLERS: [&str; 3] = ["cpu", "memory", "pids"];
 
 /// The supervisor's own leaf: a group with processes in it may not bound groups below it.
@@ -24,11 +24,11 @@ const OWN_LEAF: &str = "supervisor";
 /// The attributes by which a service manager says that a group is ours: root's, and a user's.
 const DELEGATED: [&str; 2] = ["trusted.delegate", "user.delegate"];
 
-/// What workers' groups are called, before the tenant's id.
+/// Prefix of the names of workers' groups, before the tenant's id.
 const WORKER_PREFIX: &str = "worker-";
 
-/// What the kernel allows beyond the tenant's memory limit, in bytes: the program, what lies
-/// between allocations, and what the kernel spends on the worker.
+/// The kernel's allowance beyond the tenant's memory limit, in bytes: for the program,
+/// fragmentation, and the kernel's own memory for the worker.
 const MEMORY_MARGIN: u64 = 64 * 1024 * 1024;
 
 /// Microseconds in which a worker gets its share of a processor: `cpu.max`'s usual period.
@@ -53,15 +53,14 @@ impl Cgroups {
     /// Takes over the subtree that this process is in.
     ///
     /// # Errors
-    /// Why there is none to take, in words for an operator.
+    /// Why it cannot be taken, in words for an operator.
     pub(crate) fn take_over() -> Result<Self, String> {
         let own = fs::read_to_string("/proc/self/cgroup").map_err(|error| error.to_string())?;
         let mounts =
             fs::read_to_string("/proc/self/mountinfo").map_err(|error| error.to_string())?;
         let root = own_group(&own, &mounts)?;
-        // A service manager rearranges what it has not delegated, and takes a process in it that
-        // the kernel ended for want of memory for the end of the service. A container's own root
-        // has nobody above it that would.
+        // A service manager rearranges groups that it has not delegated, and takes an OOM kill in
+        // one for the end of the service. A container's own root has no service manager above it.
         let is_own_root = own.lines().any(|line| line == "0::/");
         let is_delegated = |name| {
             xattr::get(&root, name).is_ok_and(|value| value.as_deref() == Some(b"1".as_slice()))
@@ -91,7 +90,7 @@ impl Cgroups {
         let refused = |what: &str, error: io::Error| {
             format!("the group was not delegated: {what} cannot be written: {error}")
         };
-        // One that ended badly may have left its workers' groups; they are empty by now.
+        // A supervisor that crashed may have left its workers' groups; they are empty by now.
         for entry in fs::read_dir(&root).map_err(|error| error.to_string())?.flatten() {
             if entry.file_name().to_string_lossy().starts_with(WORKER_PREFIX) {
                 let _ = fs::remove_dir(entry.path());
@@ -105,12 +104,12 @@ impl Cgroups {
         write(&root.join("cgroup.subtree_control"), &wanted)
             .map_err(|error| refused("cgroup.subtree_control", error))?;
         let groups = Self { root, count: Arc::default() };
-        // What does not work for one would not work for any, and is better known now.
+        // A trial group: an error that every worker would meet is better found now.
         groups.make_leaf("trial", &Bounds::TRIAL).map_err(|error| format!("a group: {error}"))?;
         Ok(groups)
     }
 
-    /// Puts the process `pid` into a group of its own, bounded by what its tenant may take.
+    /// Puts the process `pid` into a group of its own, bounded by its tenant's limits.
     ///
     /// # Errors
     /// When the kernel refuses. The group is gone then.
@@ -121,7 +120,7 @@ impl Cgroups {
         pid: u32,
     ) -> io::Result<Leaf> {
         let leaf = self.make_leaf(tenant_id.as_str(), &Bounds::of(limits))?;
-        // Last, so that it is never in there unbounded.
+        // Last, so that it is never in the group unbounded.
         write(&leaf.path.join("cgroup.procs"), &pid.to_string())?;
         Ok(leaf)
     }
@@ -150,7 +149,7 @@ impl Cgroups {
     }
 }
 
-/// What one worker may take.
+/// The bounds of one worker.
 #[derive(Debug)]
 struct Bounds {
     /// In bytes.
@@ -160,7 +159,7 @@ struct Bounds {
 }
 
 impl Bounds {
-    /// Of a group that nobody will be in.
+    /// The bounds of a group without processes.
     const TRIAL: Self = Self { memory: MEMORY_MARGIN, cpu_weight: 100, cpu_percent: 100 };
 
     const fn of(limits: &TenantLimits) -> Self {
@@ -172,8 +171,8 @@ impl Bounds {
     }
 }
 
-/// Writes a control file, which has to be there: a kernel without it says so only to who does not
-/// want to create it. The plain directories of the tests have none.
+/// Writes a control file, which has to exist: a kernel without it reports that only if the open
+/// does not create files. The plain directories of the tests have no control files.
 fn write(path: &Path, value: &str) -> io::Result<()> {
     let mut file =
         OpenOptions::new().write(true).create(cfg!(test)).truncate(cfg!(test)).open(path)?;
@@ -181,7 +180,7 @@ fn write(path: &Path, value: &str) -> io::Result<()> {
 }
 
 impl Leaf {
-    /// Whether the kernel ended a process of this group for want of memory within its bound.
+    /// Whether the OOM killer ended a process of this group at the group's memory bound.
     pub(crate) fn ran_out_of_memory(&self) -> bool {
         let events = fs::read_to_string(self.path.join("memory.events")).unwrap_or_default();
         count_of(&events, "oom_kill") > 0
@@ -190,9 +189,9 @@ impl Leaf {
 
 impl Drop for Leaf {
     fn drop(&mut self) {
-        // Whoever is still in there is killed by the kernel; usually nobody is.
+        // The kernel kills processes that are still in the group; usually it is empty.
         let _ = write(&self.path.join("cgroup.kill"), "1");
-        // Where that takes a moment, the next supervisor clears it away.
+        // If that takes a moment, the next supervisor removes the group.
         let _ = fs::remove_dir(&self.path);
     }
 }
@@ -218,7 +217,7 @@ fn own_group(own: &str, mounts: &str) -> Result<PathBuf, String> {
         let (root, point) = (fields.next()?, fields.next()?);
         (after.split(' ').next() == Some("cgroup2")).then_some((root, point))
     });
-    // A mount may show a part of the groups only.
+    // A mount may show only a part of the groups.
     mounts
         .find_map(|(root, point)| {
             Some(Path::new(point).join(Path::new(group).strip_prefix(root).ok()?))
@@ -226,7 +225,7 @@ fn own_group(own: &str, mounts: &str) -> Result<PathBuf, String> {
         .ok_or_else(|| "the process's control group is not mounted".to_owned())
 }
 
-/// The number behind `name` in a file of keys and numbers.
+/// The number after `name` in a file of keys and numbers.
 fn count_of(events: &str, name: &str) -> u64 {
     let line = events.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
     line.and_then(|count| count.trim().parse().ok()).unwrap_or(0)

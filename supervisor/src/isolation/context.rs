@@ -1,4 +1,4 @@
-//! The supervisor's part of the workers' sandbox: what a worker cannot give itself.
+//! The supervisor's part of the workers' sandbox: the layers that a worker cannot set up itself.
 
 use std::fs::{self, Permissions};
 use std::io;
@@ -23,9 +23,9 @@ pub(crate) struct SandboxContext {
     pub(crate) mode: SandboxMode,
     /// A deleted directory, which is empty and stays so.
     pub(crate) empty_root: Option<OwnedFd>,
-    /// Where the supervisor may become another user.
+    /// The users of workers, if the supervisor may switch users.
     pub(crate) users: Option<Users>,
-    /// Where control groups were delegated to it.
+    /// The control groups, if they were delegated to the supervisor.
     pub(crate) groups: Option<Cgroups>,
     /// Why a field above is `None`.
     pub(crate) missing: Vec<MissingLayer>,
@@ -34,10 +34,10 @@ pub(crate) struct SandboxContext {
 }
 
 impl SandboxContext {
-    /// Prepares what the host allows.
+    /// Prepares the layers that the host allows.
     ///
     /// # Errors
-    /// When the configuration asks for what the host does not allow.
+    /// When the configuration requires a layer that the host does not allow.
     pub(crate) fn prepare(config: &SandboxConfig) -> io::Result<Self> {
         let mut missing = Vec::new();
         let mut lacking = |layer, reason: String| missing.push(MissingLayer { layer, reason });
@@ -72,7 +72,7 @@ impl SandboxContext {
         Ok(Self { mode: config.mode, empty_root, users, groups, missing, are_users_optional })
     }
 
-    /// Strict, without anything that a host may or may not allow.
+    /// Strict, without the layers that depend on the host.
     pub(crate) const fn bare() -> Self {
         Self {
             mode: SandboxMode::Strict,
@@ -85,11 +85,11 @@ impl SandboxContext {
     }
 }
 
-/// Makes a directory and deletes it; the open descriptor can still become a process's root.
+/// Makes a directory and deletes it; the open file descriptor can still become a process's root.
 fn empty_root() -> io::Result<OwnedFd> {
     let template: PathBuf = std::env::temp_dir().join("edge-policy-enforcer-XXXXXX");
     let path = mkdtemp(&template)?;
-    // Whichever user the worker runs as has to get into it.
+    // The worker has to get into it as any user.
     let directory = fs::set_permissions(&path, Permissions::from_mode(0o555)).and_then(|()| {
         // Not O_PATH: Rust's start would take that for a closed output, and open another.
         let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;

@@ -1,4 +1,4 @@
-//! What keeps workers apart from the host and from each other, as far as the supervisor gives it.
+//! The supervisor's part of isolating workers from the host and from each other.
 
 pub(crate) mod cgroups;
 pub(crate) mod context;

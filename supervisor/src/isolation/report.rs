@@ -1,4 +1,4 @@
-//! What this host offers for a worker's sandbox, found out by starting a worker that tries all of it.
+//! The sandbox layers that this host offers, found out by starting a worker that tries all of them.
 
 use std::fmt;
 use std::io;
@@ -32,8 +32,8 @@ const LAST_LINES: usize = 1024;
 /// The tenant of a worker that reports its layers. No bundle is ever sent to it.
 const REPORT_TENANT: &str = "sandbox-report";
 
-/// Prepares the sandbox, and tries it. Where a worker cannot become another user although it
-/// looked as if it could, it does without, unless the configuration insists.
+/// Prepares the sandbox, and tries it. If a worker cannot switch users although the checks passed,
+/// workers run without that layer, unless the configuration requires it.
 ///
 /// # Errors
 /// Those of [`SandboxContext::prepare`], and when it cannot be tried.
@@ -52,12 +52,12 @@ pub(crate) async fn prepare_and_try(
     Ok((context, tried))
 }
 
-/// What this host offers for a worker's sandbox, layer by layer.
+/// The sandbox layers of this host.
 #[derive(Debug, Serialize)]
 pub struct SandboxReport {
-    /// Whether a worker may serve here: every layer that it has to have is in force.
+    /// Whether a worker may serve here: every mandatory layer is in force.
     pub is_strict: bool,
-    /// Every layer there is.
+    /// Every layer.
     pub layers: Vec<LayerReport>,
 }
 
@@ -66,7 +66,7 @@ pub struct SandboxReport {
 pub struct LayerReport {
     /// Which.
     pub layer: SandboxLayer,
-    /// Whether no worker serves without it.
+    /// Whether it is mandatory for a worker that serves.
     pub is_mandatory: bool,
     /// Whether it was put in force.
     pub is_in_force: bool,
@@ -76,7 +76,7 @@ pub struct LayerReport {
 }
 
 impl SandboxReport {
-    /// `needed` is what has to be there besides what always has to.
+    /// `needed` are the layers that are required besides the mandatory ones.
     fn new(
         in_force: &[SandboxLayer],
         missing: &[&MissingLayer],
@@ -86,7 +86,7 @@ impl SandboxReport {
         lacking.extend(needed.filter(|layer| !in_force.contains(layer)));
         let layers = SandboxLayer::ALL.iter().map(|layer| {
             let is_in_force = in_force.contains(layer);
-            // The first word on it is the supervisor's, who knows better.
+            // The supervisor's own reason comes first: it is more precise.
             let reason = missing.iter().find(|missing| missing.layer == *layer);
             LayerReport {
                 layer: *layer,
@@ -100,7 +100,7 @@ impl SandboxReport {
         Self { is_strict: lacking.is_empty(), layers: layers.collect() }
     }
 
-    /// Why a layer that has to be there is not; `None` where it is, or need not be.
+    /// Why a mandatory layer is not in force; `None` if it is, or if it is optional.
     fn lacks(&self, layer: SandboxLayer) -> Option<String> {
         let lacking = self
             .layers
@@ -109,7 +109,7 @@ impl SandboxReport {
         lacking.map(|report| report.reason.clone().unwrap_or_default())
     }
 
-    /// The layers that workers do not serve without and that this host lacks, with their reasons.
+    /// The mandatory layers that this host lacks, with their reasons.
     pub(crate) fn lacking(&self) -> String {
         let lacking = self.layers.iter().filter(|layer| layer.is_mandatory && !layer.is_in_force);
         let words = lacking.map(|LayerReport { layer, reason, .. }| {
@@ -118,7 +118,7 @@ impl SandboxReport {
         words.collect::<Vec<_>>().join(", ")
     }
 
-    /// Says in the log what workers do without.
+    /// Logs the layers that workers run without.
     pub(crate) fn log(&self) {
         for LayerReport { layer, reason, .. } in
             self.layers.iter().filter(|layer| !layer.is_in_force)
@@ -129,10 +129,10 @@ impl SandboxReport {
     }
 }
 
-/// Starts a worker that closes its sandbox as others will, says which layers it got, and ends.
+/// Starts a worker that closes its sandbox as others will, reports its layers, and ends.
 ///
 /// # Errors
-/// When the host starts no process, or it does not say what it got.
+/// When the host cannot start the process, or the process does not report its layers.
 async fn report(context: &SandboxContext, limits: TenantLimits) -> io::Result<SandboxReport> {
     let tenant_id = REPORT_TENANT.parse().map_err(io::Error::other)?;
     let lease = context.users.as_ref().and_then(Users::lease);
@@ -149,24 +149,23 @@ async fn report(context: &SandboxContext, limits: TenantLimits) -> io::Result<Sa
                 layers.push(SandboxLayer::Cgroup);
             }
             let missing: Vec<_> = context.missing.iter().chain(&missing).collect();
-            // Who is given a user serves as that one or not at all.
+            // A worker with a user of its own serves as that user or not at all.
             let needed = order.user.map(|_| SandboxLayer::TenantUser);
             Ok(SandboxReport::new(&layers, &missing, needed))
         }
         _ => {
             let words = last_lines(stderr).await;
-            let why =
-                format!("the worker did not say which layers it got: {:?}: {words}", end.status);
+            let why = format!("the worker did not report its layers: {:?}: {words}", end.status);
             Err(io::Error::other(why))
         }
     }
 }
 
-/// What a process that has ended wrote to its standard error.
+/// The standard error of a process that has ended.
 async fn last_lines(stderr: Option<ChildStderr>) -> String {
     let mut words = BytesMut::with_capacity(LAST_LINES);
     if let Some(mut stderr) = stderr {
-        // A pipe whose other end is closed is read at once; nothing is what may be there too.
+        // Reading a pipe whose other end is closed does not wait; the pipe may be empty.
         let _ = timeout(END_TIME, stderr.read_buf(&mut words)).await;
     }
     printable(&String::from_utf8_lossy(&words)).to_string()

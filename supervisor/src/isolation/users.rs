@@ -1,7 +1,7 @@
-//! A user for every tenant, where the supervisor may become another.
+//! A user for every tenant, if the supervisor may switch users.
 //!
-//! What a tenant's worker has, no other tenant's may touch: the kernel keeps users apart by itself,
-//! for signals, for tracing and for whatever is thought of next.
+//! One tenant's worker cannot touch another tenant's: the kernel separates users by itself, for
+//! signals, for tracing and for future interfaces.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use caps::{CapSet, Capability};
 use nix::unistd::geteuid;
 
-/// What it takes to become another user, and to end one's own worker afterwards.
+/// The capabilities needed to switch to another user, and to kill one's own worker afterwards.
 const NEEDED: [Capability; 3] =
     [Capability::CAP_SETUID, Capability::CAP_SETGID, Capability::CAP_KILL];
 
@@ -29,7 +29,7 @@ struct Taken {
     latest: Option<u32>,
 }
 
-/// A user that is one tenant's, until it is dropped.
+/// A user of one tenant, until it is dropped.
 #[derive(Debug)]
 pub(crate) struct UserLease {
     user: u32,
@@ -37,7 +37,7 @@ pub(crate) struct UserLease {
 }
 
 impl Users {
-    /// The users of `range`, where this process may become each of them.
+    /// The users of `range`, if this process may switch to each of them.
     ///
     /// # Errors
     /// Why it may not, in words for an operator.
@@ -67,11 +67,11 @@ impl Users {
         Self { range, taken: Arc::default() }
     }
 
-    /// A user that nobody else has; `None` when there is none left.
+    /// A user that no other tenant has; `None` when all are taken.
     pub(crate) fn lease(&self) -> Option<UserLease> {
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         // One after the other, and round again: a user that was given back has processes of its
-        // last tenant for a moment, so it is the last to be given again.
+        // last tenant for a moment, so it is reused last.
         let after = taken.latest.map_or(*self.range.start(), |latest| latest.saturating_add(1));
         let is_free = |user: &u32| !taken.users.contains(user);
         let user = (after..=*self.range.end())

@@ -1,7 +1,8 @@
-//! Where consumers take events from: one channel for each tenant, and one for operators who see all.
+//! The channels from which consumers get events: one for each tenant, and one for operators, who
+//! see all tenants.
 //!
-//! A channel is there while somebody listens. While somebody may come back and ask for what was
-//! missed (server-sent events), it also remembers what it sent last.
+//! A channel exists while it has a consumer. While a consumer may reconnect and ask for missed
+//! events (server-sent events), it also keeps the events that it sent last.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
@@ -15,14 +16,14 @@ use crate::clock::new_id;
 use tokio::sync::broadcast;
 use tokio::time::Instant;
 
-/// How long a consumer that can resume may stay away: an `EventSource` comes back after seconds.
+/// How long a consumer that can resume may stay away: an `EventSource` reconnects after seconds.
 const RESUME_WINDOW: Duration = Duration::from_secs(60);
 
-/// Bytes of events that a channel remembers. What it sends is bounded by the tenants' stream
-/// memory; this is what may be kept of that for who is not there.
+/// Bytes of events that a channel keeps for consumers that may reconnect. The events that it sends
+/// are bounded by the tenants' stream memory.
 const MAX_REMEMBERED_BYTES: usize = 2 * 1024 * 1024;
 
-/// What a channel carries.
+/// An item of a channel.
 #[derive(Clone, Debug)]
 pub(super) struct Item {
     /// Grows with every item of the channel; not always by one.
@@ -33,7 +34,7 @@ pub(super) struct Item {
 #[derive(Clone, Debug)]
 pub(super) enum ChannelMessage {
     Event(Arc<Event>),
-    /// So many events could not be built.
+    /// The number of events that could not be built.
     Lost(u64),
 }
 
@@ -46,23 +47,23 @@ impl Item {
     }
 }
 
-/// What a consumer begins with.
+/// The start of a consumer's subscription.
 #[derive(Debug)]
 pub(super) struct Beginning {
     pub(super) receiver: broadcast::Receiver<Item>,
     pub(super) epoch: u32,
-    /// The position of what is sent next.
+    /// The position of the next item.
     pub(super) next: u64,
-    /// What was sent before, as far as it is remembered, where somebody asks for it.
+    /// The earlier items that are kept, if the consumer asks for them.
     remembered: VecDeque<Item>,
 }
 
-/// What a consumer has missed while it was away.
+/// The items that a consumer missed while it was disconnected.
 #[derive(Debug)]
 pub(super) struct Since {
-    /// What the channel still has of it.
+    /// Those that the channel still has.
     pub(super) backlog: VecDeque<Item>,
-    /// How much there was before that.
+    /// The number before those.
     pub(super) missed: Missed,
 }
 
@@ -71,16 +72,16 @@ pub(super) struct Since {
 pub(super) enum Missed {
     Nothing,
     Events(u64),
-    /// It is not known how many.
+    /// The number is unknown.
     Unknown,
 }
 
-/// What a channel's positions count.
+/// The unit of a channel's positions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Positions {
-    /// All that happens, also while nobody listens.
+    /// All that happens, also without a consumer.
     OfAll,
-    /// What the channel sends.
+    /// The items that the channel sends.
     OfWhatIsSent,
 }
 
@@ -90,9 +91,9 @@ pub(super) struct Channel {
     /// Items that a consumer may be behind.
     length: usize,
     positions: Positions,
-    /// Whether anybody listens or may come back: what every decision looks at.
+    /// Whether a consumer listens or may reconnect: read by every decision.
     is_wanted: AtomicBool,
-    /// The [`Kinds`] of events that somebody wants.
+    /// The [`Kinds`] of events that any consumer wants.
     wanted_kinds: AtomicU8,
     state: Mutex<State>,
 }
@@ -103,13 +104,13 @@ struct State {
     epoch: u32,
     /// Of the item that was sent last.
     position: u64,
-    /// While somebody listens.
+    /// While there is a consumer.
     sender: Option<broadcast::Sender<Item>>,
     /// Consumers that want each kind of events.
     wanting: [usize; EventKind::ALL.len()],
-    /// Consumers that may come back and ask for what they missed, whatever it was.
+    /// Consumers that may reconnect and ask for missed events of any kind.
     resumers: usize,
-    /// Until when those that left may come back.
+    /// Until when those that left may reconnect.
     kept_until: Option<Instant>,
     remembered: VecDeque<Item>,
     remembered_bytes: usize,
@@ -140,7 +141,7 @@ impl Channel {
 
     /// Whether events should be built for it.
     pub(super) fn is_wanted(&self) -> bool {
-        // Whoever listens has been told so by its answer, so a decision that it asked for after
+        // A consumer knows from its answer that it listens, so a decision that it requests after
         // that sees it.
         self.is_wanted.load(Ordering::Acquire)
     }
@@ -158,7 +159,7 @@ impl Channel {
         self.settle(&mut self.locked())
     }
 
-    /// Finds out whether the channel is wanted, and lets go of what it has where it is not.
+    /// Finds out whether the channel is wanted, and frees its items if not.
     fn settle(&self, state: &mut State) -> bool {
         let is_wanted = state.is_wanted();
         if !is_wanted {
@@ -193,7 +194,7 @@ impl Channel {
         Some(Beginning { receiver, epoch, next, remembered })
     }
 
-    /// Takes note that a consumer has dropped its receiver.
+    /// Removes a consumer that has dropped its receiver.
     pub(super) fn leave(&self, kinds: Kinds, resumption: Resumption) {
         let mut state = self.locked();
         if state.sender.as_ref().is_some_and(|sender| sender.receiver_count() == 0) {
@@ -216,12 +217,12 @@ impl Channel {
             state.remember(item.clone(), self.length);
         }
         if let Some(sender) = &state.sender {
-            // Fails where nobody listens any more.
+            // Fails when there is no consumer any more.
             let _ = sender.send(item);
         }
     }
 
-    /// Ends the channel: its consumers get what was sent, and then nothing.
+    /// Ends the channel: its consumers get the items that were sent, and then the end.
     pub(super) fn close(&self) {
         let mut state = self.locked();
         state.is_closed = true;
@@ -250,7 +251,7 @@ impl State {
 
     fn wanted_kinds(&self, is_wanted: bool) -> Kinds {
         if is_wanted && self.can_resume() {
-            // A consumer that comes back may ask for anything.
+            // A consumer that reconnects may ask for events of any kind.
             return Kinds::ALL;
         }
         let wanted = EventKind::ALL.into_iter().zip(self.wanting);
@@ -280,8 +281,8 @@ impl State {
 }
 
 impl Beginning {
-    /// What was sent since `cursor` and is remembered, and what is missing before that. What was not
-    /// sent yet begins with `next`.
+    /// The kept items since `cursor`, and the number that is missing before them. `next` is the
+    /// position of the first item that was not sent yet.
     pub(super) fn since(&self, cursor: Cursor, next: u64) -> Since {
         let behind = |index: usize| self.remembered.iter().skip(index).cloned().collect();
         let (backlog, missed) = match cursor {
@@ -290,7 +291,7 @@ impl Beginning {
                 let first = self.remembered.get(index).map_or(next, |item| item.position);
                 let missed = match first.saturating_sub(position + 1) {
                     0 => Missed::Nothing,
-                    // What lies between two that are remembered is told by them.
+                    // Two kept items tell how many lie between them.
                     _ if (1..self.remembered.len()).contains(&index) => Missed::Nothing,
                     missed => Missed::Events(missed),
                 };
@@ -303,14 +304,14 @@ impl Beginning {
                     None => (behind(0), Missed::Unknown),
                 }
             }
-            // Of an earlier run of the supervisor, or of nobody.
+            // Of an earlier run of the supervisor, or forged.
             Cursor::At { .. } | Cursor::Unknown => (behind(0), Missed::Unknown),
         };
         Since { backlog, missed }
     }
 }
 
-/// Nobody gains by guessing it: it only tells one epoch from another.
+/// It need not be secret: it only tells one epoch from another.
 fn random_epoch() -> u32 {
     let [.., a, b, c, d] = new_id().into_bytes();
     u32::from_be_bytes([a, b, c, d])
@@ -352,7 +353,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn decisions_are_wanted_by_who_asks_for_them_or_may_come_back() {
+    async fn decisions_are_wanted_by_consumers_that_ask_for_them_or_may_reconnect() {
         let channel = Channel::new(LENGTH, Positions::OfAll);
         let others = Kinds::NONE.with(EventKind::Tenant);
         let _listens = channel.subscribe(others, Resumption::Never).unwrap();
@@ -369,7 +370,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn whoever_comes_back_gets_what_it_missed_and_is_told_of_the_rest() {
+    async fn a_consumer_that_reconnects_gets_missed_events_and_is_told_of_the_rest() {
         let channel = Channel::new(LENGTH, Positions::OfAll);
         drop(channel.subscribe(ALL, Resumption::Possible).unwrap());
         channel.leave(ALL, Resumption::Possible);
@@ -389,7 +390,7 @@ mod tests {
             let since = beginning.since(at(&beginning, position), 12);
             assert_eq!((positions(&since.backlog).as_slice(), since.missed), (backlog, missed));
         }
-        // What happens next is further than what was sent: nobody listened in between.
+        // The next event is further than the last one sent: there was no consumer in between.
         let since = beginning.since(at(&beginning, 11), 20);
         assert_eq!(since.missed, Missed::Events(8));
         for cursor in [
@@ -404,7 +405,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn nothing_is_remembered_for_who_cannot_come_back() {
+    async fn nothing_is_kept_for_consumers_that_cannot_reconnect() {
         let channel = Channel::new(LENGTH, Positions::OfWhatIsSent);
         let _listens = channel.subscribe(ALL, Resumption::Never).unwrap();
         channel.send(None, ChannelMessage::Lost(1));
@@ -416,12 +417,12 @@ mod tests {
         }
         tokio::time::advance(RESUME_WINDOW).await;
         channel.send(None, ChannelMessage::Lost(1));
-        // Still there, and no more than it was.
+        // Still kept, and no more than before.
         assert_eq!(positions(&channel.subscribe(ALL, BACK).unwrap().remembered), [2]);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn cursors_of_what_is_sent_mean_nothing_once_nobody_listened() {
+    async fn cursors_of_sent_items_are_invalid_after_a_time_without_consumers() {
         let channel = Channel::new(LENGTH, Positions::OfWhatIsSent);
         let epoch = channel.subscribe(ALL, Resumption::Never).unwrap().epoch;
         channel.leave(ALL, Resumption::Never);

@@ -1,25 +1,25 @@
-//! Where in the stream a consumer is, and whether it goes on from there.
+//! A consumer's position in the stream, and whether it resumes from there.
 
 use std::fmt;
 use std::str::FromStr;
 
 use uuid::Uuid;
 
-/// Where in a stream a consumer is, to begin there again.
+/// A consumer's position in a stream, to resume there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cursor {
-    /// As the stream itself has said it.
+    /// As the stream itself reported it.
     At { epoch: u32, position: u64 },
-    /// Behind the event of this decision, which may be known from elsewhere.
+    /// After the event of this decision, whose id may be known from elsewhere.
     Behind(Uuid),
-    /// Somewhere that is not known.
+    /// An unknown position.
     Unknown,
 }
 
-/// Whether a consumer comes back when its connection breaks, and asks for what it missed.
+/// Whether a consumer reconnects when its connection breaks, and asks for missed events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Resumption {
-    /// It begins again.
+    /// It starts afresh.
     Never,
     /// It may, later.
     Possible,

@@ -1,4 +1,4 @@
-//! What consumers of the stream get: built and serialised once, however many there are.
+//! The events of the stream: built and serialised once for all consumers.
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
@@ -17,7 +17,7 @@ use crate::tenant::state::TenantState;
 /// The first message of every stream.
 pub(crate) const CONNECTED: &str = r#"{"type":"connected","message":"Decision stream ready"}"#;
 
-/// Bytes of an event around what its tenant and its client wrote.
+/// Bytes of an event besides the text of its tenant and its client.
 pub(super) const EVENT_OVERHEAD: usize = 512;
 
 /// An event, ready to be sent.
@@ -25,8 +25,8 @@ pub(super) const EVENT_OVERHEAD: usize = 512;
 pub(crate) struct Event {
     pub(crate) kind: EventKind,
     pub(crate) id: Uuid,
-    /// The message, JSON without a line break. It holds its share of the tenant's stream memory,
-    /// which is given back when nobody holds any part of it any more.
+    /// The message, JSON without a line break. It holds its share of the tenant's stream memory
+    /// until the last part of it is dropped.
     pub(crate) json: Bytes,
 }
 
@@ -53,15 +53,15 @@ pub(crate) struct Decided {
     pub(crate) revision: Revision,
 }
 
-/// What happened to a tenant.
+/// A change of a tenant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Change {
-    /// Its directory came.
+    /// Its directory was added.
     Added,
     /// Its directory is gone.
     Removed,
-    /// A worker serves it, after there was none.
+    /// A worker serves it, after a time without one.
     Ready,
     /// Another revision serves.
     Reloaded,
@@ -69,7 +69,7 @@ pub(crate) enum Change {
     Rejected,
     /// Its bundle could not be read.
     Unreadable,
-    /// A worker ended unasked, or did not come up.
+    /// A worker ended unexpectedly, or did not start.
     Crashed,
     /// Its workers failed too often.
     Quarantined,
@@ -77,7 +77,7 @@ pub(crate) enum Change {
     Asleep,
     /// Its directory holds no policy yet.
     Waiting,
-    /// Its evaluations only fail.
+    /// All its evaluations fail.
     Failing,
     /// It decides again after it was failing.
     Recovered,
@@ -113,7 +113,7 @@ pub(crate) struct Changed {
 pub(super) enum Input {
     /// In this body of a request.
     In(Bytes),
-    /// There was no memory for it.
+    /// Left out for lack of memory.
     TooLarge,
     /// The body was refused before it was whole.
     Refused,
@@ -125,14 +125,14 @@ pub(super) struct Record {
     pub(super) at: DateTime<Utc>,
     /// Its place among all that happened to the tenant.
     pub(super) position: u64,
-    /// Events that were lost since the record before.
+    /// Events that were lost since the previous record.
     pub(super) lost_before: u64,
     pub(super) what: What,
-    /// For as many bytes as it is expected to take.
+    /// For the bytes that the event is expected to take.
     pub(super) memory: Share,
 }
 
-/// What a record is of.
+/// The subject of a record.
 #[derive(Clone, Debug)]
 pub(super) enum What {
     Decision { decided: Decided, input: Input, sequence: u64 },
@@ -209,19 +209,19 @@ struct Lagged {
     missed: Option<u64>,
 }
 
-/// The message that says that events were missed; `None` where it is not known how many.
+/// The message that events were missed; `None` where their number is unknown.
 pub(crate) fn lagged(missed: Option<u64>) -> Bytes {
     // It can always be written: its keys are strings.
     serde_json::to_vec(&Lagged { kind: "lagged", missed }).unwrap_or_default().into()
 }
 
-/// The bytes that a decision's event takes of what the policy said.
+/// The bytes of a decision's event that come from the policy.
 pub(super) fn decision_bytes(decision: &Decision) -> usize {
     decision.redact.iter().chain(&decision.reason).map(|text| text.len() + 3).sum()
 }
 
 impl Input {
-    /// The input as it is shown, or why it is not.
+    /// The input as it is shown, or why it is left out.
     fn shown(&self) -> (Option<&RawValue>, Option<&'static str>) {
         match self {
             Self::In(body) => match input::find(body) {
@@ -235,7 +235,7 @@ impl Input {
 }
 
 impl What {
-    /// What consumers choose it by.
+    /// The kind that consumers select it by.
     pub(super) const fn kind(&self) -> EventKind {
         match self {
             Self::Decision { .. } => EventKind::Decision,
@@ -327,8 +327,8 @@ fn write(message: &impl Serialize, capacity: usize) -> Option<Vec<u8>> {
 }
 
 impl Record {
-    /// Builds the event. `None` where it takes more of `memory` than is left: the text may be longer
-    /// than what it was made of, because of what JSON escapes.
+    /// Builds the event. `None` where it takes more of `memory` than is left: JSON's escapes may
+    /// make the text longer than its parts.
     pub(super) fn build(self, tenant_id: &TenantId, memory: &Memory) -> Option<Event> {
         let json = self.what.message(tenant_id, self.at, self.memory.bytes())?;
         let (kind, id) = (self.what.kind(), self.what.id());
@@ -419,7 +419,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_is_sent_and_said_an_event_is_one_line_about_its_own_tenant(
+        fn an_event_is_always_one_line_about_its_own_tenant(
             body in r#"(\{"input":)?([\[\]{}",:\\ \n\r01eE.a-u-]|"tenant_id":|"data":\{|\\u[0-9d][8c]00|\PC){0,24}\}?"#,
             reason in r#"([\[\]{}",:\\\n\r]|\PC){0,24}"#,
         ) {
@@ -445,11 +445,11 @@ mod tests {
         assert_eq!(MIN_TENANT_MEMORY - memory.left(), grown.json.len());
         let _rest = memory.take(memory.left() - 4000).unwrap();
         assert!(event_of(&memory, r#"{"input":1}"#, &escaped).is_none());
-        assert_eq!(memory.left(), 4000, "what was refused is given back");
+        assert_eq!(memory.left(), 4000, "refused memory is given back");
     }
 
     #[test]
-    fn what_was_missed_is_a_number_where_it_is_known() {
+    fn missed_events_are_counted_where_the_number_is_known() {
         assert_eq!(lagged(Some(3)), r#"{"type":"lagged","missed":3}"#);
         assert_eq!(lagged(None), r#"{"type":"lagged","missed":null}"#);
     }

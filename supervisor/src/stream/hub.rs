@@ -1,4 +1,4 @@
-//! What all tenants' parts of the stream share.
+//! The common part of all tenants' streams.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,33 +18,34 @@ use super::recent::{RecentChanges, RecentEvent};
 use super::subscription::Subscription;
 use crate::telemetry::metrics::StreamMetrics;
 
-/// Events that a consumer of all tenants may be behind, before it loses the oldest. It gets those of
-/// everybody, so one tenant's burst takes more of it than of a channel that has only that tenant's.
+/// Events that a consumer of all tenants may be behind, before it loses the oldest. It gets the
+/// events of all tenants, so one tenant's burst takes a larger part of it than of that tenant's own
+/// channel.
 const OPERATORS_CHANNEL: usize = 4096;
 
-/// What a consumer waits after it got something, for each consumer that there is: so all of them
-/// together are woken at most 50,000 times a second, however many decisions there are, and what
-/// comes meanwhile goes out together.
+/// A consumer's pause after it got something, for each connected consumer: so all of them together
+/// are woken at most 50,000 times a second, at any rate of decisions, and events in between are
+/// sent together.
 const PACE_PER_CONSUMER: Duration = Duration::from_micros(20);
 
-/// Tenants that were removed, whose sequences go on where they come back.
+/// Removed tenants whose sequences continue if they are added again.
 pub(super) const REMEMBERED_TENANTS: usize = 4096;
 
-/// What all tenants' parts of the stream share.
+/// The common part of all tenants' streams.
 #[derive(Debug)]
 pub(crate) struct Stream {
     /// For consumers of all tenants.
     pub(super) operators: Arc<Channel>,
-    /// Where publishers and consumers run.
+    /// The runtime of publishers and consumers.
     pub(crate) runtime: Handle,
     pub(crate) metrics: StreamMetrics,
     /// One permit is one consumer.
     pub(crate) permits: Arc<Semaphore>,
     /// The connections of consumers.
     pub(crate) connections: TaskTracker,
-    /// Consumers are told to go.
+    /// Tells consumers to disconnect.
     pub(crate) stop: CancellationToken,
-    /// What the large events of all tenants may take.
+    /// The memory of the large events of all tenants.
     pub(super) large_events: Arc<Semaphore>,
     /// The sequences of tenants that were removed, the oldest first.
     sequences: Mutex<VecDeque<(TenantId, u64)>>,
@@ -53,7 +54,7 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
-    /// A stream for so many consumers at once, whose work is done on `runtime`.
+    /// A stream for at most `max_consumers` at once, whose work is done on `runtime`.
     pub(crate) fn new(max_consumers: usize, runtime: Handle, metrics: StreamMetrics) -> Self {
         Self {
             operators: Arc::new(Channel::new(OPERATORS_CHANNEL, Positions::OfWhatIsSent)),
@@ -68,7 +69,7 @@ impl Stream {
         }
     }
 
-    /// The sequence with which a tenant of this id goes on.
+    /// The sequence with which a tenant of this id continues.
     pub(super) fn take_sequence(&self, tenant_id: &TenantId) -> u64 {
         let mut sequences = self.sequences.lock().unwrap_or_else(PoisonError::into_inner);
         let known = sequences.iter().position(|(id, _)| id == tenant_id);

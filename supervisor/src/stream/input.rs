@@ -1,7 +1,7 @@
 //! Finds the input in a request's body, to show it.
 //!
-//! Nothing is decided by it. The worker has read the same body before and answered; but a worker
-//! may be hostile, and what it took for JSON need not be. What is shown stands in the middle of an
+//! No decision depends on it. The worker has read the same body before and answered; but a worker
+//! may be hostile, and may accept a body that is not JSON. The input stands in the middle of an
 //! event, so it has to be one whole value, or a body could write the rest of the event itself.
 
 use std::borrow::Cow;
@@ -11,8 +11,8 @@ use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAcce
 use serde_json::value::RawValue;
 
 /// The value of `input` in `body`, as it was sent. The last of equal keys counts, as in OPA. `None`
-/// where the body is not what an honest worker decides about: JSON in UTF-8, nested to 127 levels,
-/// with an `input`.
+/// where an honest worker would refuse the body: JSON in UTF-8, nested to 127 levels, with an
+/// `input`.
 pub(super) fn find(body: &[u8]) -> Option<&RawValue> {
     let Envelope(input) = serde_json::from_slice(body).ok()?;
     let input = input?;
@@ -50,8 +50,8 @@ impl<'de> Visitor<'de> for EnvelopeVisitor {
     }
 }
 
-/// A value of which every part was read. What is only skipped may nest without a bound and hold
-/// half a surrogate pair, which consumers' parsers do not take.
+/// A value of which every part was read. A value that is only skipped may nest without a bound and
+/// hold half a surrogate pair, which consumers' parsers reject.
 struct Sound;
 
 impl<'de> Deserialize<'de> for Sound {

@@ -1,6 +1,6 @@
 //! The kinds of events that consumers choose from.
 
-/// What an event is about.
+/// The subject of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum EventKind {
     /// A decision was made.

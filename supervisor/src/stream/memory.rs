@@ -1,26 +1,26 @@
-//! What events may take of the host's memory, from the record that a decision leaves until nobody
-//! holds any part of the message.
+//! The limits on events' memory, from the record that a decision leaves until the last part of the
+//! message is dropped.
 
 use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Bytes that one tenant's events may take at once: a channel full of large ones that somebody is
-/// slow to take. Beyond it events go without their inputs, then not at all.
+/// Bytes that one tenant's events may take at once: a channel full of large ones that a consumer is
+/// slow to read. Beyond it events are sent without their inputs, then not at all.
 pub(super) const MIN_TENANT_MEMORY: usize = 32 * 1024 * 1024;
 
 /// The same, in the tenant's largest request bodies.
 const TENANT_MEMORY_IN_BODIES: usize = 32;
 
-/// Bytes of an event that is large. Small ones are bounded by their number, and go by what their
-/// tenant has left alone.
+/// Bytes of an event that is large. Small ones are bounded by their number, and count against their
+/// tenant's memory only.
 const LARGE_EVENT: usize = 16 * 1024;
 
 /// Bytes that the large events of all tenants may take at once, so that many tenants with slow
 /// consumers do not take the host's memory together.
 pub(super) const HOST_MEMORY: usize = 256 * 1024 * 1024;
 
-/// What a tenant's events may take.
+/// The memory of a tenant's events.
 #[derive(Debug)]
 pub(super) struct Memory {
     tenant: Arc<Semaphore>,
@@ -28,7 +28,7 @@ pub(super) struct Memory {
     host: Arc<Semaphore>,
 }
 
-/// A part of it, given back when it is dropped.
+/// A part of the memory, given back when it is dropped.
 #[derive(Debug)]
 pub(super) struct Share {
     tenant: OwnedSemaphorePermit,
@@ -42,13 +42,13 @@ impl Memory {
         Self { tenant, host: Arc::clone(host) }
     }
 
-    /// A share for an event of so many bytes.
+    /// A share for an event of `bytes` bytes.
     pub(super) fn take(&self, bytes: usize) -> Option<Share> {
         let mut share = Share { tenant: acquire(&self.tenant, 0)?, host: None };
         self.enlarge(&mut share, bytes).then_some(share)
     }
 
-    /// Sees to it that a share is one for so many bytes. Returns whether it is.
+    /// Enlarges a share to at least `bytes` bytes. Returns whether that succeeded.
     pub(super) fn enlarge(&self, share: &mut Share, bytes: usize) -> bool {
         let mut enlarge = || {
             let more = bytes.saturating_sub(share.bytes());
@@ -86,13 +86,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn large_events_take_of_what_all_tenants_have_and_small_ones_do_not() {
+    fn large_events_count_against_all_tenants_memory_and_small_ones_do_not() {
         let host = Arc::new(Semaphore::new(3 * LARGE_EVENT));
         let [one, other] = [(); 2].map(|()| Memory::new(1024, &host));
         let large = one.take(2 * LARGE_EVENT).unwrap();
         assert_eq!(host.available_permits(), LARGE_EVENT);
         assert!(other.take(2 * LARGE_EVENT).is_none());
-        assert_eq!(other.left(), MIN_TENANT_MEMORY, "what was refused is given back");
+        assert_eq!(other.left(), MIN_TENANT_MEMORY, "refused memory is given back");
         let mut small = other.take(LARGE_EVENT).unwrap();
         assert_eq!(host.available_permits(), LARGE_EVENT);
         // One that turns out to be large is.

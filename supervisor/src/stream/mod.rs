@@ -1,14 +1,14 @@
-//! The decision stream: what consumers are told of decisions and tenants, as it happens.
+//! The decision stream: events about decisions and tenants, as they happen.
 //!
 //! ```text
 //! decision ─► TenantStream ─ queue ─► publisher ─┬─► tenant's channel ─► consumers of the tenant
 //!  (waits for nobody)                            └─► operators' channel ─► consumers of all
 //! ```
 //!
-//! A decision leaves a record in its tenant's queue, and only where somebody listens. The publisher,
-//! one task a tenant, makes an event of it: built and serialised once, however many get it. Channels
-//! forget what a consumer is too slow to take, and say how much that was. Publishers and consumers
-//! run on threads of their own, which give way to those that decide.
+//! A decision leaves a record in its tenant's queue, and only where there is a consumer. The
+//! publisher, one task a tenant, makes an event of it, built and serialised once for all consumers.
+//! Channels drop events that a consumer is too slow to read, and report how many. Publishers and
+//! consumers run on threads of their own, which give way to those that decide.
 
 mod channel;
 mod cursor;

@@ -1,5 +1,5 @@
-//! What happened lately, kept whether or not anybody listens: a dashboard that is opened after the
-//! trouble began shows how it began.
+//! Recent events, kept also without consumers: a dashboard that is opened after the trouble began
+//! shows how it began.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
@@ -14,8 +14,8 @@ use super::event::What;
 /// Requests of each kind that are kept of one tenant.
 pub(super) const RECENT_REQUESTS: usize = 20;
 
-/// The shortest time between two requests that are kept: keeping them costs a decision nothing then,
-/// however many there are.
+/// The shortest time between two requests that are kept: so keeping them costs decisions next to
+/// nothing at any rate.
 const RECENT_INTERVAL: Duration = Duration::from_millis(10);
 
 /// Bytes of a body that is kept with its request; larger ones are left out.

@@ -1,4 +1,4 @@
-//! A consumer's end of the stream, whatever protocol it speaks.
+//! A consumer's end of the stream, for every protocol.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -14,17 +14,17 @@ use super::event::{Event, lagged};
 use super::kinds::Kinds;
 use crate::telemetry::metrics::StreamMetrics;
 
-/// What a consumer gets.
+/// An item that a consumer gets.
 #[derive(Debug)]
 pub(crate) enum Delivery {
     /// An event, and the cursor behind it.
     Event(Cursor, Arc<Event>),
-    /// A message that some were missed.
+    /// A message that events were missed.
     Missed(Bytes),
 }
 
 impl Delivery {
-    /// The message that says it.
+    /// The text of the message.
     pub(crate) fn into_message(self) -> Bytes {
         match self {
             Self::Event(_, event) => event.json.clone(),
@@ -33,7 +33,7 @@ impl Delivery {
     }
 }
 
-/// That there is nothing more, because the tenant was removed.
+/// The end of the stream, because the tenant was removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Ended;
 
@@ -52,7 +52,7 @@ pub(crate) struct Subscription {
 }
 
 impl Subscription {
-    /// What was not sent yet when it began begins with `next`.
+    /// `next` is the position of the first item that was not sent yet when it began.
     pub(super) fn new(
         channel: Arc<Channel>,
         beginning: Beginning,
@@ -73,7 +73,7 @@ impl Subscription {
         Self { channel, receiver, epoch, backlog, missed, kinds, resumption, missed_by_all }
     }
 
-    /// What comes next. Nothing is lost where waiting for it is given up.
+    /// The next item. It is cancel safe: dropping the future loses nothing.
     pub(crate) async fn next(&mut self) -> Result<Delivery, Ended> {
         loop {
             if let Some(delivery) = self.take_from_before() {
@@ -92,7 +92,7 @@ impl Subscription {
         }
     }
 
-    /// What comes next, where it is there already.
+    /// The next item, if it is there already.
     pub(crate) fn next_if_there(&mut self) -> Option<Delivery> {
         loop {
             if let Some(delivery) = self.take_from_before() {
@@ -110,7 +110,7 @@ impl Subscription {
         }
     }
 
-    /// What was missed before the subscription began, as far as it is still there.
+    /// The items that were missed before the subscription began, as far as they are kept.
     fn take_from_before(&mut self) -> Option<Delivery> {
         match std::mem::replace(&mut self.missed, Missed::Nothing) {
             Missed::Nothing => {}
@@ -142,7 +142,7 @@ impl Subscription {
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        // First, so that the channel sees that it is gone.
+        // First, so that the channel sees the receiver gone.
         self.receiver = None;
         self.channel.leave(self.kinds, self.resumption);
     }

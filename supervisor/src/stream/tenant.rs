@@ -1,4 +1,5 @@
-//! A tenant's part of the stream: what a decision leaves on its way, and who makes events of it.
+//! A tenant's part of the stream: the records that decisions leave, and the publisher that makes
+//! events of them.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -25,18 +26,18 @@ use crate::clock::{new_id, utc_now};
 /// Events that a consumer of one tenant may be behind, before it loses the oldest.
 pub(super) const TENANT_CHANNEL: usize = 1024;
 
-/// Decisions of one tenant that wait to be made events of. More of them are lost to the stream,
-/// and its consumers are told.
+/// Decisions of one tenant that wait to become events. Further ones are lost to the stream, and its
+/// consumers are told.
 const QUEUE_LENGTH: usize = 4096;
 
 /// Events that are made at once.
 const BATCH: usize = 256;
 
-/// Between two batches of one tenant. What comes meanwhile goes out together, so that each consumer
-/// is woken once for it and not for every event.
+/// Between two batches of one tenant. Events in between are sent together, so that each consumer is
+/// woken once for them and not for every event.
 const PACE: Duration = Duration::from_millis(5);
 
-/// How long a publisher that has nothing to do stays, in case there soon is. Most tenants of a large
+/// How long a publisher without work stays, in case there soon is some. Most tenants of a large
 /// host decide rarely, and a publisher takes some kilobytes.
 const PUBLISHER_IDLE: Duration = Duration::from_secs(5);
 
@@ -49,7 +50,7 @@ pub(crate) struct TenantStream {
     memory: Memory,
     /// Whether events were lost since the publisher looked last: it looks into the feed only then.
     has_lost: AtomicBool,
-    /// Held by whoever makes a decision, so never across anything that waits, and hardly ever by the
+    /// Held on the path of every decision, so never across an await, and hardly ever by the
     /// stream's own threads: they give way to others, also while they hold it.
     feed: Mutex<Feed>,
 }
@@ -58,11 +59,11 @@ pub(crate) struct TenantStream {
 struct Feed {
     /// Decisions that were ever made.
     sequence: u64,
-    /// Of the latest of all that happened.
+    /// The sequence of the latest event.
     position: u64,
     /// Events that were lost behind the last record in the queue.
     lost: u64,
-    /// To the publisher, while there is one.
+    /// The queue to the publisher, while there is one.
     queue: Option<mpsc::Sender<Record>>,
     /// Of the first record that went to that publisher, or that may, since the last one that did
     /// not.
@@ -74,7 +75,7 @@ struct Feed {
 }
 
 impl TenantStream {
-    /// A new tenant's, which goes on where one of the same name ended before.
+    /// A new tenant's part, which continues where one of the same name ended before.
     pub(crate) fn new(stream: &Arc<Stream>, tenant_id: TenantId, max_body: usize) -> Self {
         let feed = Feed {
             sequence: stream.take_sequence(&tenant_id),
@@ -96,9 +97,9 @@ impl TenantStream {
         }
     }
 
-    /// Takes note of a decision that was made about the input in `body`. Waits for nobody.
+    /// Records a decision that was made about the input in `body`. Never waits.
     pub(crate) fn decided(self: &Arc<Self>, decided: Decided, body: &Bytes) {
-        // A body may be large, and others who decide need the feed: so it is copied before.
+        // A body may be large, and other decisions need the feed: so it is copied before.
         let bytes = EVENT_OVERHEAD + decision_bytes(&decided.decision);
         let kept = self.wants(EventKind::Decision).then(|| self.keep(bytes, body));
         let now = Instant::now();
@@ -117,7 +118,7 @@ impl TenantStream {
         self.put(&mut feed, memory, What::Decision { decided, input, sequence });
     }
 
-    /// Takes note of a request that got no decision; `body` where it was read.
+    /// Records a request that got no decision; `body` if it was read.
     pub(crate) fn failed(self: &Arc<Self>, failed: FailedRequest, body: Option<&Bytes>) {
         let errors = failed.errors.iter().map(|error| error.message.len() + EVENT_OVERHEAD);
         let bytes = EVENT_OVERHEAD + failed.message.len() + errors.sum::<usize>();
@@ -151,7 +152,7 @@ impl TenantStream {
         requests.into_iter().filter_map(event).collect()
     }
 
-    /// Keeps the input of a request, where there is memory for it and for the `bytes` of its event.
+    /// Keeps the input of a request, if there is memory for it and for the `bytes` of its event.
     fn keep(&self, bytes: usize, body: &Bytes) -> (Option<Share>, Input) {
         match self.memory.take(bytes + body.len()) {
             // The body as it is may be part of a much larger buffer.
@@ -163,7 +164,7 @@ impl TenantStream {
         }
     }
 
-    /// Takes note that something happened to the tenant.
+    /// Records a change of the tenant.
     pub(crate) fn changed(self: &Arc<Self>, changed: Changed) {
         let (id, at) = (new_id(), utc_now());
         let is_removed = changed.change == Change::Removed;
@@ -184,7 +185,7 @@ impl TenantStream {
         }
         feed.is_closed = true;
         let sequence = feed.sequence;
-        // The publisher closes the channel once it has sent what there is.
+        // The publisher closes the channel once it has sent the remaining records.
         let has_publisher = feed.queue.take().is_some();
         drop(feed);
         if !has_publisher {
@@ -203,9 +204,9 @@ impl TenantStream {
         let next = {
             let feed = self.locked();
             match feed.queue {
-                // Nothing was counted since that is not told of: whatever is, finds a consumer.
+                // Every event that was counted since is published: it finds a consumer.
                 None => feed.position + 1,
-                // It may still have to send what was counted.
+                // It may still have to send events that were counted.
                 Some(_) => feed.began.max(beginning.next),
             }
         };
@@ -213,12 +214,12 @@ impl TenantStream {
         Some(Subscription::new(channel, beginning, next, kinds, resumption, &self.stream.metrics))
     }
 
-    /// Counts something that happened. Returns whether it is told.
+    /// Counts an event. Returns whether it is published.
     fn goes_on(&self, feed: &mut Feed, is_wanted: bool) -> bool {
         feed.position += 1;
         let goes_on = !feed.is_closed && is_wanted;
         if !goes_on {
-            // The publisher may still be there, and will not tell of it.
+            // The publisher may still run, and will not publish it.
             feed.began = feed.position + 1;
         }
         goes_on
@@ -246,8 +247,8 @@ impl TenantStream {
         self.has_lost.store(true, Ordering::Release);
     }
 
-    /// Makes an event of a record, for everybody who listens, who are told first of what was lost
-    /// before it.
+    /// Makes an event of a record for all consumers, after a message about the events that were
+    /// lost before it.
     fn send(&self, record: Record) {
         let position = record.position;
         self.tell_of_lost(record.lost_before, position - 1);
@@ -262,7 +263,7 @@ impl TenantStream {
         }
     }
 
-    /// Tells of what was lost where no record came behind it.
+    /// Reports lost events that no record follows.
     fn tell_of_lost_last(&self, records: &mpsc::Receiver<Record>) {
         if !records.is_empty() || !self.has_lost.swap(false, Ordering::Acquire) {
             return;
@@ -270,7 +271,7 @@ impl TenantStream {
         let (lost, position) = {
             let mut feed = self.locked();
             if !records.is_empty() {
-                // What was lost behind those is told when they are sent.
+                // Events lost after those are reported when they are sent.
                 self.has_lost.store(true, Ordering::Release);
                 return;
             }
@@ -287,12 +288,12 @@ impl TenantStream {
         }
     }
 
-    /// Whether the publisher of these records may end: nobody wants what is made of them, or there
-    /// are none. None comes to it then from now on.
+    /// Whether the publisher of these records may end: they have no consumer, or the queue is
+    /// empty. From then on it gets no more.
     fn lets_go(&self, records: &mpsc::Receiver<Record>) -> bool {
         let mut feed = self.locked();
         if self.is_wanted() {
-            // Whoever came meanwhile wants what is there.
+            // A consumer that came meanwhile wants the records in the queue.
             if !records.is_empty() || feed.lost > 0 {
                 return false;
             }
@@ -313,7 +314,7 @@ impl TenantStream {
 
     /// As [`Self::is_wanted`], now that time has passed.
     fn is_still_wanted(&self) -> bool {
-        // Both, because each finds out what it may let go of.
+        // Both, because each finds out what it may free.
         self.channel.is_still_wanted() | self.stream.operators.is_still_wanted()
     }
 
@@ -328,7 +329,7 @@ fn recent_input(body: &Bytes) -> Input {
     if body.len() > RECENT_BODY { Input::TooLarge } else { Input::In(Bytes::copy_from_slice(body)) }
 }
 
-/// Makes events of a tenant's records, until there are none for a while or nobody wants them.
+/// Makes events of a tenant's records, until no record comes for a while or there is no consumer.
 async fn publish(tenant: Arc<TenantStream>, mut records: mpsc::Receiver<Record>) {
     let mut batch = Vec::new();
     loop {
@@ -347,7 +348,7 @@ async fn publish(tenant: Arc<TenantStream>, mut records: mpsc::Receiver<Record>)
         }
         tenant.tell_of_lost_last(&records);
         if count == BATCH {
-            // There may be more; but consumers come first, or they fall behind.
+            // More may wait; but consumers come first, or they fall behind.
             yield_now().await;
         } else {
             sleep(PACE).await;
@@ -411,12 +412,12 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_the_queue_does_not_take_is_told_of() {
+    async fn records_that_do_not_fit_the_queue_are_reported() {
         let stream = stream();
         let tenant = tenant_of(&stream);
         let mut one = tenant.subscribe(DECISIONS, Resumption::Never).unwrap();
         let mut all = stream.subscribe(DECISIONS, Resumption::Never).unwrap();
-        // Nothing else runs meanwhile, so nobody takes from the queue.
+        // Nothing else runs meanwhile, so the queue is not read.
         for _ in 0..QUEUE_LENGTH + 7 {
             decide(&tenant, &body());
         }
@@ -467,27 +468,27 @@ mod tests {
         decide(&tenant, &body());
         assert!(tenant.locked().queue.is_some());
         sleep(PUBLISHER_IDLE * 2).await;
-        assert!(tenant.locked().queue.is_none(), "nothing happens any more");
+        assert!(tenant.locked().queue.is_none(), "no event for long");
         decide(&tenant, &body());
         assert!(tenant.locked().queue.is_some());
         drop(subscription);
         sleep(PACE * 2).await;
-        assert!(tenant.locked().queue.is_none(), "nobody listens any more");
-        // And whoever comes then is told of all from then on.
+        assert!(tenant.locked().queue.is_none(), "no consumer any more");
+        // And a consumer that comes then gets every event from then on.
         let mut subscription = stream.subscribe(DECISIONS, Resumption::Never).unwrap();
         decide(&tenant, &body());
         assert_eq!(next(&mut subscription).await["data"]["sequence"], 4);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_nobody_listened_to_is_counted_for_who_comes_back() {
+    async fn events_without_a_consumer_are_counted_for_one_that_reconnects() {
         let stream = stream();
         let tenant = tenant_of(&stream);
         let mut subscription = tenant.subscribe(DECISIONS, Resumption::Possible).unwrap();
         decide(&tenant, &body());
         let Ok(Delivery::Event(cursor, _)) = subscription.next().await else { panic!("no event") };
         drop(subscription);
-        // Longer than anything is kept.
+        // Longer than events are kept.
         sleep(Duration::from_secs(3600)).await;
         decide(&tenant, &body());
         sleep(PUBLISHER_IDLE * 2).await;
@@ -502,7 +503,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_removed_tenant_s_consumers_get_what_there_was_and_then_nothing() {
+    async fn a_removed_tenant_s_consumers_get_its_last_events_and_then_the_end() {
         for listens in [true, false] {
             let stream = stream();
             let tenant = tenant_of(&stream);
@@ -535,7 +536,7 @@ mod tests {
             |id: &str| TenantStream::new(&stream, id.parse().unwrap(), 1024).locked().sequence;
         assert_eq!(sequence("t0"), 0);
         assert_eq!(sequence("t1"), 1);
-        assert_eq!(sequence("t1"), 0, "it was given to whom it belongs");
+        assert_eq!(sequence("t1"), 0, "its own tenant has it");
     }
 
     async fn cursor(subscription: &mut Subscription) -> Cursor {
@@ -547,20 +548,20 @@ mod tests {
 
     async fn missed(subscription: &mut Subscription) -> Value {
         match subscription.next().await.unwrap() {
-            Delivery::Event(..) => panic!("an event, and no word of what was missed"),
+            Delivery::Event(..) => panic!("an event, and no message about missed ones"),
             Delivery::Missed(message) => serde_json::from_slice(&message).unwrap(),
         }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_nobody_wanted_is_missed_also_while_the_publisher_stays() {
+    async fn unwanted_events_count_as_missed_also_while_the_publisher_stays() {
         let tenant = tenant_of(&stream());
         let mut away = tenant.subscribe(ALL, Resumption::Possible).unwrap();
         let other = tenant.subscribe(ALL, Resumption::Never).unwrap();
         decide(&tenant, &body());
         let cursor = cursor(&mut away).await;
         drop(away);
-        // The other keeps the publisher, longer than anybody may come back.
+        // The other keeps the publisher, longer than a consumer may stay away.
         for _ in 0..14 {
             advance(Duration::from_secs(5)).await;
             yield_now().await;
@@ -575,7 +576,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_was_lost_is_told_where_it_is_missing_and_also_to_who_comes_back() {
+    async fn lost_events_are_reported_in_place_and_also_to_a_consumer_that_reconnects() {
         let tenant = tenant_of(&stream());
         let mut consumer = tenant.subscribe(ALL, Resumption::Possible).unwrap();
         let _slow = tenant.subscribe(ALL, Resumption::Never).unwrap();
@@ -586,7 +587,7 @@ mod tests {
         for _ in 1..QUEUE_LENGTH {
             match consumer.next().await.unwrap() {
                 Delivery::Event(cursor, _) => behind = cursor,
-                // What is slow is the test: the channel is shorter than the queue.
+                // The test is the slow consumer: the channel is shorter than the queue.
                 Delivery::Missed(_) => break,
             }
         }
@@ -616,7 +617,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_was_lost_is_told_to_who_left_before_it_was() {
+    async fn lost_events_are_reported_to_a_consumer_that_left_before() {
         let tenant = tenant_of(&stream());
         let mut consumer = tenant.subscribe(ALL, Resumption::Possible).unwrap();
         decide(&tenant, &body());
@@ -634,7 +635,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_was_lost_last_is_told_without_waiting_for_more() {
+    async fn the_last_lost_events_are_reported_without_waiting_for_more() {
         let tenant = tenant_of(&stream());
         let mut consumer = tenant.subscribe(ALL, Resumption::Never).unwrap();
         decide(&tenant, &body());
@@ -644,7 +645,7 @@ mod tests {
         decide(&tenant, &body());
         drop(memory);
         let told = timeout(Duration::from_secs(60), missed(&mut consumer)).await;
-        assert_eq!(told.expect("what was lost is not told")["missed"], 1);
+        assert_eq!(told.expect("lost events are not reported")["missed"], 1);
     }
 
     #[tokio::test(start_paused = true)]

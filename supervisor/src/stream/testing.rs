@@ -1,4 +1,4 @@
-//! What unit tests of several modules need of the stream.
+//! Helpers around the stream for unit tests of several modules.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use tokio::runtime::Handle;
 use super::hub::Stream;
 use crate::telemetry::metrics::StreamMetrics;
 
-/// A stream that works where the test does.
+/// A stream on the runtime of the test.
 pub(crate) fn stream() -> Arc<Stream> {
     Arc::new(Stream::new(10, Handle::current(), StreamMetrics::default()))
 }

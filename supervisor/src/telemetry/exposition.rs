@@ -1,5 +1,5 @@
-//! Metrics as Prometheus reads them: its text format 0.0.4, or OpenMetrics 1.0 for a client that asks
-//! for it. Labels are bounded: tenants, and words of ours.
+//! Metrics as Prometheus reads them: its text format 0.0.4, or OpenMetrics 1.0 for a client that
+//! asks for it. Labels are bounded: tenants, and fixed words.
 
 use std::fmt;
 use std::sync::Arc;
@@ -74,7 +74,7 @@ impl Exposition {
     /// The metrics now, as text. It reads two files for every worker.
     ///
     /// # Errors
-    /// None in practice: writing to a string cannot fail.
+    /// Never in practice: writing to a string cannot fail.
     pub(crate) fn text(&self, format: Format) -> Result<String, fmt::Error> {
         let mut text = String::new();
         match format {
@@ -88,7 +88,7 @@ impl Exposition {
     }
 }
 
-/// OpenMetrics text as Prometheus' own format has it: there, the family of a counter is named with the
+/// OpenMetrics text in Prometheus' own format: there, the family of a counter is named with the
 /// suffix `_total` that its samples have.
 fn prometheus(open_metrics: &str) -> String {
     let mut text = String::with_capacity(open_metrics.len() + 1024);
@@ -162,7 +162,7 @@ fn register_host(families: &mut Families, host: &HostMetrics) {
     );
 }
 
-/// What this process uses.
+/// This process's resource usage.
 #[derive(Debug)]
 struct ProcessCollector;
 
@@ -190,7 +190,7 @@ impl Collector for ProcessCollector {
     }
 }
 
-/// What is known of the host and needs no counter.
+/// The host's metrics that need no counter.
 #[derive(Debug)]
 struct HostCollector {
     host: Arc<HostMetrics>,
@@ -206,7 +206,7 @@ impl Collector for HostCollector {
         family.encode_family(&[("version", env!("CARGO_PKG_VERSION"))])?.encode_gauge(&1_u64)?;
 
         let is_ready = u64::from(self.readiness.is_ready(&self.registry));
-        let help = "Whether every tenant was tried once, and the supervisor does not shut down";
+        let help = "Whether every tenant was tried once, and the supervisor is not shutting down";
         gauge(&mut encoder, "ready", help, &is_ready)?;
 
         let help =
@@ -235,8 +235,8 @@ impl Collector for HostCollector {
     }
 }
 
-/// What is known of each tenant. A tenant that is asleep costs no series: its counters go on when it
-/// wakes.
+/// The metrics of each tenant. A tenant that is asleep costs no series: its counters continue when
+/// it wakes.
 #[derive(Debug)]
 struct TenantCollector(Arc<Registry>);
 
@@ -303,7 +303,7 @@ fn encode_counters(encoder: &mut DescriptorEncoder<'_>, rows: &[Row<'_>]) -> fmt
             counter(&mut family, &[("tenant", *tenant), ("limit", limit.name())], count)?;
         }
     }
-    let help = "Workers that ended unasked, or did not come up";
+    let help = "Workers that ended unexpectedly, or did not start";
     let mut family =
         encoder.encode_descriptor("worker_restarts", help, None, MetricType::Counter)?;
     for Row { tenant, metrics, .. } in rows {

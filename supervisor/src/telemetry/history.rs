@@ -1,4 +1,4 @@
-//! The last minutes in samples, so that a dashboard that is opened now shows how it came to this.
+//! The last minutes in samples, so that a dashboard that is opened now shows the recent past.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::Ordering;
@@ -24,7 +24,7 @@ pub(crate) const INTERVAL: Duration = Duration::from_secs(INTERVAL_SECONDS.unsig
 /// Samples that are kept: fifteen minutes.
 pub(crate) const SAMPLES: usize = 180;
 
-/// What happened in one interval.
+/// The counts of one interval.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Counts {
     allowed: u64,
@@ -32,25 +32,25 @@ struct Counts {
     errors: u64,
 }
 
-/// What happened in one interval on the whole host.
+/// The counts of one interval on the whole host.
 #[derive(Clone, Debug, Default)]
 struct HostSample {
     counts: Counts,
     evaluations: [u64; BUCKETS],
 }
 
-/// What one tenant has counted at the last sample, and its samples.
+/// One tenant's counters at the last sample, and its samples.
 #[derive(Debug, Default)]
 struct TenantSamples {
     totals: Counts,
     evaluations: [u64; BUCKETS],
     /// Its latest samples, the newest last. Empty for a tenant without requests in all that time.
     samples: VecDeque<Counts>,
-    /// How many of the latest samples counted nothing.
+    /// The number of latest samples without a request.
     quiet: usize,
 }
 
-/// The last minutes of the host and of every tenant that was asked in them.
+/// The last minutes of the host and of every tenant with a request in them.
 #[derive(Debug, Default)]
 pub(crate) struct History(Mutex<Samples>);
 
@@ -61,7 +61,7 @@ struct Samples {
     tenants: BTreeMap<TenantId, TenantSamples>,
 }
 
-/// The last minutes, as the dashboard reads them. All lists are as long, the oldest first.
+/// The last minutes, as the dashboard reads them. All lists have the same length, the oldest first.
 #[derive(Debug, Serialize)]
 pub(crate) struct Report {
     pub(crate) interval_seconds: u64,
@@ -85,7 +85,7 @@ pub(crate) struct Series {
 pub(crate) struct HostSeries {
     #[serde(flatten)]
     counts: Series,
-    /// How many evaluations each bucket of times had; nothing where there was no evaluation.
+    /// The number of evaluations in each bucket of times; empty without an evaluation.
     evaluations: Vec<Option<[u64; BUCKETS]>>,
 }
 
@@ -208,7 +208,7 @@ impl TenantSamples {
     fn push(&mut self, counts: Counts) {
         self.quiet = if counts == Counts::default() { self.quiet + 1 } else { 0 };
         if self.quiet >= SAMPLES {
-            // Nothing is left of what it did.
+            // No sample is left of its requests.
             self.samples = VecDeque::new();
             return;
         }
@@ -232,7 +232,7 @@ mod tests {
     use crate::tenant::testing::tenant;
 
     #[tokio::test]
-    async fn samples_are_what_happened_between_them() {
+    async fn samples_count_the_requests_between_them() {
         let history = History::default();
         let (one, _requests) = tenant();
         let tenants: Tenants = [(one.id.clone(), Arc::clone(&one))].into();
@@ -250,7 +250,7 @@ mod tests {
         let series = &report.tenants[&one.id];
         assert_eq!(series.allowed, [0, 1, 1]);
         assert_eq!(series.denied, [0, 1, 0]);
-        assert_eq!(series.errors, [0, 0, 1], "a client's mistake is none of the tenant's");
+        assert_eq!(series.errors, [0, 0, 1], "a client's mistake is not the tenant's error");
         assert_eq!(report.host.counts.allowed, series.allowed);
         assert_eq!(report.host.evaluations[0], None);
         assert_eq!(report.host.evaluations[1].unwrap()[1], 1);

@@ -1,4 +1,4 @@
-//! Where the log goes: standard error, through a buffer that is never waited for.
+//! The log's output: standard error, through a buffer that never blocks.
 
 use std::fmt::{self, Write as _};
 use std::io::{self, IsTerminal, Write};
@@ -22,8 +22,8 @@ pub(crate) const DECISION_TARGET: &str = "decision";
 /// stops must not stop decisions.
 const BUFFERED_LINES: usize = 16_384;
 
-/// Keeps the log's writer alive. When it is dropped, what is buffered is written, unless standard
-/// error accepts nothing for a second: then the rest is lost, so that the process can end.
+/// Keeps the log's writer alive. When it is dropped, the buffer is written, unless standard error
+/// accepts no data for a second: then the rest is lost, so that the process can end.
 #[derive(Debug)]
 #[must_use]
 pub struct LogGuard {
@@ -34,14 +34,14 @@ pub struct LogGuard {
 /// Counts the lines of the log that were lost.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct LostLines {
-    /// Lines that found no room in the buffer.
+    /// Lines that did not fit into the buffer.
     dropped: Option<ErrorCounter>,
     /// Lines that standard error refused: its disk is full, or its reader is gone.
     refused: Arc<AtomicU64>,
 }
 
 impl LostLines {
-    /// How many so far.
+    /// The number so far.
     pub(crate) fn count(&self) -> u64 {
         let dropped = self.dropped.as_ref().map_or(0, ErrorCounter::dropped_lines);
         let dropped = u64::try_from(dropped).unwrap_or(u64::MAX);
@@ -49,7 +49,7 @@ impl LostLines {
     }
 }
 
-/// Standard error, which may refuse what is written to it. There is nobody to tell but a counter.
+/// Standard error, which may refuse writes. They can only be counted.
 #[derive(Debug)]
 struct CountingStderr {
     refused: Arc<AtomicU64>,
@@ -71,7 +71,7 @@ impl Write for CountingStderr {
 
 /// Starts logging for the whole process.
 ///
-/// Nothing happens when a logger is set already, which is so only in tests.
+/// Does nothing when a logger is set already, which is so only in tests.
 pub fn init(config: &LogConfig) -> LogGuard {
     let refused = Arc::new(AtomicU64::new(0));
     let (writer, guard) = NonBlockingBuilder::default()
@@ -99,7 +99,7 @@ pub fn init(config: &LogConfig) -> LogGuard {
     LogGuard { _guard: guard, lost_lines }
 }
 
-/// The libraries below us are heard from when something is wrong, or when tracing is asked for.
+/// Libraries log their warnings and errors, and more only at level trace.
 fn filter(config: LogConfig) -> FilterFn<impl Fn(&Metadata<'_>) -> bool> {
     FilterFn::new(move |metadata: &Metadata<'_>| {
         let level = *metadata.level();
@@ -114,7 +114,7 @@ fn filter(config: LogConfig) -> FilterFn<impl Fn(&Metadata<'_>) -> bool> {
 }
 
 /// `text` with everything escaped that could move a terminal's cursor, end a line or hide itself:
-/// tenants and clients write some of what is logged.
+/// some of the logged text is written by tenants and clients.
 pub(crate) fn printable(text: &str) -> impl fmt::Display {
     fmt::from_fn(move |formatter| {
         text.chars().try_for_each(|character| match character {
@@ -129,7 +129,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_logged_cannot_act_on_a_terminal() {
+    fn logged_text_cannot_act_on_a_terminal() {
         let shown = printable("it's \"é\"\n\u{1b}[2J\u{202e}\0").to_string();
         assert_eq!(shown, r#"it's "é"\n\u{1b}[2J\u{202e}\0"#);
     }

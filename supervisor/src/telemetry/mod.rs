@@ -1,4 +1,4 @@
-//! What operators see of the service: the log, metrics, and the last minutes.
+//! The operators' view of the service: the log, metrics, and the last minutes.
 
 pub(crate) mod exposition;
 pub(crate) mod history;

@@ -1,4 +1,4 @@
-//! What this process uses, under the names that every Prometheus client library has for it
+//! This process's resource usage, under the names that every Prometheus client library has for it
 //! (<https://prometheus.io/docs/instrumenting/writing_clientlibs/#process-metrics>).
 
 use std::fs;
@@ -6,7 +6,7 @@ use std::fs;
 use nix::sys::resource::{Resource, getrlimit};
 use nix::unistd::{SysconfVar, sysconf};
 
-/// What this process uses now.
+/// This process's current resource usage.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct ProcessUsage {
     pub(super) cpu_seconds: f64,
@@ -39,9 +39,9 @@ pub(super) fn usage() -> Option<ProcessUsage> {
     })
 }
 
-/// Processor time and start in seconds, bytes of address space, and pages in memory: fields 14, 15, 22,
-/// 23 and 24 of `/proc/self/stat` (`proc_pid_stat(5)`). The second field, the program's name, may hold
-/// spaces, so counting begins behind its last bracket.
+/// Processor time and start in seconds, bytes of address space, and pages in memory: fields 14, 15,
+/// 22, 23 and 24 of `/proc/self/stat` (`proc_pid_stat(5)`). The second field, the program's name,
+/// may hold spaces, so counting begins after its last bracket.
 fn fields(stat: &str, ticks: u64) -> Option<(f64, f64, u64, u64)> {
     let (_, after_name) = stat.rsplit_once(')')?;
     let fields: Vec<u64> =

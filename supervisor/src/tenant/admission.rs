@@ -1,4 +1,4 @@
-//! One tenant as requests see it: its limits, its queue, and their way to whichever worker serves.
+//! One tenant as requests see it: its limits, its queue, and their way to the worker that serves.
 
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
@@ -18,12 +18,12 @@ use crate::stream::{Change, Changed, TenantStream};
 use crate::telemetry::logging::printable;
 use crate::telemetry::metrics::{TenantLimit, TenantMetrics};
 
-/// Request bodies that one tenant may have in memory, in largest bodies: the memory is bounded
-/// whatever the number of its requests.
+/// Request bodies that one tenant may have in memory, in largest bodies: the memory is bounded for
+/// any number of requests.
 const BODY_MEMORY_IN_BODIES: usize = 32;
 
-/// Failures of one tenant that are logged in a second. All tenants share the log, and one that fails
-/// all the time must not push the others' lines out of it.
+/// Failures of one tenant that are logged in a second. All tenants share the log, and a tenant that
+/// always fails must not crowd out the others' lines.
 const FAILURE_LINES_PER_SECOND: u32 = 50;
 
 /// A tenant.
@@ -35,11 +35,11 @@ pub(crate) struct Tenant {
     pub(crate) metrics: Arc<TenantMetrics>,
     pub(crate) poison: Arc<PoisonInputs>,
     pub(crate) stream: Arc<TenantStream>,
-    /// Gives out users for workers, where the supervisor may become other users.
+    /// Gives out users for workers, if the supervisor may switch users.
     users: Option<Users>,
-    /// The user that its workers run as, once one was needed and left.
+    /// The user that its workers run as, once one was needed and free.
     user: Mutex<Option<UserLease>>,
-    /// Where requests wait for a worker, whichever comes. Replaced only when a controller failed.
+    /// The channel in which requests wait for a worker. Replaced only when a controller failed.
     requests: RwLock<mpsc::Sender<Request>>,
     failure_lines: Mutex<RateLimiter>,
     queue: Arc<Semaphore>,
@@ -89,8 +89,8 @@ impl Tenant {
         waiting
     }
 
-    /// The user that its workers run as: always the same, from the first time that there was one.
-    /// `None` where the supervisor gives out no users, or all are taken.
+    /// The user that its workers run as: always the same, once one was assigned. `None` where the
+    /// supervisor gives out no users, or all are taken.
     pub(crate) fn user(&self) -> Option<u32> {
         let mut user = self.user.lock().unwrap_or_else(PoisonError::into_inner);
         if user.is_none() {
@@ -127,13 +127,13 @@ impl Tenant {
         match timeout_at(deadline + ANSWER_MARGIN, answer).await {
             Ok(Ok(answered)) => answered,
             Ok(Err(_)) => Err(self.status.refusal().unwrap_or(AskError::WorkerUnavailable)),
-            // A worker that serves is late; one that has not come up yet says nothing about time.
+            // With a worker that serves, the evaluation timed out; without one, it never began.
             Err(_) if self.status.pid().is_some() => Err(AskError::TimedOut),
             Err(_) => Err(AskError::WorkerUnavailable),
         }
     }
 
-    /// Puts a request where workers take it from.
+    /// Puts a request into the channel from which workers take it.
     pub(crate) fn put(&self, request: Request) -> Result<(), AskError> {
         let requests = self.requests.read().unwrap_or_else(PoisonError::into_inner);
         // Never full, because the queue has no more permits than the channel has room.
@@ -156,7 +156,7 @@ impl Tenant {
         }
     }
 
-    /// The tenant's evaluations began to fail, or no longer do.
+    /// The tenant's evaluations began to fail, or recovered.
     fn log_evaluation_transition(&self, transition: Transition, reason: &str) {
         let tenant_id = &self.id;
         if transition.to == TenantState::Failing {
@@ -168,7 +168,7 @@ impl Tenant {
         }
     }
 
-    /// Tells consumers of the decision stream what happened.
+    /// Publishes a change on the decision stream.
     pub(crate) fn tell(&self, change: Change, message: String, errors: Vec<Diagnostic>) {
         let status = self.status.status();
         let quarantine_until = status.quarantine.map(|quarantine| quarantine.until);

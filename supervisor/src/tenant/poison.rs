@@ -14,8 +14,8 @@ use super::request::Request;
 /// Inputs of one tenant that are remembered for having ended a worker. The oldest makes room.
 const REMEMBERED_INPUTS: usize = 64;
 
-/// How long an input is remembered. The reason may have passed: a host without processor time makes a
-/// worker look stuck.
+/// How long an input is remembered. The cause may have passed: a host without processor time makes
+/// a worker look stuck.
 const INPUT_MEMORY: Duration = Duration::from_secs(300);
 
 /// An input that has ended this many workers of a revision is given to no other.
@@ -24,7 +24,7 @@ const DEATHS_OF_AN_INPUT: u32 = 2;
 /// The inputs that have ended workers of the revision that serves.
 #[derive(Debug, Default)]
 pub(crate) struct PoisonInputs {
-    /// Whether any input is poison: nearly never, so most requests look no further.
+    /// Whether any input is poison: nearly never, so most requests check nothing else.
     is_any: AtomicBool,
     deaths: Mutex<VecDeque<Death>>,
 }

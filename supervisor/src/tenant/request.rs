@@ -1,4 +1,4 @@
-//! A request on its way to a worker, and what comes back.
+//! A request on its way to a worker, and its answer.
 
 use bytes::Bytes;
 use enforcer_protocol::{Outcome, Revision};
@@ -28,13 +28,13 @@ pub(crate) struct Request {
     pub(crate) is_suspect: bool,
 }
 
-/// What a worker answered to a request.
+/// A worker's answer to a request.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) outcome: Outcome,
-    /// What the worker that answered had loaded.
+    /// The bundle that the worker had loaded.
     pub(crate) revision: Revision,
-    /// How long the worker says that it took, in microseconds.
+    /// The worker's own measurement of its time, in microseconds.
     pub(crate) micros: u64,
 }
 
@@ -44,10 +44,10 @@ pub(crate) enum AskError {
     /// Too many requests wait already.
     #[error("too many requests wait already")]
     Overloaded,
-    /// The worker ended before it answered, or has not come up again.
+    /// The worker ended before it answered, or has not restarted yet.
     #[error("the worker is restarting")]
     WorkerUnavailable,
-    /// The tenant has no policy that could be asked.
+    /// The tenant has no usable policy.
     #[error("the tenant has no usable policy")]
     Unavailable,
     /// The tenant was removed.
@@ -56,7 +56,7 @@ pub(crate) enum AskError {
     /// The deadline passed.
     #[error("the deadline passed")]
     TimedOut,
-    /// The worker came over its memory limit on this request.
+    /// The worker exceeded its memory limit on this request.
     #[error("the memory limit was reached")]
     MemoryLimit,
     /// This input has ended workers before, and no other worker gets it.

@@ -1,21 +1,21 @@
-//! The words for where a tenant stands, which everybody else uses: lifecycle, status, metrics, stream.
+//! The common terms for a tenant's state, used by lifecycle, status, metrics and stream.
 
 use serde::Serialize;
 
-/// Where a tenant stands, as operators see it.
+/// A tenant's state, as operators see it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum TenantState {
     /// A lazy tenant without a worker: it is started by the next request.
     Asleep,
     /// Its directory holds neither a policy nor data yet.
     Waiting,
-    /// Its bundle is read, or a worker comes up.
+    /// Its bundle is read, or a worker starts.
     Starting,
     /// A worker serves it.
     Ready,
     /// A worker serves it, and its latest evaluations all ended in errors.
     Failing,
-    /// Its bundle cannot be used, and no earlier one serves.
+    /// Its bundle is invalid, and no earlier one serves.
     Rejected,
     /// The last worker failed; the next is started after a pause.
     Backoff,
@@ -61,7 +61,7 @@ impl Serialize for TenantState {
     }
 }
 
-/// What a request to a tenant can expect, where every request looks first.
+/// The admission of requests to a tenant, checked first by every request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Admission {
     /// A worker serves, or will in a moment.
@@ -72,14 +72,14 @@ pub(crate) enum Admission {
     Closed,
 }
 
-/// Why a worker ended unasked, or did not come up.
+/// Why a worker ended unexpectedly, or did not start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Cause {
     /// It ended by a fault of its own: an abort, a segmentation fault, an exit.
     Crash,
     /// Another process killed it by SIGKILL: an operator, or the kernel because memory is exhausted.
     Killed,
-    /// It came over its memory limit.
+    /// It exceeded its memory limit.
     Memory,
     /// An evaluation did not end, and we killed it.
     Stuck,
@@ -91,7 +91,7 @@ pub(crate) enum Cause {
     Breach,
     /// It made a forbidden system call (SIGSYS).
     ForbiddenCall,
-    /// The host could not start it, or not seal it.
+    /// The host could not start it, or could not close its sandbox.
     Host,
 }
 
@@ -129,7 +129,7 @@ impl Cause {
         self as usize
     }
 
-    /// Whether the request that the worker was at may have ended it.
+    /// Whether the request that the worker evaluated may have ended it.
     pub(crate) const fn may_be_an_input(self) -> bool {
         match self {
             Self::Killed | Self::Stopped | Self::Host => false,
@@ -142,7 +142,7 @@ impl Cause {
         }
     }
 
-    /// Whether no honest worker ends so.
+    /// Whether only a hostile worker ends like this.
     pub(crate) const fn is_sign_of_compromise(self) -> bool {
         matches!(self, Self::Breach | Self::ForbiddenCall)
     }

@@ -1,4 +1,4 @@
-//! A tenant's state, published once for everybody who reads it: requests, operators, metrics.
+//! A tenant's state, published once for all its readers: requests, operators, metrics.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
@@ -30,10 +30,11 @@ const FAILING_AFTER: u32 = 5;
 pub(crate) const RELEASE: &str = "change the bundle, touch one of its files, or send SIGHUP to the \
                                   supervisor, which retries all tenants";
 
-/// Where a tenant stands. One writer, its controller, publishes; requests only report how they ended.
+/// A tenant's published state. One writer, its controller, publishes; requests only report their
+/// results.
 #[derive(Debug)]
 pub(crate) struct StatusBoard {
-    /// The [`Admission`] of the state below, where every request looks first.
+    /// The [`Admission`] of the state below, which every request reads first.
     admission: AtomicU8,
     /// Evaluations that failed since the last decision, so that a decision need not lock.
     consecutive_failures: AtomicU32,
@@ -41,7 +42,7 @@ pub(crate) struct StatusBoard {
     metrics: Arc<TenantMetrics>,
 }
 
-/// What the controller publishes when something has happened.
+/// The controller's publication after an event.
 #[derive(Debug)]
 pub(crate) struct Publication {
     pub(crate) state: TenantState,
@@ -50,7 +51,7 @@ pub(crate) struct Publication {
     pub(crate) reason: String,
     /// When the next worker is tried, where a pause has begun.
     pub(crate) retry_at: Option<DateTime<Utc>>,
-    /// Why an older revision serves than the directory has, where that is so.
+    /// Why an older revision serves than the directory has, if so.
     pub(crate) stale: Option<String>,
     /// Whether the worker in the status still serves.
     pub(crate) worker: WorkerPresence,
@@ -63,6 +64,13 @@ pub(crate) enum WorkerPresence {
     Gone,
 }
 
+/// The next try to start a worker of a tenant that has a long pause.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Retry {
+    pub(crate) state: TenantState,
+    pub(crate) after: Duration,
+}
+
 /// A change of the state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Transition {
@@ -70,7 +78,7 @@ pub(crate) struct Transition {
     pub(crate) to: TenantState,
 }
 
-/// What operators are told of a tenant.
+/// The status of a tenant for operators.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Status {
     pub(crate) tenant_id: TenantId,
@@ -93,19 +101,19 @@ pub(crate) struct Status {
     sandbox_mode: &'static str,
     /// The layers of the sandbox that the worker is in.
     pub(crate) sandbox: Vec<SandboxLayer>,
-    /// What evaluates the policy in the worker.
+    /// The evaluator of the policy in the worker.
     pub(crate) evaluator: Option<&'static str>,
     /// Why that is the interpreter and not the bytecode.
     #[serde(skip_serializing_if = "Option::is_none")]
     interpreted_because: Option<String>,
-    /// What is suspicious in the bundle that serves, and not an error.
+    /// Warnings about the bundle that serves.
     warnings: Vec<Diagnostic>,
     /// Files of the bundle that serves that have no meaning in a bundle, the first ones.
     ignored_files: Vec<String>,
     /// The last request about which this worker's evaluators disagreed.
     #[serde(skip_serializing_if = "Option::is_none")]
     last_difference: Option<Difference>,
-    /// Workers that ended unasked, or did not come up.
+    /// Workers that ended unexpectedly, or did not start.
     pub(crate) restarts: u64,
     /// The same, by cause.
     restarts_by_cause: BTreeMap<&'static str, u64>,
@@ -113,7 +121,7 @@ pub(crate) struct Status {
     last_restart: Option<Restart>,
     /// Bundles that replaced another.
     reloads: u64,
-    /// What is wrong with the bundle or the worker now.
+    /// The current error of the bundle or the worker.
     last_error: Option<LastError>,
     /// Requests that got no decision, since the tenant was registered.
     evaluation_errors: EvaluationErrors,
@@ -134,7 +142,7 @@ struct Difference {
     request_sha256: Option<String>,
 }
 
-/// A worker that ended unasked, or did not come up.
+/// A worker that ended unexpectedly, or did not start.
 #[derive(Clone, Debug, Serialize)]
 struct Restart {
     #[serde(serialize_with = "time")]
@@ -143,18 +151,18 @@ struct Restart {
     message: String,
 }
 
-/// What an error is about, and so what clears it.
+/// The subject of an error, which decides what clears it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ErrorSource {
     /// The bundle could not be read. Reading it clears the error.
     Reading,
     /// The bundle was refused. Loading another, or the return of the good one, clears the error.
     Bundle,
-    /// A worker ended or did not come up. A worker that serves for [`STABLE`] clears the error.
+    /// A worker ended or did not start. A worker that serves for [`STABLE`] clears the error.
     Worker,
 }
 
-/// What is wrong with the bundle or the worker.
+/// An error of the bundle or the worker.
 #[derive(Clone, Debug, Serialize)]
 struct LastError {
     #[serde(skip)]
@@ -162,7 +170,7 @@ struct LastError {
     #[serde(serialize_with = "time")]
     at: DateTime<Utc>,
     message: String,
-    /// What is wrong in the bundle, and where.
+    /// The faults in the bundle, with their places.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<Diagnostic>,
 }
@@ -210,7 +218,7 @@ pub(crate) struct Quarantine {
     release: &'static str,
 }
 
-/// That an older revision serves than the directory has.
+/// An older revision serves than the directory has.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Stale {
     #[serde(serialize_with = "time")]
@@ -244,7 +252,7 @@ impl Status {
         Some(Transition { from, to })
     }
 
-    /// Drops an error about a worker once another has proven itself.
+    /// Clears an error about a worker once another has served for [`STABLE`].
     fn clear_what_no_longer_holds(&mut self) {
         let is_stable = self.serving_since.is_some_and(|since| since.elapsed() >= STABLE);
         self.last_error.take_if(|error| error.source == ErrorSource::Worker && is_stable);
@@ -257,7 +265,7 @@ impl StatusBoard {
     const CLOSED: u8 = 2;
     const REMOVED: u8 = 3;
 
-    /// Of a tenant that was registered just now.
+    /// The status of a tenant that was registered just now.
     pub(crate) fn new(
         tenant_id: TenantId,
         activation: Activation,
@@ -302,7 +310,7 @@ impl StatusBoard {
         }
     }
 
-    /// A copy of what operators are told now.
+    /// A copy of the current status for operators.
     pub(crate) fn status(&self) -> Status {
         let mut status = self.locked();
         status.clear_what_no_longer_holds();
@@ -314,15 +322,15 @@ impl StatusBoard {
         self.locked().state
     }
 
-    /// Whether the tenant has a revision that was loaded, or sleeps and was not asked yet. A worker
-    /// that crashed changes nothing about it: one tenant's crash must not make the whole host look
+    /// Whether the tenant has a loaded revision, or is asleep and got no request yet. A worker that
+    /// crashed changes nothing about it: one tenant's crash must not make the whole host look
     /// unhealthy.
     pub(crate) fn is_activated(&self) -> bool {
         let status = self.locked();
         status.revision.is_some() || status.state == TenantState::Asleep
     }
 
-    /// Whether the tenant has been looked at once since it was registered, whatever came of it.
+    /// Whether the tenant's bundle has been tried once since it was registered, with any result.
     pub(crate) fn was_tried(&self) -> bool {
         let status = self.locked();
         status.state != TenantState::Starting || status.revision.is_some() || status.restarts > 0
@@ -344,12 +352,13 @@ impl StatusBoard {
     }
 
     /// How long until the next worker is tried, for a tenant that waits for that.
-    pub(crate) fn retry_after(&self) -> Option<Duration> {
-        let until = self.locked().quarantine.as_ref()?.until;
-        (until - utc_now()).to_std().ok()
+    pub(crate) fn retry(&self) -> Option<Retry> {
+        let status = self.locked();
+        let until = status.quarantine.as_ref()?.until;
+        Some(Retry { state: status.state, after: (until - utc_now()).to_std().ok()? })
     }
 
-    /// Publishes where the tenant stands now. Nobody sees one part of it without the other.
+    /// Publishes the tenant's current state. No reader sees one part of it without the other.
     pub(crate) fn publish(&self, publication: Publication) -> Option<Transition> {
         let Publication { state, admission, reason, retry_at, stale, worker } = publication;
         let mut status = self.locked();
@@ -465,15 +474,15 @@ impl StatusBoard {
     }
 
     /// The bytecode and the interpreter had different answers to a request, so it got an error. Its
-    /// body is kept as a digest, by which the input can be found in the gateway's records; there is
-    /// no body where nobody waits for the answer any more.
+    /// body is kept as a digest, by which the input can be found in the gateway's records; the body
+    /// is absent if no client waits for the answer any more.
     pub(crate) fn evaluators_differed(&self, body: Option<&Bytes>) {
         self.metrics.evaluator_differences.fetch_add(1, Ordering::Relaxed);
         let digest = body.map(|body| {
             Sha256::digest(body).iter().map(|byte| format!("{byte:02x}")).collect::<String>()
         });
         let mut status = self.locked();
-        // A worker can say it as often as it likes.
+        // A worker can report this at any rate.
         let was_told = status.last_difference.is_some();
         let difference = Difference { at: utc_now(), request_sha256: digest.clone() };
         status.last_difference = Some(difference);
@@ -493,7 +502,7 @@ impl StatusBoard {
         self.locked().forget_worker();
     }
 
-    /// Remembers what is wrong with the bundle or the worker.
+    /// Records an error of the bundle or the worker.
     pub(crate) fn record_error(&self, source: ErrorSource, message: &str, errors: &[Diagnostic]) {
         let (message, errors) = (message.to_owned(), errors.to_vec());
         let error = LastError { source, at: utc_now(), message, errors };
@@ -505,7 +514,7 @@ impl StatusBoard {
         self.locked().last_error.take_if(|error| error.source == source);
     }
 
-    /// Counts a worker that ended unasked, or did not come up.
+    /// Counts a worker that ended unexpectedly, or did not start.
     pub(crate) fn record_restart(&self, cause: Cause, message: &str) {
         self.metrics.restarted(cause);
         let mut status = self.locked();
@@ -618,7 +627,7 @@ mod tests {
         assert!(status.last_error.is_none());
         assert!(status.last_restart.is_some(), "it did happen");
         board.record_error(ErrorSource::Bundle, "it is broken", &[]);
-        assert!(board.status().last_error.is_some(), "however long the worker serves");
+        assert!(board.status().last_error.is_some(), "no time of serving clears it");
         board.clear_error(ErrorSource::Bundle);
         assert!(board.status().last_error.is_none());
     }
@@ -642,8 +651,8 @@ mod tests {
         board.publish(Publication { retry_at: Some(until), ..gone(TenantState::Quarantined) });
         board.publish(gone(TenantState::Quarantined));
         assert_eq!(board.status().quarantine.unwrap().until, until);
-        assert!(board.retry_after().unwrap() > Duration::from_secs(25));
+        assert!(board.retry().unwrap().after > Duration::from_secs(25));
         board.publish(gone(TenantState::Starting));
-        assert!(board.status().quarantine.is_none() && board.retry_after().is_none());
+        assert!(board.status().quarantine.is_none() && board.retry().is_none());
     }
 }

@@ -1,4 +1,4 @@
-//! What unit tests of several modules need of a tenant.
+//! Helpers around a tenant for unit tests of several modules.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +23,7 @@ pub(crate) fn tenant() -> (Arc<Tenant>, mpsc::Receiver<Request>) {
     (Arc::new(tenant), requests)
 }
 
-/// A request with this body, and where its answer comes.
+/// A request with this body, and the receiver of its answer.
 pub(crate) fn request(
     body: impl Into<Bytes>,
     time: Duration,

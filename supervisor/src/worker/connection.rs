@@ -1,7 +1,7 @@
 //! The supervisor's end of a worker's socket: bytes in and out, and the frames among them.
 //!
-//! Every byte that comes is hostile. A frame is bounded before it is held, and checked when it is
-//! decoded. A frame that is not expected where it comes is a breach, and a breach ends the worker.
+//! Every received byte is hostile. A frame is bounded before it is held, and checked when it is
+//! decoded. A frame that is unexpected in its place is a breach, and a breach ends the worker.
 
 use std::io;
 
@@ -15,13 +15,13 @@ use super::socket::WorkerSocket;
 /// Bytes that wait to be written to a worker, beyond which no further request is encoded.
 pub(super) const OUTBOX_TARGET: usize = 256 * 1024;
 
-/// How the serving of a connection ended.
+/// Why a connection stopped serving.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum End {
-    /// It was told to take no more requests, and has answered all that it had.
+    /// It was told to take no more requests, and has answered all those it had.
     #[error("it was told to end")]
     Drained,
-    /// No request came for long.
+    /// It had no request for the idle timeout.
     #[error("it had nothing to do")]
     Idle,
     /// An evaluation did not end.
@@ -47,15 +47,15 @@ pub(crate) enum Breach {
     Decode(#[from] DecodeError),
     #[error("its protocol version is {0}, and ours {PROTOCOL_VERSION}")]
     Version(u16),
-    #[error("a frame of the wrong kind came where {0} was expected")]
+    #[error("a frame of the wrong kind arrived where {0} was expected")]
     Unexpected(&'static str),
-    #[error("request {asked} was asked next, and {answered} was answered")]
+    #[error("the next request was {asked}, but {answered} was answered")]
     WrongId { asked: u64, answered: u64 },
     #[error("its sandbox lacks {0}")]
     NotSealed(SandboxLayer),
 }
 
-/// The bytes that came from a worker, and the frames among them.
+/// The bytes received from a worker, and the frames among them.
 #[derive(Debug)]
 pub(crate) struct Inbox {
     pub(super) frames: FrameBuffer,
@@ -66,7 +66,7 @@ impl Inbox {
         Self { frames: FrameBuffer::new(MAX_FRAME_FROM_WORKER) }
     }
 
-    /// Takes the next whole frame out of what has come.
+    /// Takes the next whole frame out of the received bytes.
     pub(crate) fn next_frame(&mut self) -> Result<Option<FromWorker>, Breach> {
         let Some(payload) = self.frames.next_frame().map_err(|_| Breach::TooLong)? else {
             return Ok(None);
@@ -77,13 +77,13 @@ impl Inbox {
 
 #[doc(hidden)]
 pub mod fuzzing {
-    //! What the fuzz targets call; no part of the crate's interface.
+    //! The entry points of the fuzz targets; no part of the crate's interface.
 
     use enforcer_protocol::FromWorker;
 
     use super::Inbox;
 
-    /// The frames in a stream that comes in pieces, up to the first breach.
+    /// The frames in a stream that arrives in pieces, up to the first breach.
     #[must_use]
     pub fn frames<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Vec<FromWorker> {
         let mut inbox = Inbox::new();
@@ -109,7 +109,7 @@ pub(crate) struct Connection {
     socket: WorkerSocket,
     pub(super) inbox: Inbox,
     outbox: Vec<u8>,
-    /// Where in `outbox` the bytes begin that are not written yet.
+    /// The offset in `outbox` of the first byte that is not written yet.
     written: usize,
     /// Bytes that were ever written while serving.
     pub(super) total_written: u64,
@@ -134,7 +134,7 @@ impl Connection {
         }
     }
 
-    /// Waits for the next frame, as long as that takes: the caller bounds it.
+    /// Waits for the next frame without a deadline: the caller sets one.
     pub(crate) async fn next_frame(&mut self) -> Result<FromWorker, End> {
         loop {
             if let Some(frame) = self.inbox.next_frame()? {
@@ -144,20 +144,20 @@ impl Connection {
         }
     }
 
-    /// Waits until the worker has said something, and reads once; or until there is room for what
-    /// waits to be written. It is cancel safe: dropping the future loses nothing.
+    /// Waits until the worker has sent something, and reads once; or until there is room for the
+    /// bytes in `outbox`. It is cancel safe: dropping the future loses nothing.
     pub(super) async fn wait(&mut self) -> Result<(), End> {
         let has_unwritten = self.unwritten() > 0;
         let read = self.socket.wait(has_unwritten, &mut self.inbox.frames).await?;
         has_read(read).map(drop)
     }
 
-    /// Reads once what the socket has. Returns whether it had anything.
+    /// Reads once from the socket. Returns whether it had any bytes.
     pub(super) fn try_read(&mut self) -> Result<bool, End> {
         has_read(self.socket.try_read(&mut self.inbox.frames)?)
     }
 
-    /// Writes what the socket takes now.
+    /// Writes as much as the socket accepts now.
     pub(super) fn write(&mut self) -> Result<(), End> {
         while let Some(rest @ [_, ..]) = self.outbox.get(self.written..) {
             let Some(count) = self.socket.try_write(rest)? else { return Ok(()) };
@@ -174,13 +174,13 @@ impl Connection {
         self.outbox.len() - self.written
     }
 
-    /// What `total_written` is when all that was appended so far is written.
+    /// The value of `total_written` once all appended bytes are written.
     pub(super) fn end_of_outbox(&self) -> u64 {
         self.total_written + u64::try_from(self.unwritten()).unwrap_or(u64::MAX)
     }
 }
 
-/// Whether there was anything to read, where that was not the socket's end.
+/// Whether there was anything to read; the socket's end is an error.
 const fn has_read(read: Option<usize>) -> Result<bool, End> {
     match read {
         Some(0) => Err(End::Closed),

@@ -1,4 +1,4 @@
-//! How a worker ended, and whose fault it was.
+//! How a worker ended, and the cause.
 
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
@@ -21,7 +21,7 @@ pub(crate) struct Ended {
     pub(crate) pid: u32,
     /// In words.
     pub(crate) end: String,
-    /// Means something only where it was not told to end.
+    /// Has a meaning only if the worker was not told to end.
     pub(crate) cause: Cause,
 }
 
@@ -43,7 +43,7 @@ impl Purpose {
     }
 }
 
-/// How a worker's connection ended, until it is known how its process did.
+/// How a worker's connection ended, until the end of its process is known.
 pub(crate) struct Exit {
     end: String,
     grace: Duration,
@@ -63,12 +63,12 @@ impl Exit {
         Self { end: end.to_string(), grace, cause, stage }
     }
 
-    /// Of a worker that we end for this cause before it has loaded its bundle.
+    /// The end of a worker that we kill for this cause before it has loaded its bundle.
     pub(crate) const fn forced(end: String, cause: Cause) -> Self {
         Self { end, grace: Duration::ZERO, cause: Some(cause), stage: Stage::Sealing }
     }
 
-    /// Sees the process end.
+    /// Waits for the end of the process.
     pub(crate) async fn learn(self, process: ProcessHandle) -> Ended {
         let pid = process.pid;
         let is_stopped = self.cause == Some(Cause::Stuck) && is_stopped(pid);
@@ -77,7 +77,7 @@ impl Exit {
             Some(Cause::Stuck) if is_stopped => Cause::Stopped,
             Some(cause) => cause,
             None => match cause_of(ended) {
-                // From then on, what it says of the host is a tenant's word.
+                // From then on, its statements about the host are as untrusted as its tenant.
                 Cause::Host if self.stage == Stage::Introduced => Cause::Crash,
                 cause => cause,
             },
@@ -110,7 +110,7 @@ fn cause_of(ProcessEnd { status, was_killed, ran_out_of_memory }: ProcessEnd) ->
 /// How a process ended, in words.
 fn describe(status: Option<ExitStatus>) -> String {
     let Some(status) = status else {
-        return "how its process ended is not known".to_owned();
+        return "the exit status of its process is unknown".to_owned();
     };
     match (status.code(), status.signal()) {
         (Some(code), _) => format!("its process exited with code {code}"),
@@ -127,7 +127,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn how_a_process_ended_says_whose_fault_it_was() {
+    fn the_exit_status_tells_the_cause() {
         let end = |status, was_killed, ran_out_of_memory| {
             let status = Some(ExitStatus::from_raw(status));
             cause_of(ProcessEnd { status, was_killed, ran_out_of_memory })

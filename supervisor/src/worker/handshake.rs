@@ -1,4 +1,5 @@
-//! How a worker comes to serve: it introduces itself, gets its bundle, and says that it has loaded it.
+//! The handshake before a worker serves: it introduces itself, gets its bundle, and reports that it
+//! has loaded it.
 
 use enforcer_protocol::{
     Diagnostic, EncodeError, Evaluator, FromWorker, PROTOCOL_VERSION, SandboxLayer, SandboxMode,
@@ -10,7 +11,7 @@ use super::connection::{Breach, Connection, End};
 use crate::bundles::Bundle;
 use crate::config::{EvaluatorChoice, TenantLimits};
 
-/// Why a worker did not come to serve.
+/// Why a worker did not get to serve.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum HandshakeError {
     /// The bundle cannot be used.
@@ -21,7 +22,7 @@ pub(crate) enum HandshakeError {
     Ended {
         /// How.
         end: End,
-        /// How far the worker had come.
+        /// The step that the worker had reached.
         stage: Stage,
     },
     /// The bundle does not fit into frames.
@@ -29,23 +30,23 @@ pub(crate) enum HandshakeError {
     Encode(#[from] EncodeError),
 }
 
-/// How far a worker has come.
+/// A worker's step in the handshake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stage {
     /// It closes its sandbox. Only our code runs in it, so its exit code tells of the host's faults.
     Sealing,
-    /// It has introduced itself. Its tenant's code may run in it, and what it says of the host is a
-    /// tenant's word.
+    /// It has introduced itself. Its tenant's code may run in it, and its statements about the host
+    /// are as untrusted as its tenant.
     Introduced,
 }
 
-/// What a worker said of itself while it came up.
+/// A worker's description of itself in the handshake.
 #[derive(Debug)]
 pub(crate) struct WorkerInfo {
     pub(crate) layers: Vec<SandboxLayer>,
     /// The bundle's version, from its metadata.
     pub(crate) version: Option<String>,
-    /// What evaluates its policy.
+    /// The evaluator of its policy.
     pub(crate) evaluator: Evaluator,
     pub(crate) warnings: Vec<Diagnostic>,
 }
@@ -55,8 +56,8 @@ pub(crate) struct WorkerInfo {
 #[derive(Debug)]
 pub(crate) struct ReadyConnection(pub(super) Connection);
 
-/// Has the worker introduce itself and load its bundle. Waits as long as that takes: the caller
-/// bounds it.
+/// Has the worker introduce itself and load its bundle. Waits without a deadline: the caller sets
+/// one.
 ///
 /// # Errors
 /// When the worker refuses the bundle, ends, or breaks the protocol.
@@ -74,7 +75,7 @@ pub(crate) async fn accept_handshake(
         FromWorker::Hello { version, .. } => return Err(sealing(Breach::Version(version).into())),
         _ => return Err(sealing(Breach::Unexpected("Hello").into())),
     };
-    // The worker refuses by itself; that it did is not taken on trust.
+    // The worker checks this itself, but is not trusted to have done so.
     if mode != SandboxMode::DebugOff
         && let Some(lacking) = SandboxLayer::lacking_in(&layers).first()
     {

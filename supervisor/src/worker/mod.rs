@@ -1,4 +1,4 @@
-//! Worker processes: how they start, talk, and end.
+//! Worker processes: start, communication, and end.
 
 pub(crate) mod connection;
 pub(crate) mod exit;

@@ -1,7 +1,7 @@
 //! The requests of a connection that serves.
 //!
-//! Answers come in the order of the questions, because the worker is synchronous; anything else is a
-//! breach of the protocol.
+//! Answers arrive in the order of the requests, because the worker is synchronous; any other order
+//! is a breach of the protocol.
 
 use std::collections::VecDeque;
 use std::future::pending;
@@ -22,8 +22,8 @@ use crate::tenant::poison::PoisonInputs;
 use crate::tenant::request::{Answer, AskError, Request};
 use crate::tenant::status::StatusBoard;
 
-/// Requests that are at the worker at once: enough that it never waits for us, few enough that
-/// what a crash takes with it is bounded.
+/// Requests that are at the worker at once: enough that it never waits for us, few enough to bound
+/// the loss in a crash.
 const MAX_IN_FLIGHT: usize = 64;
 
 /// The shortest time between two looks at the clock.
@@ -43,41 +43,41 @@ impl ReadyConnection {
     }
 }
 
-/// What a connection needs to serve.
+/// The parts that a connection needs to serve.
 #[derive(Debug)]
 pub(crate) struct ServeParams {
-    /// Requests that were meant for a worker before; they go first.
+    /// Requests that an earlier worker left; they go first.
     pub(crate) backlog: VecDeque<Request>,
     pub(crate) requests: mpsc::Receiver<Request>,
-    /// Gets where `requests` are to be given back, once no more of them are to be taken.
+    /// Gets the channel to give `requests` back, once no more of them are to be taken.
     pub(crate) release: oneshot::Receiver<oneshot::Sender<mpsc::Receiver<Request>>>,
     /// How long it may be idle.
     pub(crate) idle_timeout: Option<Duration>,
     /// Inputs that must not reach the worker.
     pub(crate) poison: Arc<PoisonInputs>,
-    /// Is told where the worker's evaluators disagree.
+    /// Records disagreements between the worker's evaluators.
     pub(crate) status: Arc<StatusBoard>,
-    /// What the worker has loaded.
+    /// The bundle that the worker has loaded.
     pub(crate) revision: Revision,
 }
 
-/// What is left when a connection no longer serves.
+/// The remains of a connection that no longer serves.
 #[derive(Debug)]
 pub(crate) struct Served {
     pub(crate) end: End,
-    /// The request that the worker was at when it ended, where that is known.
+    /// The request that the worker was evaluating when it ended, if that is known.
     pub(crate) culprit: Option<Request>,
     /// Requests that another worker can answer.
     pub(crate) unanswered: VecDeque<Request>,
-    /// Unless they were given back already.
+    /// `None` if they were given back already.
     pub(crate) requests: Option<mpsc::Receiver<Request>>,
 }
 
 /// The requests of a serving connection.
 ///
 /// `pending` is in the order of arrival, and the first `in_flight` of it are at the worker. That is
-/// nearly the order of deadlines too, but not quite: requests that waited for the worker to start
-/// may come behind later ones.
+/// nearly the order of deadlines too: requests that waited for the worker to start may come behind
+/// later ones.
 #[derive(Debug)]
 struct Pipeline {
     /// `None` once no more are to be taken.
@@ -85,12 +85,12 @@ struct Pipeline {
     release: Option<oneshot::Receiver<oneshot::Sender<mpsc::Receiver<Request>>>>,
     pending: VecDeque<Request>,
     in_flight: usize,
-    /// For each that is in flight, where in all that is written it ends: before that is written,
+    /// For each that is in flight, the value of `total_written` at its end: before that is written,
     /// the worker cannot know of it.
     ends: VecDeque<u64>,
     /// The id of the first of `pending`, which is the next to be answered.
     next_answer: u64,
-    /// Rings when the worker may be stuck or idle: it may be too early, and is never too late.
+    /// Fires when the worker may be stuck or idle: it may be early, but never late.
     alarm: Option<Pin<Box<Sleep>>>,
     idle_timeout: Option<Duration>,
     last_arrival: Instant,
@@ -110,7 +110,7 @@ impl Pipeline {
             in_flight: 0,
             ends: VecDeque::new(),
             next_answer: 0,
-            // Rings at once, and is then set to what it has to wait for.
+            // Fires at once, and is then set to the right time.
             alarm: Some(Box::pin(sleep_until(Instant::now()))),
             idle_timeout,
             last_arrival: Instant::now(),
@@ -128,7 +128,7 @@ impl Pipeline {
         tokio::select! {
             count = receive(self.requests.as_mut(), &mut arrived) => {
                 if count == 0 {
-                    // The tenant is gone, and with it whoever could ask.
+                    // The tenant is gone, and with it all its requests.
                     self.requests = None;
                 }
                 self.last_arrival = Instant::now();
@@ -142,7 +142,8 @@ impl Pipeline {
                 self.take_answers(connection)?;
             }
             () = ring(self.alarm.as_mut()) => {
-                // What has come meanwhile counts: it may be we who were kept from the processor.
+                // Bytes that arrived meanwhile count: this process may have been kept from the
+                // processor.
                 while connection.try_read()? {
                     self.take_answers(connection)?;
                 }
@@ -151,7 +152,7 @@ impl Pipeline {
             back = released(self.release.as_mut()) => {
                 self.release = None;
                 if let (Some(back), Some(requests)) = (back, self.requests.take()) {
-                    // Whoever told us to release waits for them.
+                    // The sender of the release waits for them.
                     let _ = back.send(requests);
                 }
             }
@@ -183,7 +184,7 @@ impl Pipeline {
             self.in_flight -= 1;
             self.next_answer += 1;
             if let Some(request) = pending {
-                // The client may have gone, which is no concern of the worker's.
+                // The client may have disconnected, which does not affect the worker.
                 let answer = Answer { outcome, revision: self.revision, micros };
                 let _ = request.reply.send(Ok(answer));
             }
@@ -198,7 +199,7 @@ impl Pipeline {
                 break;
             };
             if next.reply.is_closed() {
-                // Nobody waits for it any more.
+                // No client waits for it any more.
                 self.pending.remove(self.in_flight);
                 continue;
             }
@@ -222,8 +223,8 @@ impl Pipeline {
         Ok(())
     }
 
-    /// How many requests may be at the worker. A suspect is there alone, so that, should the worker
-    /// end again, it is known on what.
+    /// How many requests may be at the worker. A suspect is evaluated alone, so that the culprit is
+    /// known if the worker ends again.
     fn window(&self) -> usize {
         let is_suspect = |at| self.pending.get(at).is_some_and(|request| request.is_suspect);
         match self.in_flight {
@@ -233,7 +234,7 @@ impl Pipeline {
         }
     }
 
-    /// Sees to it that the alarm rings at `at`, or before.
+    /// Ensures that the alarm fires at `at`, or before.
     fn wake_by(&mut self, at: Instant) {
         match &mut self.alarm {
             Some(alarm) if alarm.deadline() <= at => {}
@@ -242,7 +243,7 @@ impl Pipeline {
         }
     }
 
-    /// Gives the worker up when it is stuck, or has nothing to do for too long.
+    /// Gives the worker up when it is stuck, or idle for too long.
     fn look_at_the_clock(&mut self) -> Result<(), End> {
         self.alarm = None;
         let now = Instant::now();
@@ -251,7 +252,7 @@ impl Pipeline {
             if stuck <= now && self.in_flight > 0 {
                 return Err(End::Stuck);
             }
-            // Whoever was not given to the worker in time was not kept waiting by it alone.
+            // A request that was sent to the worker late was not delayed by the worker alone.
             self.wake_by(stuck.max(now + CLOCK_INTERVAL));
         } else if let Some(idle_timeout) = self.idle_timeout {
             let idle = self.last_arrival + idle_timeout;
@@ -263,11 +264,11 @@ impl Pipeline {
         Ok(())
     }
 
-    /// Sorts what is left by what may be done with it.
+    /// Sorts the remaining requests by how they can be handled.
     fn close(mut self, end: End, written: u64) -> Served {
         let is_death = !matches!(end, End::Drained | End::Idle);
         let at_the_worker = self.ends.iter().filter(|end| **end <= written).count();
-        // Of more than one it is not known: answers that were made may not have been written.
+        // With more than one it is unknown: finished answers may not have been written.
         let culprit = if is_death && at_the_worker == 1 { self.pending.pop_front() } else { None };
         let suspects = if culprit.is_some() { 0 } else { at_the_worker };
         for request in self.pending.iter_mut().take(suspects) {
@@ -298,8 +299,8 @@ async fn ring(alarm: Option<&mut Pin<Box<Sleep>>>) {
     }
 }
 
-/// `instant` as microseconds of `CLOCK_MONOTONIC`, which is the clock of the wire, and of `Instant`
-/// on Linux too, without saying so.
+/// `instant` as microseconds of `CLOCK_MONOTONIC`, which is the clock of the wire, and,
+/// undocumented, of `Instant` on Linux too.
 fn monotonic_micros(instant: Instant) -> u64 {
     static BASE: OnceLock<Option<(Instant, Duration)>> = OnceLock::new();
     let base = BASE.get_or_init(|| {
@@ -307,7 +308,7 @@ fn monotonic_micros(instant: Instant) -> u64 {
         Some((Instant::now(), Duration::from(now)))
     });
     let Some((base_instant, base_micros)) = base else {
-        // No clock, no time left.
+        // Without a clock, no time is left.
         return 0;
     };
     let since = instant.saturating_duration_since(*base_instant);

@@ -1,9 +1,9 @@
-//! A worker's socket, waited for without being woken in vain.
+//! A worker's socket, awaited without needless wake-ups.
 //!
-//! A Unix socket calls all that wait for room in it whenever its peer has read something, although
-//! there was room all the time; tokio's own `UnixStream` waits for room and for bytes at once, always.
-//! With a worker, that is a wake-up for nothing of the thread that others wait for, whenever it sleeps
-//! as the worker takes a request. So room is waited for only by who has found none.
+//! A Unix socket wakes all that wait for room in it whenever its peer has read something, even if
+//! there was room all the time; tokio's own `UnixStream` waits for room and for bytes at once,
+//! always. With a worker, that needlessly wakes a sleeping thread whenever the worker takes a
+//! request. So only a writer that has found no room waits for room.
 
 use std::io::{self, Write};
 use std::os::unix::net::UnixStream;
@@ -17,7 +17,8 @@ use tokio::io::{Interest, Ready};
 #[derive(Debug)]
 pub(crate) struct WorkerSocket {
     stream: Arc<UnixStream>,
-    /// What the runtime tells of it, and whether of room too. `None` only after that has failed.
+    /// The runtime's registration of the socket, and whether it includes room. `None` only after
+    /// that has failed.
     registration: Option<(Interest, AsyncFd<Arc<UnixStream>>)>,
 }
 
@@ -25,10 +26,10 @@ const BYTES: Interest = Interest::READABLE;
 const BYTES_AND_ROOM: Interest = Interest::READABLE.add(Interest::WRITABLE);
 
 impl WorkerSocket {
-    /// Has the runtime, in which it has to be called, tell of this socket.
+    /// Registers the socket with the runtime, in which it has to be called.
     ///
     /// # Errors
-    /// When the kernel does not.
+    /// When the kernel refuses.
     pub(crate) fn new(stream: UnixStream) -> io::Result<Self> {
         stream.set_nonblocking(true)?;
         let mut socket = Self { stream: Arc::new(stream), registration: None };
@@ -36,13 +37,13 @@ impl WorkerSocket {
         Ok(socket)
     }
 
-    /// Has the runtime tell of this, and of nothing else.
+    /// Registers with the runtime for this interest, and for no other.
     #[expect(
         deprecated,
         reason = "what replaces it is unsafe for types that change their descriptor; this one does not, and it is not worth unsafe code here"
     )]
     fn registered(&mut self, interest: Interest) -> io::Result<&AsyncFd<Arc<UnixStream>>> {
-        // A descriptor can be registered once.
+        // A file descriptor can be registered only once.
         self.registration.take_if(|(now, _)| *now != interest);
         match &mut self.registration {
             Some((_, registration)) => Ok(registration),
@@ -53,9 +54,9 @@ impl WorkerSocket {
         }
     }
 
-    /// Waits until there are bytes, and reads once; with `or_room`, also until there is room for what
-    /// is to be written, and then there may be nothing to read: `None`. At the socket's end, no bytes
-    /// are read. Who stops waiting has lost nothing.
+    /// Waits until there are bytes, and reads once; with `or_room`, also until there is room to
+    /// write, and then there may be nothing to read: `None`. At the socket's end, no bytes are
+    /// read. It is cancel safe.
     pub(crate) async fn wait(
         &mut self,
         or_room: bool,
@@ -63,31 +64,32 @@ impl WorkerSocket {
     ) -> io::Result<Option<usize>> {
         let interest = if or_room { BYTES_AND_ROOM } else { BYTES };
         let mut guard = self.registered(interest)?.ready(interest).await?;
-        // Whoever writes finds out whether it is still so; if not, the kernel tells again.
+        // The writer finds out whether there is still room; if not, the kernel reports it again.
         guard.clear_ready_matching(Ready::WRITABLE);
         if !guard.ready().is_readable() {
             return Ok(None);
         }
         let count = taken(inbox.fill(&mut &**guard.get_inner()))?;
-        // What fills no buffer was all there was (`epoll(7)`), and the next will be told.
+        // A read that does not fill the buffer got all bytes (`epoll(7)`), and the next ones are
+        // reported.
         if count.is_none() || inbox.has_space() {
             guard.clear_ready_matching(Ready::READABLE);
         }
         Ok(count)
     }
 
-    /// Waits until there is room for what is to be written.
+    /// Waits until there is room to write.
     pub(crate) async fn room(&mut self) -> io::Result<()> {
         self.registered(BYTES_AND_ROOM)?.writable().await?.clear_ready();
         Ok(())
     }
 
-    /// Reads once what there is. `None`: nothing.
+    /// Reads once. `None`: no bytes were there.
     pub(crate) fn try_read(&mut self, inbox: &mut FrameBuffer) -> io::Result<Option<usize>> {
         taken(inbox.fill(&mut &*self.stream))
     }
 
-    /// Writes as much as there is room for. `None`: none.
+    /// Writes as much as there is room for. `None`: there was no room.
     pub(crate) fn try_write(&mut self, bytes: &[u8]) -> io::Result<Option<usize>> {
         taken((&*self.stream).write(bytes))
     }
@@ -127,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_worker_reads_wakes_nobody() {
+    fn the_worker_s_reads_wake_no_thread() {
         let runtime = Builder::new_current_thread().enable_io().build().unwrap();
         let parks = |runtime: &Handle| runtime.metrics().worker_park_count(0);
         let handle = runtime.handle().clone();
@@ -139,7 +141,7 @@ mod tests {
         socket.try_write(b"a request").unwrap();
         let worker = std::thread::spawn(move || {
             is_ready.recv().unwrap();
-            // Whatever else wakes the runtime at its start is over once it waits and stays so.
+            // Other wake-ups at the runtime's start are over once it keeps waiting.
             let mut first = parks(&handle);
             while is_ready.recv_timeout(Duration::from_millis(50)).is_ok()
                 || parks(&handle) != first
@@ -148,7 +150,8 @@ mod tests {
             }
             let mut request = [0; 9];
             worker.read_exact(&mut request).unwrap();
-            // Being woken takes microseconds. There is nothing to wait for but time.
+            // Being woken takes microseconds. Only time can pass here: there is no event to wait
+            // for.
             let _ = is_ready.recv_timeout(Duration::from_millis(50));
             let woken = parks(&handle) - first;
             worker.write_all(b"an answer").unwrap();
@@ -163,7 +166,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_has_found_no_room_is_told_of_room_and_of_bytes() {
+    async fn a_writer_that_found_no_room_is_told_of_room_and_of_bytes() {
         let (mut socket, mut worker, mut inbox) = pair();
         for _ in 0..3 {
             let written = fill(&mut socket);
@@ -194,7 +197,7 @@ mod tests {
         assert_eq!(inbox.next_frame().unwrap(), Some(&[7; 100_000][..]));
         drop(worker);
         assert_eq!(socket.wait(false, &mut inbox).await.unwrap(), Some(0));
-        // And again, for whoever asks.
+        // And again, for the next caller.
         assert_eq!(socket.wait(true, &mut inbox).await.unwrap(), Some(0));
         assert!(socket.try_write(b"to nobody").is_err());
     }

@@ -27,18 +27,18 @@ use crate::telemetry::metrics::{HostLimit, HostMetrics};
 /// The hidden subcommand that makes this binary a worker.
 pub const WORKER_SUBCOMMAND: &str = "worker";
 
-/// This very binary, also when another was put in its place since.
+/// The running binary, even if its file was replaced since.
 const OWN_BINARY: &str = "/proc/self/exe";
 
 /// Starts that wait for the spawning thread. A later one waits in its own task.
 const WAITING_STARTS: usize = 64;
 
-/// How long what a process has said last may take to be logged.
+/// How long the last output of a process may take to be logged.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Workers that the host starts in a second, for all tenants together, once [`START_BURST`] is
 /// spent. A worker takes a few milliseconds of a processor until it serves, so more at once would
-/// only take them from those that serve.
+/// only slow down those that serve.
 const STARTS_PER_SECOND: u32 = 500;
 
 /// Workers that are started without a pause between them.
@@ -52,7 +52,7 @@ const KILL_WAIT: Duration = Duration::from_secs(5);
 #[derive(Clone, Debug)]
 pub(crate) struct Spawner {
     starts: mpsc::Sender<Start>,
-    /// Processes that were given up, until they are gone.
+    /// Processes that were abandoned, until they are gone.
     ending: TaskTracker,
 }
 
@@ -62,7 +62,7 @@ struct Start {
     started: oneshot::Sender<io::Result<Process>>,
 }
 
-/// The worker that is wanted.
+/// The worker to start.
 #[derive(Clone, Debug)]
 pub(crate) struct Order {
     pub(crate) tenant_id: TenantId,
@@ -90,7 +90,7 @@ impl Spawner {
         Ok(Self { starts, ending })
     }
 
-    /// Waits until every process that was given up is gone. Each is killed, so that is soon.
+    /// Waits until every abandoned process is gone. Each is killed, so that is soon.
     pub(crate) async fn all_ended(&self) {
         self.ending.close();
         self.ending.wait().await;
@@ -99,7 +99,7 @@ impl Spawner {
     /// Starts a worker process for a tenant.
     ///
     /// # Errors
-    /// When the host gives no process, socket or memory for it.
+    /// When the host has no process, socket or memory for it.
     pub(crate) async fn spawn(&self, order: Order) -> io::Result<Process> {
         let gone = || io::Error::other("the spawning thread is gone");
         let (started, process) = oneshot::channel();
@@ -109,7 +109,7 @@ impl Spawner {
     }
 }
 
-/// What the spawning thread has.
+/// The state of the spawning thread.
 struct Spawning {
     runtime: Handle,
     metrics: Arc<HostMetrics>,
@@ -119,7 +119,7 @@ struct Spawning {
 
 impl Spawning {
     fn spawn_all(self, mut waiting: mpsc::Receiver<Start>) {
-        // The runtime is what reaps the processes and polls their sockets.
+        // The runtime reaps the processes and polls their sockets.
         let _entered = self.runtime.enter();
         let mut limiter = RateLimiter::new(STARTS_PER_SECOND, START_BURST);
         while let Some(Start { order, started }) = waiting.blocking_recv() {
@@ -141,7 +141,7 @@ impl Spawning {
 /// as the worker may.
 ///
 /// # Errors
-/// When the host gives no process, socket, user or control group for it.
+/// When the host has no process, socket, user or control group for it.
 pub(crate) fn spawn(
     context: &SandboxContext,
     mode: SandboxMode,
@@ -159,7 +159,7 @@ pub(crate) fn spawn(
     };
     let mut arguments = vec![
         WORKER_SUBCOMMAND.to_owned(),
-        // For whoever looks at the process list.
+        // Shown in the process list.
         tenant_id.to_string(),
         format!("--sandbox={}", mode.name()),
         format!("--memory-limit={}", limits.memory),
@@ -170,8 +170,8 @@ pub(crate) fn spawn(
         })?;
         arguments.push(format!("--user={user}"));
     }
-    // Only what std can pass to posix_spawn: with more it forks, which takes longer the more
-    // memory the supervisor has.
+    // Only options that std can pass to posix_spawn: with others it forks, which takes longer the
+    // more memory the supervisor has.
     let mut child = Command::new(OWN_BINARY)
         .arg0("edge-policy-enforcer")
         .args(arguments)
@@ -183,8 +183,8 @@ pub(crate) fn spawn(
         .spawn()?;
     let pid = child.id().ok_or_else(|| io::Error::other("the worker ended at once"))?;
     let stderr = child.stderr.take();
-    // It gets nothing of its tenant's before the supervisor has heard of it, so it is never asked
-    // for anything outside of its group. Where that fails, dropping the child kills it.
+    // It gets no data of its tenant before this function returns, so it never works for the tenant
+    // outside of its group. If that fails, dropping the child kills it.
     let leaf = match &context.groups {
         Some(groups) => Some(groups.confine(tenant_id, limits, pid)?),
         None => None,
@@ -214,7 +214,7 @@ impl Process {
     }
 }
 
-/// What ends a worker process and says how it ended. Dropping it kills the process.
+/// A handle that ends a worker process and reports how it ended. Dropping it kills the process.
 #[derive(Debug)]
 pub(crate) struct ProcessHandle {
     /// `None` once it has ended.
@@ -233,7 +233,7 @@ impl Drop for ProcessHandle {
         let _ = child.start_kill();
         let leaf = self.leaf.take();
         let gone = async move {
-            // Where that takes longer, there is nothing that could be done.
+            // If that takes longer, nothing can be done about it.
             let _ = timeout(KILL_WAIT, child.wait()).await;
             drop(leaf);
         };
@@ -256,8 +256,8 @@ impl Drop for Reader {
 }
 
 impl ProcessHandle {
-    /// Ends the task that reads the process's standard error a moment after the process, whoever
-    /// else may hold its pipe.
+    /// Ends the task that reads the process's standard error a moment after the process, even if
+    /// another process holds its pipe.
     pub(crate) fn ends_with(&mut self, reader: AbortHandle) {
         self.reader = Reader(Some(reader));
     }
@@ -281,7 +281,7 @@ impl ProcessHandle {
             self.child = None;
             return (status.ok(), false);
         }
-        // An error says that it is gone already, which waiting for it shows.
+        // An error means that it is gone already, which waiting for it shows.
         let _ = child.start_kill();
         let status = timeout(KILL_WAIT, child.wait()).await;
         self.child = None;
@@ -292,10 +292,10 @@ impl ProcessHandle {
 /// How a process ended.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ProcessEnd {
-    /// `None` where that could not be learnt.
+    /// `None` if that is unknown.
     pub(crate) status: Option<ExitStatus>,
     /// Whether we killed it.
     pub(crate) was_killed: bool,
-    /// Whether the kernel killed it, for want of memory within its control group.
+    /// Whether the OOM killer ended it at its control group's memory bound.
     pub(crate) ran_out_of_memory: bool,
 }

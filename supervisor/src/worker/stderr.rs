@@ -1,4 +1,4 @@
-//! Logs what a worker writes to its standard error: the output of a policy's `print`, or a panic.
+//! Logs a worker's standard error: the output of a policy's `print`, or a panic.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -45,8 +45,8 @@ pub(crate) async fn log(
         }
         let wait = limiter.wait(1, Instant::now());
         if !wait.is_zero() {
-            // An honest worker limits itself. One that does not waits for its pipe, and nobody else
-            // pays for reading it.
+            // An honest worker limits itself. One that does not blocks on its pipe, and its output
+            // costs no other worker anything.
             metrics.limit_reached(TenantLimit::StderrLines);
             sleep(wait).await;
         }

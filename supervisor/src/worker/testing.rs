@@ -1,4 +1,4 @@
-//! A connection with a worker that says what a test wants it to.
+//! A connection with a worker that the test scripts.
 
 use enforcer_protocol::{
     Decision, Evaluator, FromWorker, MAX_FRAME_FROM_WORKER, Outcome, SandboxLayer, ToWorker,
@@ -10,7 +10,7 @@ use tokio::net::UnixStream;
 use super::connection::Connection;
 use super::socket::WorkerSocket;
 
-/// The other end of a connection: says what a test wants it to.
+/// The other end of a connection, which the test scripts.
 pub(super) struct FakeWorker {
     pub(super) socket: UnixStream,
 }

@@ -1,11 +1,11 @@
-//! What a process uses, from `/proc/<pid>` (`proc_pid_stat(5)`, `proc_pid_statm(5)`).
+//! A process's resource usage, from `/proc/<pid>` (`proc_pid_stat(5)`, `proc_pid_statm(5)`).
 
 use std::fs;
 
 use nix::unistd::{SysconfVar, sysconf};
 use serde::Serialize;
 
-/// What a worker process uses.
+/// A worker process's resource usage.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub(crate) struct Usage {
     /// Processor time since it started, user and system, in milliseconds.
@@ -22,7 +22,7 @@ impl Usage {
     }
 }
 
-/// What the process with this id uses now. `None` when it has just ended.
+/// The current usage of the process with this id. `None` when it has just ended.
 pub(crate) fn usage(pid: u32) -> Option<Usage> {
     let ticks_per_second = constant(SysconfVar::CLK_TCK)?;
     let page_size = constant(SysconfVar::PAGE_SIZE)?;
@@ -40,7 +40,7 @@ pub(crate) fn is_stopped(pid: u32) -> bool {
     matches!(state(&stat), Some("T" | "t"))
 }
 
-/// The third field, behind the program's name.
+/// The third field, after the program's name.
 fn state(stat: &str) -> Option<&str> {
     stat.rsplit_once(')')?.1.split_ascii_whitespace().next()
 }
@@ -50,7 +50,7 @@ fn constant(name: SysconfVar) -> Option<u64> {
 }
 
 /// `utime` and `stime`, the 14th and 15th field. The second, the program's name, may hold spaces
-/// and brackets, so counting begins behind its last bracket.
+/// and brackets, so counting begins after its last bracket.
 fn cpu_ticks(stat: &str) -> Option<u64> {
     let (_, after_name) = stat.rsplit_once(')')?;
     let mut fields = after_name.split_ascii_whitespace().skip(11);

@@ -22,7 +22,7 @@ fn paths(root: &TempDir) -> Vec<String> {
 }
 
 #[test]
-fn a_bundle_is_its_policies_its_data_and_what_describes_it() {
+fn a_bundle_is_its_policies_its_data_and_its_metadata() {
     let root = directory(&[
         ("policy.rego", "a"),
         ("lib/deep/x.rego", "b"),
@@ -156,7 +156,7 @@ fn no_path_leaves_the_bundle() {
 }
 
 #[test]
-fn what_is_no_file_is_refused_and_not_waited_for() {
+fn entries_that_are_not_files_are_refused_without_waiting() {
     let root = directory(&[]);
     nix::unistd::mkfifo(&root.path().join("x.rego"), Mode::S_IRUSR).unwrap();
     assert!(matches!(read(root.path(), MAX_BUNDLE_BYTES), Err(BundleError::NotAFile { .. })));

@@ -1,4 +1,4 @@
-//! What a consumer gets, whatever its transport.
+//! A consumer's events, for every transport.
 
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -18,7 +18,7 @@ impl ConsumerPermit {
     }
 }
 
-/// What a consumer gets, for as long as it has its permit.
+/// A consumer's events, with its permit.
 #[derive(Debug)]
 pub(super) struct Events {
     pub(super) subscription: Subscription,

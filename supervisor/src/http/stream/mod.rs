@@ -1,4 +1,4 @@
-//! `GET /v1/stream/decisions`: who may open it, and over which transport.
+//! `GET /v1/stream/decisions`: the checks before it is opened, and its transport.
 
 mod events;
 mod origin;
@@ -27,7 +27,7 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 /// Bytes of a cursor that is parsed: more than any of ours has.
 const MAX_CURSOR: usize = 64;
 
-/// What a consumer asks for.
+/// A consumer's parameters.
 #[derive(Debug, PartialEq, Eq)]
 struct Wanted {
     /// Only this tenant's events.
@@ -83,7 +83,7 @@ fn transport(headers: &HeaderMap) -> Result<Transport, ApiError> {
     Err(ApiError::UpgradeRequired)
 }
 
-/// Whether a header's list names this, whatever parameters it gives.
+/// Whether a header's list names this, with any parameters.
 fn is_listed(value: &HeaderValue, name: &str) -> bool {
     let value = value.to_str().unwrap_or_default();
     value.split(',').any(|item| {
@@ -92,8 +92,8 @@ fn is_listed(value: &HeaderValue, name: &str) -> bool {
     })
 }
 
-/// A permit for a consumer. Consumers keep their connections for long, so they may have half of them:
-/// somebody can always ask for a decision, or what is wrong.
+/// A permit for a consumer. Consumers keep their connections for long, so they may have half of
+/// them: the rest stays free for decisions and operators.
 fn take_permit(app: &AppState) -> Result<ConsumerPermit, ApiError> {
     let consumers = usize::try_from(app.stream.metrics.consumers.get()).unwrap_or(0);
     let permit = Arc::clone(&app.stream.permits).try_acquire_owned().ok();

@@ -1,7 +1,7 @@
 //! Which pages may open the decision stream.
 //!
 //! A browser lets every page open a WebSocket to every host, with whatever the user's machine can
-//! reach. It only says which page it is (RFC 6455, section 10.2), and whoever answers has to look.
+//! reach. It only sends the page's origin (RFC 6455, section 10.2), which the server has to check.
 
 use axum::http::header::{HOST, ORIGIN};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
@@ -17,7 +17,7 @@ const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 /// The page that a request comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Page {
-    /// None, or the enforcer's own.
+    /// No page, or the enforcer's own.
     Own,
     /// One that was allowed, with its origin.
     Other(HeaderValue),
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_of_ours_and_whoever_is_no_page_may() {
+    fn a_page_of_ours_and_clients_without_a_page_may() {
         assert_eq!(asked(&[], "a:8181").unwrap(), Page::Own);
         for (origin, host) in [
             ("http://127.0.0.1:8181", "127.0.0.1:8181"),
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn desktop_applications_and_what_the_operator_named_may() {
+    fn desktop_applications_and_configured_origins_may() {
         for origin in DESKTOP.into_iter().chain(["https://ops.example.com"]) {
             let expected = Page::Other(origin.parse().unwrap());
             assert_eq!(asked(&[origin], "a:8181").unwrap(), expected);

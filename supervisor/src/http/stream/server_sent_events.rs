@@ -1,6 +1,6 @@
 //! The decision stream as server-sent events
-//! (<https://html.spec.whatwg.org/multipage/server-sent-events.html>): for whoever cannot speak
-//! WebSocket, or wants to go on where it was when its connection broke.
+//! (<https://html.spec.whatwg.org/multipage/server-sent-events.html>): for clients that cannot
+//! speak WebSocket, or want to resume where their connection broke.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -25,8 +25,8 @@ use crate::stream::{CONNECTED, Delivery};
 
 pub(super) const MEDIA_TYPE: &str = "text/event-stream";
 
-/// How long nothing is said. A comment is said then, because gateways end what is silent for long,
-/// and because only who is written to twice is found to be gone.
+/// Time without an event after which a comment is sent, because gateways close silent connections,
+/// and because only a second write shows that a client is gone.
 const SILENCE: Duration = Duration::from_secs(5);
 
 /// Bytes that are gathered before they are passed on. A longer message is passed on as it is.
@@ -46,9 +46,9 @@ pub(super) fn open(app: &Arc<AppState>, page: Page, events: Events) -> Response 
         (CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE)),
         (CACHE_CONTROL, HeaderValue::from_static("no-store")),
         (VARY, HeaderValue::from(ORIGIN)),
-        // nginx and what is like it would gather it.
+        // nginx and similar proxies would buffer it.
         (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no")),
-        // The connection stays with the stream's threads, where nobody should have to decide.
+        // The connection stays with the stream's threads, where no decision should be made.
         (CONNECTION, HeaderValue::from_static("close")),
     ];
     let mut response = (headers, body).into_response();
@@ -60,8 +60,8 @@ pub(super) fn open(app: &Arc<AppState>, page: Page, events: Events) -> Response 
 }
 
 struct Feed {
-    /// What goes before anything else: the greeting, or a message that is too large to be copied
-    /// for everybody who is slow to take it.
+    /// The part that is sent first: the greeting, or a message that is too large to be copied for
+    /// every slow consumer.
     pieces: VecDeque<Bytes>,
     events: Events,
     /// When the next piece may be made.
@@ -92,7 +92,7 @@ impl Feed {
         Some((Ok(piece), self))
     }
 
-    /// What comes next and what is there behind it.
+    /// The next event and those that are ready behind it.
     fn gather(&mut self, first: Delivery) -> Bytes {
         let mut piece = BytesMut::new();
         let mut next = Some(first);

@@ -38,10 +38,10 @@ use crate::stream::{CONNECTED, Delivery, Ended};
 use crate::telemetry::metrics::HostLimit;
 
 /// Bytes that are gathered before they are written, and of one frame: a consumer that does not read
-/// holds that much of ours and not its largest message. Longer messages go in several frames.
+/// holds that much memory and not its largest message. Longer messages go in several frames.
 const WRITE_SIZE: usize = 16 * 1024;
 
-/// Bytes that wait to be written, whatever happens. It is not reached: nothing is added while as
+/// Upper bound of the bytes that wait to be written. It is not reached: nothing is added while as
 /// much as [`WRITE_SIZE`] waits.
 const MAX_WRITE_BUFFER: usize = 8 * WRITE_SIZE;
 
@@ -54,10 +54,10 @@ const MAX_CLIENT_MESSAGE: usize = 1024;
 /// Bytes that a client may send in a second: pings, and no more.
 const CLIENT_BYTES: u32 = 4096;
 
-/// How long a client may accept no data. As for every other connection.
+/// How long a client may accept no data, as for every other connection.
 const WRITE_TIMEOUT: Duration = connection::WRITE_TIMEOUT;
 
-/// How long the kernel waits for the same. Longer, because it also counts against a client that reads
+/// The kernel's deadline for the same. Longer, because it also counts against a client that reads
 /// little at a time: with a small window, what it has read is not acknowledged at once.
 const KERNEL_PATIENCE: Duration = Duration::from_secs(30);
 
@@ -83,8 +83,10 @@ pub(super) struct Handshake {
 /// Accepts the handshake of a WebSocket.
 pub(super) fn accept_handshake(head: Parts, body: &HttpBody) -> Result<Handshake, ApiError> {
     if !body.is_end_stream() {
-        // What comes of it behind the answer would be taken for frames.
-        return Err(ApiError::InvalidParameter("a WebSocket's request has no body".to_owned()));
+        // A body would be read as frames after the answer.
+        return Err(ApiError::InvalidParameter(
+            "a WebSocket request must not have a body".to_owned(),
+        ));
     }
     let request = Request::from_parts(head, ());
     let response =
@@ -94,7 +96,9 @@ pub(super) fn accept_handshake(head: Parts, body: &HttpBody) -> Result<Handshake
                 | ProtocolError::WrongHttpVersion
                 | ProtocolError::WrongHttpMethod,
             ) => ApiError::UpgradeRequired,
-            other => ApiError::InvalidParameter(format!("no WebSocket was asked for: {other}")),
+            other => {
+                ApiError::InvalidParameter(format!("the WebSocket handshake is invalid: {other}"))
+            }
         })?;
     Ok(Handshake { request, response })
 }
@@ -116,7 +120,7 @@ async fn serve(
     _guard: Option<Arc<ConnectionGuard>>,
 ) {
     let Ok(Ok(upgraded)) = timeout(UPGRADE_TIMEOUT, upgrade).await else {
-        debug!("a consumer of the stream went before it was one");
+        debug!("a consumer of the stream disconnected during the handshake");
         return;
     };
     let (stream, read) = match take_over(upgraded) {
@@ -137,16 +141,16 @@ async fn serve(
         WebSocketStream::from_partially_read(stream, read, Role::Server, Some(config)).await;
     let mut consumer = Consumer { app, socket, events };
     let why = consumer.serve().await;
-    debug!("a consumer of the stream goes: {why:?}");
+    debug!("a consumer of the stream disconnects: {why:?}");
     consumer.end(why).await;
 }
 
-/// Takes the connection over from the HTTP server, to where the stream's work is done. Returns also
-/// what was read of it already.
+/// Takes the connection over from the HTTP server to the stream's runtime. Returns also the bytes
+/// that were read already.
 fn take_over(upgraded: Upgraded) -> io::Result<(TcpStream, Vec<u8>)> {
     let parts = upgraded
         .downcast::<TokioIo<TcpStream>>()
-        .map_err(|_| io::Error::other("it is not the connection that was accepted"))?;
+        .map_err(|_| io::Error::other("this is not the accepted connection"))?;
     let stream = TcpStream::from_std(parts.io.into_inner().into_std()?)?;
     let millis = u32::try_from(KERNEL_PATIENCE.as_millis()).unwrap_or(u32::MAX);
     setsockopt(&stream, TcpUserTimeout, &millis)?;
@@ -163,13 +167,13 @@ struct Consumer {
 /// Why a consumer's connection ends.
 #[derive(Debug)]
 enum CloseReason {
-    /// It is told so.
+    /// We close it, with this code and reason.
     Close(CloseCode, &'static str),
-    /// It has said so itself.
+    /// The client closed it.
     ClosedByClient,
-    /// It does not take what is sent.
+    /// The client does not read.
     Unread,
-    /// Nobody is there.
+    /// The client is gone.
     Gone,
 }
 
@@ -194,7 +198,8 @@ impl Consumer {
         loop {
             let outcome = tokio::select! {
                 // In this order, so that a pong which came while a large message was written is
-                // read before it is missed. What a client says is rationed, and keeps out nothing.
+                // read before it is missed. A client's bytes are limited in rate, so reading them
+                // starves nothing.
                 biased;
                 () = stop.cancelled() => Err(away()),
                 message = self.socket.next() => {
@@ -215,7 +220,7 @@ impl Consumer {
                 next = self.events.subscription.next(), if !is_paused => match next {
                     Ok(delivery) => {
                         let delivered = self.deliver(delivery).await;
-                        // Whoever has more to get does not wait for it.
+                        // A consumer with more to get does not wait.
                         if matches!(delivered, Ok(Rest::Nothing)) {
                             is_paused = true;
                             pause.as_mut().reset(Instant::now() + self.app.stream.pace());
@@ -240,7 +245,7 @@ impl Consumer {
         }
     }
 
-    /// Sends what comes next and what is there behind it, up to [`WRITE_SIZE`].
+    /// Sends the next event and those that are ready behind it, up to [`WRITE_SIZE`].
     async fn deliver(&mut self, first: Delivery) -> Result<Rest, CloseReason> {
         let mut next = Some(first);
         let mut gathered = 0;
@@ -263,7 +268,7 @@ impl Consumer {
         self.flush().await
     }
 
-    /// Adds a message to what is to be sent, in as many frames as it takes (RFC 6455, section 5.4).
+    /// Adds a message to the output, in as many frames as it takes (RFC 6455, section 5.4).
     async fn feed(&mut self, mut message: Bytes) -> Result<(), CloseReason> {
         let mut code = Data::Text;
         loop {
@@ -290,7 +295,7 @@ impl Consumer {
         self.flush().await
     }
 
-    /// Does what waits for the client to read, for as long as that may take.
+    /// Runs an operation that waits for the client to read, until its deadline.
     async fn in_time(
         &mut self,
         work: impl AsyncFnOnce(&mut WebSocketStream<LimitedStream>) -> Result<(), Error>,
@@ -300,7 +305,7 @@ impl Consumer {
             biased;
             done = timeout(WRITE_TIMEOUT, work(&mut self.socket)) => match done {
                 Ok(Ok(())) => Ok(()),
-                // The kernel has the same patience, and may lose it first.
+                // The kernel has a similar deadline, which may pass first.
                 Ok(Err(Error::Io(error))) if error.kind() == io::ErrorKind::TimedOut => {
                     Err(CloseReason::Unread)
                 }
@@ -311,14 +316,14 @@ impl Consumer {
         }
     }
 
-    /// Ends the connection so that the client learns why, where it listens.
+    /// Ends the connection so that the client learns why, if it reads.
     async fn end(mut self, why: CloseReason) {
         let is_told = match why {
             CloseReason::Close(code, reason) => {
                 let frame = CloseFrame { code, reason: reason.into() };
                 timeout(CLOSE_TIMEOUT, self.socket.close(Some(frame))).await.is_ok()
             }
-            // Its own words are sent back to it.
+            // Its own close frame is echoed.
             CloseReason::ClosedByClient => {
                 timeout(CLOSE_TIMEOUT, self.socket.flush()).await.is_ok()
             }
@@ -327,17 +332,17 @@ impl Consumer {
         };
         let stream = &mut self.socket.get_mut().stream;
         if is_told {
-            // What it still sends must be taken, or the kernel resets the connection, and what it
-            // was told is lost with that.
+            // Bytes that it still sends must be read, or the kernel resets the connection and the
+            // close frame is lost.
             let going = async {
                 stream.shutdown().await?;
                 let mut rest = stream.take(CLOSE_DISCARD);
                 tokio::io::copy(&mut rest, &mut tokio::io::sink()).await
             };
-            // However that ends, it does.
+            // The connection ends in either case.
             let _ = timeout(CLOSE_TIMEOUT, going).await;
         } else if let Err(error) = stream.set_zero_linger() {
-            debug!("what a client does not read may stay in the kernel: {error}");
+            debug!("unread bytes for a client may stay in the kernel: {error}");
         }
     }
 }
@@ -346,7 +351,7 @@ const fn away() -> CloseReason {
     CloseReason::Close(CloseCode::Away, "the server is shutting down")
 }
 
-/// What a client's message means. It has nothing to say, so most are ignored.
+/// Handles a client's message. Most are ignored: the stream goes one way.
 fn heard(message: Option<Result<Message, Error>>) -> Result<(), CloseReason> {
     match message {
         Some(Ok(Message::Close(_))) => Err(CloseReason::ClosedByClient),
@@ -362,7 +367,7 @@ fn heard(message: Option<Result<Message, Error>>) -> Result<(), CloseReason> {
             Err(CloseReason::Gone)
         }
         Some(Err(Error::Protocol(_))) => {
-            Err(CloseReason::Close(CloseCode::Protocol, "this is not the WebSocket protocol"))
+            Err(CloseReason::Close(CloseCode::Protocol, "the client broke the WebSocket protocol"))
         }
         Some(Err(Error::Io(error))) if error.kind() == io::ErrorKind::QuotaExceeded => {
             Err(CloseReason::Close(CloseCode::Policy, "the stream does not listen to so much"))

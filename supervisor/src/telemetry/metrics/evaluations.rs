@@ -19,12 +19,12 @@ pub(crate) struct EvaluationTimes {
     sum_micros: AtomicU64,
 }
 
-/// What a histogram held at one moment.
+/// A histogram's content at one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct EvaluationTotals {
     pub(crate) count: u64,
     pub(crate) sum_micros: u64,
-    /// How many evaluations each bucket has; the last is above all bounds.
+    /// The number of evaluations in each bucket; the last is above all bounds.
     pub(crate) buckets: [u64; BUCKETS],
 }
 
@@ -42,7 +42,7 @@ impl EvaluationTimes {
         self.sum_micros.fetch_add(micros, Ordering::Relaxed);
     }
 
-    /// What was counted so far.
+    /// The counts so far.
     pub(crate) fn totals(&self) -> EvaluationTotals {
         let buckets = self.buckets.each_ref().map(|count| count.load(Ordering::Relaxed));
         let sum_micros = self.sum_micros.load(Ordering::Relaxed);

@@ -1,4 +1,4 @@
-//! What is counted of the host as a whole.
+//! The metrics of the host as a whole.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -6,7 +6,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 
-/// Buckets of the time that a worker takes to come up, in seconds: from a few milliseconds to the
+/// Buckets of the time that a worker takes to start, in seconds: from a few milliseconds to the
 /// default deadline.
 const START_BUCKETS: [f64; 9] = [2e-3, 5e-3, 10e-3, 20e-3, 50e-3, 200e-3, 1.0, 5.0, 10.0];
 
@@ -29,7 +29,7 @@ pub(crate) struct HostMetrics {
     limits: [AtomicU64; HostLimit::ALL.len()],
 }
 
-/// What is counted of the decision stream.
+/// The metrics of the decision stream.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct StreamMetrics {
     /// Consumers connected now.

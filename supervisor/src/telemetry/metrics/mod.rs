@@ -1,4 +1,4 @@
-//! What is counted. [`super::exposition`] writes it for Prometheus.
+//! The metrics. [`super::exposition`] writes it for Prometheus.
 
 mod evaluations;
 mod host;

@@ -1,4 +1,4 @@
-//! What is counted of one tenant: atomics, because every request counts something.
+//! The counters of one tenant: atomics, because every request counts something.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -23,14 +23,14 @@ pub(crate) struct TenantMetrics {
     loads: [AtomicU64; BundleLoad::ALL.len()],
 }
 
-/// What became of a bundle that was to replace another, or to be the first.
+/// The result of loading a bundle, the first one or a replacement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum BundleLoad {
     /// It serves.
     Loaded,
-    /// It cannot be used.
+    /// It is invalid.
     Rejected,
-    /// It could not be read or loaded, for a reason that may pass.
+    /// It could not be read or loaded because of a temporary error.
     Failed,
 }
 
@@ -123,32 +123,32 @@ impl TenantMetrics {
         increment(&self.limits, limit as usize);
     }
 
-    /// Counts a worker that ended unasked, or did not come up.
+    /// Counts a worker that ended unexpectedly, or did not start.
     pub(crate) fn restarted(&self, cause: Cause) {
         increment(&self.restarts, cause.index());
     }
 
-    /// Counts what became of a bundle.
+    /// Counts the result of loading a bundle.
     pub(crate) fn bundle_load(&self, load: BundleLoad) {
         increment(&self.loads, load as usize);
     }
 
-    /// The errors that were counted, with how often.
+    /// The errors that were counted, with their numbers.
     pub(crate) fn errors(&self) -> impl Iterator<Item = (ErrorCode, u64)> {
         counted(ErrorCode::ALL.iter().copied(), &self.errors)
     }
 
-    /// The limits that were reached, with how often.
+    /// The limits that were reached, with their numbers.
     pub(crate) fn limits(&self) -> impl Iterator<Item = (TenantLimit, u64)> {
         counted(TenantLimit::ALL.into_iter(), &self.limits)
     }
 
-    /// What ended workers unasked, with how often.
+    /// The causes of workers' unexpected ends, with their numbers.
     pub(crate) fn restarts(&self) -> impl Iterator<Item = (Cause, u64)> {
         counted(Cause::ALL.into_iter(), &self.restarts)
     }
 
-    /// What became of bundles, with how often.
+    /// The results of loading bundles, with their numbers.
     pub(crate) fn loads(&self) -> impl Iterator<Item = (BundleLoad, u64)> {
         counted(BundleLoad::ALL.into_iter(), &self.loads)
     }
@@ -160,7 +160,7 @@ fn increment(counters: &[AtomicU64], index: usize) {
     }
 }
 
-/// Only those above zero, which bounds what a tenant that never had trouble costs.
+/// Only those above zero, which bounds the cost of a tenant without trouble.
 fn counted<T>(
     names: impl Iterator<Item = T>,
     counters: &[AtomicU64],

@@ -1,4 +1,4 @@
-//! What a controller is given: what it shares with the others, and how it is told what to do.
+//! A controller's environment: the state that it shares with the others, and its instructions.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,7 +11,7 @@ use crate::isolation::context::SandboxContext;
 use crate::telemetry::metrics::HostMetrics;
 use crate::worker::spawn::Spawner;
 
-/// What all controllers share.
+/// The state that all controllers share.
 #[derive(Clone, Debug)]
 pub(crate) struct Context {
     pub(crate) spawner: Spawner,
@@ -19,18 +19,18 @@ pub(crate) struct Context {
     pub(crate) metrics: Arc<HostMetrics>,
     /// One permit is one large bundle that is read; see [`super::loader::LARGE_READERS`].
     pub(crate) large_readers: Arc<Semaphore>,
-    /// Where files are read.
+    /// The runtime on which files are read.
     pub(crate) loading: Handle,
     /// The supervisor ends.
     pub(crate) stop: CancellationToken,
 }
 
-/// What one tenant's controller is told from outside.
+/// The instructions to one tenant's controller.
 #[derive(Debug)]
 pub(crate) struct ControlSignals {
     /// The bundle may have changed.
     pub(crate) look: Notify,
-    /// An operator wants everything read and tried again.
+    /// An operator asks for all bundles to be read and tried again.
     pub(crate) reload: Notify,
     /// The tenant was removed, or the supervisor ends.
     pub(crate) stop: CancellationToken,
@@ -48,7 +48,7 @@ impl ControlSignals {
         }
     }
 
-    /// The bundle has this fingerprint now. Has the controller look where it has read another.
+    /// The bundle has this fingerprint now. Makes the controller look if it has read another.
     pub(crate) fn look_if_changed(&self, fingerprint: u64) {
         if self.read_fingerprint.load(Ordering::Relaxed) != fingerprint {
             self.look.notify_one();

@@ -1,7 +1,7 @@
 //! Reads a tenant's bundle, once for each change of it.
 //!
-//! The loader is the only one that decides whether a bundle has changed: everybody else only says that
-//! it may have. It compares what tells files apart without reading them, and reads only what differs.
+//! The loader is the only one that decides whether a bundle has changed: the others only say that
+//! it may have. It compares fingerprints of the files, and reads a bundle only if they differ.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::bundles::read::read;
 use crate::bundles::walk::stat;
 use crate::bundles::{Bundle, BundleError};
 
-/// Bytes of a bundle that is read without regard to others.
+/// Maximum bytes of a bundle that is read without waiting for others.
 const SMALL_BUNDLE: u64 = 8 * 1024 * 1024;
 
 /// Larger bundles that are read at once.
@@ -26,25 +26,25 @@ pub(crate) const LARGE_READERS: usize = 2;
 /// How long reading a bundle may take before its file system counts as hanging.
 pub(super) const READ_PATIENCE: Duration = Duration::from_secs(30);
 
-/// Pause before a bundle is read again that could not be read for a reason that may pass.
+/// Pause before a bundle is read again after a temporary error.
 pub(super) const READ_AGAIN: Duration = Duration::from_secs(1);
 
-/// Whether a bundle is read that is as it was when it was read last.
+/// Whether an unchanged bundle is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Look {
     /// Only where it has changed.
     IfChanged,
-    /// In any case: an operator asked for it, or what was read is no longer in memory.
+    /// In any case: an operator asked for it, or the bundle is no longer in memory.
     Anyway,
 }
 
-/// What a tenant's loader is doing.
+/// The activity of a tenant's loader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Loading {
     Idle,
     /// It looks again after a pause.
     Planned,
-    /// It reads; then it looks again, where somebody asked for that meanwhile.
+    /// It reads; then it looks again, if that was requested meanwhile.
     Reading {
         then: Option<Look>,
     },
@@ -53,7 +53,7 @@ pub(super) enum Loading {
 }
 
 impl Loading {
-    /// Somebody wants a look. Returns whether it begins now.
+    /// Requests a look. Returns whether it begins now.
     pub(super) fn look(&mut self, look: Look) -> bool {
         match self {
             Self::Idle | Self::Planned => {
@@ -87,27 +87,27 @@ impl Loading {
     }
 }
 
-/// What came of a look.
+/// The result of a look.
 pub(super) enum Reading {
     /// The files are as they were when they were read last.
     Unchanged,
     /// The bundle, and the fingerprint of its files.
     Read(Bundle, u64),
-    /// There is neither a policy nor data.
+    /// The directory has neither a policy nor data.
     Empty(u64),
-    /// The bundle cannot be used, and reading it again would not help.
+    /// The bundle is invalid, and reading it again would not help.
     Refused(String, Vec<Diagnostic>, u64),
-    /// There is no directory.
+    /// The directory does not exist.
     Gone(String),
-    /// It could not be read, for a reason that may pass.
+    /// It could not be read because of a temporary error.
     Failed(String),
     /// Reading takes too long to be waited for.
     Hangs(JoinHandle<()>),
 }
 
-/// Reads the bundle in `directory`, unless its files still have the fingerprint `known`. Large bundles
-/// wait for one another, so that not all of them are in memory twice at once; small ones wait for
-/// no other. A file system that hangs is not waited for.
+/// Reads the bundle in `directory`, unless its files still have the fingerprint `known`. Large
+/// bundles wait for one another, so that not all of them are in memory twice at once; small ones
+/// wait for no other. The wait for a file system that hangs has a deadline.
 pub(super) async fn load(
     directory: PathBuf,
     known: Option<u64>,
@@ -140,7 +140,7 @@ pub(super) async fn load(
         Ok(Ok(bundle)) if bundle.files.is_empty() => Reading::Empty(fingerprint),
         Ok(Ok(bundle)) => Reading::Read(bundle, fingerprint),
         Ok(Err(error @ BundleError::TooLarge { .. })) if max_bytes == SMALL_BUNDLE => {
-            Reading::Failed(format!("it has grown meanwhile: {error}"))
+            Reading::Failed(format!("it grew while it was read: {error}"))
         }
         Ok(Err(error @ BundleError::Gone)) => Reading::Gone(error.to_string()),
         Ok(Err(error)) if error.is_passing() => Reading::Failed(error.to_string()),

@@ -38,14 +38,14 @@ use loader::{Loading, Look, READ_AGAIN, READ_PATIENCE, Reading, load};
 use publisher::{Publisher, ServedBefore, WorkerFailure};
 use starter::{Loaded, StartError, start};
 
-/// What to do about a bundle that ends its workers before they have loaded it.
+/// The advice about a bundle that ends its workers before they have loaded it.
 const UNLOADABLE: &str = "the bundle is tried again when one of its files changes or is touched, on \
                           SIGHUP, and after a pause that grows: make it smaller, or raise the \
                           tenant's load timeout; if its worker crashed, please report it";
 
-/// Drives `tenant`, whose bundle is in `directory`, until it is told to stop. Begins again, after a
-/// pause, should that panic: a bug of ours, or a host without a thread left, must not leave a tenant
-/// in its last state for ever.
+/// Drives `tenant`, whose bundle is in `directory`, until it is told to stop. Restarts the
+/// controller, after a pause, if it panics: a bug of ours, or a host without a thread left, must
+/// not leave a tenant in its last state for ever.
 pub(crate) async fn run_controller(
     tenant: Arc<Tenant>,
     requests: mpsc::Receiver<Request>,
@@ -61,7 +61,7 @@ pub(crate) async fn run_controller(
             tenant_id = %tenant.id,
             "the tenant's controller failed and is started again; please report this: {panic}"
         );
-        let reason = "an unexpected error occurred; the log says more".to_owned();
+        let reason = "an unexpected error occurred; see the supervisor's log".to_owned();
         tenant.status.record_error(ErrorSource::Worker, &reason, &[]);
         let pause = jittered(lifecycle::LONGEST_PAUSE);
         tenant.status.publish(Publication {
@@ -94,28 +94,28 @@ struct Controller {
     loading: Loading,
     /// The fingerprint of the files that were read last.
     read: Option<u64>,
-    /// What the directory had then.
+    /// The content of the directory then.
     found: Found,
     /// The requests, while no worker takes them.
     requests: Option<mpsc::Receiver<Request>>,
     /// Requests that go to the next worker before all others.
     backlog: VecDeque<Request>,
-    /// The worker that comes up.
+    /// The worker that is starting.
     starting: Option<(WorkerId, AbortHandle)>,
-    /// A worker that has come up, until it serves.
+    /// A worker that has started, until it serves.
     loaded: Option<Loaded>,
     serving: Option<Server>,
-    /// The worker that had the requests before, and gets no more.
+    /// The worker that had the requests before, and gets no further ones.
     draining: Option<Draining>,
     /// The latest pause.
     pause: Option<AbortHandle>,
-    /// Everything that is under way. Each ends by itself in bounded time, but for serving.
+    /// All running tasks. Each ends by itself in bounded time, except serving.
     tasks: JoinSet<TaskEvent>,
 }
 
-/// What the directory had when it was read last.
+/// The content of the directory when it was read last.
 enum Found {
-    /// It was not read, or is to be read again before it is used.
+    /// Unknown: it was not read, or is to be read again before it is used.
     Unknown,
     Revision(Revision),
     /// It cannot be used, for this reason.
@@ -124,7 +124,7 @@ enum Found {
     Unreadable(String),
 }
 
-/// What a task of the controller's has to tell.
+/// A message from one of the controller's tasks.
 enum TaskEvent {
     Looked(Reading),
     /// A reading that hung has ended.
@@ -140,7 +140,7 @@ enum TaskEvent {
 struct Server {
     worker: WorkerId,
     release: oneshot::Sender<oneshot::Sender<mpsc::Receiver<Request>>>,
-    /// Gets what is left as soon as it ends.
+    /// Gets the remaining requests as soon as it ends.
     left: oneshot::Receiver<Served>,
     task: AbortHandle,
 }
@@ -201,7 +201,7 @@ impl Controller {
                 Some(event) = self.tasks.join_next() => match event {
                     // On the heap while it lasts: most controllers of a large host are asleep.
                     Ok(event) => Box::pin(self.take(event)).await,
-                    // A bug of ours: begin again, as for one in here.
+                    // A bug of ours: restart, as after a panic here.
                     Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
                     Err(_) => {}
                 },
@@ -265,7 +265,7 @@ impl Controller {
         });
     }
 
-    /// Why an older revision serves than the directory has, where that is so.
+    /// Why an older revision serves than the directory has, if so.
     fn stale(&self) -> Option<String> {
         let good = self.state.good_revision()?;
         match &self.found {
@@ -339,15 +339,15 @@ impl Controller {
         }
     }
 
-    /// An operator wants everything read and tried again.
+    /// An operator asks for another reading and another try.
     async fn reload(&mut self) {
-        // It may not have been the inputs.
+        // The inputs may not have been the cause.
         self.tenant.poison.clear();
         self.handle(Event::Retry, "an operator asked for another try").await;
         self.look(Look::Anyway);
     }
 
-    /// Looks at the bundle, unless that is under way: then once more when it is done.
+    /// Looks at the bundle, or looks once more after the look that is running.
     fn look(&mut self, look: Look) {
         // An asleep tenant's bundle is read when it is needed.
         if self.state.is_asleep() || !self.loading.look(look) {
@@ -428,12 +428,12 @@ impl Controller {
         self.found = Found::Revision(revision);
         self.tenant.status.clear_error(ErrorSource::Reading);
         if is_touched && self.state.is_held() && self.state.is_known(revision) {
-            // The content is what it was, so an operator wants another try.
+            // The content is unchanged, so an operator asks for another try.
             self.tenant.poison.clear();
             self.handle(Event::Retry, "a file of the bundle was touched").await;
         }
         if self.state.is_good(revision) {
-            // Whatever was wrong with the directory was put right.
+            // The directory was repaired.
             self.tenant.status.clear_error(ErrorSource::Bundle);
         }
         if !self.state.needs(revision) {
@@ -444,7 +444,7 @@ impl Controller {
 
     /// The bundle cannot be used as it was read.
     async fn refuse(&mut self, message: String, diagnostics: Vec<Diagnostic>) {
-        // Once is enough, however often something in the directory changes.
+        // Once is enough, for any number of changes in the directory.
         let is_new = !matches!(&self.found, Found::Unusable(before) if *before == message);
         self.found = Found::Unusable(message.clone());
         if is_new {
@@ -457,7 +457,7 @@ impl Controller {
     }
 
     /// Reading the bundle takes so long that its file system must hang. It is not read again before
-    /// that ends: each try would take a thread that all tenants need.
+    /// that ends: each try would take one of the threads that all tenants share.
     async fn leave_reading(&mut self, reading: JoinHandle<()>) {
         self.loading = Loading::Hanging;
         let message = format!("reading it takes longer than {} seconds", READ_PATIENCE.as_secs());
@@ -489,7 +489,8 @@ impl Controller {
                 }
             };
             let result = result.map_err(|error| match error {
-                // What was loaded before is no worse now; its worker or the host is.
+                // A revision that was loaded before is not invalid; its worker or the host is at
+                // fault.
                 StartError::Refused(message, _) if is_good => {
                     StartError::Failed(message, Cause::Crash)
                 }
@@ -504,7 +505,7 @@ impl Controller {
         self.starting.take_if(|(id, _)| *id == worker);
         match result {
             Ok(loaded) => {
-                // It is the good one from now on, also where another was read meanwhile.
+                // It is the good revision from now on, even if another was read meanwhile.
                 if self.bundles.iter().all(|kept| kept.revision != loaded.bundle.revision) {
                     self.bundles.push(Arc::clone(&loaded.bundle));
                 }
@@ -532,7 +533,7 @@ impl Controller {
         self.publisher.worker_failed(&WorkerFailure { pid, cause, reason });
     }
 
-    /// Gives the requests to the worker that has come up. The one that had them keeps those that it
+    /// Gives the requests to the worker that has started. The one that had them keeps those that it
     /// has taken, and ends when it has answered them; each has a deadline, so that is soon.
     async fn serve(&mut self, worker: WorkerId, reason: &str) {
         let Some(loaded) = self.loaded.take_if(|loaded| loaded.worker == worker) else { return };
@@ -563,14 +564,14 @@ impl Controller {
             Some(_) => ServedBefore::AnotherRevision,
         };
         if served_before != ServedBefore::SameRevision {
-            // Another revision may deal with them.
+            // Another revision may handle them.
             self.tenant.poison.clear();
         }
         let task = self.tasks.spawn(async move {
             let served = connection.serve(params).await;
             let exit = Exit::of(&served.end, Stage::Introduced);
             let purpose = Purpose::of(&served.end);
-            // The controller may no longer want the requests, when it ends.
+            // A controller that is ending may not want the requests any more.
             let _ = leave.send(served);
             TaskEvent::Ended(worker, purpose, exit.learn(process).await)
         });
@@ -589,7 +590,7 @@ impl Controller {
 
     async fn take_requests_back(&mut self, server: Server) {
         let (back, requests) = oneshot::channel();
-        // Where it ended meanwhile, it has left them.
+        // If it ended meanwhile, it left them.
         if server.release.send(back).is_ok()
             && let Ok(requests) = requests.await
         {
@@ -607,7 +608,7 @@ impl Controller {
         }
     }
 
-    /// Ends a worker that still drains when it cannot have anything left to answer.
+    /// Ends a worker that still drains when it cannot have any request left.
     async fn stop_draining(&mut self, worker: WorkerId) {
         if let Some(draining) = self.draining.take_if(|draining| draining.worker == worker) {
             // Its process is killed by being dropped.
@@ -645,17 +646,19 @@ impl Controller {
         } else if let Some(draining) = self.draining.take_if(|draining| draining.worker == worker)
             && let Ok(served) = draining.left.await
         {
-            // How a worker of the revision before ends says nothing about this one.
+            // The end of a worker of the previous revision says nothing about this one.
             self.take_what_is_left(served, None);
             // Another worker has the requests by now, and is to get these too.
             for request in std::mem::take(&mut self.backlog) {
-                // Where that fails, dropping it says so.
+                // If that fails, dropping the request reports it.
                 let _ = self.tenant.put(request);
             }
         }
         match purpose {
             Purpose::Drained => self.handle(Event::Drained(worker), &reason).await,
-            Purpose::Idle => self.handle(Event::Idle(worker), "no request came for long").await,
+            Purpose::Idle => {
+                self.handle(Event::Idle(worker), "no request for the idle timeout").await
+            }
             Purpose::Unasked => {
                 self.fail(Event::Ended(worker, cause), Some(pid), cause, &reason).await;
             }
@@ -679,7 +682,7 @@ impl Controller {
                     }
                 }
             };
-            // Giving up loses only answers that are too late.
+            // Giving up loses only answers that would be too late.
             let _ = timeout(longest, drained).await;
         }
         self.tenant.status.end_serving();
@@ -699,7 +702,7 @@ fn after(pause: Duration) -> Option<DateTime<Utc>> {
     utc_now().checked_add_signed(TimeDelta::from_std(pause).ok()?)
 }
 
-/// `pause`, give or take a quarter: tenants that failed together do not restart together.
+/// `pause`, with a jitter of a quarter: tenants that failed together do not restart together.
 fn jittered(pause: Duration) -> Duration {
     // A fresh hasher has random keys, which is all the randomness that is needed here.
     let random = RandomState::new().build_hasher().finish();

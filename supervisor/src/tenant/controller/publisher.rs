@@ -1,4 +1,4 @@
-//! Makes known what happened to a tenant: its status, one line of the log, and the stream.
+//! Publishes a tenant's changes: its status, one line of the log, and the stream.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -24,7 +24,7 @@ pub(super) struct Publisher {
 pub(super) struct WorkerFailure<'a> {
     pub(super) pid: Option<u32>,
     pub(super) cause: Cause,
-    /// What happened, in words.
+    /// The failure, in words.
     pub(super) reason: &'a str,
 }
 
@@ -38,7 +38,7 @@ pub(super) struct Served<'a> {
     pub(super) served_before: ServedBefore,
 }
 
-/// What a tenant had before a worker began to serve.
+/// The revision that served before a worker began to serve.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ServedBefore {
     Nothing,
@@ -51,8 +51,8 @@ impl Publisher {
         Self { tenant }
     }
 
-    /// Publishes where the tenant stands. What else is known of it, a worker's end or a rejected
-    /// bundle, is logged with that and not here.
+    /// Publishes the tenant's state. A worker's end or a rejected bundle is logged by its own
+    /// function and not here.
     pub(super) fn publish(&self, publication: Publication) {
         let reason = publication.reason.clone();
         let Some(transition) = self.tenant.status.publish(publication) else { return };
@@ -81,7 +81,7 @@ impl Publisher {
         }
     }
 
-    /// A worker ended unasked, or did not come up, and the state that follows from it was published.
+    /// A worker ended unexpectedly, or did not start, and the resulting state was published.
     pub(super) fn worker_failed(&self, failure: &WorkerFailure<'_>) {
         let WorkerFailure { pid, cause, reason } = *failure;
         let tenant_id = &self.tenant.id;
@@ -122,7 +122,7 @@ impl Publisher {
             self.tenant.metrics.bundle_load(BundleLoad::Loaded);
             self.tenant.status.clear_error(ErrorSource::Bundle);
         }
-        // No more digits than have a meaning.
+        // Rounded to the significant digits.
         let milliseconds = (served.took.as_secs_f64() * 1e6).round() / 1e3;
         let interpreted_because = interpreted_because.map(|why| printable(why).to_string());
         info!(%tenant_id, pid, %revision, evaluator, interpreted_because, milliseconds, "{words}");
@@ -151,7 +151,7 @@ impl Publisher {
         self.tenant.status.record_error(ErrorSource::Bundle, message, diagnostics);
     }
 
-    /// The bundle could not be read, for a reason that may pass.
+    /// The bundle could not be read because of a temporary error.
     pub(super) fn unreadable(&self, message: &str) {
         warn!(
             tenant_id = %self.tenant.id,

@@ -29,7 +29,7 @@ pub(super) struct Loaded {
     pub(super) took: Duration,
 }
 
-/// Why a worker did not come up.
+/// Why a worker did not start.
 pub(super) enum StartError {
     /// The bundle cannot be used, and trying again would not help.
     Refused(String, Vec<Diagnostic>),
@@ -86,7 +86,7 @@ pub(super) async fn start(
     };
     let ended = exit.learn(process).await;
     if ended.cause == Cause::Memory {
-        // It would be as large the next time.
+        // It would be equally large the next time.
         let message =
             format!("the bundle needs more than the tenant's {} bytes of memory", limits.memory);
         let diagnostic = Diagnostic::new(DiagnosticCode::Bundle, message.clone());

@@ -1,4 +1,4 @@
-//! A tenant's lifecycle, as a pure function: what happened goes in, what to do comes out.
+//! A tenant's lifecycle, as a pure function from events to actions.
 //!
 //! ```text
 //!           Requested            Read              Loaded
@@ -14,9 +14,9 @@
 //!                      Backoff; after too many Quarantined, or Unloadable where the bundle never was
 //!                      loaded
 //! ```
-//! Beside its phase a tenant has the worker that serves, if any: a bundle that comes in while one
-//! serves goes through the same phases, and whatever becomes of it, the one that serves goes on.
-//! From everywhere `Stop` leads to `Stopped`, which nothing leaves.
+//! Beside its phase a tenant has the worker that serves, if any: a bundle that arrives while one
+//! serves goes through the same phases, and the one that serves goes on in any case. From
+//! everywhere `Stop` leads to `Stopped`, which nothing leaves.
 
 mod restart;
 
@@ -33,31 +33,31 @@ pub(crate) use restart::{LONGEST_PAUSE, STABLE};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct WorkerId(u64);
 
-/// A pause of this tenant. The end of one that is not waited for any more means nothing.
+/// A pause of this tenant. The end of a pause that is no longer awaited is ignored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PauseId(u64);
 
-/// What is being done about a tenant's next worker.
+/// The phase of a tenant's next worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     /// Nothing, until a request comes.
     Asleep,
     /// The bundle is read.
     Reading,
-    /// A worker comes up.
+    /// A worker starts.
     Starting { worker: WorkerId, revision: Revision },
     /// Nothing: the one that serves is the right one.
     Steady,
     /// Nothing: the directory holds no policy yet, and no revision was ever loaded.
     Waiting,
-    /// Nothing: there is no bundle that could be used.
+    /// Nothing: no bundle is usable.
     Rejected,
     /// The last one failed; the next is tried after a pause.
     Backoff { pause: PauseId },
     /// Too many failed; one is tried after a long pause.
     Quarantined { pause: PauseId },
-    /// Too many failed before they had loaded the bundle, which none ever has. One is tried after a
-    /// long pause, because it may have been the host.
+    /// Too many failed before they had loaded the bundle, which no worker ever has. One is tried
+    /// after a long pause, because it may have been the host.
     Unloadable { pause: PauseId },
     /// The supervisor ends, or the tenant is removed.
     Stopped,
@@ -73,31 +73,31 @@ struct Serving {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Candidate {
     revision: Revision,
-    /// Whether a worker was started for it, and did not come up.
+    /// Whether a worker was started for it and failed.
     is_begun: bool,
-    /// How often that was the bundle's own fault.
+    /// How often the bundle itself was at fault.
     failures: u32,
 }
 
-/// Where a tenant stands.
+/// A tenant's state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct State {
     phase: Phase,
     serving: Option<Serving>,
-    /// The one that served before, while it finishes what it has. There is never another.
+    /// The one that served before, while it finishes its requests. There is at most one.
     draining: Option<WorkerId>,
     /// The revision that a worker has loaded last.
     good: Option<Revision>,
     /// The revision that was read last, where it is another.
     candidate: Option<Candidate>,
-    /// The revision that was refused last: to try it again changes nothing.
+    /// The revision that was refused last: another try would change nothing.
     refused: Option<Revision>,
     restarts: RestartPolicy,
     /// For the next worker or pause.
     next: u64,
 }
 
-/// What happened to a tenant.
+/// An event of a tenant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Event {
     /// A request came to a tenant that is asleep.
@@ -106,50 +106,50 @@ pub(crate) enum Event {
     Read(Revision),
     /// The directory holds neither a policy nor data.
     Empty,
-    /// The bundle cannot be used; no worker was asked.
+    /// The bundle is invalid; no worker was started.
     Unusable,
-    /// The bundle could not be read, for a reason that may pass.
+    /// The bundle could not be read because of a temporary error.
     Unreadable,
     /// The worker that was starting has loaded its bundle and answers.
     Loaded(WorkerId),
     /// The worker that was starting has refused its bundle.
     Refused(WorkerId),
-    /// The worker that was starting did not come up.
+    /// The worker that was starting failed.
     Failed(WorkerId, Cause),
-    /// A worker has ended unasked. It was serving, or draining.
+    /// A worker has ended unexpectedly. It was serving, or draining.
     Ended(WorkerId, Cause),
-    /// The worker that served had nothing to do for long, and has ended.
+    /// The worker that served was idle for long, and has ended.
     Idle(WorkerId),
     /// The worker that was draining has ended.
     Drained(WorkerId),
     /// A pause is over.
     PauseOver(PauseId),
-    /// An operator wants everything tried again, whatever became of it.
+    /// An operator asks for another try after any result.
     Retry,
     /// The supervisor ends, or the tenant is removed.
     Stop,
 }
 
-/// What the driver has to do.
+/// An action for the driver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Action {
     /// Read the bundle: `Read`, `Unusable` or `Unreadable`.
     Read,
     /// Start a worker and have it load this revision: `Loaded`, `Refused` or `Failed`.
     Start(WorkerId, Revision),
-    /// Give requests to this worker from now on, `Ended` or `Idle`; and none to the one that had
-    /// them before, which finishes what it has: `Drained` or `Ended`.
+    /// Give requests to this worker from now on, `Ended` or `Idle`; and no more to the one that had
+    /// them before, which finishes those it has: `Drained` or `Ended`.
     Serve(WorkerId),
-    /// Wait this long, give or take some: `PauseOver`.
+    /// Wait this long, with some jitter: `PauseOver`.
     Pause(PauseId, Duration),
-    /// Say that worker after worker has failed before it had loaded the new bundle. It is rejected,
-    /// and is tried again after a long pause.
+    /// Report that worker after worker has failed before it had loaded the new bundle. It is
+    /// rejected, and is tried again after a long pause.
     GiveUp,
-    /// End this worker; nobody waits for it.
+    /// End this worker, without waiting for it.
     Discard(WorkerId),
 }
 
-/// Where a tenant begins: lazy ones wait for a request.
+/// A tenant's first state: lazy ones wait for a request.
 pub(crate) fn begin(is_lazy: bool) -> (State, Vec<Action>) {
     let state = State {
         phase: if is_lazy { Phase::Asleep } else { Phase::Reading },
@@ -164,8 +164,8 @@ pub(crate) fn begin(is_lazy: bool) -> (State, Vec<Action>) {
     (state, if is_lazy { Vec::new() } else { vec![Action::Read] })
 }
 
-/// The next state at `now`, a time since whenever, and what to do. An event that has no meaning in
-/// `state` changes nothing.
+/// The next state at `now`, a time since any fixed instant, and the actions. An event without a
+/// meaning in `state` changes nothing.
 pub(crate) fn on_event(mut state: State, now: Duration, event: Event) -> (State, Vec<Action>) {
     let mut actions = Vec::new();
     if state.phase != Phase::Stopped {
@@ -192,7 +192,7 @@ impl State {
         }
     }
 
-    /// What a request can expect.
+    /// The admission of requests in this state.
     pub(crate) fn admission(&self) -> Admission {
         match (self.serving, self.phase) {
             (_, Phase::Stopped) => Admission::Restarting,
@@ -238,7 +238,7 @@ impl State {
         self.needs(revision) || self.is_refused(revision)
     }
 
-    /// Whether nothing follows any more.
+    /// Whether the state is final.
     pub(crate) fn is_stopped(&self) -> bool {
         self.phase == Phase::Stopped
     }
@@ -248,18 +248,19 @@ impl State {
         self.good
     }
 
-    /// Whether an operator who touches the bundle's files wants another try: nothing else is going to
+    /// Whether touching the bundle's files should cause another try: nothing else is going to
     /// happen soon.
     pub(crate) const fn is_held(&self) -> bool {
         match self.phase {
             Phase::Rejected | Phase::Quarantined { .. } | Phase::Unloadable { .. } => true,
             // A refused bundle beside a revision that serves.
             Phase::Steady => self.refused.is_some(),
+            // A candidate that failed beside it, and is tried again after a pause.
+            Phase::Backoff { .. } => self.serving.is_some() && self.candidate.is_some(),
             Phase::Asleep
             | Phase::Waiting
             | Phase::Reading
             | Phase::Starting { .. }
-            | Phase::Backoff { .. }
             | Phase::Stopped => false,
         }
     }
@@ -324,7 +325,7 @@ impl State {
                         self.candidate = None;
                     }
                 } else {
-                    // Another took its place while it ended.
+                    // Another worker took its place while it ended.
                     self.take(now, Event::Drained(worker), actions);
                 }
             }
@@ -368,7 +369,7 @@ impl State {
         }
         let is_known = self.is_good(revision) || self.refused == Some(revision);
         if is_known {
-            // Whatever came in between is no longer there.
+            // Revisions in between are no longer there.
             self.candidate = None;
         } else if self.candidate.is_none_or(|candidate| candidate.revision != revision) {
             self.candidate = Some(Candidate { revision, is_begun: false, failures: 0 });
@@ -389,7 +390,7 @@ impl State {
                 actions.push(Action::Discard(worker));
                 self.settle(actions);
             }
-            // What the pause was for is gone.
+            // The reason of the pause is gone.
             Phase::Backoff { .. } if self.serving.is_some() && self.candidate.is_none() => {
                 self.settle(actions);
             }
@@ -416,7 +417,7 @@ impl State {
 
     fn ended(&mut self, now: Duration, worker: WorkerId, cause: Cause, actions: &mut Vec<Action>) {
         if self.draining == Some(worker) {
-            // It was on its way out, so all that it had to say of itself is that it is gone.
+            // It was draining, so only the fact that it is gone matters.
             self.take(now, Event::Drained(worker), actions);
             return;
         }
@@ -436,13 +437,13 @@ impl State {
                     self.restarts.count_failure();
                     self.start_good(actions);
                 }
-                // Else the next one is on its way, and it may be the repair.
+                // Otherwise the next one is starting, and it may be the repair.
             }
             _ => self.failed(now, cause, self.good, actions),
         }
     }
 
-    /// A worker of this revision failed, and none comes up.
+    /// A worker of this revision failed, and no other is starting.
     fn failed(
         &mut self,
         now: Duration,
@@ -452,7 +453,7 @@ impl State {
     ) {
         self.restarts.count_failure();
         if self.is_fresh() && self.candidate.map(|candidate| candidate.revision) != revision {
-            // A newer bundle is not charged with what an older one did; it may be the repair.
+            // A newer bundle is not charged with an older one's failures; it may be the repair.
             return self.settle(actions);
         }
         let is_compromise = cause.is_sign_of_compromise();
@@ -481,7 +482,7 @@ impl State {
         }
     }
 
-    /// Whether there is a bundle that no worker has had yet.
+    /// Whether a bundle waits that no worker has had yet.
     fn is_fresh(&self) -> bool {
         self.candidate.is_some_and(|candidate| !candidate.is_begun)
     }
@@ -490,7 +491,7 @@ impl State {
         self.candidate.take_if(|candidate| candidate.revision == revision);
     }
 
-    /// Nothing comes up: decides whether anything should.
+    /// No worker is starting: decides whether one should.
     fn settle(&mut self, actions: &mut Vec<Action>) {
         let is_wanting = match self.serving {
             Some(_) => self.candidate.is_some(),
@@ -553,7 +554,7 @@ impl State {
         self.pause_long(actions)
     }
 
-    /// Waits as long as a quarantine is. Where a worker serves that is all there is to it.
+    /// Waits as long as a quarantine lasts. If a worker serves, there is no other effect.
     fn pause_long(&mut self, actions: &mut Vec<Action>) -> PauseId {
         let pause = PauseId(self.number());
         self.phase = Phase::Backoff { pause };

@@ -8,7 +8,7 @@ fn revision(number: u8) -> Revision {
     Revision::from_digest([number; 32])
 }
 
-/// Everything outside the lifecycle: what may happen next depends on what was ordered.
+/// Everything outside the lifecycle: the possible next events depend on the actions so far.
 #[derive(Debug, Default)]
 struct World {
     reading: bool,
@@ -55,7 +55,7 @@ impl World {
         Some(event)
     }
 
-    /// Carries out `actions`, and asserts what must never be asked for.
+    /// Carries out `actions`, and asserts that no forbidden one is among them.
     fn carry_out(&mut self, state: &State, actions: &[Action]) {
         self.kept.retain(|revision| state.needs(*revision));
         for action in actions {
@@ -63,7 +63,7 @@ impl World {
                 Action::Read => self.reading = true,
                 Action::Start(worker, revision) => {
                     assert!(self.kept.contains(&revision), "its bundle is not there");
-                    assert!(self.starting.is_empty(), "two workers come up");
+                    assert!(self.starting.is_empty(), "two workers start at once");
                     self.starting.push((worker, revision));
                 }
                 Action::Serve(worker) => {
@@ -85,7 +85,7 @@ impl World {
 
 proptest! {
     #[test]
-    fn whatever_happens_the_rules_hold(
+    fn the_rules_hold_for_every_history(
         is_lazy: bool,
         steps in proptest::collection::vec(
             (any::<u8>(), 0_u8..4, 0..Cause::ALL.len(), 0_u64..4000),
@@ -108,7 +108,7 @@ proptest! {
             let actions;
             (state, actions) = on_event(state, now, event);
             world.carry_out(&state, &actions);
-            // What failed is tried at once only once, whoever's fault it was.
+            // A failed revision is retried without a pause only once, whatever the cause.
             if let (Phase::Starting { revision, .. }, Event::Failed(..)) = (before, event) {
                 let again = |action: &Action| matches!(action, Action::Start(_, next) if *next == revision);
                 prop_assert!(state.restarts.failures <= 1 || !actions.iter().any(again));
@@ -124,7 +124,7 @@ proptest! {
                     prop_assert_eq!(state.serving.map(|serving| serving.worker), world.serving);
             prop_assert_eq!(state.draining, world.draining.first().copied());
             prop_assert!(state.restarts.remembered_deaths() <= TOO_MANY_DEATHS);
-            // Nobody waits for what will never come.
+            // No request waits for a worker that will never come.
             match state.phase {
                 Phase::Reading => prop_assert!(world.reading),
                 Phase::Starting { worker, revision } => {

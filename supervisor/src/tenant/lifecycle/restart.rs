@@ -1,14 +1,14 @@
-//! The restart policy: how long a tenant waits after failures, and when they are too many.
+//! The restart policy: a tenant's backoff after failures, and when they are too many.
 
 use std::time::Duration;
 
 use crate::tenant::state::Cause;
 
-/// Pause before the second restart; the first is at once.
+/// Pause before the second restart; the first is immediate.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 
-/// Requests wait for the end of a pause up to this long, within their deadlines. During a longer pause
-/// they are told at once that there is no worker.
+/// Requests wait for the end of a pause up to this long, within their deadlines. During a longer
+/// pause they are refused at once.
 const SHORT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Longest pause between restarts.
@@ -23,8 +23,8 @@ pub(super) const TOO_MANY_DEATHS: usize = 5;
 /// See [`TOO_MANY_DEATHS`].
 pub(super) const DEATH_WINDOW: Duration = Duration::from_secs(30);
 
-/// How often a candidate is tried that kills its workers before they serve, while the revision before
-/// it serves. After that it is tried as rarely as a tenant in quarantine.
+/// How often a candidate that kills its workers before they serve is tried while the previous
+/// revision serves. After that it is tried as rarely as a tenant in quarantine.
 pub(super) const CANDIDATE_ATTEMPTS: u32 = 5;
 
 /// How long a quarantine lasts before one worker is tried.
@@ -33,12 +33,12 @@ pub(super) const FIRST_QUARANTINE: Duration = Duration::from_secs(30);
 /// Longest quarantine; each is twice the one before.
 const LONGEST_QUARANTINE: Duration = Duration::from_secs(600);
 
-/// What is remembered of a tenant's failures.
+/// A tenant's failures so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct RestartPolicy {
     /// Failures one after another.
     pub(super) failures: u32,
-    /// Workers one after another that did not come up by the tenant's own fault.
+    /// Workers one after another that did not start through the tenant's own fault.
     failed_starts: u32,
     /// When workers died, at most [`TOO_MANY_DEATHS`] of them.
     deaths: Vec<Duration>,
@@ -46,7 +46,7 @@ pub(super) struct RestartPolicy {
     probation: Probation,
 }
 
-/// Whether the worker that serves, or comes up, is the one that is tried after a quarantine.
+/// Whether the worker that serves, or starts, is the one that is tried after a quarantine.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Probation {
     #[default]
@@ -70,7 +70,7 @@ impl RestartPolicy {
         self.failures = self.failures.saturating_add(1);
     }
 
-    /// Counts a worker that did not come up; returns what counts against its tenant.
+    /// Counts a worker that did not start; returns the number that counts against its tenant.
     pub(super) fn count_failed_start(&mut self, cause: Cause) -> u32 {
         let failure = u32::from(cause.is_tenant_fault());
         self.failed_starts = self.failed_starts.saturating_add(failure);
@@ -98,7 +98,7 @@ impl RestartPolicy {
 
     /// Whether the failures are enough for a quarantine.
     pub(super) fn is_enough(&self, cause: Cause) -> bool {
-        // Workers that take long to fail are as many, and never so close together.
+        // Workers that take long to fail may be as many, but never so close together.
         let failed_starts = usize::try_from(self.failed_starts).unwrap_or(usize::MAX);
         let is_often = self.deaths.len().max(failed_starts) >= TOO_MANY_DEATHS;
         cause.is_sign_of_compromise() || self.probation == Probation::Yes || is_often

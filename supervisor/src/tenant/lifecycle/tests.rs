@@ -1,4 +1,4 @@
-//! What becomes of a tenant, told as stories.
+//! The lifecycle of a tenant, told as stories.
 
 use super::restart::*;
 use super::*;
@@ -118,7 +118,7 @@ fn five_crashes_in_half_a_minute_are_a_quarantine_that_one_worker_ends() {
     story = story.after(SECOND).then_ended(Cause::Crash).assert_state("quarantined");
     let (_, second) = story.pause();
     assert_eq!(second, 2 * first);
-    // Who holds out is as good as any.
+    // A worker that survives probation is as good as any.
     story = story.then_pause_over().then_loaded().after(STABLE).then_ended(Cause::Crash);
     story.assert_state("starting");
 }
@@ -133,14 +133,14 @@ fn crashes_that_are_far_apart_are_no_quarantine() {
 }
 
 #[test]
-fn what_no_honest_worker_does_is_a_quarantine_at_once() {
+fn a_breach_by_a_hostile_worker_is_a_quarantine_at_once() {
     for cause in [Cause::ForbiddenCall, Cause::Breach] {
         Story::serving().after(100 * SECOND).then_ended(cause).assert_state("quarantined");
     }
 }
 
 #[test]
-fn a_host_that_cannot_start_workers_quarantines_nobody_and_is_asked_again_for_ever() {
+fn a_host_that_cannot_start_workers_quarantines_no_tenant_and_is_tried_for_ever() {
     let mut story = Story::begin(false).then_read(1);
     for _ in 0..100 {
         let worker = story.started();
@@ -179,15 +179,15 @@ fn a_bundle_that_changes_while_it_is_loaded_is_loaded_again() {
 }
 
 #[test]
-fn a_bundle_that_is_refused_changes_nothing_for_who_serves() {
+fn a_refused_bundle_does_not_affect_the_worker_that_serves() {
     let story = Story::serving().then_read(2);
     let worker = story.started();
     let story = story.then(Event::Refused(worker)).assert_state("ready");
     assert_eq!(story.actions, []);
-    // And what served is what is started again.
+    // And the revision that served is started again.
     let story = story.then_ended(Cause::Crash);
     assert_eq!(story.started_revision(), revision(1));
-    // The same content is not tried again, unless an operator wants it.
+    // The same content is not tried again, unless an operator asks for it.
     let story = story.then_loaded().then_read(2);
     assert_eq!(story.actions, []);
     let story = story.then(Event::Retry).then_read(2);
@@ -195,7 +195,7 @@ fn a_bundle_that_is_refused_changes_nothing_for_who_serves() {
 }
 
 #[test]
-fn content_that_serves_already_starts_nobody_and_takes_back_what_came_in_between() {
+fn content_that_serves_already_starts_no_worker_and_discards_revisions_in_between() {
     let story = Story::serving().then_read(1);
     assert_eq!(story.actions, []);
     let story = story.then_read(2);
@@ -206,7 +206,7 @@ fn content_that_serves_already_starts_nobody_and_takes_back_what_came_in_between
 }
 
 #[test]
-fn a_repair_does_not_answer_for_what_it_repairs() {
+fn a_repair_is_not_charged_with_failures_of_the_bundle_that_it_repairs() {
     // The second bundle's worker is on its way when the third comes.
     let story = Story::serving().then_read(2).then_read(3);
     let worker = story.started();
@@ -219,7 +219,7 @@ fn a_repair_does_not_answer_for_what_it_repairs() {
 }
 
 #[test]
-fn who_is_idle_when_another_takes_over_has_drained() {
+fn a_worker_that_is_idle_when_another_takes_over_has_drained() {
     let story = Story::serving();
     let old = story.state.serving.unwrap().worker;
     let story = story.then_read(2).then_loaded().then(Event::Idle(old));
@@ -243,17 +243,17 @@ fn a_bundle_that_kills_its_workers_is_tried_rarely_where_another_serves() {
     let worker = story.started();
     let story = story.then(Event::Failed(worker, Cause::Crash)).assert_state("ready");
     assert_eq!(story.pause().1, 2 * FIRST_QUARANTINE);
-    // What it was has passed.
+    // The cause has passed.
     let story = story.then_pause_over().then_loaded().assert_state("ready");
     assert_eq!(story.state.candidate, None);
 }
 
 #[test]
-fn where_nobody_serves_the_good_bundle_goes_before_one_that_has_failed() {
+fn without_a_serving_worker_the_good_bundle_goes_before_one_that_has_failed() {
     let story = Story::serving().then_read(2);
     let worker = story.started();
     let story = story.then(Event::Failed(worker, Cause::Crash)).then_ended(Cause::Crash);
-    // It is on its way already, so it is waited for.
+    // Its worker is starting already, so it is awaited.
     let worker = story.started();
     let story = story.then(Event::Failed(worker, Cause::Crash)).then_started();
     assert_eq!(story.started_revision(), revision(1));
@@ -276,7 +276,7 @@ fn a_host_that_cannot_start_a_candidate_is_not_asked_without_a_pause() {
 }
 
 #[test]
-fn who_serves_and_ends_while_a_candidate_comes_up_is_started_again_at_once() {
+fn a_serving_worker_that_ends_while_a_candidate_starts_is_restarted_at_once() {
     let story = Story::serving().then_read(2);
     let candidate = story.started();
     let story = story.then_ended(Cause::Killed).assert_state("starting");
@@ -285,7 +285,7 @@ fn who_serves_and_ends_while_a_candidate_comes_up_is_started_again_at_once() {
     // And the candidate is tried beside it.
     let story = story.then_loaded().assert_state("ready").then_started();
     assert_eq!(story.started_revision(), revision(2));
-    // One that keeps ending gives way to what may be its repair.
+    // One that keeps ending gives way to its possible repair.
     let story = story.then_ended(Cause::Crash).assert_state("starting");
     assert_eq!(story.actions, []);
     story.then_loaded().assert_state("ready");
@@ -296,7 +296,7 @@ fn a_bundle_that_no_worker_can_load_is_rejected_and_tried_after_longer_and_longe
     for cause in [Cause::Crash, Cause::LoadTimeout] {
         let mut story = Story::begin(false).then_read(1);
         for _ in 1..TOO_MANY_DEATHS {
-            // However long they take.
+            // Regardless of the time that they take.
             story = story.after(DEATH_WINDOW);
             let worker = story.started();
             story = story.then(Event::Failed(worker, cause)).then_started();
@@ -320,7 +320,7 @@ fn a_bundle_that_no_worker_can_load_is_rejected_and_tried_after_longer_and_longe
 }
 
 #[test]
-fn a_good_bundle_whose_workers_no_longer_come_up_is_a_quarantine() {
+fn a_good_bundle_whose_workers_no_longer_start_is_a_quarantine() {
     let mut story = Story::serving().then_ended(Cause::Crash);
     for _ in 2..TOO_MANY_DEATHS {
         let worker = story.started();
@@ -338,7 +338,7 @@ fn a_worker_that_breaks_the_protocol_before_it_has_loaded_is_a_quarantine_at_onc
 }
 
 #[test]
-fn who_falls_asleep_after_a_moment_is_not_forgiven() {
+fn a_worker_that_goes_idle_after_a_moment_clears_no_failures() {
     let mut story = Story::begin(true).then(Event::Requested).then_read(1).then_loaded();
     for _ in 1..TOO_MANY_DEATHS {
         story = story.then_ended(Cause::Crash).then_started().then_loaded();
@@ -365,7 +365,7 @@ fn a_quarantined_tenant_is_freed_by_another_bundle_or_an_operator() {
         let story = Story::serving().then_ended(Cause::Breach).assert_state("quarantined");
         let (pause, _) = story.pause();
         let story = story.then(event).assert_state("starting");
-        // The pause that is no longer waited for starts nobody.
+        // The pause that is no longer awaited starts no worker.
         let story = story.then(Event::PauseOver(pause));
         assert_eq!(story.actions, []);
     }
@@ -381,7 +381,7 @@ fn a_lazy_tenant_sleeps_wakes_and_sleeps_again() {
     let story = story.then_read(1).then_loaded().assert_state("ready");
     let worker = story.state.serving.unwrap().worker;
     let story = story.then(Event::Idle(worker)).assert_state("asleep");
-    // The bundle is looked at before it is used again, and used where that fails.
+    // The bundle is checked for changes before it is used again, and used if that fails.
     for event in [Event::Read(revision(1)), Event::Unusable, Event::Unreadable] {
         let (state, _) = on_event(story.state.clone(), story.now, Event::Requested);
         let (_, actions) = on_event(state, story.now, event);

@@ -1,4 +1,4 @@
-//! A connection with a worker that says what a test wants it to.
+//! A connection with a worker that the test scripts.
 
 use super::*;
 use bytes::BufMut;
@@ -111,7 +111,7 @@ async fn a_question_that_nobody_waits_for_is_not_asked() {
 }
 
 #[tokio::test]
-async fn who_is_released_gives_the_requests_back_and_answers_those_it_has() {
+async fn a_released_connection_gives_the_requests_back_and_answers_those_it_has() {
     let (serving, owed) = asked().await;
     let Serving { requests, release, served, mut worker, .. } = serving;
     let (back, given) = oneshot::channel();
@@ -137,7 +137,7 @@ async fn a_crash_fails_the_one_request_that_was_at_the_worker() {
 }
 
 #[tokio::test]
-async fn who_was_at_the_worker_among_others_is_a_suspect_and_nobody_is_lost() {
+async fn a_request_at_the_worker_among_others_is_a_suspect_and_no_request_is_lost() {
     let mut serving = serving();
     let mut answers = Vec::new();
     for _ in 0..MAX_IN_FLIGHT + 3 {
@@ -184,7 +184,7 @@ async fn suspects_are_asked_one_at_a_time() {
     drop(answers);
 }
 
-/// Answers up to `count` questions, each with what its body says, and then ends.
+/// Answers up to `count` requests, each as its body says, and then ends.
 async fn answer_some(mut worker: FakeWorker, count: usize) {
     for _ in 0..count {
         let payload = worker.hear().await;
@@ -291,12 +291,12 @@ async fn a_breach_ends_the_worker_and_leaves_no_answer() {
     let mut trailing = whole(&answer(0, 0)).split_off(FRAME_HEADER_LENGTH);
     trailing.push(0);
     for (name, bytes) in [
-        ("an id that was not asked", whole(&answer(1, 0))),
+        ("an id that was not requested", whole(&answer(1, 0))),
         ("a greeting", whole(&greeting(PROTOCOL_VERSION, Vec::new()))),
         ("a bundle that loaded again", whole(&loaded(None))),
         ("bytes behind the answer", framed(&trailing)),
         ("an empty frame", framed(b"")),
-        ("a kind that there is not", framed(&[0xff; 16])),
+        ("an unknown kind", framed(&[0xff; 16])),
         ("a length over the limit", vec![0xff; 4]),
         ("a reason over the limit", whole(&reason(MAX_DECISION_STRING + 1))),
     ] {

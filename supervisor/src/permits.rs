@@ -10,32 +10,32 @@ use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
-/// Descriptors that the supervisor has open for a worker: its socket, its standard error, its
-/// process, and one more while another takes its place.
+/// File descriptors that the supervisor has open for a worker: its socket, its standard error, its
+/// process, and one more while another worker takes its place.
 const DESCRIPTORS_PER_WORKER: usize = 4;
 
-/// Descriptors for everything else: listening, polling, logging, bundles that are read.
+/// File descriptors for everything else: listening, polling, logging, bundles that are read.
 const OWN_DESCRIPTORS: usize = 64;
 
-/// Connections that are kept for clients, however many descriptors the workers would like to have.
+/// Connections reserved for clients, however many file descriptors the workers need.
 const MIN_CONNECTIONS: usize = 16;
 
-/// How long a connection must have been idle before it makes room for another: a client that has just
-/// connected is about to ask.
+/// How long a connection must have been idle before it makes room for another: a client that has
+/// just connected is about to send a request.
 const MIN_IDLE: Duration = Duration::from_secs(1);
 
 /// Between two tries to find an idle connection.
 const EVICTION_INTERVAL: Duration = Duration::from_millis(100);
 
-/// The permits for client connections: as many as are allowed, and leave descriptors for the workers
-/// of tenants that are awake.
+/// The permits for client connections: as many as are allowed and as leave file descriptors for the
+/// workers of tenants that are awake.
 #[derive(Debug)]
 pub(crate) struct ConnectionPermits {
     /// One permit is one connection.
     permits: Arc<Semaphore>,
-    /// How many the configuration allows.
+    /// The number that the configuration allows.
     wanted: usize,
-    /// How many descriptors the process may have.
+    /// File descriptors that the process may have open.
     descriptors: usize,
     /// How many permits there are, taken ones included.
     count: Mutex<usize>,
@@ -44,7 +44,7 @@ pub(crate) struct ConnectionPermits {
     epoch: Instant,
 }
 
-/// What a connection is doing.
+/// A connection's activity.
 #[derive(Debug)]
 struct Activity {
     /// Requests in flight; a connection of the decision stream counts for as long as it lasts.
@@ -84,9 +84,9 @@ impl ConnectionPermits {
         }
     }
 
-    /// Makes as many permits as there may be beside the workers of this many tenants; returns how
-    /// many that are. Permits that are taken cannot be taken back: they go as soon as they are free
-    /// and this is called.
+    /// Makes as many permits as the workers of this many tenants leave room for; returns their
+    /// number. Permits in use cannot be revoked: they are removed once they are free and this is
+    /// called.
     pub(crate) fn fit(&self, tenants: usize) -> usize {
         let workers = tenants.saturating_mul(DESCRIPTORS_PER_WORKER);
         let reserved = workers.saturating_add(OWN_DESCRIPTORS);
@@ -177,7 +177,7 @@ impl ConnectionPermits {
 }
 
 impl ConnectionPermit {
-    /// Takes note of a request.
+    /// Counts a request as in flight.
     pub(crate) fn in_flight(&self) -> InFlight {
         self.activity.in_flight.fetch_add(1, Ordering::Relaxed);
         InFlight { activity: Arc::clone(&self.activity), epoch: self.connections.epoch }
@@ -227,7 +227,7 @@ mod tests {
         assert_eq!(permits(&connections), 80);
         connections.fit(0);
         assert_eq!(permits(&connections), 200);
-        // Somebody can always ask what is wrong.
+        // An operator can always ask what is wrong.
         connections.fit(1000);
         assert_eq!(permits(&connections), MIN_CONNECTIONS);
     }
