@@ -154,8 +154,8 @@ impl ConnectionPermits {
         ConnectionPermit { _permit: permit, id, connections: Arc::clone(self), activity }
     }
 
-    /// Ends the connection that has been idle for longest. A request that comes at that very moment is
-    /// still answered.
+    /// Ends the connection that has been idle for longest. A request that comes at that very moment
+    /// is still answered.
     fn evict_idle(&self) {
         let now = millis(self.epoch);
         let open = self.locked();

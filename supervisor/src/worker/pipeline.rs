@@ -30,8 +30,8 @@ const MAX_IN_FLIGHT: usize = 64;
 const CLOCK_INTERVAL: Duration = Duration::from_millis(50);
 
 impl ReadyConnection {
-    /// Gives requests to the worker and hands out its answers, until it is told to take no more, has
-    /// been idle for the idle timeout, or can no longer be trusted.
+    /// Gives requests to the worker and hands out its answers, until it is told to take no more,
+    /// has been idle for the idle timeout, or can no longer be trusted.
     pub(crate) async fn serve(self, params: ServeParams) -> Served {
         let Self(mut connection) = self;
         let mut pipeline = Pipeline::new(params);
