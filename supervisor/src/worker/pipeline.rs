@@ -76,8 +76,8 @@ pub(crate) struct Served {
 /// The requests of a serving connection.
 ///
 /// `pending` is in the order of arrival, and the first `in_flight` of it are at the worker. That is
-/// nearly the order of deadlines too: requests that waited for the worker to start may come behind
-/// later ones.
+/// nearly the order of deadlines too, except that requests that waited for the worker to start may
+/// come after later ones.
 #[derive(Debug)]
 struct Pipeline {
     /// `None` once no more are to be taken.
