@@ -227,7 +227,7 @@ mod tests {
         assert_eq!(permits(&connections), 80);
         connections.fit(0);
         assert_eq!(permits(&connections), 200);
-        // An operator can always ask what is wrong.
+        // An operator can always connect to diagnose.
         connections.fit(1000);
         assert_eq!(permits(&connections), MIN_CONNECTIONS);
     }
