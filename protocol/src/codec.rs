@@ -93,8 +93,8 @@ fn append_unchecked<T: Encode>(
     Ok(())
 }
 
-/// Decodes the payload of one frame, all of it, and checks it against the limits of its kind: a frame
-/// that was not checked does not exist as a value.
+/// Decodes the payload of one frame, all of it, and checks it against the limits of its kind: a
+/// frame that was not checked does not exist as a value.
 ///
 /// # Errors
 /// When the payload is not a value of the type, is followed by further bytes, or holds a list or a

@@ -170,13 +170,13 @@ impl Frame<'_> for FromWorker {
 /// The result of one request.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub enum Outcome {
-    /// The policy was asked and answered.
+    /// The policy was evaluated and gave a decision.
     Decision(Decision),
     /// The body is not valid for the query, with the fault and its place.
     InvalidRequest(String),
-    /// `input.subject.tenant_id` names another tenant; the policy was not asked.
+    /// `input.subject.tenant_id` names another tenant; the policy was not evaluated.
     TenantMismatch,
-    /// The policy was asked and failed.
+    /// The policy was evaluated and failed.
     Failed(Diagnostic),
     /// The deadline passed before there was an answer.
     TimedOut,

@@ -30,7 +30,7 @@ pub const MAX_REDACTIONS: usize = 4096;
 /// Bytes of a decision's `reason`, and of one name in `redact`.
 pub const MAX_DECISION_STRING: usize = 16 * 1024;
 
-/// Faults reported for one bundle, and warnings; the first ones say what to repair.
+/// Faults reported for one bundle, and warnings; the first ones are enough to start the repair.
 pub const MAX_DIAGNOSTICS: usize = 16;
 
 /// Bytes of each text of a diagnostic, of a bundle's version, and of why it is interpreted.

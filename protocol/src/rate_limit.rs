@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 /// Allows `per_second` tokens a second, and up to `burst` of them at once.
 ///
-/// It stores one instant, the time at which the bucket is full again (the "theoretical arrival time"
-/// of the generic cell rate algorithm). The caller passes the time, so tests need not wait.
+/// It stores one instant, the time at which the bucket is full again (the "theoretical arrival
+/// time" of the generic cell rate algorithm). The caller passes the time, so tests need not wait.
 #[derive(Clone, Copy, Debug)]
 pub struct RateLimiter {
     per_token: Duration,

@@ -41,7 +41,8 @@ layers! {
     OwnDescriptorsOnly = "own_descriptors_only", true;
     /// The environment is empty.
     EmptyEnvironment = "empty_environment", true;
-    /// The highest OOM score: a host that runs out of memory kills the worker first (`oom_score_adj`).
+    /// The highest OOM score: a host that runs out of memory kills the worker first
+    /// (`oom_score_adj`).
     OomScore = "oom_score", false;
     /// It runs as a user that is its tenant's alone.
     TenantUser = "tenant_user", false;
@@ -112,7 +113,7 @@ impl Serialize for SandboxLayer {
 pub struct MissingLayer {
     /// Which.
     pub layer: SandboxLayer,
-    /// Why, in words for an operator.
+    /// The reason, as a message for an operator.
     pub reason: String,
 }
 

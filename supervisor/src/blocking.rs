@@ -10,7 +10,7 @@ use tokio::time::timeout;
 /// Why blocking work gave no result.
 #[derive(Debug)]
 pub(crate) enum BlockingError<T> {
-    /// It did not end in time. It goes on, and keeps its thread until it ends.
+    /// It did not end in time. It continues, and keeps its thread until it ends.
     Hangs(JoinHandle<T>),
     /// It panicked, or the host has no thread for it.
     Failed,

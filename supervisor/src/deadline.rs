@@ -1,10 +1,10 @@
 //! The margins of a request's deadline, in the order in which they pass.
 //!
 //! ```text
-//! deadline            the engine's own timer stops the evaluation; its answer is the best one +
-//! ANSWER_MARGIN    the request is answered as timed out, without the worker's answer
+//! deadline            the engine's own timer stops the evaluation; its answer is the best one
+//!  + ANSWER_MARGIN    the request is answered as timed out, without the worker's answer
 //!  + KILL_MARGIN      the worker is stuck: it is killed
-//! + DRAIN_MARGIN     a replaced worker has no request left: it is killed
+//!  + DRAIN_MARGIN     a replaced worker has no request left: it is killed
 //! ```
 
 use std::time::Duration;
@@ -18,6 +18,6 @@ pub(crate) const ANSWER_MARGIN: Duration = Duration::from_millis(10);
 /// processor is not, and should not be killed for it.
 pub(crate) const KILL_MARGIN: Duration = Duration::from_millis(500);
 
-/// How long beyond its tenant's evaluation timeout a worker that was replaced may take to finish its
-/// requests. Longer than [`KILL_MARGIN`], so each of them was answered or given up by then.
+/// How long beyond its tenant's evaluation timeout a worker that was replaced may take to finish
+/// its requests. Longer than [`KILL_MARGIN`], so each of them was answered or abandoned by then.
 pub(crate) const DRAIN_MARGIN: Duration = Duration::from_secs(1);

@@ -33,7 +33,7 @@ codes! {
     ResourceNotFound = "resource_not_found";
     /// The path does not support the method.
     InvalidOperation = "invalid_operation";
-    /// The decision stream was asked for without a protocol that it speaks.
+    /// The decision stream was requested without a protocol that it supports.
     UpgradeRequired = "upgrade_required";
     /// The body did not arrive in time.
     RequestTimeout = "request_timeout";

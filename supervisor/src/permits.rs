@@ -154,8 +154,8 @@ impl ConnectionPermits {
         ConnectionPermit { _permit: permit, id, connections: Arc::clone(self), activity }
     }
 
-    /// Ends the connection that has been idle for longest. A request that comes at that very moment is
-    /// still answered.
+    /// Ends the connection that has been idle for longest. A request that comes at that very moment
+    /// is still answered.
     fn evict_idle(&self) {
         let now = millis(self.epoch);
         let open = self.locked();
@@ -227,7 +227,7 @@ mod tests {
         assert_eq!(permits(&connections), 80);
         connections.fit(0);
         assert_eq!(permits(&connections), 200);
-        // An operator can always ask what is wrong.
+        // An operator can always connect to diagnose.
         connections.fit(1000);
         assert_eq!(permits(&connections), MIN_CONNECTIONS);
     }

@@ -11,7 +11,7 @@ pub enum SupervisorError {
     Host {
         /// The failed operation.
         what: &'static str,
-        /// What the operating system said.
+        /// The operating system's error.
         error: io::Error,
     },
     /// The supervisor cannot listen on the address.
@@ -21,7 +21,7 @@ pub enum SupervisorError {
     Listen {
         /// The address of the configuration.
         address: SocketAddr,
-        /// What the operating system said.
+        /// The operating system's error.
         error: io::Error,
     },
     /// Workers cannot serve here.
@@ -39,7 +39,7 @@ pub enum SupervisorError {
         what: &'static str,
         /// Its purpose.
         purpose: &'static str,
-        /// What the operating system said.
+        /// The operating system's error.
         error: io::Error,
         /// The operator's remedy.
         help: &'static str,

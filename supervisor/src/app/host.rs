@@ -1,7 +1,7 @@
 //! The supervisor's requirements on its process and its host, fixed or checked before it starts.
 //!
-//! A shell, a service manager or a container hands down signal masks, limits and a seccomp profile that
-//! were meant for something else.
+//! A shell, a service manager or a container hands down signal masks, limits and a seccomp profile
+//! that were meant for something else.
 
 use std::fs;
 use std::io;
@@ -23,8 +23,8 @@ const CUSTOMARY_DESCRIPTORS: u64 = 1024;
 /// File descriptors below which the supervisor cannot serve even one tenant.
 const FEW_DESCRIPTORS: u64 = 96;
 
-/// The signal for a file that would grow over its limit (`RLIMIT_FSIZE`), on every architecture of Linux
-/// that this runs on. It ends the process unless it is handled; then writing fails.
+/// The signal for a file that would grow over its limit (`RLIMIT_FSIZE`), on every architecture of
+/// Linux that this runs on. It ends the process unless it is handled; then writing fails.
 const SIGXFSZ: i32 = 25;
 
 /// Resets the signal mask and the limits that this process may have inherited. To be called while
@@ -91,6 +91,7 @@ pub(super) fn raise_descriptor_limit() -> u64 {
 
 /// Lowers the priority of this thread by `niceness`.
 pub(super) fn lower_priority(niceness: i32) {
-    // Where the kernel refuses, the thread competes with those that decide: worse, and not an error.
+    // Where the kernel refuses, the thread competes with those that decide: worse, and not an
+    // error.
     let _ = rustix::process::nice(niceness);
 }

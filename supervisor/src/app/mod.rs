@@ -109,7 +109,7 @@ pub fn run(config: &Config, log: &LogGuard) -> Result<(), SupervisorError> {
     result
 }
 
-/// Reports what this host offers for a worker's sandbox, by starting a worker that tries all of it.
+/// Reports the sandbox layers that this host offers, by starting a worker that tries all of them.
 ///
 /// # Errors
 /// When no worker can be started, or it does not report.
@@ -326,7 +326,7 @@ async fn prepare_sandbox(config: &Config) -> Result<SandboxContext, SupervisorEr
     let refused = host_error("workers cannot be sandboxed here as configured");
     if config.sandbox.mode == SandboxMode::DebugOff {
         warn!(
-            "ENFORCER_SANDBOX=debug-off: workers run without a sandbox, and a tenant's code can do what this user can"
+            "ENFORCER_SANDBOX=debug-off: workers run without a sandbox, and a tenant's code can do everything that this user can"
         );
         return SandboxContext::prepare(&config.sandbox).map_err(refused);
     }

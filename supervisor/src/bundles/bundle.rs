@@ -20,8 +20,8 @@ pub(crate) struct Bundle {
 pub(crate) struct BundleFile {
     /// Below the bundle's root, `/` between the parts.
     pub(crate) path: String,
-    /// In pieces of [`BUNDLE_CHUNK`], of which the last may be shorter: so a large file is read, sent
-    /// and freed with pauses in which its thread can be told to give way.
+    /// In pieces of [`BUNDLE_CHUNK`], of which the last may be shorter: so a large file is read,
+    /// sent and freed with pauses in which its thread can be told to give way.
     pub(crate) content: Vec<Box<[u8]>>,
 }
 

@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicU8, Ordering};
 pub(crate) enum ReconcilerState {
     /// It sees `BUNDLES_DIR`.
     Running,
-    /// `BUNDLES_DIR` cannot be read; tenants keep what they have.
+    /// `BUNDLES_DIR` cannot be read; tenants keep their revisions.
     Unreadable,
-    /// It ended by itself, which is a bug of ours; tenants keep what they have.
+    /// It ended by itself, which is a bug; tenants keep their revisions.
     Ended,
 }
 

@@ -54,7 +54,8 @@ pub(super) fn look_at(
         let start = Instant::now();
         let Stat { fingerprint, directories, .. } = stat(&root);
         let took = start.elapsed();
-        // At least one of the expensive ones in every round, or none of them would ever be looked at.
+        // At least one of the expensive ones in every round, or none of them would ever be looked
+        // at.
         is_one_expensive |= took > CHEAP;
         let watched = watches.map_or_else(Vec::new, |watches| {
             let mut watches = watches.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,5 +1,5 @@
-//! Keeps the registry as `BUNDLES_DIR` is: adds tenants, removes them, and tells a tenant's controller
-//! when its bundle may have changed.
+//! Keeps the registry as `BUNDLES_DIR` is: adds tenants, removes them, and tells a tenant's
+//! controller when its bundle may have changed.
 //!
 //! Events of the file system are hints. Every tenant that they name is looked at, and all tenants
 //! are looked at from time to time. The controller's loader compares, so a needless hint costs a
@@ -50,8 +50,8 @@ const LISTING_PAUSE: Duration = Duration::from_millis(500);
 /// Between two counts of the tenants that have a worker.
 const COUNT_PAUSE: Duration = Duration::from_secs(1);
 
-/// How long a directory must be gone before its tenant is removed. A directory that replaces another
-/// is gone for a moment.
+/// How long a directory must be gone before its tenant is removed. A directory that replaces
+/// another is gone for a moment.
 const REMOVAL_GRACE: Duration = Duration::from_secs(2);
 
 /// Rounds of looks that hang at once. Beyond them no more begin until one of them ends.
@@ -320,8 +320,8 @@ impl Reconciler {
         began.elapsed()
     }
 
-    /// The tenants to look at, in this order: those whose last look was cheap, and of the others the
-    /// one that waits for it longest.
+    /// The tenants to look at, in this order: those whose last look was cheap, and of the others
+    /// the one that waits for it longest.
     fn due(&self) -> Vec<Due> {
         let hangs =
             |id: &TenantId| self.hanging.iter().any(|hanging| hanging.id.as_ref() == Some(id));

@@ -71,8 +71,8 @@ impl<F: Fn(&str) -> Option<String>> Reader<'_, F> {
     pub(super) fn limits_of(&mut self) -> Option<BTreeMap<TenantId, TenantLimits>> {
         let ids: Vec<String> =
             self.file.tenants().into_iter().flat_map(Table::keys).cloned().collect();
-        // All of them first, so that every error is found. An invalid id was reported with the file's
-        // other errors.
+        // All of them first, so that every error is found. An invalid id was reported with the
+        // file's other errors.
         let limits: Vec<(TenantId, Option<TenantLimits>)> =
             ids.iter().filter_map(|id| Some((id.parse().ok()?, self.limits(Some(id))))).collect();
         limits.into_iter().map(|(id, limits)| Some((id, limits?))).collect()

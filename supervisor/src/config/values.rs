@@ -1,4 +1,4 @@
-//! Parsers of single values. Each error says what is expected.
+//! Parsers of single values. Each error states the expected form.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};

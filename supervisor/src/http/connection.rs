@@ -5,12 +5,12 @@ use std::time::Duration;
 use crate::permits::{ConnectionPermit, InFlight};
 use crate::telemetry::metrics::OpenGauge;
 
-/// How long a client may leave data unread that was written to it, beyond what its socket buffers. Then
-/// the kernel ends the connection (`TCP_USER_TIMEOUT`, `tcp(7)`).
+/// How long data for a client may stay unread beyond its socket buffers. Then the kernel ends the
+/// connection (`TCP_USER_TIMEOUT`, `tcp(7)`).
 pub(super) const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A client's connection, which counts as open until this is dropped. A connection that is upgraded to
-/// another protocol keeps it.
+/// A client's connection, which counts as open until this is dropped. A connection that is upgraded
+/// to another protocol keeps it.
 #[derive(Debug)]
 pub(super) struct ConnectionGuard {
     permit: ConnectionPermit,
@@ -28,6 +28,6 @@ impl ConnectionGuard {
     }
 }
 
-/// Marks an answer that goes on for as long as there are events.
+/// Marks an answer without an end: a stream of events.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct IsStream;

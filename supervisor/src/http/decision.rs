@@ -61,7 +61,8 @@ pub(crate) async fn decide(
             let metrics = DecisionMetrics { eval_duration_micros: micros, tenant_id };
             let answer =
                 json(StatusCode::OK, &DecisionBody { result: &decision, metrics, decision_id });
-            // Before its client has the answer, so that a client that has one finds it on the stream.
+            // Before its client has the answer, so that a client that has one finds it on the
+            // stream.
             tenant.stream.decided(Decided { id: decision_id, decision, micros, revision }, &body);
             answer
         }

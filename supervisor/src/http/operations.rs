@@ -89,7 +89,8 @@ pub(crate) fn health(app: &AppState, query: Option<&str>) -> Result<Response, Ap
 }
 
 impl HealthChecks {
-    /// OPA takes a parameter without a value for true, and ignores parameters that it does not know.
+    /// OPA takes a parameter without a value for true, and ignores parameters that it does not
+    /// know.
     fn parse(query: &str) -> Result<Self, ApiError> {
         let mut checks = Self::default();
         let mut is_bundle_excluded = false;
@@ -126,7 +127,7 @@ pub(crate) fn list_tenants(app: &AppState) -> Response {
     fresh(json(StatusCode::OK, &ResultBody { result }))
 }
 
-/// `GET /v1/tenants/{tenant_id}`; `path` is what follows `/v1/tenants/`.
+/// `GET /v1/tenants/{tenant_id}`; `path` is the part after `/v1/tenants/`.
 pub(crate) fn show_tenant(app: &AppState, path: &str) -> Result<Response, ApiError> {
     let segments = segments(path)?;
     let [tenant_id] = segments.as_slice() else {

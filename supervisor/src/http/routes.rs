@@ -46,8 +46,8 @@ pub(super) async fn answer(mut router: Router, request: Request) -> Response {
 
 /// All routes.
 pub(super) fn router(app: Arc<AppState>) -> Router {
-    // Paths below these two are split by us and not by the router: a tenant id that is empty, encoded
-    // or invalid has an error of its own.
+    // Paths below these two are split by us and not by the router: a tenant id that is empty,
+    // encoded or invalid has an error of its own.
     Router::new()
         .route("/", get(go_to_dashboard))
         .route("/health", get(health))
@@ -152,8 +152,8 @@ fn names_its_host(version: Version, headers: &HeaderMap) -> bool {
     }
 }
 
-/// Whether this may be a host and a port. It is not used to find anything, so it is not parsed; only
-/// characters that belong to other parts of a URL are refused. It may be empty.
+/// Whether this may be a host and a port. It is not used to find anything, so it is not parsed;
+/// only characters that belong to other parts of a URL are refused. It may be empty.
 fn is_host(host: &[u8]) -> bool {
     host.iter().all(|byte| byte.is_ascii_graphic() && !b"/?#@\\\"<>^`{|}".contains(byte))
 }

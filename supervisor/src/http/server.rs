@@ -37,7 +37,7 @@ use crate::telemetry::metrics::{HostLimit, OpenGauge};
 /// so it is also how long a connection may be idle.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Bytes that one connection buffers of what it reads. A request's head must fit.
+/// Size of a connection's read buffer in bytes. A request's head must fit.
 const READ_BUFFER: usize = 64 * 1024;
 
 /// Header fields of one request.
@@ -133,9 +133,9 @@ impl Server {
     }
 }
 
-/// Has hyper write its cached date on this thread. It writes the first one with an assertion that the
-/// clock is not before 1970, and later ones only when the clock goes forward: so a clock that is set
-/// back later costs no connection. Threads that begin after that only do work that blocks.
+/// Has hyper write its cached date on this thread. It writes the first one with an assertion that
+/// the clock is not before 1970, and later ones only when the clock goes forward: so a clock that
+/// is set back later costs no connection. Threads that begin after that only do work that blocks.
 pub(crate) fn prepare_thread() {
     if SystemTime::now() < UNIX_EPOCH {
         return;

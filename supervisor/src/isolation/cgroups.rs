@@ -21,7 +21,7 @@ const CONTROLLERS: [&str; 3] = ["cpu", "memory", "pids"];
 /// The supervisor's own leaf: a group with processes in it may not bound groups below it.
 const OWN_LEAF: &str = "supervisor";
 
-/// The attributes by which a service manager says that a group is ours: root's, and a user's.
+/// The attributes by which a service manager marks a group as delegated: root's, and a user's.
 const DELEGATED: [&str; 2] = ["trusted.delegate", "user.delegate"];
 
 /// Prefix of the names of workers' groups, before the tenant's id.
@@ -53,7 +53,7 @@ impl Cgroups {
     /// Takes over the subtree that this process is in.
     ///
     /// # Errors
-    /// Why it cannot be taken, in words for an operator.
+    /// The reason, as a message for an operator.
     pub(crate) fn take_over() -> Result<Self, String> {
         let own = fs::read_to_string("/proc/self/cgroup").map_err(|error| error.to_string())?;
         let mounts =

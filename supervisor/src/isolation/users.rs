@@ -40,7 +40,7 @@ impl Users {
     /// The users of `range`, if this process may switch to each of them.
     ///
     /// # Errors
-    /// Why it may not, in words for an operator.
+    /// The reason, as a message for an operator.
     pub(crate) fn new(range: RangeInclusive<u32>) -> Result<Self, String> {
         if !geteuid().is_root() {
             return Err("the supervisor does not run as root".to_owned());

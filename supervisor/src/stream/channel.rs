@@ -82,7 +82,7 @@ pub(super) enum Positions {
     /// All that happens, also without a consumer.
     OfAll,
     /// The items that the channel sends.
-    OfWhatIsSent,
+    OfSentItems,
 }
 
 /// A channel.
@@ -164,7 +164,7 @@ impl Channel {
         let is_wanted = state.is_wanted();
         if !is_wanted {
             state.forget();
-            if self.positions == Positions::OfWhatIsSent {
+            if self.positions == Positions::OfSentItems {
                 // Nothing is counted from now on, so earlier cursors mean nothing after it.
                 state.epoch = random_epoch();
             }
@@ -208,7 +208,7 @@ impl Channel {
         self.settle(&mut state);
     }
 
-    /// Sends what is at `position`, or next where that is `None`.
+    /// Sends an item at `position`, or at the next one if that is `None`.
     pub(super) fn send(&self, position: Option<u64>, what: ChannelMessage) {
         let mut state = self.locked();
         state.position = position.unwrap_or(state.position + 1);
@@ -336,7 +336,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_channel_is_wanted_while_somebody_listens_or_may_come_back() {
+    async fn a_channel_is_wanted_while_a_consumer_listens_or_may_reconnect() {
         let channel = Channel::new(LENGTH, Positions::OfAll);
         assert!(!channel.is_wanted());
         for resumption in [Resumption::Never, Resumption::Possible, BACK] {
@@ -406,7 +406,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn nothing_is_kept_for_consumers_that_cannot_reconnect() {
-        let channel = Channel::new(LENGTH, Positions::OfWhatIsSent);
+        let channel = Channel::new(LENGTH, Positions::OfSentItems);
         let _listens = channel.subscribe(ALL, Resumption::Never).unwrap();
         channel.send(None, ChannelMessage::Lost(1));
         assert!(channel.subscribe(ALL, BACK).unwrap().remembered.is_empty());
@@ -423,7 +423,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn cursors_of_sent_items_are_invalid_after_a_time_without_consumers() {
-        let channel = Channel::new(LENGTH, Positions::OfWhatIsSent);
+        let channel = Channel::new(LENGTH, Positions::OfSentItems);
         let epoch = channel.subscribe(ALL, Resumption::Never).unwrap().epoch;
         channel.leave(ALL, Resumption::Never);
         assert_ne!(channel.subscribe(ALL, Resumption::Never).unwrap().epoch, epoch);

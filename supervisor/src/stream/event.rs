@@ -73,7 +73,7 @@ pub(crate) enum Change {
     Crashed,
     /// Its workers failed too often.
     Quarantined,
-    /// It was idle, and has no worker until it is asked.
+    /// It was idle, and has no worker until its next request.
     Asleep,
     /// Its directory holds no policy yet.
     Waiting,
@@ -316,8 +316,8 @@ impl What {
 fn write(message: &impl Serialize, capacity: usize) -> Option<Vec<u8>> {
     let mut json = Vec::with_capacity(capacity);
     serde_json::to_writer(&mut json, message).ok()?;
-    // A line break can only stand between tokens of the input, where a space can stand too. An event
-    // of server-sent events ends with one.
+    // A line break can only stand between tokens of the input, where a space can stand too. An
+    // event of server-sent events ends with one.
     for byte in &mut json {
         if matches!(byte, b'\n' | b'\r') {
             *byte = b' ';

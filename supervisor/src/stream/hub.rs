@@ -57,7 +57,7 @@ impl Stream {
     /// A stream for at most `max_consumers` at once, whose work is done on `runtime`.
     pub(crate) fn new(max_consumers: usize, runtime: Handle, metrics: StreamMetrics) -> Self {
         Self {
-            operators: Arc::new(Channel::new(OPERATORS_CHANNEL, Positions::OfWhatIsSent)),
+            operators: Arc::new(Channel::new(OPERATORS_CHANNEL, Positions::OfSentItems)),
             runtime,
             metrics,
             permits: Arc::new(Semaphore::new(max_consumers)),

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! decision ─► TenantStream ─ queue ─► publisher ─┬─► tenant's channel ─► consumers of the tenant
-//!  (waits for nobody)                            └─► operators' channel ─► consumers of all
+//!  (without waiting)                             └─► operators' channel ─► consumers of all
 //! ```
 //!
 //! A decision leaves a record in its tenant's queue, and only where there is a consumer. The

@@ -324,7 +324,8 @@ impl TenantStream {
     }
 }
 
-/// A copy of a small body, for the dashboard; the body as it is may be part of a much larger buffer.
+/// A copy of a small body, for the dashboard; the body as it is may be part of a much larger
+/// buffer.
 fn recent_input(body: &Bytes) -> Input {
     if body.len() > RECENT_BODY { Input::TooLarge } else { Input::In(Bytes::copy_from_slice(body)) }
 }
@@ -458,11 +459,11 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_publisher_goes_when_nobody_listens_or_nothing_happens() {
+    async fn a_publisher_ends_without_consumers_or_events() {
         let stream = stream();
         let tenant = tenant_of(&stream);
         decide(&tenant, &body());
-        assert!(tenant.locked().queue.is_none(), "nobody listens");
+        assert!(tenant.locked().queue.is_none(), "no consumer");
         let subscription = tenant.subscribe(DECISIONS, Resumption::Never).unwrap();
         assert!(tenant.locked().queue.is_none(), "nothing happens");
         decide(&tenant, &body());

@@ -240,8 +240,8 @@ impl Collector for HostCollector {
 #[derive(Debug)]
 struct TenantCollector(Arc<Registry>);
 
-/// Series that one tenant may have at most. It is the sum of what [`TenantCollector`] writes: states,
-/// decisions, errors, limits, restarts, loads, single ones, and the histogram.
+/// Series that one tenant may have at most. It is the sum of what [`TenantCollector`] writes:
+/// states, decisions, errors, limits, restarts, loads, single ones, and the histogram.
 #[cfg(test)]
 const MAX_TENANT_SERIES: usize = 1 + 2 + 14 + 7 + 9 + 3 + 7 + BUCKET_BOUNDS_MICROS.len() + 3;
 

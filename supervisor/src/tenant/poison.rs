@@ -44,7 +44,8 @@ impl Death {
 }
 
 impl PoisonInputs {
-    /// Remembers that a worker ended on this request. A suspect was at an earlier worker that ended, too.
+    /// Remembers that a worker ended on this request. A suspect was at an earlier worker that
+    /// ended, too.
     pub(crate) fn remember(&self, request: &Request) {
         let input: [u8; 32] = Sha256::digest(&request.body).into();
         let mut deaths = self.locked();

@@ -18,9 +18,9 @@ pub(crate) struct RequestBody {
 pub(crate) struct Request {
     /// The body as it came from the client.
     pub(crate) body: Bytes,
-    /// When its answer is worthless.
+    /// The deadline of its answer.
     pub(crate) deadline: Instant,
-    /// Where its answer goes. Dropping it says that there will be no answer.
+    /// The channel for its answer. Dropping it reports that no answer will follow.
     pub(crate) reply: oneshot::Sender<Result<Answer, AskError>>,
     /// Its place in the tenant's queue, and its body's share of the tenant's memory.
     pub(crate) _permits: [OwnedSemaphorePermit; 2],

@@ -77,7 +77,8 @@ pub(crate) enum Admission {
 pub(crate) enum Cause {
     /// It ended by a fault of its own: an abort, a segmentation fault, an exit.
     Crash,
-    /// Another process killed it by SIGKILL: an operator, or the kernel because memory is exhausted.
+    /// Another process killed it by SIGKILL: an operator, or the kernel because memory is
+    /// exhausted.
     Killed,
     /// It exceeded its memory limit.
     Memory,

@@ -253,7 +253,7 @@ impl Status {
     }
 
     /// Clears an error about a worker once another has served for [`STABLE`].
-    fn clear_what_no_longer_holds(&mut self) {
+    fn clear_outdated_error(&mut self) {
         let is_stable = self.serving_since.is_some_and(|since| since.elapsed() >= STABLE);
         self.last_error.take_if(|error| error.source == ErrorSource::Worker && is_stable);
     }
@@ -313,7 +313,7 @@ impl StatusBoard {
     /// A copy of the current status for operators.
     pub(crate) fn status(&self) -> Status {
         let mut status = self.locked();
-        status.clear_what_no_longer_holds();
+        status.clear_outdated_error();
         status.clone()
     }
 
@@ -362,7 +362,7 @@ impl StatusBoard {
     pub(crate) fn publish(&self, publication: Publication) -> Option<Transition> {
         let Publication { state, admission, reason, retry_at, stale, worker } = publication;
         let mut status = self.locked();
-        // A worker that serves and fails goes on failing until it decides.
+        // A worker that is failing stays so until it makes a decision.
         let is_failing = status.state == TenantState::Failing && state == TenantState::Ready;
         let transition = status.enter(if is_failing { TenantState::Failing } else { state });
         if worker == WorkerPresence::Gone {

@@ -33,7 +33,8 @@ pub(crate) enum HandshakeError {
 /// A worker's step in the handshake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stage {
-    /// It closes its sandbox. Only our code runs in it, so its exit code tells of the host's faults.
+    /// It closes its sandbox. Only our code runs in it, so its exit code tells of the host's
+    /// faults.
     Sealing,
     /// It has introduced itself. Its tenant's code may run in it, and its statements about the host
     /// are as untrusted as its tenant.
@@ -51,8 +52,8 @@ pub(crate) struct WorkerInfo {
     pub(crate) warnings: Vec<Diagnostic>,
 }
 
-/// A connection to a worker that has loaded its bundle. Only [`accept_handshake`] makes one, and only
-/// such a connection can serve.
+/// A connection to a worker that has loaded its bundle. Only [`accept_handshake`] makes one, and
+/// only such a connection can serve.
 #[derive(Debug)]
 pub(crate) struct ReadyConnection(pub(super) Connection);
 

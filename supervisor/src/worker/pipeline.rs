@@ -30,8 +30,8 @@ const MAX_IN_FLIGHT: usize = 64;
 const CLOCK_INTERVAL: Duration = Duration::from_millis(50);
 
 impl ReadyConnection {
-    /// Gives requests to the worker and hands out its answers, until it is told to take no more, has
-    /// been idle for the idle timeout, or can no longer be trusted.
+    /// Gives requests to the worker and hands out its answers, until it is told to take no more,
+    /// has been idle for the idle timeout, or can no longer be trusted.
     pub(crate) async fn serve(self, params: ServeParams) -> Served {
         let Self(mut connection) = self;
         let mut pipeline = Pipeline::new(params);
@@ -76,8 +76,8 @@ pub(crate) struct Served {
 /// The requests of a serving connection.
 ///
 /// `pending` is in the order of arrival, and the first `in_flight` of it are at the worker. That is
-/// nearly the order of deadlines too: requests that waited for the worker to start may come behind
-/// later ones.
+/// nearly the order of deadlines too, except that requests that waited for the worker to start may
+/// come after later ones.
 #[derive(Debug)]
 struct Pipeline {
     /// `None` once no more are to be taken.

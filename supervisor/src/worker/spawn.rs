@@ -131,7 +131,7 @@ impl Spawning {
                 self.metrics.limit_reached(HostLimit::WorkerStarts);
                 std::thread::sleep(pause);
             }
-            // The task that asked may be gone; the process is then killed by being dropped.
+            // The requesting task may be gone; the process is then killed by being dropped.
             let _ = started.send(spawn(&self.context, self.context.mode, &self.ending, &order));
         }
     }

@@ -21,8 +21,8 @@ const LINE: usize = 512;
 /// How a worker's line about a panic begins.
 const PANIC: &str = "panicked at ";
 
-/// Logs until the worker closes its standard error. The text is a tenant's, so it is escaped, cut, and
-/// limited in rate.
+/// Logs until the worker closes its standard error. The text is a tenant's, so it is escaped, cut,
+/// and limited in rate.
 pub(crate) async fn log(
     tenant_id: TenantId,
     pid: u32,

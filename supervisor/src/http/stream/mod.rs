@@ -24,7 +24,7 @@ use events::{ConsumerPermit, Events};
 /// (<https://html.spec.whatwg.org/multipage/server-sent-events.html#last-event-id>).
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
-/// Bytes of a cursor that is parsed: more than any of ours has.
+/// Maximum bytes of a cursor that is parsed: more than any valid cursor has.
 const MAX_CURSOR: usize = 64;
 
 /// A consumer's parameters.
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn the_transport_is_what_the_client_asks_for() {
+    fn the_transport_is_the_one_that_the_client_requests() {
         let asked = |headers: &[(HeaderName, &str)]| {
             let headers: HeaderMap = headers
                 .iter()

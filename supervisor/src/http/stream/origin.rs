@@ -1,7 +1,7 @@
 //! Which pages may open the decision stream.
 //!
-//! A browser lets every page open a WebSocket to every host, with whatever the user's machine can
-//! reach. It only sends the page's origin (RFC 6455, section 10.2), which the server has to check.
+//! A browser lets every page open a WebSocket to every host that the user's machine can reach. It
+//! only sends the page's origin (RFC 6455, section 10.2), which the server has to check.
 
 use axum::http::header::{HOST, ORIGIN};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
@@ -46,16 +46,16 @@ pub(crate) fn page(headers: &HeaderMap, allowed: &[String]) -> Result<Page, ApiE
     Err(ApiError::ForbiddenOrigin)
 }
 
-/// Whether a browser says that a page of another origin asks, where it does not say which: it may
-/// not read the answer, and would take a consumer's place all the same
+/// Whether a browser reports a request of a page of another origin without naming the origin: the
+/// page may not read the answer, and would take a consumer's place all the same
 /// (<https://www.w3.org/TR/fetch-metadata/>).
 fn is_from_elsewhere(headers: &HeaderMap) -> bool {
     let mut sites = headers.get_all(FETCH_SITE).iter();
     sites.any(|site| site != "same-origin" && site != "none")
 }
 
-/// Whether this is an origin of the host that was asked. Behind a gateway that speaks TLS the page
-/// is `https`, so either scheme will do.
+/// Whether this is an origin of the requested host. Behind a gateway that speaks TLS the page is
+/// `https`, so either scheme will do.
 fn is_same(origin: &str, host: Option<&HeaderValue>) -> bool {
     let Some(host) = host.and_then(|host| host.to_str().ok()) else { return false };
     let same = |scheme: &str, port: &str| {

@@ -70,7 +70,7 @@ struct Feed {
 }
 
 impl Feed {
-    /// The next piece of the answer. It is asked for when the one before has found room.
+    /// The next piece of the answer. It is requested when the previous one has found room.
     async fn next(mut self) -> Option<(Result<Bytes, Infallible>, Self)> {
         if let Some(piece) = self.pieces.pop_front() {
             return Some((Ok(piece), self));

@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::Serialize;
 
-/// Upper bounds of the buckets in microseconds: from the tens of microseconds of an ordinary policy to
-/// beyond the default deadline.
+/// Upper bounds of the buckets in microseconds: from the tens of microseconds of an ordinary policy
+/// to beyond the default deadline.
 pub(crate) const BUCKET_BOUNDS_MICROS: [u64; 13] =
     [10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 50_000, 100_000, 500_000];
 

@@ -48,7 +48,7 @@ pub(super) enum Loading {
     Reading {
         then: Option<Look>,
     },
-    /// It reads, for so long that the file system must hang. It looks again when that ends.
+    /// It exceeded its deadline, so the file system must hang. It looks again when that ends.
     Hanging,
 }
 
@@ -69,7 +69,7 @@ impl Loading {
         }
     }
 
-    /// A reading ended. Returns the look that was asked for meanwhile.
+    /// A reading ended. Returns the look that was requested meanwhile.
     pub(super) fn end(&mut self) -> Option<Look> {
         match std::mem::replace(self, Self::Idle) {
             Self::Reading { then } => then,

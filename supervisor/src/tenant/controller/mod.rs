@@ -1,4 +1,5 @@
-//! Drives one tenant through its lifecycle: carries out what [`lifecycle`](super::lifecycle) decides.
+//! Drives one tenant through its lifecycle: carries out what [`lifecycle`](super::lifecycle)
+//! decides.
 
 pub(crate) mod context;
 pub(crate) mod loader;
@@ -395,7 +396,7 @@ impl Controller {
                 self.refuse(message, diagnostics).await;
             }
             Reading::Gone(message) => {
-                // A tenant that is gone for good is removed soon; one that comes back is read then.
+                // A tenant that stays away is removed soon; one that is added again is read then.
                 self.has_read(None);
                 self.handle(Event::Unreadable, &message).await;
             }
@@ -456,8 +457,8 @@ impl Controller {
         }
     }
 
-    /// Reading the bundle takes so long that its file system must hang. It is not read again before
-    /// that ends: each try would take one of the threads that all tenants share.
+    /// Reading the bundle exceeded its deadline, so its file system must hang. It is not read again
+    /// before that ends: each try would take one of the threads that all tenants share.
     async fn leave_reading(&mut self, reading: JoinHandle<()>) {
         self.loading = Loading::Hanging;
         let message = format!("reading it takes longer than {} seconds", READ_PATIENCE.as_secs());
@@ -597,14 +598,14 @@ impl Controller {
             self.requests = Some(requests);
             let Server { worker, left, task, .. } = server;
             self.draining = Some(Draining { worker, left, task });
-            // Every request that it has is answered or given up sooner than that.
+            // Every request that it has is answered or abandoned before that.
             let longest = self.tenant.limits.evaluation_timeout + DRAIN_MARGIN;
             self.tasks.spawn(async move {
                 sleep(longest).await;
                 TaskEvent::DrainOver(worker)
             });
         } else if let Ok(served) = server.left.await {
-            self.take_what_is_left(served, None);
+            self.take_remaining(served, None);
         }
     }
 
@@ -618,7 +619,7 @@ impl Controller {
         }
     }
 
-    fn take_what_is_left(&mut self, served: Served, cause: Option<Cause>) {
+    fn take_remaining(&mut self, served: Served, cause: Option<Cause>) {
         if let Some(culprit) = served.culprit {
             if cause.is_some_and(Cause::may_be_an_input) {
                 self.tenant.poison.remember(&culprit);
@@ -641,13 +642,13 @@ impl Controller {
         let reason = format!("worker ended: {end}");
         if let Some(server) = was_serving {
             if let Ok(served) = server.left.await {
-                self.take_what_is_left(served, Some(cause));
+                self.take_remaining(served, Some(cause));
             }
         } else if let Some(draining) = self.draining.take_if(|draining| draining.worker == worker)
             && let Ok(served) = draining.left.await
         {
             // The end of a worker of the previous revision says nothing about this one.
-            self.take_what_is_left(served, None);
+            self.take_remaining(served, None);
             // Another worker has the requests by now, and is to get these too.
             for request in std::mem::take(&mut self.backlog) {
                 // If that fails, dropping the request reports it.

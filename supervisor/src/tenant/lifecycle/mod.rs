@@ -217,7 +217,7 @@ impl State {
         self.phase == Phase::Asleep
     }
 
-    /// Whether this revision may be asked for by a later [`Action::Start`].
+    /// Whether a later [`Action::Start`] may name this revision.
     pub(crate) fn needs(&self, revision: Revision) -> bool {
         self.is_good(revision)
             || self.candidate.is_some_and(|candidate| candidate.revision == revision)

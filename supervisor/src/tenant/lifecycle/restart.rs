@@ -104,8 +104,8 @@ impl RestartPolicy {
         cause.is_sign_of_compromise() || self.probation == Probation::Yes || is_often
     }
 
-    /// Whether the next restart waits for a pause. A first failure does not: it is no pattern yet, and
-    /// requests wait.
+    /// Whether the next restart waits for a pause. A first failure does not: it is no pattern yet,
+    /// and requests wait.
     pub(super) const fn has_pause(&self) -> bool {
         self.failures > 1
     }

@@ -100,9 +100,9 @@ async fn no_more_than_a_window_of_requests_is_at_the_worker() {
 }
 
 #[tokio::test]
-async fn a_question_that_nobody_waits_for_is_not_asked() {
-    let (abandoned, answer_to_nobody) = request("abandoned", LONG);
-    drop(answer_to_nobody);
+async fn a_request_without_a_waiting_client_is_not_sent() {
+    let (abandoned, abandoned_answer) = request("abandoned", LONG);
+    drop(abandoned_answer);
     let (wanted, _answer) = request("wanted", LONG);
     let mut serving = serving_with([abandoned, wanted].into(), None);
     let payload = serving.worker.hear().await;
