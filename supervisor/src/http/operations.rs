@@ -7,7 +7,6 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use enforcer_protocol::SandboxMode;
 use serde::Serialize;
-use tokio::task::spawn_blocking;
 
 use super::error::{ApiError, json};
 use super::path::segments;
@@ -148,12 +147,22 @@ pub(crate) async fn show_metrics(
 ) -> Result<Response, ApiError> {
     let accepted = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
     let format = Format::negotiate(&accepted.collect::<Vec<_>>().join(","));
-    let written = spawn_blocking(move || app.exposition.text(format));
-    let text = written.await.ok().and_then(Result::ok).ok_or(ApiError::Internal)?;
+    let written = in_background(app, move |app| app.exposition.text(format)).await?;
+    let text = written.map_err(|_| ApiError::Internal)?;
     Ok(fresh(([(CONTENT_TYPE, format.media_type())], text).into_response()))
 }
 
 /// An answer that must not be cached.
+/// Does work that grows with the number of tenants on threads that give way to those that decide:
+/// asking for it again and again must not slow a decision.
+pub(super) async fn in_background<T: Send + 'static>(
+    app: Arc<AppState>,
+    work: impl FnOnce(&AppState) -> T + Send + 'static,
+) -> Result<T, ApiError> {
+    let runtime = app.stream.runtime.clone();
+    runtime.spawn_blocking(move || work(&app)).await.map_err(|_| ApiError::Internal)
+}
+
 pub(super) fn fresh(mut response: Response) -> Response {
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response

@@ -6,17 +6,17 @@ use std::sync::atomic::Ordering;
 
 use axum::http::StatusCode;
 use axum::response::Response;
+use chrono::{DateTime, Utc};
 use enforcer_protocol::TenantId;
 use serde::Serialize;
 use serde_json::value::RawValue;
-use tokio::task::spawn_blocking;
 
 use super::error::{ApiError, json};
-use super::operations::{ResultBody, fresh};
+use super::operations::{ResultBody, fresh, in_background};
 use super::state::AppState;
 use crate::bundles::health::ReconcilerState;
 use crate::clock::{rfc3339, utc_now};
-use crate::stream::RecentEvent;
+use crate::stream::{RecentEvent, RecentRequest};
 use crate::telemetry::history::{INTERVAL, Report};
 use crate::telemetry::metrics::{BUCKET_BOUNDS_MICROS, EvaluationTotals};
 use crate::tenant::state::TenantState;
@@ -71,7 +71,7 @@ struct HistoryBody {
 /// `GET /v1/overview`.
 pub(crate) async fn overview(app: Arc<AppState>) -> Result<Response, ApiError> {
     // It reads two files for every worker.
-    let result = spawn_blocking(move || of(&app)).await.map_err(|_| ApiError::Internal)?;
+    let result = in_background(app, of).await?;
     Ok(fresh(json(StatusCode::OK, &ResultBody { result })))
 }
 
@@ -128,31 +128,38 @@ fn of(app: &AppState) -> Overview {
 /// `GET /v1/history`.
 pub(crate) async fn history(app: Arc<AppState>) -> Result<Response, ApiError> {
     // It builds up to a thousand events.
-    let result = spawn_blocking(move || history_of(&app)).await.map_err(|_| ApiError::Internal)?;
+    let result = in_background(app, history_of).await?;
     Ok(fresh(json(StatusCode::OK, &ResultBody { result })))
 }
 
 fn history_of(app: &AppState) -> HistoryBody {
-    let mut requests: Vec<RecentEvent> = Vec::new();
+    let mut requests: Vec<RecentRequest> = Vec::new();
+    let mut after = DateTime::<Utc>::MIN_UTC;
     for tenant in app.registry.all().values() {
-        requests.extend(tenant.stream.recent());
-        if requests.len() > 4 * MAX_REQUEST_EVENTS {
-            keep_latest(&mut requests);
+        requests.extend(tenant.stream.recent(after));
+        if requests.len() >= 2 * MAX_REQUEST_EVENTS {
+            after = keep_latest(&mut requests);
         }
     }
     keep_latest(&mut requests);
-    requests.extend(app.stream.recent_changes());
-    requests.sort_by_key(|event| event.at);
+    let mut events: Vec<RecentEvent> = requests
+        .iter()
+        .filter_map(RecentRequest::event)
+        .chain(app.stream.recent_changes())
+        .collect();
+    events.sort_by_key(|event| event.at);
     let report = app.history.report();
     let until = report.until.unwrap_or_else(|| utc_now() - INTERVAL);
-    let events = requests.into_iter().filter_map(|event| {
+    let events = events.into_iter().filter_map(|event| {
         RawValue::from_string(String::from_utf8(event.json.to_vec()).ok()?).ok()
     });
     HistoryBody { report, until: rfc3339(until), events: events.collect() }
 }
 
-fn keep_latest(events: &mut Vec<RecentEvent>) {
-    events.sort_by_key(|event| event.at);
-    let excess = events.len().saturating_sub(MAX_REQUEST_EVENTS);
-    events.drain(..excess);
+/// Drops all but the latest requests; returns when the oldest of those ended.
+fn keep_latest(requests: &mut Vec<RecentRequest>) -> DateTime<Utc> {
+    requests.sort_by_key(|request| request.at);
+    let excess = requests.len().saturating_sub(MAX_REQUEST_EVENTS);
+    requests.drain(..excess);
+    requests.first().map_or(DateTime::<Utc>::MIN_UTC, |oldest| oldest.at)
 }

@@ -27,6 +27,6 @@ pub(crate) use cursor::{Cursor, Resumption};
 pub(crate) use event::{CONNECTED, Change, Changed, Decided, FailedRequest};
 pub(crate) use hub::Stream;
 pub(crate) use kinds::{EventKind, Kinds};
-pub(crate) use recent::RecentEvent;
+pub(crate) use recent::{RecentEvent, RecentRequest};
 pub(crate) use subscription::{Delivery, Ended, Subscription};
 pub(crate) use tenant::TenantStream;

@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
+use enforcer_protocol::TenantId;
 use tokio::time::Instant;
 
-use super::event::What;
+use super::event::{EVENT_OVERHEAD, What};
 
 /// Requests of each kind that are kept of one tenant.
 pub(super) const RECENT_REQUESTS: usize = 20;
@@ -33,6 +34,26 @@ pub(crate) struct RecentEvent {
     pub(crate) at: DateTime<Utc>,
     /// The message, JSON.
     pub(crate) json: Bytes,
+}
+
+/// A request that ended lately.
+#[derive(Debug)]
+pub(crate) struct RecentRequest {
+    tenant_id: TenantId,
+    pub(crate) at: DateTime<Utc>,
+    what: What,
+}
+
+impl RecentRequest {
+    pub(super) const fn new(tenant_id: TenantId, at: DateTime<Utc>, what: What) -> Self {
+        Self { tenant_id, at, what }
+    }
+
+    /// The event about it.
+    pub(crate) fn event(&self) -> Option<RecentEvent> {
+        let json = self.what.message(&self.tenant_id, self.at, EVENT_OVERHEAD + RECENT_BODY)?;
+        Some(RecentEvent { at: self.at, json: json.into() })
+    }
 }
 
 /// The latest requests of one tenant and one kind.

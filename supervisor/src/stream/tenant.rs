@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use enforcer_protocol::TenantId;
 use tokio::sync::mpsc;
 use tokio::task::yield_now;
@@ -19,7 +20,7 @@ use super::event::{
 use super::hub::Stream;
 use super::kinds::{EventKind, Kinds};
 use super::memory::{Memory, Share};
-use super::recent::{RECENT_BODY, RecentEvent, RecentRequests};
+use super::recent::{RECENT_BODY, RecentEvent, RecentRequest, RecentRequests};
 use super::subscription::Subscription;
 use crate::clock::{new_id, utc_now};
 
@@ -139,17 +140,13 @@ impl TenantStream {
         self.put(&mut feed, memory, What::Error { failed, input });
     }
 
-    /// The latest decisions and errors, as the stream sends them.
-    pub(crate) fn recent(&self) -> Vec<RecentEvent> {
+    /// The latest decisions and errors that came after `after`, to be written as the stream sends them.
+    pub(crate) fn recent(&self, after: DateTime<Utc>) -> Vec<RecentRequest> {
         let feed = self.locked();
-        let requests: Vec<_> =
-            feed.recent_decisions.iter().chain(feed.recent_errors.iter()).cloned().collect();
-        drop(feed);
-        let event = |(at, what): (_, What)| {
-            let json = what.message(&self.tenant_id, at, EVENT_OVERHEAD + RECENT_BODY)?;
-            Some(RecentEvent { at, json: json.into() })
-        };
-        requests.into_iter().filter_map(event).collect()
+        let kept = feed.recent_decisions.iter().chain(feed.recent_errors.iter());
+        kept.filter(|(at, _)| *at > after)
+            .map(|(at, what)| RecentRequest::new(self.tenant_id.clone(), *at, what.clone()))
+            .collect()
     }
 
     /// Keeps the input of a request, if there is memory for it and for the `bytes` of its event.
