@@ -60,7 +60,13 @@ impl Revision {
 
 impl fmt::Display for Revision {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(formatter, "{byte:02x}"))
+        // Every decision is logged with it, so it is written at once.
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let digits = self.0.iter().flat_map(|byte| [byte >> 4, byte & 0xf]);
+        let digits = digits.map(|digit| DIGITS.get(usize::from(digit)).copied().unwrap_or(b'0'));
+        let mut text = [0; 64];
+        text.iter_mut().zip(digits).for_each(|(place, digit)| *place = digit);
+        formatter.write_str(std::str::from_utf8(&text).unwrap_or_default())
     }
 }
 

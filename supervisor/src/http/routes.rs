@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, Version};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use tower_service::Service as _;
-use tracing::debug;
+use tracing::{Level, debug, enabled};
 
 use super::error::ApiError;
 use super::path::{DataPath, data_path};
@@ -25,22 +25,28 @@ const TENANTS: &str = "/v1/tenants/";
 const DASHBOARD: &str = "/dashboard/";
 
 /// Answers one request.
-pub(super) async fn answer(mut router: Router, request: Request) -> Response {
-    let (began, method, path) =
-        (Instant::now(), request.method().clone(), request.uri().path().to_owned());
-    let response = if names_its_host(request.version(), request.headers()) {
-        let Ok(response) = router.call(request).await;
-        response
-    } else {
-        refuse(ApiError::InvalidHost, request).await
-    };
+pub(super) async fn answer(router: Router, request: Request) -> Response {
+    if !enabled!(Level::DEBUG) {
+        return route(router, request).await;
+    }
+    let (began, method) = (Instant::now(), request.method().clone());
+    let path = printable(request.uri().path()).to_string();
+    let response = route(router, request).await;
     debug!(
         %method,
-        path = %printable(&path),
+        path,
         status = response.status().as_u16(),
         micros = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX),
         "request answered"
     );
+    response
+}
+
+async fn route(mut router: Router, request: Request) -> Response {
+    if !names_its_host(request.version(), request.headers()) {
+        return refuse(ApiError::InvalidHost, request).await;
+    }
+    let Ok(response) = router.call(request).await;
     response
 }
 
