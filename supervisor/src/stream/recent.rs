@@ -3,21 +3,20 @@
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::Instant;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use enforcer_protocol::TenantId;
-use tokio::time::Instant;
+use enforcer_protocol::{RateLimiter, TenantId};
 
 use super::event::{EVENT_OVERHEAD, What};
 
 /// Requests of each kind that are kept of one tenant.
-pub(super) const RECENT_REQUESTS: usize = 20;
+const RECENT_REQUESTS: u32 = 20;
 
-/// The shortest time between two requests that are kept: so keeping them costs decisions next to
-/// nothing at any rate.
-const RECENT_INTERVAL: Duration = Duration::from_millis(10);
+/// Requests of each kind that are kept of one tenant in a second, once [`RECENT_REQUESTS`] came at once:
+/// so that keeping them costs next to nothing, at any rate and with any number of tenants.
+const RECENT_PER_SECOND: u32 = 2;
 
 /// Bytes of a body that is kept with its request; larger ones are left out.
 pub(super) const RECENT_BODY: usize = 1024;
@@ -57,21 +56,27 @@ impl RecentRequest {
 }
 
 /// The latest requests of one tenant and one kind.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct RecentRequests {
-    latest: Option<Instant>,
+    limiter: RateLimiter,
     requests: VecDeque<(DateTime<Utc>, What)>,
+}
+
+impl Default for RecentRequests {
+    fn default() -> Self {
+        let limiter = RateLimiter::new(RECENT_PER_SECOND, RECENT_REQUESTS);
+        Self { limiter, requests: VecDeque::new() }
+    }
 }
 
 impl RecentRequests {
     /// Whether a request that ended now is to be kept.
-    pub(super) fn has_room(&self, now: Instant) -> bool {
-        self.latest.is_none_or(|latest| now.duration_since(latest) >= RECENT_INTERVAL)
+    pub(super) fn has_room(&mut self, now: Instant) -> bool {
+        self.limiter.try_take(1, now)
     }
 
-    pub(super) fn keep(&mut self, now: Instant, at: DateTime<Utc>, what: What) {
-        self.latest = Some(now);
-        if self.requests.len() == RECENT_REQUESTS {
+    pub(super) fn keep(&mut self, at: DateTime<Utc>, what: What) {
+        if self.requests.len() == usize::try_from(RECENT_REQUESTS).unwrap_or(usize::MAX) {
             self.requests.pop_front();
         }
         self.requests.push_back((at, what));

@@ -3,14 +3,14 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use enforcer_protocol::TenantId;
 use tokio::sync::mpsc;
 use tokio::task::yield_now;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{sleep, timeout};
 
 use super::channel::{Channel, ChannelMessage, Positions};
 use super::cursor::Resumption;
@@ -110,7 +110,7 @@ impl TenantStream {
         if feed.recent_decisions.has_room(now) {
             let (decided, input) = (decided.clone(), recent_input(body));
             let what = What::Decision { decided, input, sequence };
-            feed.recent_decisions.keep(now, utc_now(), what);
+            feed.recent_decisions.keep(utc_now(), what);
         }
         if !self.goes_on(&mut feed, self.wants(EventKind::Decision)) {
             return;
@@ -128,7 +128,7 @@ impl TenantStream {
         if feed.recent_errors.has_room(now) {
             let input = body.map_or(Input::Refused, recent_input);
             let what = What::Error { failed: failed.clone(), input };
-            feed.recent_errors.keep(now, utc_now(), what);
+            feed.recent_errors.keep(utc_now(), what);
         }
         if !self.goes_on(&mut feed, self.wants(EventKind::Error)) {
             return;
