@@ -10,7 +10,7 @@ use tracing::{info, warn};
 use super::poison::PoisonInputs;
 use super::request::{Answer, AskError, Request, RequestBody};
 use super::state::TenantState;
-use super::status::{Failure, StatusBoard, Transition};
+use super::status::{Failure, StatusBoard};
 use crate::config::TenantLimits;
 use crate::deadline::ANSWER_MARGIN;
 use crate::isolation::users::{UserLease, Users};
@@ -25,6 +25,26 @@ const BODY_MEMORY_IN_BODIES: usize = 32;
 /// Failures of one tenant that are logged in a second. All tenants share the log, and a tenant that
 /// always fails must not crowd out the others' lines.
 const FAILURE_LINES_PER_SECOND: u32 = 50;
+
+/// Announcements a second that evaluations only fail, or no longer do, and at once.
+const ANNOUNCEMENTS_PER_SECOND: u32 = 1;
+
+/// See [`ANNOUNCEMENTS_PER_SECOND`].
+const ANNOUNCEMENTS_AT_ONCE: u32 = 4;
+
+/// How a tenant's latest evaluations ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Evaluations {
+    Decide,
+    Fail,
+}
+
+/// What the log and the stream were told last.
+#[derive(Debug)]
+struct Announced {
+    evaluations: Evaluations,
+    limiter: RateLimiter,
+}
 
 /// A tenant.
 #[derive(Debug)]
@@ -42,6 +62,7 @@ pub(crate) struct Tenant {
     /// The channel in which requests wait for a worker. Replaced only when a controller failed.
     requests: RwLock<mpsc::Sender<Request>>,
     failure_lines: Mutex<RateLimiter>,
+    announced: Mutex<Announced>,
     queue: Arc<Semaphore>,
     body_memory: Arc<Semaphore>,
 }
@@ -71,6 +92,10 @@ impl Tenant {
             user: Mutex::new(None),
             requests: RwLock::new(requests),
             failure_lines: Mutex::new(failure_lines),
+            announced: Mutex::new(Announced {
+                evaluations: Evaluations::Decide,
+                limiter: RateLimiter::new(ANNOUNCEMENTS_PER_SECOND, ANNOUNCEMENTS_AT_ONCE),
+            }),
             queue: Arc::new(Semaphore::new(limits.queue_length.get())),
             body_memory: Arc::new(Semaphore::new(limits.max_body * BODY_MEMORY_IN_BODIES)),
         };
@@ -143,29 +168,51 @@ impl Tenant {
     /// Counts a decision.
     pub(crate) fn decided(&self, allow: bool) {
         self.metrics.decided(allow);
-        if let Some(transition) = self.status.decided() {
-            self.log_evaluation_transition(transition, "a request was decided again");
+        if self.status.decided().is_some() {
+            self.announce_evaluations(Evaluations::Decide, "a request was decided again");
         }
     }
 
     /// Counts a request that got no decision.
     pub(crate) fn failed(&self, failure: &Failure<'_>) {
         self.metrics.error(failure.code);
-        if let Some(transition) = self.status.failed(failure) {
-            self.log_evaluation_transition(transition, failure.message);
+        if self.status.failed(failure) == TenantState::Failing {
+            self.announce_evaluations(Evaluations::Fail, failure.message);
         }
     }
 
-    /// The tenant's evaluations began to fail, or recovered.
-    fn log_evaluation_transition(&self, transition: Transition, reason: &str) {
-        let tenant_id = &self.id;
-        if transition.to == TenantState::Failing {
-            warn!(%tenant_id, "tenant is failing: the latest evaluations all ended in errors, the last one: {}", printable(reason));
-            self.tell(Change::Failing, reason.to_owned(), Vec::new());
-        } else {
-            info!(%tenant_id, "tenant is ready: {}", printable(reason));
-            self.tell(Change::Recovered, reason.to_owned(), Vec::new());
+    /// Tells the log and the stream that evaluations only fail, or no longer do. A client can make a
+    /// tenant change from one to the other with every few requests, so the rate is limited; what was
+    /// told last is true again as soon as the rate allows it.
+    fn announce_evaluations(&self, evaluations: Evaluations, reason: &str) {
+        let mut announced = self.announced.lock().unwrap_or_else(PoisonError::into_inner);
+        if announced.evaluations == evaluations {
+            return;
         }
+        if !announced.limiter.try_take(1, std::time::Instant::now()) {
+            drop(announced);
+            return self.metrics.limit_reached(TenantLimit::FailureLines);
+        }
+        announced.evaluations = evaluations;
+        drop(announced);
+        let tenant_id = &self.id;
+        let change = match evaluations {
+            Evaluations::Fail => {
+                warn!(%tenant_id, "tenant is failing: the latest evaluations all ended in errors, the last one: {}", printable(reason));
+                Change::Failing
+            }
+            Evaluations::Decide => {
+                info!(%tenant_id, "tenant is ready: {}", printable(reason));
+                Change::Recovered
+            }
+        };
+        self.tell(change, reason.to_owned(), Vec::new());
+    }
+
+    /// A worker begins to serve, which is told as ready: whether its evaluations fail is told again.
+    pub(crate) fn begin_announcements(&self) {
+        let mut announced = self.announced.lock().unwrap_or_else(PoisonError::into_inner);
+        announced.evaluations = Evaluations::Decide;
     }
 
     /// Publishes a change on the decision stream.
@@ -191,8 +238,10 @@ impl Tenant {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
+    use uuid::Uuid;
 
     use super::*;
+    use crate::error_code::ErrorCode;
     use crate::tenant::state::Admission;
     use crate::tenant::status::{Publication, WorkerPresence};
     use crate::tenant::testing::tenant;
@@ -227,5 +276,26 @@ mod tests {
         tenant.status.remove();
         publish(&tenant, TenantState::Ready, Admission::Open);
         assert_eq!(tenant.ask(body()).await.unwrap_err(), AskError::Removed);
+    }
+
+    #[tokio::test]
+    async fn a_client_that_makes_a_tenant_fail_and_recover_does_not_flood_the_stream() {
+        let (tenant, _requests) = tenant();
+        publish(&tenant, TenantState::Ready, Admission::Open);
+        let fail = || {
+            let (code, decision_id) = (ErrorCode::InternalError, Uuid::nil());
+            tenant.failed(&Failure { code, status: 500, message: "m", error: None, decision_id });
+        };
+        for _ in 0..1000 {
+            (0..5).for_each(|_| fail());
+            assert_eq!(tenant.status.state(), TenantState::Failing);
+            tenant.decided(true);
+            assert_eq!(tenant.status.state(), TenantState::Ready);
+        }
+        let limited = tenant.metrics.limits().next();
+        let (limit, count) = limited.unwrap();
+        assert_eq!(limit, TenantLimit::FailureLines);
+        // A recovery from what was not announced is not announced either.
+        assert!(count >= 990, "{count} of 1000 failures were left out");
     }
 }

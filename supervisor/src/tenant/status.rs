@@ -444,12 +444,12 @@ impl StatusBoard {
     }
 
     /// Counts a request that ended in an error.
-    pub(crate) fn failed(&self, failure: &Failure<'_>) -> Option<Transition> {
+    pub(crate) fn failed(&self, failure: &Failure<'_>) -> TenantState {
         let mut status = self.locked();
         status.evaluation_errors.total += 1;
         *status.evaluation_errors.by_code.entry(failure.code.name()).or_default() += 1;
         if !failure.code.is_evaluation_failure() {
-            return None;
+            return status.state;
         }
         let before = self.consecutive_failures.load(Ordering::Relaxed);
         let consecutive = before.saturating_add(1);
@@ -465,12 +465,10 @@ impl StatusBoard {
             count: count + 1,
             consecutive,
         });
-        match status.state {
-            TenantState::Ready if consecutive >= FAILING_AFTER => {
-                status.enter(TenantState::Failing)
-            }
-            _ => None,
+        if status.state == TenantState::Ready && consecutive >= FAILING_AFTER {
+            status.enter(TenantState::Failing);
         }
+        status.state
     }
 
     /// The bytecode and the interpreter had different answers to a request, so it got an error. Its
@@ -558,7 +556,7 @@ mod tests {
         Publication { state, admission, reason, retry_at: None, stale: None, worker }
     }
 
-    fn fail(board: &StatusBoard, code: ErrorCode) -> Option<Transition> {
+    fn fail(board: &StatusBoard, code: ErrorCode) -> TenantState {
         let decision_id = Uuid::nil();
         board.failed(&Failure { code, status: 500, message: "m", error: None, decision_id })
     }
@@ -584,12 +582,11 @@ mod tests {
     async fn a_tenant_that_only_fails_is_not_ready_until_it_decides() {
         let board = serving();
         for _ in 1..FAILING_AFTER {
-            assert_eq!(fail(&board, ErrorCode::EvaluationTimeout), None);
+            assert_eq!(fail(&board, ErrorCode::EvaluationTimeout), TenantState::Ready);
             // A client's mistake says nothing about the policy.
-            assert_eq!(fail(&board, ErrorCode::InvalidParameter), None);
+            assert_eq!(fail(&board, ErrorCode::InvalidParameter), TenantState::Ready);
         }
-        let transition = fail(&board, ErrorCode::InternalError).unwrap();
-        assert_eq!((transition.from, transition.to), (TenantState::Ready, TenantState::Failing));
+        assert_eq!(fail(&board, ErrorCode::InternalError), TenantState::Failing);
         // The controller only knows that a worker serves.
         board.publish(publication(TenantState::Ready, WorkerPresence::Serving));
         assert_eq!(board.state(), TenantState::Failing);
@@ -613,7 +610,7 @@ mod tests {
         begin(&board, 2);
         assert_eq!(board.state(), TenantState::Ready);
         assert!(board.status().last_evaluation_error.is_none());
-        assert_eq!(fail(&board, ErrorCode::EvaluationTimeout), None);
+        assert_eq!(fail(&board, ErrorCode::EvaluationTimeout), TenantState::Ready);
     }
 
     #[tokio::test(start_paused = true)]

@@ -559,6 +559,7 @@ impl Controller {
         let evaluator = info.evaluator.clone();
         // Before its first answer, so that no client has an answer of a revision that is not shown.
         let before = self.tenant.status.begin_serving(pid, revision, info, &bundle.ignored_files);
+        self.tenant.begin_announcements();
         let served_before = match before {
             None => ServedBefore::Nothing,
             Some(before) if before == revision => ServedBefore::SameRevision,
