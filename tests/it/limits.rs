@@ -176,7 +176,7 @@ fn clients_over_the_limit_of_connections_wait_and_are_served() {
     assert_eq!(second.decide("a", br#"{"input":{}}"#).status, 200);
     let mut third = enforcer.connect();
     third.send(b"GET /metrics HTTP/1.1\r\nHost: test\r\n\r\n").unwrap();
-    drop(first);
+    // It waits until one of them has been idle for long enough to make room.
     let response = third.response().unwrap();
     let metric = r#"enforcer_host_limit_reached_total{limit="connections"} "#;
     let line = response.text.lines().find_map(|line| line.strip_prefix(metric));
