@@ -176,7 +176,7 @@ impl Tenant {
     /// Counts a request that got no decision.
     pub(crate) fn failed(&self, failure: &Failure<'_>) {
         self.metrics.error(failure.code);
-        if self.status.failed(failure) == TenantState::Failing {
+        if self.status.failed(failure) == Some(TenantState::Failing) {
             self.announce_evaluations(Evaluations::Fail, failure.message);
         }
     }

@@ -123,7 +123,7 @@ pub(crate) struct Status {
     reloads: u64,
     /// The current error of the bundle or the worker.
     last_error: Option<LastError>,
-    /// Requests that got no decision, since the tenant was registered.
+    /// Requests that got no decision, since the tenant was registered: what its metrics have counted.
     evaluation_errors: EvaluationErrors,
     /// The last evaluation that ended in an error with the revision that serves.
     last_evaluation_error: Option<EvaluationError>,
@@ -314,7 +314,12 @@ impl StatusBoard {
     pub(crate) fn status(&self) -> Status {
         let mut status = self.locked();
         status.clear_outdated_error();
-        status.clone()
+        let mut status = status.clone();
+        for (code, count) in self.metrics.errors() {
+            status.evaluation_errors.total += count;
+            status.evaluation_errors.by_code.insert(code.name(), count);
+        }
+        status
     }
 
     /// The state now.
@@ -444,13 +449,12 @@ impl StatusBoard {
     }
 
     /// Counts a request that ended in an error.
-    pub(crate) fn failed(&self, failure: &Failure<'_>) -> TenantState {
-        let mut status = self.locked();
-        status.evaluation_errors.total += 1;
-        *status.evaluation_errors.by_code.entry(failure.code.name()).or_default() += 1;
+    pub(crate) fn failed(&self, failure: &Failure<'_>) -> Option<TenantState> {
+        // A flood of requests that are refused takes no lock.
         if !failure.code.is_evaluation_failure() {
-            return status.state;
+            return None;
         }
+        let mut status = self.locked();
         let before = self.consecutive_failures.load(Ordering::Relaxed);
         let consecutive = before.saturating_add(1);
         self.consecutive_failures.store(consecutive, Ordering::Relaxed);
@@ -468,7 +472,7 @@ impl StatusBoard {
         if status.state == TenantState::Ready && consecutive >= FAILING_AFTER {
             status.enter(TenantState::Failing);
         }
-        status.state
+        Some(status.state)
     }
 
     /// The bytecode and the interpreter had different answers to a request, so it got an error. Its
@@ -556,7 +560,8 @@ mod tests {
         Publication { state, admission, reason, retry_at: None, stale: None, worker }
     }
 
-    fn fail(board: &StatusBoard, code: ErrorCode) -> TenantState {
+    fn fail(board: &StatusBoard, code: ErrorCode) -> Option<TenantState> {
+        board.metrics.error(code);
         let decision_id = Uuid::nil();
         board.failed(&Failure { code, status: 500, message: "m", error: None, decision_id })
     }
@@ -582,11 +587,11 @@ mod tests {
     async fn a_tenant_that_only_fails_is_not_ready_until_it_decides() {
         let board = serving();
         for _ in 1..FAILING_AFTER {
-            assert_eq!(fail(&board, ErrorCode::EvaluationTimeout), TenantState::Ready);
+            assert_eq!(fail(&board, ErrorCode::EvaluationTimeout), Some(TenantState::Ready));
             // A client's mistake says nothing about the policy.
-            assert_eq!(fail(&board, ErrorCode::InvalidParameter), TenantState::Ready);
+            assert_eq!(fail(&board, ErrorCode::InvalidParameter), None);
         }
-        assert_eq!(fail(&board, ErrorCode::InternalError), TenantState::Failing);
+        assert_eq!(fail(&board, ErrorCode::InternalError), Some(TenantState::Failing));
         // The controller only knows that a worker serves.
         board.publish(publication(TenantState::Ready, WorkerPresence::Serving));
         assert_eq!(board.state(), TenantState::Failing);
@@ -610,7 +615,7 @@ mod tests {
         begin(&board, 2);
         assert_eq!(board.state(), TenantState::Ready);
         assert!(board.status().last_evaluation_error.is_none());
-        assert_eq!(fail(&board, ErrorCode::EvaluationTimeout), TenantState::Ready);
+        assert_eq!(fail(&board, ErrorCode::EvaluationTimeout), Some(TenantState::Ready));
     }
 
     #[tokio::test(start_paused = true)]
