@@ -3,7 +3,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::{encode, encode_registry};
@@ -222,12 +222,12 @@ impl Collector for HostCollector {
             counter(&mut family, &[("limit", limit.name())], count)?;
         }
 
-        let tenants = self.registry.all();
+        let states: Vec<TenantState> =
+            self.registry.all().values().map(|tenant| tenant.status.state()).collect();
         let help = "Tenants in each state";
         let mut family = encoder.encode_descriptor("tenants", help, None, MetricType::Gauge)?;
         for state in TenantState::ALL {
-            let is_in_it = |status: TenantState| status == state;
-            let count = tenants.values().filter(|tenant| is_in_it(tenant.status.state())).count();
+            let count = states.iter().filter(|other| **other == state).count();
             let count = u64::try_from(count).unwrap_or(u64::MAX);
             family.encode_family(&[("state", state.name())])?.encode_gauge(&count)?;
         }
@@ -281,43 +281,26 @@ impl Collector for TenantCollector {
 
 fn encode_counters(encoder: &mut DescriptorEncoder<'_>, rows: &[Row<'_>]) -> fmt::Result {
     let help = "Decisions made by policies";
-    let mut family = encoder.encode_descriptor("decisions", help, None, MetricType::Counter)?;
-    for Row { tenant, metrics, .. } in rows {
-        for (decision, count) in [("allow", &metrics.allowed), ("deny", &metrics.denied)] {
-            let labels = [("tenant", *tenant), ("decision", decision)];
-            counter(&mut family, &labels, count.load(Ordering::Relaxed))?;
-        }
-    }
+    counters(encoder, rows, ("decisions", help, "decision"), |metrics| {
+        let load = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        [("allow", load(&metrics.allowed)), ("deny", load(&metrics.denied))].into_iter()
+    })?;
     let help = "Requests that got no decision";
-    let mut family = encoder.encode_descriptor("errors", help, None, MetricType::Counter)?;
-    for Row { tenant, metrics, .. } in rows {
-        for (code, count) in metrics.errors() {
-            counter(&mut family, &[("tenant", *tenant), ("code", code.name())], count)?;
-        }
-    }
+    counters(encoder, rows, ("errors", help, "code"), |metrics| {
+        metrics.errors().map(|(code, count)| (code.name(), count))
+    })?;
     let help = "How often a limit of a tenant was reached";
-    let mut family =
-        encoder.encode_descriptor("tenant_limit_reached", help, None, MetricType::Counter)?;
-    for Row { tenant, metrics, .. } in rows {
-        for (limit, count) in metrics.limits() {
-            counter(&mut family, &[("tenant", *tenant), ("limit", limit.name())], count)?;
-        }
-    }
+    counters(encoder, rows, ("tenant_limit_reached", help, "limit"), |metrics| {
+        metrics.limits().map(|(limit, count)| (limit.name(), count))
+    })?;
     let help = "Workers that ended unexpectedly, or did not start";
-    let mut family =
-        encoder.encode_descriptor("worker_restarts", help, None, MetricType::Counter)?;
-    for Row { tenant, metrics, .. } in rows {
-        for (cause, count) in metrics.restarts() {
-            counter(&mut family, &[("tenant", *tenant), ("cause", cause.name())], count)?;
-        }
-    }
+    counters(encoder, rows, ("worker_restarts", help, "cause"), |metrics| {
+        metrics.restarts().map(|(cause, count)| (cause.name(), count))
+    })?;
     let help = "Bundles that were loaded, were rejected, or could not be read or loaded";
-    let mut family = encoder.encode_descriptor("bundle_loads", help, None, MetricType::Counter)?;
-    for Row { tenant, metrics, .. } in rows {
-        for (result, count) in metrics.loads() {
-            counter(&mut family, &[("tenant", *tenant), ("result", result.name())], count)?;
-        }
-    }
+    counters(encoder, rows, ("bundle_loads", help, "result"), |metrics| {
+        metrics.loads().map(|(result, count)| (result.name(), count))
+    })?;
     let help = "How often a tenant was quarantined because its workers failed too often";
     let mut family = encoder.encode_descriptor("quarantines", help, None, MetricType::Counter)?;
     for Row { tenant, metrics, .. } in rows {
@@ -410,6 +393,23 @@ fn gauge(
     value: &impl prometheus_client::encoding::EncodeGaugeValue,
 ) -> fmt::Result {
     encoder.encode_descriptor(name, help, None, MetricType::Gauge)?.encode_gauge(value)
+}
+
+/// A family of counters with a name, a help and a label beside the tenant's, whose values and
+/// numbers `counts` takes from a tenant's metrics.
+fn counters<'a, Counts: Iterator<Item = (&'static str, u64)>>(
+    encoder: &mut DescriptorEncoder<'_>,
+    rows: &[Row<'a>],
+    (name, help, label): (&str, &str, &str),
+    counts: impl Fn(&'a TenantMetrics) -> Counts,
+) -> fmt::Result {
+    let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+    for row in rows {
+        for (value, count) in counts(row.metrics) {
+            counter(&mut family, &[("tenant", row.tenant), (label, value)], count)?;
+        }
+    }
+    Ok(())
 }
 
 fn counter<const N: usize>(

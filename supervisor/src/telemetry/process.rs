@@ -4,7 +4,9 @@
 use std::fs;
 
 use nix::sys::resource::{Resource, getrlimit};
-use nix::unistd::{SysconfVar, sysconf};
+use nix::unistd::SysconfVar;
+
+use crate::worker::usage::{constant, cpu_ticks, stat_field};
 
 /// This process's current resource usage.
 #[derive(Clone, Copy, Debug, Default)]
@@ -26,29 +28,18 @@ pub(super) fn usage() -> Option<ProcessUsage> {
     // The descriptor that lists the others is not counted.
     let open = fs::read_dir("/proc/self/fd").ok()?.count().saturating_sub(1);
     let (max_descriptors, _) = getrlimit(Resource::RLIMIT_NOFILE).ok()?;
-    let ticks = u64::try_from(sysconf(SysconfVar::CLK_TCK).ok()??).ok()?;
-    let page = u64::try_from(sysconf(SysconfVar::PAGE_SIZE).ok()??).ok()?;
-    let (cpu_seconds, start, virtual_bytes, pages) = fields(&stat, ticks)?;
+    let ticks = constant(SysconfVar::CLK_TCK)?;
+    let page = constant(SysconfVar::PAGE_SIZE)?;
+    // `starttime`, `vsize` and `rss` (`proc_pid_stat(5)`).
+    let field = |number| stat_field(&stat, number)?.parse::<u64>().ok();
     Some(ProcessUsage {
-        cpu_seconds,
-        resident_bytes: pages.saturating_mul(page),
-        virtual_bytes,
+        cpu_seconds: seconds(cpu_ticks(&stat)?, ticks),
+        resident_bytes: field(24)?.saturating_mul(page),
+        virtual_bytes: field(23)?,
         open_descriptors: u64::try_from(open).ok()?,
         max_descriptors,
-        start_seconds: seconds(boot, 1) + start,
+        start_seconds: seconds(boot, 1) + seconds(field(22)?, ticks),
     })
-}
-
-/// Processor time and start in seconds, bytes of address space, and pages in memory: fields 14, 15,
-/// 22, 23 and 24 of `/proc/self/stat` (`proc_pid_stat(5)`). The second field, the program's name,
-/// may hold spaces, so counting begins after its last bracket.
-fn fields(stat: &str, ticks: u64) -> Option<(f64, f64, u64, u64)> {
-    let (_, after_name) = stat.rsplit_once(')')?;
-    let fields: Vec<u64> =
-        after_name.split_ascii_whitespace().map(|field| field.parse().unwrap_or(0)).collect();
-    let field = |number: usize| fields.get(number - 3).copied();
-    let cpu = seconds(field(14)?.saturating_add(field(15)?), ticks);
-    Some((cpu, seconds(field(22)?, ticks), field(23)?, field(24)?))
 }
 
 #[expect(clippy::cast_precision_loss, reason = "seconds to the hundredth, for ages")]

@@ -113,7 +113,7 @@ pub(crate) struct Status {
     /// The last request about which this worker's evaluators disagreed.
     #[serde(skip_serializing_if = "Option::is_none")]
     last_difference: Option<Difference>,
-    /// Workers that ended unexpectedly, or did not start.
+    /// Workers that ended unexpectedly, or did not start: what the tenant's metrics have counted.
     pub(crate) restarts: u64,
     /// The same, by cause.
     restarts_by_cause: BTreeMap<&'static str, u64>,
@@ -319,6 +319,10 @@ impl StatusBoard {
             status.evaluation_errors.total += count;
             status.evaluation_errors.by_code.insert(code.name(), count);
         }
+        for (cause, count) in self.metrics.restarts() {
+            status.restarts += count;
+            status.restarts_by_cause.insert(cause.name(), count);
+        }
         status
     }
 
@@ -338,7 +342,9 @@ impl StatusBoard {
     /// Whether the tenant's bundle has been tried once since it was registered, with any result.
     pub(crate) fn was_tried(&self) -> bool {
         let status = self.locked();
-        status.state != TenantState::Starting || status.revision.is_some() || status.restarts > 0
+        status.state != TenantState::Starting
+            || status.revision.is_some()
+            || self.metrics.restarts().next().is_some()
     }
 
     /// The id of the worker's process, where one serves.
@@ -518,10 +524,8 @@ impl StatusBoard {
 
     /// Counts a worker that ended unexpectedly, or did not start.
     pub(crate) fn record_restart(&self, cause: Cause, message: &str) {
-        self.metrics.restarted(cause);
         let mut status = self.locked();
-        status.restarts += 1;
-        *status.restarts_by_cause.entry(cause.name()).or_default() += 1;
+        self.metrics.restarted(cause);
         let message = message.to_owned();
         status.last_restart = Some(Restart { at: utc_now(), cause: cause.name(), message });
     }

@@ -40,22 +40,27 @@ pub(crate) fn is_stopped(pid: u32) -> bool {
     matches!(state(&stat), Some("T" | "t"))
 }
 
-/// The third field, after the program's name.
+/// The third field.
 fn state(stat: &str) -> Option<&str> {
-    stat.rsplit_once(')')?.1.split_ascii_whitespace().next()
+    stat_field(stat, 3)
 }
 
-fn constant(name: SysconfVar) -> Option<u64> {
+/// A field of `/proc/<pid>/stat` by its number in the manual, from the third on. The second, the
+/// program's name, may hold spaces and brackets, so counting begins after its last bracket.
+pub(crate) fn stat_field(stat: &str, number: usize) -> Option<&str> {
+    let (_, after_name) = stat.rsplit_once(')')?;
+    after_name.split_ascii_whitespace().nth(number.checked_sub(3)?)
+}
+
+/// A constant of the system that is above zero.
+pub(crate) fn constant(name: SysconfVar) -> Option<u64> {
     u64::try_from(sysconf(name).ok()??).ok().filter(|value| *value > 0)
 }
 
-/// `utime` and `stime`, the 14th and 15th field. The second, the program's name, may hold spaces
-/// and brackets, so counting begins after its last bracket.
-fn cpu_ticks(stat: &str) -> Option<u64> {
-    let (_, after_name) = stat.rsplit_once(')')?;
-    let mut fields = after_name.split_ascii_whitespace().skip(11);
-    let user: u64 = fields.next()?.parse().ok()?;
-    let system: u64 = fields.next()?.parse().ok()?;
+/// `utime` and `stime`, the 14th and 15th field.
+pub(crate) fn cpu_ticks(stat: &str) -> Option<u64> {
+    let user: u64 = stat_field(stat, 14)?.parse().ok()?;
+    let system: u64 = stat_field(stat, 15)?.parse().ok()?;
     user.checked_add(system)
 }
 
