@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use enforcer_rego::{
-    EvaluationError, Evaluator, File, Moment, Namespace, Policy, Report, Settings, Tests,
-    Value as Ours,
+    DocumentQuery, EvaluationError, Evaluator, File, Moment, Namespace, Policy, Report, Settings,
+    Tests, Value as Ours,
 };
 
 use crate::protocol::{Answer, Fault, Outcome, Question};
@@ -32,7 +32,8 @@ pub fn answer(question: &Question) -> Answer {
         let path: Vec<Ours> = path.iter().map(|key| Ours::from(key.as_str())).collect();
         for input in &question.inputs {
             let moment = Moment { now_ns: time_of(question), deadline: Instant::now() + DEADLINE };
-            let evaluation = policy.evaluate(&path, input.as_ref().map(to_ours), moment);
+            let query = DocumentQuery { path: &path, strict_builtin_errors: false };
+            let evaluation = policy.evaluate(query, input.as_ref().map(to_ours), moment);
             outcomes.push(match evaluation.result {
                 Ok(value) => from_ours(&value).map_or(Outcome::Undefined, Outcome::Value),
                 Err(error) => Outcome::Error(failure(&error)),

@@ -10,12 +10,19 @@ use std::ops::Range;
 use bincode::config::{Configuration, Limit, LittleEndian, Varint};
 use bincode::{BorrowDecode, Encode};
 
-use crate::limits::{FRAME_HEADER_LENGTH, MAX_FRAME_TO_WORKER};
+use crate::limits::{FRAME_HEADER_LENGTH, MAX_FRAME_FROM_WORKER, MAX_FRAME_TO_WORKER};
 
 // The limit counts what decoding would allocate, so a false length inside a frame is bounded by the
 // longest frame. bincode takes it as a constant; the frame's own length is bounded before.
-type Config = Configuration<LittleEndian, Varint, Limit<MAX_FRAME_TO_WORKER>>;
-const CONFIG: Config = bincode::config::standard().with_limit::<MAX_FRAME_TO_WORKER>();
+type Config = Configuration<LittleEndian, Varint, Limit<MAX_FRAME>>;
+const CONFIG: Config = bincode::config::standard().with_limit::<MAX_FRAME>();
+
+/// The longest frame in either direction, in bytes.
+const MAX_FRAME: usize = if MAX_FRAME_TO_WORKER > MAX_FRAME_FROM_WORKER {
+    MAX_FRAME_TO_WORKER
+} else {
+    MAX_FRAME_FROM_WORKER
+};
 
 /// Why a frame could not be encoded.
 #[derive(Debug, thiserror::Error)]
@@ -199,10 +206,11 @@ impl FrameBuffer {
 mod tests {
     use super::*;
     use crate::frame::{
-        Decision, Diagnostic, DiagnosticCode, Evaluator, FromWorker, Location, Outcome, QueryKind,
-        ToWorker,
+        BatchItem, Decision, Diagnostic, DiagnosticCode, DocumentAnswer, Evaluator, FromWorker,
+        Given, LoadSettings, Location, Namespace, Outcome, ToWorker,
     };
-    use crate::limits::MAX_FRAME_FROM_WORKER;
+    use crate::json::JsonText;
+    use crate::query::{BatchQuery, DocumentQuery, InputSource, Query, TextFormat};
     use crate::sandbox::{MissingLayer, SandboxLayer};
     use proptest::collection::vec;
     use proptest::option;
@@ -211,28 +219,33 @@ mod tests {
     /// A [`ToWorker`] that owns what it lends, so that proptest can make one.
     #[derive(Clone, Debug)]
     enum Owned {
-        LoadBundle(String, u64, bool, bool),
+        LoadBundle(String, Vec<String>, u64, bool, bool),
         BundleFile(String, u64),
         BundleChunk(Vec<u8>),
         BundleEnd,
-        Evaluate(u64, u64, Vec<u8>),
+        Evaluate(u64, Query, u64, Vec<u8>),
     }
 
     impl Owned {
         fn lend(&self) -> ToWorker<'_> {
             match self {
-                Self::LoadBundle(tenant_id, timeout, bytecode, strict) => ToWorker::LoadBundle {
-                    tenant_id,
-                    evaluation_timeout_micros: *timeout,
-                    bytecode: *bytecode,
-                    strict_builtin_errors: *strict,
-                },
+                Self::LoadBundle(tenant_id, entrypoint, number, bytecode, strict) => {
+                    ToWorker::LoadBundle(LoadSettings {
+                        tenant_id,
+                        namespace: if *strict { Namespace::Strict } else { Namespace::Open },
+                        entrypoint: entrypoint.iter().map(String::as_str).collect(),
+                        evaluation_timeout_micros: *number,
+                        bytecode: *bytecode,
+                        strict_builtin_errors: *strict,
+                        max_result: *number,
+                    })
+                }
                 Self::BundleFile(path, length) => ToWorker::BundleFile { path, length: *length },
                 Self::BundleChunk(bytes) => ToWorker::BundleChunk(bytes),
                 Self::BundleEnd => ToWorker::BundleEnd,
-                Self::Evaluate(id, deadline, body) => ToWorker::Evaluate {
+                Self::Evaluate(id, query, deadline, body) => ToWorker::Evaluate {
                     id: *id,
-                    kind: QueryKind::Decision,
+                    query: query.clone(),
                     deadline_micros: *deadline,
                     body,
                 },
@@ -240,16 +253,39 @@ mod tests {
         }
     }
 
+    fn query() -> impl Strategy<Value = Query> {
+        let document = || {
+            (vec(".*", 0..4), any::<bool>()).prop_map(|(path, strict_builtin_errors)| {
+                DocumentQuery { path, strict_builtin_errors }
+            })
+        };
+        let format = || prop_oneof![Just(TextFormat::Json), Just(TextFormat::Yaml)];
+        let source = prop_oneof![
+            Just(InputSource::Absent),
+            Just(InputSource::Parameter),
+            format().prop_map(InputSource::Member),
+            format().prop_map(InputSource::Body),
+        ];
+        prop_oneof![
+            Just(Query::Decision),
+            (document(), source).prop_map(|(document, source)| Query::Document(document, source)),
+            Just(Query::Batch(BatchQuery::Decision)),
+            document().prop_map(|document| Query::Batch(BatchQuery::Document(document))),
+        ]
+    }
+
     fn to_worker() -> impl Strategy<Value = Owned> {
         prop_oneof![
-            (".*", any::<u64>(), any::<bool>(), any::<bool>()).prop_map(
-                |(id, timeout, bytecode, strict)| Owned::LoadBundle(id, timeout, bytecode, strict)
+            (".*", vec(".*", 0..4), any::<u64>(), any::<bool>(), any::<bool>()).prop_map(
+                |(id, entrypoint, number, bytecode, strict)| {
+                    Owned::LoadBundle(id, entrypoint, number, bytecode, strict)
+                }
             ),
             (".*", any::<u64>()).prop_map(|(path, length)| Owned::BundleFile(path, length)),
             vec(any::<u8>(), 0..2000).prop_map(Owned::BundleChunk),
             Just(Owned::BundleEnd),
-            (any::<u64>(), any::<u64>(), vec(any::<u8>(), 0..2000))
-                .prop_map(|(id, deadline, body)| Owned::Evaluate(id, deadline, body)),
+            (any::<u64>(), query(), any::<u64>(), vec(any::<u8>(), 0..2000))
+                .prop_map(|(id, query, deadline, body)| Owned::Evaluate(id, query, deadline, body)),
         ]
     }
 
@@ -289,6 +325,16 @@ mod tests {
             ),
             ".*".prop_map(Outcome::InvalidRequest),
             Just(Outcome::TenantMismatch),
+            (option::of("[0-9]"), any::<bool>(), any::<u64>()).prop_map(|(value, flag, nanos)| {
+                Outcome::Document(DocumentAnswer {
+                    value: value.map(JsonText::new),
+                    has_rules: flag,
+                    input: if flag { Given::Input } else { Given::Nothing },
+                    decision: flag.then(Decision::default),
+                    parse_nanos: nanos,
+                    evaluation_nanos: nanos,
+                })
+            }),
             diagnostic().prop_map(Outcome::Failed),
             Just(Outcome::TimedOut),
         ]
@@ -313,6 +359,21 @@ mod tests {
                 }
             ),
             vec(diagnostic(), 1..4).prop_map(|diagnostics| FromWorker::LoadFailed { diagnostics }),
+            (any::<u64>(), vec((outcome(), any::<u64>()), 0..4), any::<bool>()).prop_map(
+                |(id, outcomes, differed)| FromWorker::BatchEvaluated {
+                    id,
+                    items: (0..)
+                        .zip(outcomes)
+                        .map(|(index, (outcome, micros))| BatchItem {
+                            key: format!("{index}"),
+                            outcome,
+                            micros,
+                        })
+                        .collect(),
+                    micros: id,
+                    differed,
+                }
+            ),
             (any::<u64>(), outcome(), any::<u64>(), any::<bool>()).prop_map(
                 |(id, outcome, micros, differed)| FromWorker::Evaluated {
                     id,

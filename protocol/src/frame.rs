@@ -6,9 +6,12 @@ use bincode::{BorrowDecode, Decode, Encode};
 use serde::Serialize;
 
 use crate::codec::Frame;
+use crate::json::JsonText;
 use crate::limits::{
-    MAX_DECISION_STRING, MAX_DIAGNOSTIC_STRING, MAX_DIAGNOSTICS, MAX_REDACTIONS, MAX_SANDBOX_LAYERS,
+    MAX_BATCH, MAX_BATCH_KEY, MAX_DECISION_STRING, MAX_DIAGNOSTIC_STRING, MAX_DIAGNOSTICS,
+    MAX_REDACTIONS, MAX_SANDBOX_LAYERS,
 };
+use crate::query::Query;
 use crate::sandbox::{MissingLayer, SandboxLayer};
 
 /// The supervisor's frames, in a fixed order: one `LoadBundle`, for every file one `BundleFile`
@@ -19,17 +22,7 @@ use crate::sandbox::{MissingLayer, SandboxLayer};
 #[derive(Clone, Debug, PartialEq, Eq, Encode, BorrowDecode)]
 pub enum ToWorker<'a> {
     /// Begins the one bundle of this worker's life.
-    LoadBundle {
-        /// The bundle's tenant; a [`TenantId`](crate::TenantId)'s text.
-        tenant_id: &'a str,
-        /// How long the evaluation that warms up may take, in microseconds.
-        evaluation_timeout_micros: u64,
-        /// Whether the bytecode may answer; otherwise the interpreter does.
-        bytecode: bool,
-        /// Whether an error in a built-in fails the request. Otherwise its call is undefined, as in
-        /// OPA.
-        strict_builtin_errors: bool,
-    },
+    LoadBundle(LoadSettings<'a>),
     /// Begins a file of the bundle.
     BundleFile {
         /// Its path below the bundle's root, `/` between the parts.
@@ -45,8 +38,8 @@ pub enum ToWorker<'a> {
     Evaluate {
         /// Names this request in the answer. Ids grow by one from 0.
         id: u64,
-        /// The kind of question.
-        kind: QueryKind,
+        /// The question.
+        query: Query,
         /// The deadline of the answer: microseconds of `CLOCK_MONOTONIC`, which all processes of a
         /// host share (`clock_gettime(2)`).
         deadline_micros: u64,
@@ -55,11 +48,33 @@ pub enum ToWorker<'a> {
     },
 }
 
-/// The kinds of question of an `Evaluate`.
+/// How a worker loads its bundle and answers about it.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, BorrowDecode)]
+pub struct LoadSettings<'a> {
+    /// The bundle's tenant; a [`TenantId`](crate::TenantId)'s text.
+    pub tenant_id: &'a str,
+    /// The packages that the bundle may define.
+    pub namespace: Namespace,
+    /// The rule that decides, as keys below `data`.
+    pub entrypoint: Vec<&'a str>,
+    /// How long the evaluation that warms up may take, in microseconds.
+    pub evaluation_timeout_micros: u64,
+    /// Whether the bytecode may answer; otherwise the interpreter does.
+    pub bytecode: bool,
+    /// Whether an error in a built-in fails the request. Otherwise its call is undefined, as in
+    /// OPA.
+    pub strict_builtin_errors: bool,
+    /// Largest result, in bytes of its JSON; at most [`MAX_RESULT`](crate::MAX_RESULT).
+    pub max_result: u64,
+}
+
+/// The packages that a bundle may define.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
-pub enum QueryKind {
-    /// The tenant's decision: its rules `allow`, `redact` and `reason`.
-    Decision,
+pub enum Namespace {
+    /// `tenants.<id>` and packages below it.
+    Strict,
+    /// Any package.
+    Open,
 }
 
 /// The worker's frames. The supervisor treats every byte of them as hostile.
@@ -89,7 +104,18 @@ pub enum FromWorker {
         /// Why: at least one, at most [`MAX_DIAGNOSTICS`](crate::MAX_DIAGNOSTICS).
         diagnostics: Vec<Diagnostic>,
     },
-    /// The answer to an `Evaluate`.
+    /// The answer to an `Evaluate` of a batch whose body could be read.
+    BatchEvaluated {
+        /// The id of the request.
+        id: u64,
+        /// The results, in the order of the inputs' names; at most [`MAX_BATCH`].
+        items: Vec<BatchItem>,
+        /// How long the worker took, from the request's body to the last result, in microseconds.
+        micros: u64,
+        /// Whether the bytecode and the interpreter had different answers about any of them.
+        differed: bool,
+    },
+    /// The answer to any other `Evaluate`.
     Evaluated {
         /// The id of the request.
         id: u64,
@@ -157,14 +183,28 @@ impl Frame<'_> for FromWorker {
                 (1..=MAX_DIAGNOSTICS).contains(&diagnostics.len())
                     && diagnostics.iter().all(Diagnostic::is_within_limits)
             }
-            Self::Evaluated { outcome, .. } => match outcome {
-                Outcome::Decision(decision) => decision.is_within_limits(),
-                Outcome::InvalidRequest(message) => message.len() <= MAX_DIAGNOSTIC_STRING,
-                Outcome::Failed(diagnostic) => diagnostic.is_within_limits(),
-                Outcome::TenantMismatch | Outcome::TimedOut => true,
-            },
+            Self::Evaluated { outcome, .. } => outcome.is_within_limits(),
+            Self::BatchEvaluated { items, .. } => {
+                items.len() <= MAX_BATCH
+                    && items.iter().all(|BatchItem { key, outcome, micros: _ }| {
+                        key.len() <= MAX_BATCH_KEY && outcome.is_within_limits()
+                    })
+                    // Each name is there once.
+                    && items.is_sorted_by(|item, next| item.key < next.key)
+            }
         }
     }
+}
+
+/// The result for one input of a batch.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct BatchItem {
+    /// The input's name.
+    pub key: String,
+    /// The result.
+    pub outcome: Outcome,
+    /// How long the worker took for it, in microseconds.
+    pub micros: u64,
 }
 
 /// The result of one request.
@@ -172,6 +212,8 @@ impl Frame<'_> for FromWorker {
 pub enum Outcome {
     /// The policy was evaluated and gave a decision.
     Decision(Decision),
+    /// The policy was evaluated, and this is the document's value.
+    Document(DocumentAnswer),
     /// The body is not valid for the query, with the fault and its place.
     InvalidRequest(String),
     /// `input.subject.tenant_id` names another tenant; the policy was not evaluated.
@@ -180,6 +222,51 @@ pub enum Outcome {
     Failed(Diagnostic),
     /// The deadline passed before there was an answer.
     TimedOut,
+}
+
+impl Outcome {
+    fn is_within_limits(&self) -> bool {
+        match self {
+            Self::Decision(decision) => decision.is_within_limits(),
+            Self::Document(document) => document.is_within_limits(),
+            Self::InvalidRequest(message) => message.len() <= MAX_DIAGNOSTIC_STRING,
+            Self::Failed(diagnostic) => diagnostic.is_within_limits(),
+            Self::TenantMismatch | Self::TimedOut => true,
+        }
+    }
+}
+
+/// A document's value, and what is told about its evaluation.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct DocumentAnswer {
+    /// `None` if the document is undefined.
+    pub value: Option<JsonText>,
+    /// Whether a rule defines the document, or one that it is in.
+    pub has_rules: bool,
+    /// Whether the request had an input.
+    pub input: Given,
+    /// The decision that the value is, where the document is the tenant's entrypoint.
+    pub decision: Option<Decision>,
+    /// How long it took to read the input, in nanoseconds.
+    pub parse_nanos: u64,
+    /// How long the evaluation took, in nanoseconds.
+    pub evaluation_nanos: u64,
+}
+
+impl DocumentAnswer {
+    fn is_within_limits(&self) -> bool {
+        self.value.as_ref().is_none_or(JsonText::is_valid)
+            && self.decision.as_ref().is_none_or(Decision::is_within_limits)
+    }
+}
+
+/// Whether a request had an input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub enum Given {
+    /// It had.
+    Input,
+    /// It had no input; one that is null counts as none.
+    Nothing,
 }
 
 /// A policy's answer. It travels as typed fields, never as JSON text that could be spliced.
@@ -339,6 +426,34 @@ mod tests {
         }))
     }
 
+    fn document(value: &str) -> FromWorker {
+        evaluated(Outcome::Document(DocumentAnswer {
+            value: Some(JsonText::new(value.to_owned())),
+            has_rules: true,
+            input: Given::Input,
+            decision: None,
+            parse_nanos: 0,
+            evaluation_nanos: 0,
+        }))
+    }
+
+    fn batch(count: usize, key: usize) -> FromWorker {
+        let item = |index| BatchItem {
+            key: format!("{index:0key$}"),
+            outcome: Outcome::TimedOut,
+            micros: 0,
+        };
+        let items = (0..count).map(item).collect();
+        FromWorker::BatchEvaluated { id: 0, items, micros: 0, differed: false }
+    }
+
+    /// A batch in which a name comes twice.
+    fn twice() -> FromWorker {
+        let item = BatchItem { key: "a".to_owned(), outcome: Outcome::TimedOut, micros: 0 };
+        let items = vec![item.clone(), item];
+        FromWorker::BatchEvaluated { id: 0, items, micros: 0, differed: false }
+    }
+
     #[test]
     fn every_bound_is_kept_to_the_last_byte() {
         let hello = |layers, missing, reason: usize| FromWorker::Hello {
@@ -393,6 +508,10 @@ mod tests {
             (decision(MAX_REDACTIONS, 1, 1), decision(MAX_REDACTIONS + 1, 1, 1)),
             (decision(1, MAX_DECISION_STRING, 1), decision(1, MAX_DECISION_STRING + 1, 1)),
             (decision(1, 1, MAX_DECISION_STRING), decision(1, 1, MAX_DECISION_STRING + 1)),
+            (document("1"), document("1 ")),
+            (batch(MAX_BATCH, 4), batch(MAX_BATCH + 1, 4)),
+            (batch(1, MAX_BATCH_KEY), batch(1, MAX_BATCH_KEY + 1)),
+            (batch(2, 1), twice()),
         ] {
             assert!(within.is_within_limits(), "{within:?}");
             assert!(!beyond.is_within_limits(), "{beyond:?}");

@@ -7,16 +7,20 @@
 mod codec;
 mod frame;
 mod identifiers;
+mod json;
 mod limits;
+mod query;
 mod rate_limit;
 mod sandbox;
 
 pub use codec::{DecodeError, EncodeError, Frame, FrameBuffer, FrameTooLong, append_frame, decode};
 pub use frame::{
-    Decision, Diagnostic, DiagnosticCode, Evaluator, FromWorker, Location, Outcome, QueryKind,
-    ToWorker,
+    BatchItem, Decision, Diagnostic, DiagnosticCode, DocumentAnswer, Evaluator, FromWorker, Given,
+    LoadSettings, Location, Namespace, Outcome, ToWorker,
 };
 pub use identifiers::{InvalidTenantId, Revision, TenantId};
+pub use json::JsonText;
 pub use limits::*;
+pub use query::{BatchQuery, DocumentQuery, InputSource, Query, TextFormat};
 pub use rate_limit::RateLimiter;
 pub use sandbox::{InvalidSandboxMode, MissingLayer, SandboxLayer, SandboxMode};

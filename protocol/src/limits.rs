@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 
 /// Version of this protocol, in the first frame. Supervisor and worker are one binary, so a
 /// mismatch means that the other end is a different program.
-pub const PROTOCOL_VERSION: u16 = 5;
+pub const PROTOCOL_VERSION: u16 = 6;
 
 /// Bytes of the length that precedes every frame, most significant byte first.
 pub const FRAME_HEADER_LENGTH: usize = 4;
@@ -16,9 +16,25 @@ pub const MAX_REQUEST_BODY: usize = 16 * 1024 * 1024;
 /// Largest frame to a worker, in bytes: a request body and the fields around it.
 pub const MAX_FRAME_TO_WORKER: usize = MAX_REQUEST_BODY + 4 * 1024;
 
-/// Largest frame from a worker, in bytes. A hostile worker can make the supervisor allocate this
-/// much, so it is no larger than an honest answer needs.
-pub const MAX_FRAME_FROM_WORKER: usize = 1024 * 1024;
+/// Largest result of the Data API that can be configured, in bytes of its JSON.
+pub const MAX_RESULT: usize = 16 * 1024 * 1024;
+
+/// Bytes of a frame from a worker besides a result: the other fields of an answer, and the frames
+/// that have no result.
+pub const FRAME_FROM_WORKER_MARGIN: usize = 64 * 1024;
+
+/// Largest frame from a worker whose tenant may have the largest results, in bytes. A hostile
+/// worker can make the supervisor allocate as much as its tenant's setting allows.
+pub const MAX_FRAME_FROM_WORKER: usize = MAX_RESULT + FRAME_FROM_WORKER_MARGIN;
+
+/// Levels of a result: more than a value of the engine can have.
+pub const MAX_JSON_DEPTH: usize = 1024;
+
+/// Inputs of one batch.
+pub const MAX_BATCH: usize = 1000;
+
+/// Bytes of the name of an input in a batch.
+pub const MAX_BATCH_KEY: usize = 1024;
 
 /// Bytes of a bundle file in one `BundleChunk` frame: large enough to be cheap, small enough that
 /// loading a large bundle needs no large buffer on either side.

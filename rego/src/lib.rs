@@ -29,6 +29,7 @@ pub mod opa_json;
 pub mod parse;
 mod policy;
 mod report;
+pub mod request;
 pub mod source;
 pub mod types;
 mod yaml;
@@ -36,7 +37,8 @@ mod yaml;
 pub use builtins::table::capabilities;
 pub use bundle::{File, MAX_IGNORED_FILES, Tests};
 pub use policy::{
-    Evaluation, EvaluationError, Evaluator, FailureKind, Moment, Namespace, Policy, Settings,
+    DocumentQuery, Evaluation, EvaluationError, Evaluator, FailureKind, Moment, Namespace, Policy,
+    Settings,
 };
 pub use regorus::Value;
 pub use report::Report;

@@ -31,6 +31,8 @@ codes! {
     TenantMismatch = "tenant_mismatch";
     /// There is no such tenant or path.
     ResourceNotFound = "resource_not_found";
+    /// The document is undefined (`/v0/data` only).
+    UndefinedDocument = "undefined_document";
     /// The path does not support the method.
     InvalidOperation = "invalid_operation";
     /// The decision stream was requested without a protocol that it supports.
@@ -71,6 +73,7 @@ impl ErrorCode {
             | Self::Forbidden
             | Self::TenantMismatch
             | Self::ResourceNotFound
+            | Self::UndefinedDocument
             | Self::InvalidOperation
             | Self::UpgradeRequired
             | Self::RequestTimeout

@@ -2,18 +2,23 @@
 
 use std::time::Duration;
 
-use enforcer_protocol::{TenantId, ToWorker};
+use enforcer_protocol::{LoadSettings, MAX_RESULT, Namespace, TenantId, ToWorker};
 use enforcer_rego::File;
 
 /// Everything that one worker will ever know of its tenant.
 #[derive(Debug)]
 pub(crate) struct Bundle {
     pub(crate) tenant_id: TenantId,
+    pub(crate) namespace: Namespace,
+    /// The keys below `data` of the rule that decides.
+    pub(crate) entrypoint: Vec<String>,
     pub(crate) evaluation_timeout: Duration,
     /// Whether the bytecode may evaluate it.
     pub(crate) bytecode: bool,
     /// Whether a built-in that fails is the request's error.
     pub(crate) strict_builtin_errors: bool,
+    /// Largest result, in bytes of its JSON.
+    pub(crate) max_result: usize,
     pub(crate) files: Vec<File>,
 }
 
@@ -42,26 +47,8 @@ impl Assembly {
     /// When the frame is not allowed here; says why.
     pub(crate) fn take(&mut self, frame: &ToWorker<'_>) -> Result<Option<Bundle>, &'static str> {
         match (std::mem::take(self), frame) {
-            (
-                Self::Empty,
-                ToWorker::LoadBundle {
-                    tenant_id,
-                    evaluation_timeout_micros,
-                    bytecode,
-                    strict_builtin_errors,
-                },
-            ) => {
-                let tenant_id =
-                    tenant_id.parse().map_err(|_| "the bundle's tenant id is invalid")?;
-                let evaluation_timeout = Duration::from_micros(*evaluation_timeout_micros);
-                let bundle = Bundle {
-                    tenant_id,
-                    evaluation_timeout,
-                    bytecode: *bytecode,
-                    strict_builtin_errors: *strict_builtin_errors,
-                    files: Vec::new(),
-                };
-                *self = Self::Open(OpenAssembly { bundle, missing: 0 });
+            (Self::Empty, ToWorker::LoadBundle(settings)) => {
+                *self = Self::Open(OpenAssembly { bundle: begun(settings)?, missing: 0 });
                 Ok(None)
             }
             (Self::Open(open), frame) if open.missing == 0 => match frame {
@@ -91,6 +78,29 @@ impl Assembly {
     }
 }
 
+/// A bundle without files.
+fn begun(settings: &LoadSettings<'_>) -> Result<Bundle, &'static str> {
+    let LoadSettings {
+        tenant_id,
+        namespace,
+        entrypoint,
+        evaluation_timeout_micros,
+        bytecode,
+        strict_builtin_errors,
+        max_result,
+    } = settings;
+    Ok(Bundle {
+        tenant_id: tenant_id.parse().map_err(|_| "the bundle's tenant id is invalid")?,
+        namespace: *namespace,
+        entrypoint: entrypoint.iter().map(|&key| key.to_owned()).collect(),
+        evaluation_timeout: Duration::from_micros(*evaluation_timeout_micros),
+        bytecode: *bytecode,
+        strict_builtin_errors: *strict_builtin_errors,
+        max_result: usize::try_from(*max_result).unwrap_or(usize::MAX).min(MAX_RESULT),
+        files: Vec::new(),
+    })
+}
+
 impl OpenAssembly {
     fn begin_file(&mut self, path: &str, length: u64) {
         // No capacity is reserved by the announced length: memory grows with the bytes that arrive.
@@ -111,12 +121,15 @@ impl OpenAssembly {
 mod tests {
     use super::*;
 
-    const BEGIN: ToWorker<'_> = ToWorker::LoadBundle {
+    const BEGIN: ToWorker<'_> = ToWorker::LoadBundle(LoadSettings {
         tenant_id: "a",
+        namespace: Namespace::Strict,
+        entrypoint: Vec::new(),
         evaluation_timeout_micros: 100,
         bytecode: true,
         strict_builtin_errors: false,
-    };
+        max_result: 1024,
+    });
 
     #[test]
     fn a_bundle_comes_together_from_its_chunks() {

@@ -3,9 +3,10 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use enforcer_protocol::{Decision, Diagnostic, Evaluator, MAX_DIAGNOSTICS, Outcome, TenantId};
+use enforcer_protocol::{Decision, Diagnostic, Evaluator, MAX_DIAGNOSTICS, Namespace, Outcome};
 use enforcer_rego::{
-    Evaluation, EvaluationError, Moment, Namespace, Policy as RegoPolicy, Settings, Tests, Value,
+    DocumentQuery, Evaluation, EvaluationError, Moment, Policy as RegoPolicy, Settings, Tests,
+    Value,
 };
 
 use crate::bundle::Bundle;
@@ -14,14 +15,18 @@ use crate::decision::{RuleValues, decide};
 use crate::diagnostics::{evaluation_failed, of_evaluation, of_report, shortened};
 use crate::value::member;
 
-/// The rules that make a decision, in the tenant's package.
-const DECISION_RULES: [&str; 3] = ["allow", "redact", "reason"];
+/// The rules beside the entrypoint, in its package, that a decision consists of.
+const DETAILS: [&str; 2] = ["redact", "reason"];
 
 /// A tenant's policies and data, compiled and ready for requests.
 #[derive(Debug)]
 pub(crate) struct Policy {
     policy: RegoPolicy,
     tenant_id: Value,
+    /// The keys below `data` of the rule that decides.
+    entrypoint: Vec<Value>,
+    /// Largest result, in bytes of its JSON.
+    max_result: usize,
     /// The lines that the last evaluation printed.
     prints: Vec<String>,
     /// Whether the two evaluators disagreed and the supervisor has not been told yet.
@@ -34,14 +39,27 @@ impl Policy {
     /// # Errors
     /// The faults of the bundle: at least one diagnostic, at most the first [`MAX_DIAGNOSTICS`].
     pub(crate) fn load(bundle: Bundle) -> Result<Self, Vec<Diagnostic>> {
-        let Bundle { tenant_id, evaluation_timeout, bytecode, strict_builtin_errors, files } =
-            bundle;
+        let Bundle {
+            tenant_id,
+            namespace,
+            entrypoint,
+            evaluation_timeout,
+            bytecode,
+            strict_builtin_errors,
+            max_result,
+            files,
+        } = bundle;
         let settings = Settings {
-            namespace: Namespace::Tenant(tenant_id.as_str().to_owned()),
+            namespace: match namespace {
+                Namespace::Strict => {
+                    enforcer_rego::Namespace::Tenant(tenant_id.as_str().to_owned())
+                }
+                Namespace::Open => enforcer_rego::Namespace::Open,
+            },
             tests: Tests::Excluded,
             interpreter_only: !bytecode,
             strict_builtin_errors,
-            decision: decision_paths(&tenant_id),
+            decision: decision_paths(&entrypoint),
         };
         let loaded = caught(|| RegoPolicy::load(files, &settings)).unwrap_or_else(|Panicked| {
             let message = "the engine failed on this bundle: please report it";
@@ -51,7 +69,14 @@ impl Policy {
             reports.into_iter().take(MAX_DIAGNOSTICS).map(of_report).collect::<Vec<_>>()
         })?;
         let tenant_id = Value::from(tenant_id.as_str());
-        let mut policy = Self { policy, tenant_id, prints: Vec::new(), has_differed: false };
+        let mut policy = Self {
+            policy,
+            tenant_id,
+            entrypoint: entrypoint.iter().map(|key| Value::from(key.as_str())).collect(),
+            max_result,
+            prints: Vec::new(),
+            has_differed: false,
+        };
         // A policy that fails on an empty input does not make the bundle faulty.
         let _ = policy.ask(Value::new_object(), evaluation_timeout);
         policy.prints.clear();
@@ -68,20 +93,9 @@ impl Policy {
         self.policy.warnings().iter().take(MAX_DIAGNOSTICS).cloned().map(of_report).collect()
     }
 
-    /// Answers a decision request: a body of `{"input": …}`, until `deadline_micros` of
-    /// [`monotonic_micros`].
-    pub(crate) fn decide(&mut self, body: &[u8], deadline_micros: u64) -> Outcome {
-        let document = match enforcer_rego::json::parse(body) {
-            Ok(document) => document,
-            Err(error) => {
-                return Outcome::InvalidRequest(shortened(&format!(
-                    "the request body cannot be read as JSON, at byte {}: {}",
-                    error.offset, error.message
-                )));
-            }
-        };
-        // OPA's Data API takes a null input for a missing one.
-        let input = member(&document, "input");
+    /// Decides about an input, until `deadline_micros` of [`monotonic_micros`]. OPA's Data API
+    /// takes a null input for a missing one; here both are an error.
+    pub(crate) fn decide(&mut self, input: &Value, deadline_micros: u64) -> Outcome {
         if matches!(input, Value::Undefined | Value::Null) {
             return Outcome::InvalidRequest(
                 "the request body must be a JSON object with an \"input\" that is not null".into(),
@@ -91,10 +105,7 @@ impl Policy {
         if *subject_tenant != Value::Undefined && *subject_tenant != self.tenant_id {
             return Outcome::TenantMismatch;
         }
-        let left = Duration::from_micros(deadline_micros.saturating_sub(monotonic_micros()));
-        if left.is_zero() {
-            return Outcome::TimedOut;
-        }
+        let Some(left) = time_left(deadline_micros) else { return Outcome::TimedOut };
         match self.ask(input.clone(), left) {
             Ok(decision) => Outcome::Decision(decision),
             Err(outcome) => outcome,
@@ -102,21 +113,58 @@ impl Policy {
     }
 
     fn ask(&mut self, input: Value, limit: Duration) -> Result<Decision, Outcome> {
+        let values = self.evaluate(limit, |policy, moment| policy.decide(input, moment))?;
+        decision(values).map_err(Outcome::Failed)
+    }
+
+    /// A document's value, [`Value::Undefined`] where it has none.
+    ///
+    /// # Errors
+    /// Why there is no value: the policy failed, or its time is over.
+    pub(crate) fn document(
+        &mut self,
+        query: DocumentQuery<'_>,
+        input: Option<Value>,
+        deadline_micros: u64,
+    ) -> Result<Value, Outcome> {
+        let left = time_left(deadline_micros).ok_or(Outcome::TimedOut)?;
+        self.evaluate(left, |policy, moment| policy.evaluate(query, input, moment))
+    }
+
+    fn evaluate<T>(
+        &mut self,
+        limit: Duration,
+        evaluate: impl FnOnce(&mut RegoPolicy, Moment) -> Evaluation<T>,
+    ) -> Result<T, Outcome> {
         let moment = Moment { now_ns: now_ns(), deadline: Instant::now() + limit };
         // Prints that were not taken are from an evaluation that was stopped and now begins again.
         self.prints.clear();
-        let evaluated = caught(|| self.policy.decide(input, moment));
+        let evaluated = caught(|| evaluate(&mut self.policy, moment));
         let Ok(Evaluation { result, prints }) = evaluated else {
             let message = "the engine failed on this input: please report it with the policy";
             return Err(Outcome::Failed(evaluation_failed(message)));
         };
         self.prints = prints;
         self.has_differed |= matches!(result, Err(EvaluationError::Differed));
-        match result {
-            Ok(values) => decision(values).map_err(Outcome::Failed),
-            Err(EvaluationError::TimedOut) => Err(Outcome::TimedOut),
-            Err(error) => Err(Outcome::Failed(of_evaluation(error))),
-        }
+        result.map_err(|error| match error {
+            EvaluationError::TimedOut => Outcome::TimedOut,
+            error => Outcome::Failed(of_evaluation(error)),
+        })
+    }
+
+    /// Whether a rule defines the document at a path, or one that it is in.
+    pub(crate) fn has_rules(&self, path: &[Value]) -> bool {
+        self.policy.has_rules(path)
+    }
+
+    /// The keys below `data` of the rule that decides.
+    pub(crate) fn entrypoint(&self) -> &[Value] {
+        &self.entrypoint
+    }
+
+    /// Largest result, in bytes of its JSON.
+    pub(crate) const fn max_result(&self) -> usize {
+        self.max_result
     }
 
     /// The evaluator that answers requests.
@@ -134,16 +182,28 @@ impl Policy {
         std::mem::take(&mut self.has_differed)
     }
 
+    /// Lines to be taken as those of the last evaluation.
+    pub(crate) fn keep_prints(&mut self, prints: Vec<String>) {
+        self.prints = prints;
+    }
+
     /// The lines that the policy printed in the last evaluation, unless they were taken already.
     pub(crate) fn take_prints(&mut self) -> Vec<String> {
         std::mem::take(&mut self.prints)
     }
 }
 
-/// The paths of a decision's rules below `data`.
-fn decision_paths(tenant_id: &TenantId) -> Vec<Vec<String>> {
-    let path = |rule: &str| vec!["tenants".to_owned(), tenant_id.to_string(), rule.to_owned()];
-    DECISION_RULES.into_iter().map(path).collect()
+/// The paths of a decision's rules below `data`: the entrypoint, and the others beside it.
+fn decision_paths(entrypoint: &[String]) -> Vec<Vec<String>> {
+    let package = entrypoint.split_last().map_or(entrypoint, |(_, package)| package);
+    let details = DETAILS.map(|rule| [package, &[rule.to_owned()]].concat());
+    [entrypoint.to_vec()].into_iter().chain(details).collect()
+}
+
+/// The time until a deadline, if it has not passed.
+fn time_left(deadline_micros: u64) -> Option<Duration> {
+    let left = deadline_micros.saturating_sub(monotonic_micros());
+    (left > 0).then(|| Duration::from_micros(left))
 }
 
 fn decision(values: Vec<Value>) -> Result<Decision, Diagnostic> {

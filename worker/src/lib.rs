@@ -3,6 +3,7 @@
 //! A worker is synchronous and single-threaded. It holds one socket, loads exactly one bundle, and
 //! ends when its supervisor does. Nothing in it knows of another tenant.
 
+mod answer;
 mod bundle;
 mod clock;
 mod decision;
@@ -25,6 +26,7 @@ pub mod fuzzing {
     //! The functions that the fuzz targets call; not part of the crate's interface.
     use std::time::Duration;
 
+    use enforcer_protocol::{MAX_RESULT, Namespace};
     use enforcer_rego::File;
 
     pub use crate::bundle::Assembly;
@@ -38,9 +40,12 @@ pub mod fuzzing {
             files.map(|(path, content)| File { path: path.to_owned(), content: content.to_vec() });
         let bundle = Bundle {
             tenant_id,
+            namespace: Namespace::Strict,
+            entrypoint: ["tenants", "tenant_a", "allow"].map(str::to_owned).to_vec(),
             evaluation_timeout: Duration::from_millis(100),
             bytecode: true,
             strict_builtin_errors: false,
+            max_result: MAX_RESULT,
             files: files.collect(),
         };
         Policy::load(bundle).is_ok()

@@ -6,10 +6,11 @@ use std::mem::ManuallyDrop;
 use std::time::Instant;
 
 use enforcer_protocol::{
-    EncodeError, FrameBuffer, FromWorker, MAX_FRAME_FROM_WORKER, MAX_FRAME_TO_WORKER, Outcome,
-    PROTOCOL_VERSION, QueryKind, RateLimiter, ToWorker, append_frame, decode,
+    EncodeError, FRAME_FROM_WORKER_MARGIN, FrameBuffer, FromWorker, MAX_FRAME_TO_WORKER, Outcome,
+    PROTOCOL_VERSION, Query, RateLimiter, ToWorker, append_frame, decode,
 };
 
+use crate::answer::{Reply, answer};
 use crate::bundle::Assembly;
 use crate::clock::monotonic_micros;
 use crate::diagnostics::{evaluation_failed, shortened};
@@ -78,6 +79,7 @@ fn take(state: State, frame: &ToWorker<'_>, answers: &mut Answers) -> Result<Sta
             let Some(bundle) = assembly.take(frame).map_err(WorkerError::OutOfOrder)? else {
                 return Ok(State::Loading(assembly));
             };
+            answers.limit = bundle.max_result + FRAME_FROM_WORKER_MARGIN;
             match Policy::load(bundle) {
                 Ok(policy) => {
                     let version = policy.version();
@@ -91,20 +93,17 @@ fn take(state: State, frame: &ToWorker<'_>, answers: &mut Answers) -> Result<Sta
                 }
             }
         }
-        (
-            State::Serving(mut policy),
-            ToWorker::Evaluate { id, kind: QueryKind::Decision, deadline_micros, body },
-        ) => {
+        (State::Serving(mut policy), ToWorker::Evaluate { id, query, deadline_micros, body }) => {
             let start = monotonic_micros();
             // A request that comes too late is not even parsed: that costs time too, and would
             // delay the requests behind it.
-            let outcome = if start >= *deadline_micros {
-                Outcome::TimedOut
+            let reply = if start >= *deadline_micros {
+                Reply::One(Outcome::TimedOut)
             } else {
-                decide(&mut policy, body, *deadline_micros, answers)?
+                evaluate(&mut policy, query, body, *deadline_micros, answers)?
             };
             let micros = monotonic_micros().saturating_sub(start);
-            answers.append_outcome(*id, outcome, micros, policy.take_has_differed())?;
+            answers.append_reply(*id, reply, micros, policy.take_has_differed())?;
             Ok(State::Serving(policy))
         }
         (State::Serving(_), _) => Err(WorkerError::OutOfOrder("the bundle is loaded")),
@@ -112,23 +111,28 @@ fn take(state: State, frame: &ToWorker<'_>, answers: &mut Answers) -> Result<Sta
     }
 }
 
-/// Decides, without a long delay for the answers that wait to be written.
-fn decide(
+/// Evaluates, without a long delay for the answers that wait to be written.
+fn evaluate(
     policy: &mut Policy,
+    query: &Query,
     body: &[u8],
     deadline_micros: u64,
     answers: &mut Answers,
-) -> io::Result<Outcome> {
-    let patience = monotonic_micros().saturating_add(BATCH_PATIENCE_MICROS);
-    if !answers.waiting.is_empty() && patience < deadline_micros {
-        let outcome = policy.decide(body, patience);
-        if outcome != Outcome::TimedOut {
-            return Ok(outcome);
-        }
-        // An evaluation changes nothing, so it can be done again from its beginning.
-        answers.write()?;
+) -> io::Result<Reply> {
+    if answers.waiting.is_empty() {
+        return Ok(answer(policy, query, body, deadline_micros));
     }
-    Ok(policy.decide(body, deadline_micros))
+    let patience = monotonic_micros().saturating_add(BATCH_PATIENCE_MICROS);
+    // A batch that is stopped in the middle would begin again from its first input.
+    if patience < deadline_micros && !matches!(query, Query::Batch(_)) {
+        let reply = answer(policy, query, body, patience);
+        if !reply.is_timed_out() {
+            return Ok(reply);
+        }
+    }
+    // An evaluation changes nothing, so it can be done again from its beginning.
+    answers.write()?;
+    Ok(answer(policy, query, body, deadline_micros))
 }
 
 /// The answers to the supervisor.
@@ -137,11 +141,17 @@ struct Answers {
     socket: ManuallyDrop<File>,
     /// Whole frames that are not written yet.
     waiting: Vec<u8>,
+    /// Largest frame, in bytes.
+    limit: usize,
 }
 
 impl Answers {
     fn new(socket: File) -> Self {
-        Self { socket: ManuallyDrop::new(socket), waiting: Vec::new() }
+        Self {
+            socket: ManuallyDrop::new(socket),
+            waiting: Vec::new(),
+            limit: FRAME_FROM_WORKER_MARGIN,
+        }
     }
 
     fn introduce(&mut self, Report { layers, missing }: &Report) -> Result<(), WorkerError> {
@@ -151,19 +161,25 @@ impl Answers {
     }
 
     fn append(&mut self, frame: &FromWorker) -> Result<(), EncodeError> {
-        append_frame(&mut self.waiting, frame, MAX_FRAME_FROM_WORKER)
+        append_frame(&mut self.waiting, frame, self.limit)
     }
 
-    fn append_outcome(
+    fn append_reply(
         &mut self,
         id: u64,
-        outcome: Outcome,
+        reply: Reply,
         micros: u64,
         differed: bool,
     ) -> Result<(), EncodeError> {
-        match self.append(&FromWorker::Evaluated { id, outcome, micros, differed }) {
+        let frame = match reply {
+            Reply::One(outcome) => FromWorker::Evaluated { id, outcome, micros, differed },
+            Reply::Batch(items) => FromWorker::BatchEvaluated { id, items, micros, differed },
+        };
+        match self.append(&frame) {
             Err(EncodeError::TooLong(too_long)) => {
-                let message = format!("the decision is too long: {too_long}");
+                let message = format!(
+                    "the answer is too long for the tenant's limit (max_result_bytes): {too_long}"
+                );
                 let outcome = Outcome::Failed(evaluation_failed(&message));
                 self.append(&FromWorker::Evaluated { id, outcome, micros, differed })
             }
@@ -222,7 +238,7 @@ impl Printer {
 mod tests {
     use super::*;
 
-    use enforcer_protocol::Evaluator;
+    use enforcer_protocol::{Evaluator, LoadSettings, MAX_FRAME_FROM_WORKER, Namespace};
     use std::time::Duration;
 
     use std::os::fd::OwnedFd;
@@ -265,12 +281,15 @@ allow if input.allow";
         send(
             &mut socket,
             &[
-                ToWorker::LoadBundle {
+                ToWorker::LoadBundle(LoadSettings {
                     tenant_id: "a",
+                    namespace: Namespace::Strict,
+                    entrypoint: vec!["tenants", "a", "allow"],
                     evaluation_timeout_micros: 1_000_000,
                     bytecode: true,
                     strict_builtin_errors: false,
-                },
+                    max_result: 1024 * 1024,
+                }),
                 ToWorker::BundleFile { path: "policy.rego", length },
                 ToWorker::BundleChunk(MODULE),
                 ToWorker::BundleEnd,
@@ -295,7 +314,7 @@ allow if input.allow";
     }
 
     fn ask(id: u64, deadline_micros: u64, body: &[u8]) -> ToWorker<'_> {
-        ToWorker::Evaluate { id, kind: QueryKind::Decision, deadline_micros, body }
+        ToWorker::Evaluate { id, query: Query::Decision, deadline_micros, body }
     }
 
     #[test]

@@ -173,6 +173,23 @@ impl Document {
     }
 }
 
+impl Document {
+    /// Whether rules define the document at a path below this one, or one that it is in.
+    #[must_use]
+    pub fn is_of_rules(&self, path: &[Value]) -> bool {
+        let mut node = self;
+        for key in path {
+            if node.of_rules {
+                break;
+            }
+            let child = key.as_string().ok().and_then(|key| node.children.get(&**key));
+            let Some(child) = child else { return false };
+            node = child;
+        }
+        node.of_rules
+    }
+}
+
 /// A rule, function or document.
 #[derive(Debug, Clone)]
 pub struct Rule {

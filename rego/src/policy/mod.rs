@@ -147,7 +147,18 @@ pub struct Policy {
     version: Option<String>,
     warnings: Vec<Report>,
     ignored_files: Vec<String>,
+    /// Whether a built-in that fails ends the evaluation, by the policy's settings.
     strictness: Strictness,
+}
+
+/// A question about a document.
+#[derive(Debug, Clone, Copy)]
+pub struct DocumentQuery<'a> {
+    /// The keys below `data`.
+    pub path: &'a [Value],
+    /// Whether a built-in that fails is this evaluation's error, even if the policy's settings say
+    /// otherwise.
+    pub strict_builtin_errors: bool,
 }
 
 impl Policy {
@@ -253,7 +264,9 @@ impl Policy {
         let Some(decision) = self.decision else {
             return Evaluation { result: Ok(Vec::new()), prints: Vec::new() };
         };
-        let Evaluation { result, prints } = self.ask(decision, &[], Some(input), moment);
+        let strictness = self.strictness;
+        let Evaluation { result, prints } =
+            self.ask(decision, &[], Some(input), moment, strictness);
         let result = result.map(|values| {
             let optional = |index| entry::element(&entry::element(&values, index), 0);
             (0..self.decision_length).map(optional).collect()
@@ -264,20 +277,22 @@ impl Policy {
     /// The value of `data` at a path, or [`Value::Undefined`].
     pub fn evaluate(
         &mut self,
-        path: &[Value],
+        query: DocumentQuery<'_>,
         input: Option<Value>,
         moment: Moment,
     ) -> Evaluation<Value> {
+        let DocumentQuery { path, strict_builtin_errors } = query;
+        let strictness = if strict_builtin_errors { Strictness::Strict } else { self.strictness };
         match self.documents.find(path) {
             Found::Rule(rule, rest) => {
-                let Evaluation { result, prints } = self.ask(rule, &[], input, moment);
+                let Evaluation { result, prints } = self.ask(rule, &[], input, moment, strictness);
                 let result = result.map(|value| entry::at(&value, rest));
                 Evaluation { result, prints }
             }
             Found::Keyed { rule, function, keys, rest } => {
                 let keyed = self.keyed.get(&function);
                 let (rule, below) = keyed.map_or((rule, 0), |rule| (*rule, 1));
-                let Evaluation { result, prints } = self.ask(rule, keys, input, moment);
+                let Evaluation { result, prints } = self.ask(rule, keys, input, moment, strictness);
                 let rest = rest.get(below..).unwrap_or_default();
                 let result = result.map(|value| entry::at(&value, rest));
                 Evaluation { result, prints }
@@ -291,15 +306,22 @@ impl Policy {
         }
     }
 
+    /// Whether a rule defines the document at a path, or one that it is in.
+    #[must_use]
+    pub fn has_rules(&self, path: &[Value]) -> bool {
+        self.documents.is_of_rules(path)
+    }
+
     fn ask(
         &mut self,
         rule: RuleId,
         keys: &[Value],
         input: Option<Value>,
         moment: Moment,
+        strictness: Strictness,
     ) -> Evaluation<Value> {
         let asked = Asked { rule, keys, input, moment };
-        let evaluation = self.evaluators.evaluate(asked, &self.data, self.strictness);
+        let evaluation = self.evaluators.evaluate(asked, &self.data, strictness);
         let result = evaluation.result.map_err(|fault| match fault {
             Fault::Evaluation(error) => self.error(error),
             Fault::Differed => EvaluationError::Differed,

@@ -416,7 +416,7 @@ impl Reconciler {
         let (tenant, requests) =
             Tenant::new(id.clone(), limits, sandbox.mode, sandbox.users.clone(), stream);
         let tenant = Arc::new(tenant);
-        if limits.activation == Activation::Lazy {
+        if tenant.limits.activation == Activation::Lazy {
             info!(tenant_id = %id, "tenant is asleep until its first request");
         }
         tenant.tell(Change::Added, "its directory is there".to_owned(), Vec::new());

@@ -1,12 +1,14 @@
 //! The limits of one tenant.
 
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::time::Duration;
 
+use enforcer_protocol::{Namespace, TenantId};
 use serde::Serialize;
 
 /// The limits of one tenant.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct TenantLimits {
     /// From a request's arrival to its decision.
     pub(crate) evaluation_timeout: Duration,
@@ -28,7 +30,42 @@ pub(crate) struct TenantLimits {
     pub(crate) evaluator: EvaluatorChoice,
     /// Whether an error in a built-in fails the request.
     pub(crate) strict_builtin_errors: bool,
+    /// The packages that its bundle may define.
+    pub(crate) namespace: Namespace,
+    /// The rule that decides, where it is not `allow` of the tenant's package.
+    pub(crate) entrypoint: Option<Entrypoint>,
+    /// Largest result of the Data API, in bytes of its JSON.
+    pub(crate) max_result: usize,
 }
+
+impl TenantLimits {
+    /// The keys below `data` of the rule that decides.
+    pub(crate) fn entrypoint<'a>(&'a self, tenant_id: &'a TenantId) -> Vec<&'a str> {
+        match &self.entrypoint {
+            Some(Entrypoint(keys)) => keys.iter().map(String::as_str).collect(),
+            None => vec![TENANTS, tenant_id.as_str(), DEFAULT_RULE],
+        }
+    }
+
+    /// The keys below `data` of the document that clients see as the tenant's own: a strict
+    /// tenant's package, or all of an open tenant's data.
+    pub(crate) fn root<'a>(&self, tenant_id: &'a TenantId) -> Vec<&'a str> {
+        match self.namespace {
+            Namespace::Strict => vec![TENANTS, tenant_id.as_str()],
+            Namespace::Open => Vec::new(),
+        }
+    }
+}
+
+/// Below `data`, where the rules of strict tenants are.
+pub(super) const TENANTS: &str = "tenants";
+
+/// The rule of a tenant's package that decides.
+const DEFAULT_RULE: &str = "allow";
+
+/// A rule, by its keys below `data`. It has at least one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Entrypoint(pub(super) Arc<[String]>);
 
 /// The evaluators that a tenant's policy may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

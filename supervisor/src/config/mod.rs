@@ -114,12 +114,12 @@ impl Config {
 
     /// This tenant's limits.
     pub(crate) fn limits(&self, tenant_id: &TenantId) -> TenantLimits {
-        self.limits_of.get(tenant_id).copied().unwrap_or(self.limits)
+        self.limits_of.get(tenant_id).unwrap_or(&self.limits).clone()
     }
 
     /// The limits of tenants without limits of their own.
-    pub(crate) const fn limits_of_others(&self) -> TenantLimits {
-        self.limits
+    pub(crate) const fn limits_of_others(&self) -> &TenantLimits {
+        &self.limits
     }
 
     /// The tenants that have limits of their own.

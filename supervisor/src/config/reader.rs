@@ -3,15 +3,18 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 
-use enforcer_protocol::{MAX_REQUEST_BODY, TenantId};
+use enforcer_protocol::{MAX_REQUEST_BODY, MAX_RESULT, Namespace, TenantId};
 use toml::Table;
 
 use super::errors::ConfigError;
 use super::file::ConfigFile;
-use super::limits::TenantLimits;
+use super::limits::{Entrypoint, TENANTS, TenantLimits};
 use super::sandbox::SandboxConfig;
 use super::settings::*;
 use super::values::*;
+
+/// A decision's frame has room in a result's, so that no setting makes decisions shorter.
+const SMALLEST_MAX_RESULT: usize = 1024 * 1024;
 
 /// Reads settings and collects the errors.
 pub(super) struct Reader<'a, F> {
@@ -41,6 +44,25 @@ impl<F: Fn(&str) -> Option<String>> Reader<'_, F> {
         let idle_timeout = self.read_for(tenant_id, IDLE_TIMEOUT, idle_timeout);
         let evaluator = self.read_for(tenant_id, EVALUATOR, evaluator);
         let strict_builtin_errors = self.read_for(tenant_id, STRICT_BUILTIN_ERRORS, boolean);
+        let namespace = self.read_for(tenant_id, NAMESPACE, namespace);
+        let is_strict = namespace == Some(Namespace::Strict);
+        let entrypoint = self.read_for(tenant_id, ENTRYPOINT, |text| {
+            let entrypoint = entrypoint(text)?;
+            let is_outside = |entrypoint: &Entrypoint| {
+                let below = |id| entrypoint.0.starts_with(&[TENANTS.to_owned(), id]);
+                !tenant_id.is_some_and(|id| below(id.to_owned()))
+            };
+            if is_strict && entrypoint.as_ref().is_some_and(is_outside) {
+                return Err(
+                    "expected a rule below tenants/<id>, or namespace = \"open\" beside it"
+                        .to_owned(),
+                );
+            }
+            Ok(entrypoint)
+        });
+        let max_result = self.read_for(tenant_id, MAX_RESULT_BYTES, |text| {
+            number(text, SMALLEST_MAX_RESULT..=MAX_RESULT)
+        });
         Some(TenantLimits {
             evaluation_timeout: evaluation_timeout?,
             load_timeout: load_timeout?,
@@ -53,6 +75,9 @@ impl<F: Fn(&str) -> Option<String>> Reader<'_, F> {
             idle_timeout: idle_timeout?,
             evaluator: evaluator?,
             strict_builtin_errors: strict_builtin_errors?,
+            namespace: namespace?,
+            entrypoint: entrypoint?,
+            max_result: max_result?,
         })
     }
 

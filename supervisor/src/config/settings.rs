@@ -64,6 +64,12 @@ settings! {
         "Evaluator of policies: auto (bytecode if the bundle is small enough for it, otherwise the interpreter) or interpreter";
     STRICT_BUILTIN_ERRORS = "ENFORCER_STRICT_BUILTIN_ERRORS", "strict-builtin-errors", "false",
         "Whether an error in a built-in fails the request; with false, the call is undefined, as in OPA";
+    NAMESPACE = "ENFORCER_NAMESPACE", "namespace", "strict",
+        "Packages that a tenant's bundle may define: strict (tenants.<id> and packages below it) or open (any package)";
+    ENTRYPOINT = "ENFORCER_ENTRYPOINT", "entrypoint", "none",
+        "Rule that decides, as a path of the Data API, such as envoy/authz/allow; or none, which is tenants/<id>/allow";
+    MAX_RESULT_BYTES = "ENFORCER_MAX_RESULT_BYTES", "max-result-bytes", "1048576",
+        "Maximum size of a result of the Data API in bytes of its JSON, 1048576 to 16777216";
     CPU_WEIGHT = "ENFORCER_CPU_WEIGHT", "cpu-weight", "100",
         "Relative weight of a tenant's worker when workers compete for processor time, 1 to 10000; needs control groups";
     CPU_PERCENT = "ENFORCER_CPU_PERCENT", "cpu-percent", "100",
@@ -85,7 +91,7 @@ settings! {
 }
 
 /// The settings that a single tenant may have of its own.
-pub(super) const OF_A_TENANT: [Setting; 11] = [
+pub(super) const OF_A_TENANT: [Setting; 14] = [
     EVALUATION_TIMEOUT,
     LOAD_TIMEOUT,
     MAX_BODY,
@@ -97,4 +103,7 @@ pub(super) const OF_A_TENANT: [Setting; 11] = [
     IDLE_TIMEOUT,
     EVALUATOR,
     STRICT_BUILTIN_ERRORS,
+    NAMESPACE,
+    ENTRYPOINT,
+    MAX_RESULT_BYTES,
 ];

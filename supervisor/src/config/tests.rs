@@ -104,6 +104,33 @@ fn values_out_of_bounds_are_refused() {
 }
 
 #[test]
+fn only_an_open_tenant_decides_outside_of_its_package() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let read = |text: &str| {
+        std::fs::write(file.path(), text).unwrap();
+        parse(&[("config", file.path().to_str().unwrap())], &[])
+    };
+    let tenant_a = "tenant_a".parse().unwrap();
+    let limits = |text| read(text).unwrap().limits(&tenant_a);
+    assert_eq!(limits("").entrypoint(&tenant_a), ["tenants", "tenant_a", "allow"]);
+    assert_eq!(limits("").root(&tenant_a), ["tenants", "tenant_a"]);
+    let open =
+        limits("[tenants.tenant_a]\nnamespace = \"open\"\nentrypoint = \"envoy/authz/allow\"");
+    assert_eq!(open.entrypoint(&tenant_a), ["envoy", "authz", "allow"]);
+    assert!(open.root(&tenant_a).is_empty());
+    let own = limits("[tenants.tenant_a]\nentrypoint = \"/tenants/tenant_a/http/allow\"");
+    assert_eq!(own.entrypoint(&tenant_a), ["tenants", "tenant_a", "http", "allow"]);
+    for outside in ["envoy/authz/allow", "tenants/other/allow"] {
+        let report = read(&format!("[tenants.tenant_a]\nentrypoint = \"{outside}\"")).unwrap_err();
+        assert!(report.contains("namespace = \"open\""), "{report}");
+    }
+    for invalid in ["", "a//b", "a%2Fb", "data.a.b", "a b"] {
+        let text = format!("namespace = \"open\"\nentrypoint = \"{invalid}\"");
+        assert!(read(&text).unwrap_err().contains("expected the path of a rule"), "{invalid}");
+    }
+}
+
+#[test]
 fn a_misspelt_variable_is_noticed() {
     let config = parse(&[], &[("ENFORCER_PROT", "1"), ("PATH", "x")]).unwrap();
     assert_eq!(config.unknown_variables, ["ENFORCER_PROT"]);

@@ -7,14 +7,14 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
-use enforcer_protocol::SandboxMode;
+use enforcer_protocol::{Namespace, SandboxMode};
 use tracing::level_filters::LevelFilter;
 
-use super::limits::{Activation, EvaluatorChoice};
+use super::limits::{Activation, Entrypoint, EvaluatorChoice};
 use super::log::LogFormat;
 use super::origin;
 use super::sandbox::{FIRST_WORKER_USER, UNUSED_USERS, WorkerUsers};
-use super::settings::STREAM_ORIGINS;
+use super::settings::{ENTRYPOINT, STREAM_ORIGINS};
 
 /// Maximum number of origins. Each is compared with the origin of a page that opens the stream.
 const MAX_STREAM_ORIGINS: usize = 64;
@@ -48,6 +48,36 @@ pub(super) fn activation(text: &str) -> Result<Activation, String> {
         "eager" => Ok(Activation::Eager),
         "lazy" => Ok(Activation::Lazy),
         _ => Err("expected eager or lazy".to_owned()),
+    }
+}
+
+/// Keys of an entrypoint, and bytes of its path.
+const MAX_ENTRYPOINT_KEYS: usize = 32;
+const MAX_ENTRYPOINT: usize = 1024;
+
+pub(super) fn namespace(text: &str) -> Result<Namespace, String> {
+    match text {
+        "strict" => Ok(Namespace::Strict),
+        "open" => Ok(Namespace::Open),
+        _ => Err("expected strict or open".to_owned()),
+    }
+}
+
+pub(super) fn entrypoint(text: &str) -> Result<Option<Entrypoint>, String> {
+    if text == ENTRYPOINT.default {
+        return Ok(None);
+    }
+    let keys: Vec<String> = text.trim_matches('/').split('/').map(str::to_owned).collect();
+    let is_valid = text.len() <= MAX_ENTRYPOINT
+        && keys.len() <= MAX_ENTRYPOINT_KEYS
+        && keys.iter().all(|key| {
+            let is_odd = |character: char| character.is_whitespace() || character.is_control();
+            !key.is_empty() && !key.contains(['"', '%', '.']) && !key.contains(is_odd)
+        });
+    if is_valid {
+        Ok(Some(Entrypoint(keys.into())))
+    } else {
+        Err("expected the path of a rule, such as envoy/authz/allow, or none".to_owned())
     }
 }
 

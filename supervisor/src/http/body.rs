@@ -7,12 +7,13 @@ use std::time::Duration;
 use axum::body::{Body as HttpBody, HttpBody as _};
 use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, EXPECT, TRANSFER_ENCODING};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Version};
+use axum::http::{HeaderMap, HeaderValue, Version};
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout_at};
 
+use super::gzip::{self, InflateError};
 use crate::telemetry::metrics::TenantLimit;
 use crate::tenant::admission::Tenant;
 use crate::tenant::request::RequestBody;
@@ -38,8 +39,13 @@ pub(crate) enum BodyError {
     TimedOut,
     #[error("the request body ended early or is not framed as HTTP requires")]
     Incomplete,
-    #[error("the content or transfer encoding is not supported; send the body without encoding")]
+    #[error(
+        "the content or transfer encoding is not supported; send the body without encoding, or in gzip"
+    )]
     Encoded,
+    /// In OPA's words.
+    #[error("could not decompress the body: {0}")]
+    NotGzip(&'static str),
     #[error("the bodies of this tenant's requests in progress have reached their memory limit")]
     NoMemory,
 }
@@ -73,7 +79,7 @@ pub(crate) async fn read(
     let limit = tenant.limits.max_body;
     let (error, has_begun) = match check(&head.headers, limit) {
         Err(error) => (error, false),
-        Ok(()) => match read_bounded(tenant, limit, &mut body).await {
+        Ok(coding) => match read_coded(tenant, limit, coding, &mut body).await {
             Ok(body) => return Ok(body),
             Err(error) => (error, true),
         },
@@ -82,7 +88,7 @@ pub(crate) async fn read(
         BodyError::TooLarge { .. } => tenant.metrics.limit_reached(TenantLimit::BodyLength),
         BodyError::TimedOut => tenant.metrics.limit_reached(TenantLimit::BodyTime),
         BodyError::NoMemory => tenant.metrics.limit_reached(TenantLimit::BodyMemory),
-        BodyError::Incomplete | BodyError::Encoded => {}
+        BodyError::Incomplete | BodyError::Encoded | BodyError::NotGzip(_) => {}
     }
     let rest = match error {
         BodyError::TimedOut | BodyError::Incomplete => Rest::Unread,
@@ -92,12 +98,16 @@ pub(crate) async fn read(
     Err(Refused { error, rest })
 }
 
+/// The coding of a body (RFC 9110, section 8.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ContentCoding {
+    Identity,
+    Gzip,
+}
+
 /// Refuses a body that the request's head already rules out.
-fn check(headers: &HeaderMap, limit: usize) -> Result<(), BodyError> {
-    let mut contents = headers.get_all(CONTENT_ENCODING).iter();
-    if !contents.all(|encoding| encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
-        return Err(BodyError::Encoded);
-    }
+fn check(headers: &HeaderMap, limit: usize) -> Result<ContentCoding, BodyError> {
+    let coding = content_coding(headers)?;
     // hyper decodes chunks, and leaves every other coding of the list as it is.
     let mut transfers = headers.get_all(TRANSFER_ENCODING).iter();
     let chunked =
@@ -110,7 +120,44 @@ fn check(headers: &HeaderMap, limit: usize) -> Result<(), BodyError> {
     {
         return Err(BodyError::TooLarge { limit });
     }
-    Ok(())
+    Ok(coding)
+}
+
+fn content_coding(headers: &HeaderMap) -> Result<ContentCoding, BodyError> {
+    let mut codings = headers.get_all(CONTENT_ENCODING).iter();
+    let is =
+        |coding: &HeaderValue, name: &str| coding.as_bytes().eq_ignore_ascii_case(name.as_bytes());
+    match (codings.next(), codings.next()) {
+        (None, _) => Ok(ContentCoding::Identity),
+        (Some(coding), None) if is(coding, "identity") => Ok(ContentCoding::Identity),
+        (Some(coding), None) if is(coding, "gzip") || is(coding, "x-gzip") => {
+            Ok(ContentCoding::Gzip)
+        }
+        (Some(_), _) => Err(BodyError::Encoded),
+    }
+}
+
+/// Reads a body, which is decompressed within the same bounds.
+async fn read_coded(
+    tenant: &Tenant,
+    limit: usize,
+    coding: ContentCoding,
+    body: &mut HttpBody,
+) -> Result<RequestBody, BodyError> {
+    let read = read_bounded(tenant, limit, body).await?;
+    match coding {
+        ContentCoding::Identity => Ok(read),
+        ContentCoding::Gzip => {
+            // The text may be as long as the limit, whatever the body's length.
+            let mut memory = take_memory(tenant, limit)?;
+            let text = gzip::inflate(&read.bytes, limit).await.map_err(|error| match error {
+                InflateError::Invalid(why) => BodyError::NotGzip(why),
+                InflateError::TooLong => BodyError::TooLarge { limit },
+            })?;
+            drop(memory.split(limit.saturating_sub(text.len())));
+            Ok(RequestBody { bytes: text.into(), memory })
+        }
+    }
 }
 
 async fn read_bounded(
@@ -144,7 +191,10 @@ async fn read_bounded(
     Ok(RequestBody { bytes, memory })
 }
 
-fn take_memory(tenant: &Tenant, length: usize) -> Result<OwnedSemaphorePermit, BodyError> {
+pub(super) fn take_memory(
+    tenant: &Tenant,
+    length: usize,
+) -> Result<OwnedSemaphorePermit, BodyError> {
     let permits = u32::try_from(length).map_err(|_| BodyError::NoMemory)?;
     Arc::clone(tenant.body_memory())
         .try_acquire_many_owned(permits)

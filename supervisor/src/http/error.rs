@@ -7,6 +7,7 @@ use enforcer_protocol::{Diagnostic, InvalidTenantId};
 use serde::Serialize;
 
 use super::body::{BodyError, Refused, Rest};
+use super::json::{ObjectWriter, escaped};
 use crate::error_code::ErrorCode;
 use crate::tenant::request::AskError;
 use crate::tenant::state::TenantState;
@@ -33,6 +34,11 @@ pub(crate) enum ApiError {
     UnknownTenant,
     #[error("there is no such resource")]
     UnknownResource,
+    /// In OPA's words, as the next one.
+    #[error("document undefined: {0}")]
+    UndefinedDocument(String),
+    #[error("document missing: {0}")]
+    MissingDocument(String),
     #[error("the resource does not support this method")]
     MethodNotAllowed,
     #[error(
@@ -49,7 +55,8 @@ pub(crate) enum ApiError {
     TenantMismatch,
     #[error("{0}")]
     Body(#[from] Refused),
-    #[error("the policy failed while it was evaluated")]
+    /// In OPA's words.
+    #[error("error(s) occurred while evaluating query")]
     EvaluationFailed(Diagnostic),
     #[error("the policy's worker ended or is restarting; try again")]
     WorkerUnavailable,
@@ -98,7 +105,7 @@ impl ApiError {
                 (StatusCode::BAD_REQUEST, ErrorCode::InvalidParameter)
             }
             Self::Body(refused) => match refused.error {
-                BodyError::Incomplete | BodyError::Encoded => {
+                BodyError::Incomplete | BodyError::Encoded | BodyError::NotGzip(_) => {
                     (StatusCode::BAD_REQUEST, ErrorCode::InvalidParameter)
                 }
                 BodyError::TimedOut => (StatusCode::REQUEST_TIMEOUT, ErrorCode::RequestTimeout),
@@ -112,6 +119,9 @@ impl ApiError {
             Self::UpgradeRequired => (StatusCode::UPGRADE_REQUIRED, ErrorCode::UpgradeRequired),
             Self::UnknownTenant | Self::UnknownResource => {
                 (StatusCode::NOT_FOUND, ErrorCode::ResourceNotFound)
+            }
+            Self::UndefinedDocument(_) | Self::MissingDocument(_) => {
+                (StatusCode::NOT_FOUND, ErrorCode::UndefinedDocument)
             }
             Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, ErrorCode::InvalidOperation),
             Self::EvaluationFailed(_) | Self::PoisonInput | Self::Internal => {
@@ -172,7 +182,7 @@ impl ApiError {
             _ => None,
         };
         let body = ErrorBody { code: code.name(), message: self.to_string(), errors, error };
-        let mut response = json(status, &body);
+        let mut response = indented_json(status, &body);
         if let Some(retry_after) = self.retry_after() {
             response.headers_mut().insert(RETRY_AFTER, retry_after);
         }
@@ -181,11 +191,26 @@ impl ApiError {
             response.headers_mut().insert(UPGRADE, HeaderValue::from_static("websocket"));
             response.headers_mut().insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
         }
-        if rest == Rest::Unread {
-            // The rest of the body stands where the next request would, so the connection ends.
-            response.headers_mut().insert(CONNECTION, CLOSE);
-        }
+        close_if_unread(&mut response, rest);
         response
+    }
+
+    /// Adds its code, its message and the errors of the policy to an object.
+    pub(super) fn members(&self, object: &mut ObjectWriter) {
+        let (_, code) = self.status_and_code();
+        object.member("code", &code);
+        object.member("message", &self.to_string());
+        if let Self::EvaluationFailed(diagnostic) = self {
+            object.member("errors", &[diagnostic]);
+        }
+    }
+}
+
+/// Ends the connection with this answer where some of the request's body is left: it stands where
+/// the next request would.
+pub(super) fn close_if_unread(response: &mut Response, rest: Rest) {
+    if rest == Rest::Unread {
+        response.headers_mut().insert(CONNECTION, CLOSE);
     }
 }
 
@@ -226,6 +251,15 @@ fn unavailable(retry: Option<Retry>) -> String {
         _ => "no worker could load the tenant's bundle",
     };
     format!("{why}; the next worker is started in {} seconds", after.as_secs().saturating_add(1))
+}
+
+/// An indented JSON response, as OPA's errors are.
+fn indented_json(status: StatusCode, body: &impl Serialize) -> Response {
+    let Ok(text) = serde_json::to_string_pretty(body) else {
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    };
+    let content_type = (CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    (status, [content_type], escaped(&text) + "\n").into_response()
 }
 
 /// A JSON response, which ends with a newline as OPA's do.

@@ -3,9 +3,13 @@
 mod body;
 mod connection;
 mod dashboard;
+mod data;
 mod date;
 mod decision;
 mod error;
+mod evaluation;
+mod gzip;
+mod json;
 mod operations;
 mod overview;
 mod path;

@@ -46,13 +46,13 @@ const BUNDLE_PLUGIN: &str = "bundle";
 
 /// The conditions of a health check besides the supervisor's answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct HealthChecks {
+pub(super) struct HealthChecks {
     /// Every tenant has a good revision.
-    bundles: bool,
+    pub(super) bundles: bool,
     /// `BUNDLES_DIR` is monitored.
-    plugins: bool,
+    pub(super) plugins: bool,
     /// Clients should be sent here.
-    ready: bool,
+    pub(super) ready: bool,
 }
 
 /// `GET /health`: whether the supervisor answers, and the conditions that the query adds, as in
@@ -90,7 +90,7 @@ pub(crate) fn health(app: &AppState, query: Option<&str>) -> Result<Response, Ap
 impl HealthChecks {
     /// OPA takes a parameter without a value for true, and ignores parameters that it does not
     /// know.
-    fn parse(query: &str) -> Result<Self, ApiError> {
+    pub(super) fn parse(query: &str) -> Result<Self, ApiError> {
         let mut checks = Self::default();
         let mut is_bundle_excluded = false;
         for parameter in parameters(query) {

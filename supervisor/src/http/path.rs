@@ -19,33 +19,40 @@ pub(crate) fn segments(path: &str) -> Result<Vec<Cow<'_, str>>, ApiError> {
         .collect()
 }
 
-/// The resource that a path below `/v1/data/` names.
+/// A path below `/v1/data/` or `/v1/batch/data/`.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum DataPath {
-    /// A tenant's decision.
-    Decision(TenantId),
-    /// Another resource of a tenant.
-    Other(TenantId),
+pub(crate) struct DataPath<'a> {
+    pub(crate) tenant_id: TenantId,
+    /// The part after the tenant's segment, as it was sent.
+    pub(crate) rest: &'a str,
 }
+
+impl DataPath<'_> {
+    /// Whether it names the tenant's decision.
+    pub(crate) fn is_decision(&self) -> bool {
+        percent_decode_str(self.rest).decode_utf8().is_ok_and(|rest| rest == DECISION)
+            && !self.rest.contains("%2")
+    }
+}
+
+/// The decision, behind a tenant's segment.
+const DECISION: &str = "/allow";
 
 /// Reads the part of a path after `/v1/data/`.
 ///
 /// # Errors
 /// When it names no resource of a tenant, or the tenant id is invalid.
-pub(crate) fn data_path(path: &str) -> Result<DataPath, ApiError> {
-    let segments = segments(path)?;
-    let [root, tenant_id, rest @ ..] = segments.as_slice() else {
-        return Err(ApiError::UnknownResource);
-    };
-    if root != "tenants" {
+pub(crate) fn data_path(path: &str) -> Result<DataPath<'_>, ApiError> {
+    let Some((root, below)) = path.split_once('/') else { return Err(ApiError::UnknownResource) };
+    if segments(root)?.concat() != TENANTS {
         return Err(ApiError::UnknownResource);
     }
-    let tenant_id = tenant_id.parse()?;
-    match rest {
-        [rule] if rule == "allow" => Ok(DataPath::Decision(tenant_id)),
-        _ => Ok(DataPath::Other(tenant_id)),
-    }
+    let (id, rest) = below.find('/').map_or((below, ""), |at| below.split_at(at));
+    Ok(DataPath { tenant_id: segments(id)?.concat().parse()?, rest })
 }
+
+/// The first segment, below which all tenants are.
+const TENANTS: &str = "tenants";
 
 #[cfg(test)]
 mod tests {
@@ -53,16 +60,21 @@ mod tests {
 
     #[test]
     fn a_decision_s_path_names_its_tenant() {
-        let decision = |id: &str| DataPath::Decision(id.parse().unwrap());
-        assert_eq!(data_path("tenants/tenant_a/allow").unwrap(), decision("tenant_a"));
-        assert_eq!(data_path("tenants/tenant%2Dc/allow").unwrap(), decision("tenant-c"));
-        assert_eq!(data_path("tenants/a/%61llow").unwrap(), decision("a"));
+        for (path, id) in [
+            ("tenants/tenant_a/allow", "tenant_a"),
+            ("tenants/tenant%2Dc/allow", "tenant-c"),
+            ("tenants/a/%61llow", "a"),
+        ] {
+            let path = data_path(path).unwrap();
+            assert!(path.is_decision() && path.tenant_id.as_str() == id, "{path:?}");
+        }
     }
 
     #[test]
     fn no_path_becomes_another_by_decoding() {
         for id in ["..", "%2e%2e", "a%2Fb", "", "%00", "a%0a", "%D1%82enant", "%252e", "a%"] {
-            let refused = data_path(&format!("tenants/{id}/allow"));
+            let path = format!("tenants/{id}/allow");
+            let refused = data_path(&path);
             assert!(matches!(refused, Err(ApiError::InvalidTenantId(_))), "{id}: {refused:?}");
         }
         let refused = data_path("tenants/%ff/allow");
@@ -71,15 +83,16 @@ mod tests {
 
     #[test]
     fn other_paths_are_not_decisions() {
-        let other = DataPath::Other("a".parse().unwrap());
         for path in [
             "tenants/a",
             "tenants/a/",
             "tenants/a/b/allow",
             "tenants/a/allow/",
             "tenants/a/allow%2F",
+            "tenants/a%2Fallow",
+            "tenants/a/%2Fallow",
         ] {
-            assert_eq!(data_path(path).unwrap(), other, "{path}");
+            assert!(!data_path(path).is_ok_and(|path| path.is_decision()), "{path}");
         }
         for path in ["", "tenants", "other/a/allow", "/tenants/a/allow"] {
             assert!(matches!(data_path(path), Err(ApiError::UnknownResource)), "{path}");

@@ -6,21 +6,23 @@ use std::time::Instant;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::header::HOST;
-use axum::http::{HeaderMap, Version};
+use axum::http::{HeaderMap, Method, Version};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{any, get};
 use tower_service::Service as _;
 use tracing::{Level, debug, enabled};
 
 use super::error::ApiError;
-use super::path::{DataPath, data_path};
+use super::path::data_path;
 use super::state::AppState;
-use super::{body, dashboard, decision, operations, overview, stream};
+use super::{body, dashboard, data, decision, operations, overview, stream};
 use crate::telemetry::logging::printable;
 
 type SharedApp = State<Arc<AppState>>;
 
 const DATA: &str = "/v1/data/";
+const BATCH: &str = "/v1/batch/data/";
+const ROOTS: &str = "/tenants/";
 const TENANTS: &str = "/v1/tenants/";
 const DASHBOARD: &str = "/dashboard/";
 
@@ -62,7 +64,9 @@ pub(super) fn router(app: Arc<AppState>) -> Router {
         .route("/v1/history", get(history))
         .route("/v1/tenants", get(list_tenants))
         .route("/v1/tenants/{*path}", get(show_tenant))
-        .route("/v1/data/{*path}", post(data))
+        .route("/v1/data/{*path}", any(data))
+        .route("/v1/batch/data/{*path}", any(batch))
+        .route("/tenants/{*path}", any(tenant_root))
         .route("/v1/stream/decisions", get(stream_decisions))
         .route("/dashboard", get(show_dashboard))
         .route("/dashboard/", get(move_to_dashboard))
@@ -74,17 +78,39 @@ pub(super) fn router(app: Arc<AppState>) -> Router {
 
 async fn data(State(app): SharedApp, request: Request) -> Response {
     let (head, body) = request.into_parts();
-    let error = match data_path(after(DATA, head.uri.path())) {
-        Ok(DataPath::Decision(tenant_id)) => {
-            return decision::decide(&app, &tenant_id, &head, body).await;
-        }
-        Ok(DataPath::Other(tenant_id)) => match app.registry.get(&tenant_id) {
-            Some(_) => ApiError::UnknownResource,
-            None => ApiError::UnknownTenant,
-        },
-        Err(error) => error,
+    let path = match data_path(after(DATA, head.uri.path())) {
+        Ok(path) => path,
+        Err(error) => return refuse(error, Request::from_parts(head, body)).await,
     };
-    refuse(error, Request::from_parts(head, body)).await
+    if path.is_decision() && head.method == Method::POST {
+        return decision::decide(&app, &path.tenant_id, &head, body).await;
+    }
+    let Some(tenant) = app.registry.get(&path.tenant_id) else {
+        return refuse(ApiError::UnknownTenant, Request::from_parts(head, body)).await;
+    };
+    let keys = data::document_path(&tenant.limits.root(&tenant.id), path.rest);
+    data::v1(&tenant, keys, &head, body).await
+}
+
+async fn batch(State(app): SharedApp, request: Request) -> Response {
+    let (head, body) = request.into_parts();
+    let path = match data_path(after(BATCH, head.uri.path())) {
+        Ok(path) => path,
+        Err(error) => return refuse(error, Request::from_parts(head, body)).await,
+    };
+    let Some(tenant) = app.registry.get(&path.tenant_id) else {
+        return refuse(ApiError::UnknownTenant, Request::from_parts(head, body)).await;
+    };
+    if path.is_decision() {
+        return data::decisions(&tenant, &head, body).await;
+    }
+    let keys = data::document_path(&tenant.limits.root(&tenant.id), path.rest);
+    data::documents(&tenant, keys, &head, body).await
+}
+
+async fn tenant_root(State(app): SharedApp, request: Request) -> Response {
+    let (head, body) = request.into_parts();
+    data::below_root(&app, after(ROOTS, head.uri.path()), &head, body).await
 }
 
 async fn health(State(app): SharedApp, request: Request) -> Response {

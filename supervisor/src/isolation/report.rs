@@ -39,7 +39,7 @@ const REPORT_TENANT: &str = "sandbox-report";
 /// Those of [`SandboxContext::prepare`], and when it cannot be tried.
 pub(crate) async fn prepare_and_try(
     config: &SandboxConfig,
-    limits: TenantLimits,
+    limits: &TenantLimits,
 ) -> io::Result<(SandboxContext, SandboxReport)> {
     let mut context = SandboxContext::prepare(config)?;
     let mut tried = report(&context, limits).await?;
@@ -133,15 +133,15 @@ impl SandboxReport {
 ///
 /// # Errors
 /// When the host cannot start the process, or the process does not report its layers.
-async fn report(context: &SandboxContext, limits: TenantLimits) -> io::Result<SandboxReport> {
+async fn report(context: &SandboxContext, limits: &TenantLimits) -> io::Result<SandboxReport> {
     let tenant_id = REPORT_TENANT.parse().map_err(io::Error::other)?;
     let lease = context.users.as_ref().and_then(Users::lease);
     let user = lease.as_ref().map(UserLease::id);
-    let order = Order { tenant_id, limits, user };
+    let order = Order { tenant_id, limits: limits.clone(), user };
     let process = spawn(context, SandboxMode::Report, &TaskTracker::new(), &order)?;
     let is_confined = process.is_confined();
     let (process, socket, stderr) = process.into_parts();
-    let hello = timeout(REPORT_TIME, Connection::new(socket).next_frame()).await;
+    let hello = timeout(REPORT_TIME, Connection::new(socket, 0).next_frame()).await;
     let end = process.end(END_TIME).await;
     match hello {
         Ok(Ok(FromWorker::Hello { version: PROTOCOL_VERSION, mut layers, missing })) => {

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use super::input;
+use super::input::RequestInput;
 use super::kinds::EventKind;
 use super::memory::{Memory, Share};
 use crate::clock::rfc3339;
@@ -111,8 +111,8 @@ pub(crate) struct Changed {
 /// The input of an event.
 #[derive(Clone, Debug)]
 pub(super) enum Input {
-    /// In this body of a request.
-    In(Bytes),
+    /// In a request.
+    In(RequestInput),
     /// Left out for lack of memory.
     TooLarge,
     /// The body was refused before it was whole.
@@ -224,9 +224,9 @@ impl Input {
     /// The input as it is shown, or why it is left out.
     fn shown(&self) -> (Option<&RawValue>, Option<&'static str>) {
         match self {
-            Self::In(body) => match input::find(body) {
-                Some(input) => (Some(input), None),
-                None => (None, Some("not_json")),
+            Self::In(input) => match input.shown() {
+                Ok(input) => (Some(input), None),
+                Err(why) => (None, Some(why)),
             },
             Self::TooLarge => (None, Some("too_large")),
             Self::Refused => (None, Some("refused")),
@@ -373,7 +373,11 @@ mod tests {
             at: DateTime::from_timestamp_millis(1_700_000_000_123).unwrap(),
             position: 1,
             lost_before: 0,
-            what: What::Decision { decided, input: Input::In(body.to_owned().into()), sequence: 9 },
+            what: What::Decision {
+                decided,
+                input: Input::In(RequestInput::Member(body.to_owned().into())),
+                sequence: 9,
+            },
             memory: memory.take(600).unwrap(),
         };
         record.build(&"tenant_a".parse().unwrap(), memory)

@@ -5,18 +5,108 @@
 //! event, so it has to be one whole value, or a body could write the rest of the event itself.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::{Arc, OnceLock};
 
+use bytes::Bytes;
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
+
+/// A request's body, and the place of the input in it.
+#[derive(Clone, Debug)]
+pub(crate) enum RequestInput {
+    /// The member `input` of a body in JSON.
+    Member(Bytes),
+    /// The whole of a text in JSON.
+    Whole(Bytes),
+    /// The input of this name in a batch.
+    Batched(Arc<BatchInputs>, String),
+    /// The body is not JSON.
+    OtherLanguage,
+    /// The request has no input.
+    Absent,
+}
+
+/// The inputs of one batch. They are found once for all of them, when the first is shown.
+#[derive(Debug)]
+pub(crate) struct BatchInputs {
+    body: Bytes,
+    count: usize,
+    /// The text of each input by its name.
+    found: OnceLock<BTreeMap<String, String>>,
+}
+
+impl BatchInputs {
+    /// The inputs in `body`, which are `count`.
+    pub(crate) fn new(body: &Bytes, count: usize) -> Arc<Self> {
+        // The body as it is may be part of a much larger buffer.
+        let body = Bytes::copy_from_slice(body);
+        Arc::new(Self { body, count, found: OnceLock::new() })
+    }
+
+    fn find(&self, name: &str) -> Option<&RawValue> {
+        let found = self.found.get_or_init(|| {
+            let Ok(Batch { inputs }) = serde_json::from_slice(&self.body) else {
+                return BTreeMap::new();
+            };
+            inputs.into_iter().map(|(name, text)| (name, text.get().to_owned())).collect()
+        });
+        sound(serde_json::from_str(found.get(name)?).ok()?)
+    }
+}
+
+/// A batch's body, of which only `inputs` is looked at.
+#[derive(serde::Deserialize)]
+struct Batch<'a> {
+    #[serde(borrow)]
+    inputs: BTreeMap<String, &'a RawValue>,
+}
+
+impl RequestInput {
+    /// Bytes that are kept for it.
+    pub(super) fn length(&self) -> usize {
+        match self {
+            Self::Member(text) | Self::Whole(text) => text.len(),
+            // The body, and once more the texts that are found in it.
+            Self::Batched(inputs, name) => name.len() + 2 * inputs.body.len() / inputs.count.max(1),
+            Self::OtherLanguage | Self::Absent => 0,
+        }
+    }
+
+    /// A copy that keeps no more memory than it needs: a body may be part of a much larger buffer.
+    pub(super) fn copied(&self) -> Self {
+        match self {
+            Self::Member(text) => Self::Member(Bytes::copy_from_slice(text)),
+            Self::Whole(text) => Self::Whole(Bytes::copy_from_slice(text)),
+            Self::Batched(..) | Self::OtherLanguage | Self::Absent => self.clone(),
+        }
+    }
+
+    /// The input as it is shown, or why it is left out.
+    pub(super) fn shown(&self) -> Result<&RawValue, &'static str> {
+        let found = match self {
+            Self::Member(body) => find(body),
+            Self::Whole(text) => serde_json::from_slice(text).ok().and_then(sound),
+            Self::Batched(inputs, name) => inputs.find(name),
+            Self::OtherLanguage => None,
+            Self::Absent => return Err("no_input"),
+        };
+        found.ok_or("not_json")
+    }
+}
 
 /// The value of `input` in `body`, as it was sent. The last of equal keys counts, as in OPA. `None`
 /// where an honest worker would refuse the body: JSON in UTF-8, nested to 127 levels, with an
 /// `input`.
-pub(super) fn find(body: &[u8]) -> Option<&RawValue> {
+fn find(body: &[u8]) -> Option<&RawValue> {
     let Envelope(input) = serde_json::from_slice(body).ok()?;
-    let input = input?;
-    serde_json::from_str::<Sound>(input.get()).ok().map(|Sound| input)
+    sound(input?)
+}
+
+/// A value, if every part of it can be read.
+fn sound(value: &RawValue) -> Option<&RawValue> {
+    serde_json::from_str::<Sound>(value.get()).ok().map(|Sound| value)
 }
 
 /// A request's body, of which only `input` is looked at.
@@ -123,6 +213,23 @@ mod tests {
         ] {
             assert_eq!(found(body.as_bytes()), Some(input), "{body}");
         }
+    }
+
+    #[test]
+    fn an_input_is_shown_from_its_place() {
+        let text = |text: &str| Bytes::from(text.to_owned());
+        let shown = |input: &RequestInput| input.shown().map(|value| value.get().to_owned());
+        assert_eq!(shown(&RequestInput::Whole(text(" {\"a\": 1} "))).as_deref(), Ok("{\"a\": 1}"));
+        assert_eq!(shown(&RequestInput::Whole(text("1,\"x\":2"))), Err("not_json"));
+        assert_eq!(shown(&RequestInput::OtherLanguage), Err("not_json"));
+        assert_eq!(shown(&RequestInput::Absent), Err("no_input"));
+        let body = r#"{"common_input":{},"inputs":{"a":{"x": 1},"b":"\ud800","c":2}}"#;
+        let inputs = BatchInputs::new(&text(body), 3);
+        let of = |name: &str| shown(&RequestInput::Batched(Arc::clone(&inputs), name.to_owned()));
+        assert_eq!(of("a").as_deref(), Ok("{\"x\": 1}"));
+        assert_eq!(of("c").as_deref(), Ok("2"));
+        assert_eq!(of("b"), Err("not_json"));
+        assert_eq!(of("d"), Err("not_json"));
     }
 
     #[test]

@@ -26,6 +26,7 @@ pub(crate) mod testing;
 pub(crate) use cursor::{Cursor, Resumption};
 pub(crate) use event::{CONNECTED, Change, Changed, Decided, FailedRequest};
 pub(crate) use hub::Stream;
+pub(crate) use input::{BatchInputs, RequestInput};
 pub(crate) use kinds::{EventKind, Kinds};
 pub(crate) use recent::{RecentEvent, RecentRequest};
 pub(crate) use subscription::{Delivery, Ended, Subscription};

@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use enforcer_protocol::TenantId;
 use tokio::sync::mpsc;
@@ -18,6 +17,7 @@ use super::event::{
     Change, Changed, Decided, EVENT_OVERHEAD, FailedRequest, Input, Record, What, decision_bytes,
 };
 use super::hub::Stream;
+use super::input::RequestInput;
 use super::kinds::{EventKind, Kinds};
 use super::memory::{Memory, Share};
 use super::recent::{RECENT_BODY, RecentEvent, RecentRequest, RecentRequests};
@@ -98,43 +98,43 @@ impl TenantStream {
         }
     }
 
-    /// Records a decision that was made about the input in `body`. Never waits.
-    pub(crate) fn decided(self: &Arc<Self>, decided: Decided, body: &Bytes) {
+    /// Records a decision that was made about an input. Never waits.
+    pub(crate) fn decided(self: &Arc<Self>, decided: Decided, input: &RequestInput) {
         // A body may be large, and other decisions need the feed: so it is copied before.
         let bytes = EVENT_OVERHEAD + decision_bytes(&decided.decision);
-        let kept = self.wants(EventKind::Decision).then(|| self.keep(bytes, body));
+        let kept = self.wants(EventKind::Decision).then(|| self.keep(bytes, input));
         let now = Instant::now();
         let mut feed = self.locked();
         feed.sequence += 1;
         let sequence = feed.sequence;
         if feed.recent_decisions.has_room(now) {
-            let (decided, input) = (decided.clone(), recent_input(body));
+            let (decided, input) = (decided.clone(), recent_input(input));
             let what = What::Decision { decided, input, sequence };
             feed.recent_decisions.keep(utc_now(), what);
         }
         if !self.goes_on(&mut feed, self.wants(EventKind::Decision)) {
             return;
         }
-        let (memory, input) = kept.unwrap_or_else(|| self.keep(bytes, body));
+        let (memory, input) = kept.unwrap_or_else(|| self.keep(bytes, input));
         self.put(&mut feed, memory, What::Decision { decided, input, sequence });
     }
 
-    /// Records a request that got no decision; `body` if it was read.
-    pub(crate) fn failed(self: &Arc<Self>, failed: FailedRequest, body: Option<&Bytes>) {
+    /// Records a request that got no decision; `input` if its body was read.
+    pub(crate) fn failed(self: &Arc<Self>, failed: FailedRequest, input: Option<&RequestInput>) {
         let errors = failed.errors.iter().map(|error| error.message.len() + EVENT_OVERHEAD);
         let bytes = EVENT_OVERHEAD + failed.message.len() + errors.sum::<usize>();
         let now = Instant::now();
         let mut feed = self.locked();
         if feed.recent_errors.has_room(now) {
-            let input = body.map_or(Input::Refused, recent_input);
+            let input = input.map_or(Input::Refused, recent_input);
             let what = What::Error { failed: failed.clone(), input };
             feed.recent_errors.keep(utc_now(), what);
         }
         if !self.goes_on(&mut feed, self.wants(EventKind::Error)) {
             return;
         }
-        let (memory, input) = match body {
-            Some(body) => self.keep(bytes, body),
+        let (memory, input) = match input {
+            Some(input) => self.keep(bytes, input),
             None => (self.memory.take(bytes), Input::Refused),
         };
         self.put(&mut feed, memory, What::Error { failed, input });
@@ -150,10 +150,9 @@ impl TenantStream {
     }
 
     /// Keeps the input of a request, if there is memory for it and for the `bytes` of its event.
-    fn keep(&self, bytes: usize, body: &Bytes) -> (Option<Share>, Input) {
-        match self.memory.take(bytes + body.len()) {
-            // The body as it is may be part of a much larger buffer.
-            Some(memory) => (Some(memory), Input::In(Bytes::copy_from_slice(body))),
+    fn keep(&self, bytes: usize, input: &RequestInput) -> (Option<Share>, Input) {
+        match self.memory.take(bytes + input.length()) {
+            Some(memory) => (Some(memory), Input::In(input.copied())),
             None => {
                 self.stream.metrics.inputs_omitted.inc();
                 (self.memory.take(bytes), Input::TooLarge)
@@ -321,10 +320,9 @@ impl TenantStream {
     }
 }
 
-/// A copy of a small body, for the dashboard; the body as it is may be part of a much larger
-/// buffer.
-fn recent_input(body: &Bytes) -> Input {
-    if body.len() > RECENT_BODY { Input::TooLarge } else { Input::In(Bytes::copy_from_slice(body)) }
+/// A copy of a small input, for the dashboard.
+fn recent_input(input: &RequestInput) -> Input {
+    if input.length() > RECENT_BODY { Input::TooLarge } else { Input::In(input.copied()) }
 }
 
 /// Makes events of a tenant's records, until no record comes for a while or there is no consumer.
@@ -362,6 +360,7 @@ async fn publish(tenant: Arc<TenantStream>, mut records: mpsc::Receiver<Record>)
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
     use enforcer_protocol::{Decision, Revision};
     use serde_json::Value;
     use tokio::time::advance;
@@ -381,6 +380,7 @@ mod tests {
     }
 
     fn decide(tenant: &Arc<TenantStream>, body: &Bytes) {
+        let body = &RequestInput::Member(body.clone());
         let decision = Decision { allow: true, ..Decision::default() };
         let revision = Revision::from_digest([0; 32]);
         tenant.decided(Decided { id: new_id(), decision, micros: 1, revision }, body);

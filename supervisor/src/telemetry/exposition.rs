@@ -285,6 +285,12 @@ fn encode_counters(encoder: &mut DescriptorEncoder<'_>, rows: &[Row<'_>]) -> fmt
         let load = |count: &AtomicU64| count.load(Ordering::Relaxed);
         [("allow", load(&metrics.allowed)), ("deny", load(&metrics.denied))].into_iter()
     })?;
+    let help = "Answers of the Data API about other documents than the decision";
+    let mut family = encoder.encode_descriptor("documents", help, None, MetricType::Counter)?;
+    for Row { tenant, metrics, .. } in rows {
+        let count = metrics.documents.load(Ordering::Relaxed);
+        counter(&mut family, &[("tenant", *tenant)], count)?;
+    }
     let help = "Requests that got no decision";
     counters(encoder, rows, ("errors", help, "code"), |metrics| {
         metrics.errors().map(|(code, count)| (code.name(), count))

@@ -1,8 +1,9 @@
 //! One tenant as requests see it: its limits, its queue, and their way to the worker that serves.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use enforcer_protocol::{Diagnostic, RateLimiter, SandboxMode, TenantId};
+use enforcer_protocol::{Diagnostic, Query, RateLimiter, SandboxMode, TenantId};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 use tracing::{info, warn};
@@ -77,6 +78,8 @@ impl Tenant {
         stream: TenantStream,
     ) -> (Self, mpsc::Receiver<Request>) {
         let (requests, waiting) = Self::channel(&limits);
+        let queue = Arc::new(Semaphore::new(limits.queue_length.get()));
+        let body_memory = Arc::new(Semaphore::new(limits.max_body * BODY_MEMORY_IN_BODIES));
         let metrics = Arc::new(TenantMetrics::new());
         let status =
             StatusBoard::new(id.clone(), limits.activation, sandbox_mode, Arc::clone(&metrics));
@@ -96,8 +99,8 @@ impl Tenant {
                 evaluations: Evaluations::Decide,
                 limiter: RateLimiter::new(ANNOUNCEMENTS_PER_SECOND, ANNOUNCEMENTS_AT_ONCE),
             }),
-            queue: Arc::new(Semaphore::new(limits.queue_length.get())),
-            body_memory: Arc::new(Semaphore::new(limits.max_body * BODY_MEMORY_IN_BODIES)),
+            queue,
+            body_memory,
         };
         (tenant, waiting)
     }
@@ -136,7 +139,7 @@ impl Tenant {
 
     /// Gives a request to the tenant's worker and waits for the answer, no longer than the tenant's
     /// evaluation timeout and [`ANSWER_MARGIN`].
-    pub(crate) async fn ask(&self, body: RequestBody) -> Result<Answer, AskError> {
+    pub(crate) async fn ask(&self, query: Query, body: RequestBody) -> Result<Answer, AskError> {
         let deadline = Instant::now() + self.limits.evaluation_timeout;
         if let Some(refusal) = self.status.refusal() {
             return Err(refusal);
@@ -148,7 +151,9 @@ impl Tenant {
         let (reply, answer) = oneshot::channel();
         let RequestBody { bytes, memory } = body;
         let permits = [permit, memory];
-        self.put(Request { body: bytes, deadline, reply, _permits: permits, is_suspect: false })?;
+        let request =
+            Request { query, body: bytes, deadline, reply, _permits: permits, is_suspect: false };
+        self.put(request)?;
         match timeout_at(deadline + ANSWER_MARGIN, answer).await {
             Ok(Ok(answered)) => answered,
             Ok(Err(_)) => Err(self.status.refusal().unwrap_or(AskError::WorkerUnavailable)),
@@ -170,6 +175,14 @@ impl Tenant {
         self.metrics.decided(allow);
         if self.status.decided().is_some() {
             self.announce_evaluations(Evaluations::Decide, "a request was decided again");
+        }
+    }
+
+    /// Counts an answer of the Data API that is no decision.
+    pub(crate) fn answered(&self) {
+        self.metrics.documents.fetch_add(1, Ordering::Relaxed);
+        if self.status.decided().is_some() {
+            self.announce_evaluations(Evaluations::Decide, "a request was answered again");
         }
     }
 
@@ -260,7 +273,10 @@ mod tests {
         let memory = || Arc::clone(tenant.body_memory()).try_acquire_many_owned(0).unwrap();
         let body = || RequestBody { bytes: Bytes::new(), memory: memory() };
         let start = Instant::now();
-        assert_eq!(tenant.ask(body()).await.unwrap_err(), AskError::WorkerUnavailable);
+        assert_eq!(
+            tenant.ask(Query::Decision, body()).await.unwrap_err(),
+            AskError::WorkerUnavailable
+        );
         let timeout = tenant.limits.evaluation_timeout;
         assert!(start.elapsed() >= timeout && start.elapsed() < timeout * 2);
         for (admission, error) in [
@@ -268,14 +284,17 @@ mod tests {
             (Admission::Closed, AskError::Unavailable),
         ] {
             publish(&tenant, TenantState::Backoff, admission);
-            assert_eq!(tenant.ask(body()).await.unwrap_err(), error);
+            assert_eq!(tenant.ask(Query::Decision, body()).await.unwrap_err(), error);
         }
         publish(&tenant, TenantState::Ready, Admission::Open);
         drop(requests);
-        assert_eq!(tenant.ask(body()).await.unwrap_err(), AskError::WorkerUnavailable);
+        assert_eq!(
+            tenant.ask(Query::Decision, body()).await.unwrap_err(),
+            AskError::WorkerUnavailable
+        );
         tenant.status.remove();
         publish(&tenant, TenantState::Ready, Admission::Open);
-        assert_eq!(tenant.ask(body()).await.unwrap_err(), AskError::Removed);
+        assert_eq!(tenant.ask(Query::Decision, body()).await.unwrap_err(), AskError::Removed);
     }
 
     #[tokio::test]

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use enforcer_protocol::{BatchQuery, DocumentQuery, Query};
 use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
@@ -47,7 +48,7 @@ impl PoisonInputs {
     /// Remembers that a worker ended on this request. A suspect was at an earlier worker that
     /// ended, too.
     pub(crate) fn remember(&self, request: &Request) {
-        let input: [u8; 32] = Sha256::digest(&request.body).into();
+        let input = digest(request);
         let mut deaths = self.locked();
         let known = deaths.iter().position(|death| death.input == input);
         let before = known.and_then(|at| deaths.remove(at));
@@ -63,11 +64,11 @@ impl PoisonInputs {
     }
 
     /// Whether no worker may get this input.
-    pub(crate) fn contains(&self, body: &[u8]) -> bool {
+    pub(crate) fn contains(&self, request: &Request) -> bool {
         if !self.is_any.load(Ordering::Relaxed) {
             return false;
         }
-        let input: [u8; 32] = Sha256::digest(body).into();
+        let input = digest(request);
         let is_poison = |death: &Death| {
             death.input == input && death.count >= DEATHS_OF_AN_INPUT && death.is_remembered()
         };
@@ -85,26 +86,80 @@ impl PoisonInputs {
     }
 }
 
+/// Names a question and its input. The same input may be harmless for another rule.
+fn digest(request: &Request) -> [u8; 32] {
+    let mut digest = Sha256::new();
+    match &request.query {
+        Query::Decision => digest.update(b"decision"),
+        Query::Document(query, source) => {
+            digest.update(b"document");
+            digest.update(format!("{source:?}"));
+            update(&mut digest, query);
+        }
+        Query::Batch(BatchQuery::Decision) => digest.update(b"decisions"),
+        Query::Batch(BatchQuery::Document(query)) => {
+            digest.update(b"documents");
+            update(&mut digest, query);
+        }
+    }
+    digest.update([0]);
+    digest.update(&request.body);
+    digest.finalize().into()
+}
+
+fn update(digest: &mut Sha256, query: &DocumentQuery) {
+    // Texts in quotes, so that no two queries are the same string of bytes.
+    digest.update(format!("{query:?}"));
+}
+
 #[cfg(test)]
 mod tests {
+    use enforcer_protocol::InputSource;
+
     use super::*;
-    use crate::tenant::testing::request;
+    use crate::tenant::testing;
+
+    fn request(body: impl Into<bytes::Bytes>, time: Duration) -> (Request, ()) {
+        (testing::request(body, time).0, ())
+    }
+
+    fn asked(body: &str) -> Request {
+        request(body.to_owned(), Duration::ZERO).0
+    }
+
+    #[tokio::test]
+    async fn an_input_is_poison_for_one_question_only() {
+        let inputs = PoisonInputs::default();
+        let decision = asked("a");
+        inputs.remember(&decision);
+        inputs.remember(&decision);
+        let document = |key: &str| {
+            let query = DocumentQuery { path: vec![key.to_owned()], strict_builtin_errors: false };
+            let query = Query::Document(query, InputSource::Absent);
+            Request { query, ..asked("a") }
+        };
+        assert!(inputs.contains(&asked("a")) && !inputs.contains(&document("x")));
+        let poison = document("x");
+        inputs.remember(&poison);
+        inputs.remember(&poison);
+        assert!(inputs.contains(&document("x")) && !inputs.contains(&document("y")));
+    }
 
     #[tokio::test]
     async fn an_input_is_poison_after_two_deaths_or_one_of_a_suspect() {
         let inputs = PoisonInputs::default();
         let (mut request, _) = request("a", Duration::ZERO);
         inputs.remember(&request);
-        assert!(!inputs.contains(b"a"));
+        assert!(!inputs.contains(&asked("a")));
         inputs.remember(&request);
-        assert!(inputs.contains(b"a") && !inputs.contains(b"b"));
+        assert!(inputs.contains(&asked("a")) && !inputs.contains(&asked("b")));
 
         let inputs = PoisonInputs::default();
         request.is_suspect = true;
         inputs.remember(&request);
-        assert!(inputs.contains(b"a"));
+        assert!(inputs.contains(&asked("a")));
         inputs.clear();
-        assert!(!inputs.contains(b"a"));
+        assert!(!inputs.contains(&asked("a")));
     }
 
     #[tokio::test(start_paused = true)]
@@ -114,10 +169,10 @@ mod tests {
         request.is_suspect = true;
         inputs.remember(&request);
         tokio::time::advance(INPUT_MEMORY).await;
-        assert!(!inputs.contains(b"a"));
+        assert!(!inputs.contains(&asked("a")));
         request.is_suspect = false;
         inputs.remember(&request);
-        assert!(!inputs.contains(b"a"));
+        assert!(!inputs.contains(&asked("a")));
     }
 
     #[tokio::test]
@@ -129,6 +184,6 @@ mod tests {
             inputs.remember(&request);
         }
         assert_eq!(inputs.locked().len(), REMEMBERED_INPUTS);
-        assert!(inputs.contains(b"999") && !inputs.contains(b"0"));
+        assert!(inputs.contains(&asked("999")) && !inputs.contains(&asked("0")));
     }
 }

@@ -1,7 +1,7 @@
 //! A request on its way to a worker, and its answer.
 
 use bytes::Bytes;
-use enforcer_protocol::{Outcome, Revision};
+use enforcer_protocol::{BatchItem, Outcome, Query, Revision};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio::time::Instant;
 
@@ -16,6 +16,8 @@ pub(crate) struct RequestBody {
 /// A request on its way to a worker.
 #[derive(Debug)]
 pub(crate) struct Request {
+    /// The question about the policy.
+    pub(crate) query: Query,
     /// The body as it came from the client.
     pub(crate) body: Bytes,
     /// The deadline of its answer.
@@ -31,11 +33,33 @@ pub(crate) struct Request {
 /// A worker's answer to a request.
 #[derive(Debug)]
 pub(crate) struct Answer {
-    pub(crate) outcome: Outcome,
+    pub(crate) answered: Answered,
     /// The bundle that the worker had loaded.
     pub(crate) revision: Revision,
     /// The worker's own measurement of its time, in microseconds.
     pub(crate) micros: u64,
+}
+
+/// An answer, of the kind that the question has.
+#[derive(Debug)]
+pub(crate) enum Answered {
+    /// To one question, or to a batch that could not be read.
+    One(Outcome),
+    /// To each input of a batch.
+    Batch(Vec<BatchItem>),
+}
+
+impl Request {
+    /// Whether a worker may answer it so.
+    pub(crate) fn fits(&self, answered: &Answered) -> bool {
+        match (&self.query, answered) {
+            (query, Answered::One(outcome)) => query.fits(outcome),
+            (Query::Batch(query), Answered::Batch(items)) => {
+                items.iter().all(|item| query.fits(&item.outcome))
+            }
+            (Query::Decision | Query::Document(..), Answered::Batch(_)) => false,
+        }
+    }
 }
 
 /// Why the policy did not answer a request.

@@ -133,6 +133,22 @@ pub(crate) struct Status {
     pub(crate) stale: Option<Stale>,
 }
 
+impl Status {
+    /// When the revision began to serve.
+    pub(crate) const fn revision_since(&self) -> Option<DateTime<Utc>> {
+        self.revision_since
+    }
+
+    /// What is wrong with the bundle now.
+    pub(crate) fn bundle_error(&self) -> Option<&str> {
+        let error = self.last_error.as_ref()?;
+        match error.source {
+            ErrorSource::Reading | ErrorSource::Bundle => Some(&error.message),
+            ErrorSource::Worker => None,
+        }
+    }
+}
+
 /// A request about which the bytecode and the interpreter disagreed.
 #[derive(Clone, Debug, Serialize)]
 struct Difference {
@@ -503,6 +519,11 @@ impl StatusBoard {
                 "the bytecode and the interpreter disagree about a request, which was answered with an error: please report this policy and the input whose body has this digest"
             );
         }
+    }
+
+    /// The revision that was loaded last.
+    pub(crate) fn revision(&self) -> Option<Revision> {
+        self.locked().revision
     }
 
     /// The worker no longer serves, because the supervisor ends or the tenant was removed.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use enforcer_protocol::{SandboxMode, TenantId};
+use enforcer_protocol::{Query, SandboxMode, TenantId};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
 
@@ -32,5 +32,15 @@ pub(crate) fn request(
     let (reply, answer) = oneshot::channel();
     let deadline = Instant::now() + time;
     let _permits = [permit(), permit()];
-    (Request { body: body.into(), deadline, reply, _permits, is_suspect: false }, answer)
+    (
+        Request {
+            query: Query::Decision,
+            body: body.into(),
+            deadline,
+            reply,
+            _permits,
+            is_suspect: false,
+        },
+        answer,
+    )
 }

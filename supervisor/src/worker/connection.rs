@@ -6,8 +6,8 @@
 use std::io;
 
 use enforcer_protocol::{
-    DecodeError, EncodeError, FrameBuffer, FromWorker, MAX_FRAME_FROM_WORKER, MAX_FRAME_TO_WORKER,
-    PROTOCOL_VERSION, SandboxLayer, ToWorker, append_frame, decode,
+    DecodeError, EncodeError, FRAME_FROM_WORKER_MARGIN, FrameBuffer, FrameTooLong, FromWorker,
+    MAX_FRAME_TO_WORKER, PROTOCOL_VERSION, SandboxLayer, ToWorker, append_frame, decode,
 };
 
 use super::socket::WorkerSocket;
@@ -41,8 +41,8 @@ pub(crate) enum End {
 /// How a worker broke the protocol.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Breach {
-    #[error("a frame is over the limit of {MAX_FRAME_FROM_WORKER} bytes")]
-    TooLong,
+    #[error(transparent)]
+    TooLong(#[from] FrameTooLong),
     #[error(transparent)]
     Decode(#[from] DecodeError),
     #[error("its protocol version is {0}, and ours {PROTOCOL_VERSION}")]
@@ -62,13 +62,14 @@ pub(crate) struct Inbox {
 }
 
 impl Inbox {
-    pub(crate) const fn new() -> Self {
-        Self { frames: FrameBuffer::new(MAX_FRAME_FROM_WORKER) }
+    /// `max_result` is the largest result that the worker may send, in bytes.
+    pub(crate) const fn new(max_result: usize) -> Self {
+        Self { frames: FrameBuffer::new(max_result + FRAME_FROM_WORKER_MARGIN) }
     }
 
     /// Takes the next whole frame out of the received bytes.
     pub(crate) fn next_frame(&mut self) -> Result<Option<FromWorker>, Breach> {
-        let Some(payload) = self.frames.next_frame().map_err(|_| Breach::TooLong)? else {
+        let Some(payload) = self.frames.next_frame()? else {
             return Ok(None);
         };
         Ok(Some(decode(payload)?))
@@ -79,14 +80,14 @@ impl Inbox {
 pub mod fuzzing {
     //! The entry points of the fuzz targets; no part of the crate's interface.
 
-    use enforcer_protocol::FromWorker;
+    use enforcer_protocol::{FromWorker, MAX_RESULT};
 
     use super::Inbox;
 
     /// The frames in a stream that arrives in pieces, up to the first breach.
     #[must_use]
     pub fn frames<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Vec<FromWorker> {
-        let mut inbox = Inbox::new();
+        let mut inbox = Inbox::new(MAX_RESULT);
         let mut frames = Vec::new();
         for mut piece in pieces {
             while matches!(inbox.frames.fill(&mut piece), Ok(1..)) {
@@ -116,8 +117,10 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    pub(crate) fn new(socket: WorkerSocket) -> Self {
-        Self { socket, inbox: Inbox::new(), outbox: Vec::new(), written: 0, total_written: 0 }
+    /// `max_result` is the largest result that the worker may send, in bytes.
+    pub(crate) fn new(socket: WorkerSocket, max_result: usize) -> Self {
+        let inbox = Inbox::new(max_result);
+        Self { socket, inbox, outbox: Vec::new(), written: 0, total_written: 0 }
     }
 
     pub(super) fn append(&mut self, frame: &ToWorker<'_>) -> Result<(), EncodeError> {

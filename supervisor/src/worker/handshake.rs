@@ -2,8 +2,8 @@
 //! has loaded it.
 
 use enforcer_protocol::{
-    Diagnostic, EncodeError, Evaluator, FromWorker, PROTOCOL_VERSION, SandboxLayer, SandboxMode,
-    TenantId, ToWorker,
+    Diagnostic, EncodeError, Evaluator, FromWorker, LoadSettings, PROTOCOL_VERSION, SandboxLayer,
+    SandboxMode, TenantId, ToWorker,
 };
 use tokio::task::yield_now;
 
@@ -103,12 +103,15 @@ async fn send_bundle(
     // The warm-up must leave time for the loading.
     let timeout = limits.evaluation_timeout.min(limits.load_timeout / 2);
     let evaluation_timeout_micros = u64::try_from(timeout.as_micros()).unwrap_or(u64::MAX);
-    connection.append(&ToWorker::LoadBundle {
+    connection.append(&ToWorker::LoadBundle(LoadSettings {
         tenant_id: tenant_id.as_str(),
+        namespace: limits.namespace,
+        entrypoint: limits.entrypoint(tenant_id),
         evaluation_timeout_micros,
         bytecode: limits.evaluator == EvaluatorChoice::Auto,
         strict_builtin_errors: limits.strict_builtin_errors,
-    })?;
+        max_result: u64::try_from(limits.max_result).unwrap_or(u64::MAX),
+    }))?;
     for file in &bundle.files {
         connection.append(&ToWorker::BundleFile { path: &file.path, length: file.length() })?;
         for piece in &file.content {

@@ -10,7 +10,7 @@ use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use enforcer_protocol::{FromWorker, QueryKind, Revision, ToWorker};
+use enforcer_protocol::{FromWorker, Revision, ToWorker};
 use nix::time::{ClockId, clock_gettime};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, Sleep, sleep_until};
@@ -19,7 +19,7 @@ use super::connection::{Breach, Connection, End, OUTBOX_TARGET};
 use super::handshake::ReadyConnection;
 use crate::deadline::KILL_MARGIN;
 use crate::tenant::poison::PoisonInputs;
-use crate::tenant::request::{Answer, AskError, Request};
+use crate::tenant::request::{Answer, Answered, AskError, Request};
 use crate::tenant::status::StatusBoard;
 
 /// Requests that are at the worker at once: enough that it never waits for us, few enough to bound
@@ -163,8 +163,18 @@ impl Pipeline {
 
     fn take_answers(&mut self, connection: &mut Connection) -> Result<(), End> {
         while let Some(frame) = connection.inbox.next_frame()? {
-            let FromWorker::Evaluated { id, outcome, micros, differed } = frame else {
-                return Err(Breach::Unexpected("Evaluated").into());
+            let (id, answered, micros, differed) = match frame {
+                FromWorker::Evaluated { id, outcome, micros, differed } => {
+                    (id, Answered::One(outcome), micros, differed)
+                }
+                FromWorker::BatchEvaluated { id, items, micros, differed } => {
+                    (id, Answered::Batch(items), micros, differed)
+                }
+                FromWorker::Hello { .. }
+                | FromWorker::Loaded { .. }
+                | FromWorker::LoadFailed { .. } => {
+                    return Err(Breach::Unexpected("an answer").into());
+                }
             };
             let pending = match self.in_flight {
                 0 => return Err(Breach::Unexpected("nothing").into()),
@@ -174,6 +184,9 @@ impl Pipeline {
                 }
                 _ if self.ends.front().is_none_or(|end| *end > connection.total_written) => {
                     return Err(Breach::Unexpected("nothing yet").into());
+                }
+                _ if self.pending.front().is_some_and(|request| !request.fits(&answered)) => {
+                    return Err(Breach::Unexpected("an answer of the question's kind").into());
                 }
                 _ => self.pending.pop_front(),
             };
@@ -185,7 +198,7 @@ impl Pipeline {
             self.next_answer += 1;
             if let Some(request) = pending {
                 // The client may have disconnected, which does not affect the worker.
-                let answer = Answer { outcome, revision: self.revision, micros };
+                let answer = Answer { answered, revision: self.revision, micros };
                 let _ = request.reply.send(Ok(answer));
             }
         }
@@ -203,7 +216,7 @@ impl Pipeline {
                 self.pending.remove(self.in_flight);
                 continue;
             }
-            if self.poison.contains(&next.body) {
+            if self.poison.contains(next) {
                 if let Some(request) = self.pending.remove(self.in_flight) {
                     let _ = request.reply.send(Err(AskError::PoisonInput));
                 }
@@ -212,7 +225,7 @@ impl Pipeline {
             let in_flight = u64::try_from(self.in_flight).unwrap_or(u64::MAX);
             let evaluate = ToWorker::Evaluate {
                 id: self.next_answer.wrapping_add(in_flight),
-                kind: QueryKind::Decision,
+                query: next.query.clone(),
                 deadline_micros: monotonic_micros(next.deadline),
                 body: &next.body,
             };

@@ -1,8 +1,8 @@
 //! A connection with a worker that the test scripts.
 
 use enforcer_protocol::{
-    Decision, Evaluator, FromWorker, MAX_FRAME_FROM_WORKER, Outcome, SandboxLayer, ToWorker,
-    append_frame, decode,
+    Decision, Evaluator, FromWorker, MAX_FRAME_FROM_WORKER, MAX_RESULT, Outcome, SandboxLayer,
+    ToWorker, append_frame, decode,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
@@ -47,7 +47,7 @@ impl FakeWorker {
 pub(super) fn pair() -> (Connection, FakeWorker) {
     let (ours, theirs) = UnixStream::pair().unwrap();
     let ours = WorkerSocket::new(ours.into_std().unwrap()).unwrap();
-    (Connection::new(ours), FakeWorker { socket: theirs })
+    (Connection::new(ours, MAX_RESULT), FakeWorker { socket: theirs })
 }
 
 pub(super) fn answer(id: u64, micros: u64) -> FromWorker {

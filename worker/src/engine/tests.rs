@@ -1,7 +1,9 @@
 use super::*;
 
-use enforcer_protocol::DiagnosticCode;
+use enforcer_protocol::{DiagnosticCode, Query};
 use enforcer_rego::File;
+
+use crate::answer::{Reply, answer};
 
 const TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -18,24 +20,33 @@ fn load_as(
         .iter()
         .map(|(path, content)| File { path: (*path).into(), content: (*content).into() })
         .collect();
-    let tenant_id = tenant_id.parse().unwrap();
     let bundle = Bundle {
-        tenant_id,
+        tenant_id: tenant_id.parse().unwrap(),
+        namespace: Namespace::Strict,
+        entrypoint: ["tenants", tenant_id, "allow"].map(str::to_owned).to_vec(),
         evaluation_timeout: TIMEOUT,
         bytecode: true,
         strict_builtin_errors,
+        max_result: 4096,
         files,
     };
     Policy::load(bundle).map_err(|faults| faults.iter().map(Diagnostic::to_string).collect())
 }
 
+fn value(json: &str) -> Value {
+    enforcer_rego::json::parse(json.as_bytes()).unwrap()
+}
+
 fn ask(policy: &mut Policy, body: &str) -> Outcome {
     let deadline = monotonic_micros() + u64::try_from(TIMEOUT.as_micros()).unwrap();
-    policy.decide(body.as_bytes(), deadline)
+    match answer(policy, &Query::Decision, body.as_bytes(), deadline) {
+        Reply::One(outcome) => outcome,
+        Reply::Batch(items) => panic!("{items:?}"),
+    }
 }
 
 /// The answer of a tenant `a` with these rules to an empty input.
-fn answer(rules: &str) -> Outcome {
+fn answer_of(rules: &str) -> Outcome {
     let module = format!("package tenants.a\n{rules}\n");
     ask(&mut load(&[("policy.rego", &module)]).unwrap(), r#"{"input":{}}"#)
 }
@@ -58,7 +69,7 @@ fn a_policy_may_answer_in_every_form_that_rego_has_for_it() {
         "allow := {\"allow\": true, \"redact\": [\"a\", \"b\"], \"reason\": \"r\"}",
         "allow.allow := true\nallow.redact := [\"a\", \"b\"]\nallow.reason := \"r\"",
     ] {
-        assert_eq!(answer(rules), decision(true, &["a", "b"], Some("r")), "{rules}");
+        assert_eq!(answer_of(rules), decision(true, &["a", "b"], Some("r")), "{rules}");
     }
     let module = "package tenants.a.allow\nallow := true";
     let mut policy = load(&[("policy.rego", module)]).unwrap();
@@ -68,7 +79,7 @@ fn a_policy_may_answer_in_every_form_that_rego_has_for_it() {
 #[test]
 fn an_undefined_allow_is_a_deny() {
     for rules in ["", "allow if input.never", "other := true", "allow(x) := true"] {
-        assert_eq!(answer(rules), decision(false, &[], None), "{rules}");
+        assert_eq!(answer_of(rules), decision(false, &[], None), "{rules}");
     }
 }
 
@@ -88,7 +99,7 @@ fn rules_with_two_values_are_an_error_with_its_place() {
         "allow if f(1)\nf(_) := 1\nf(_) := 2",
         "allow[x] := y if { some x in [1]; some y in [1, 2] }",
     ] {
-        let (code, place) = fault(answer(rules));
+        let (code, place) = fault(answer_of(rules));
         assert_eq!(code, DiagnosticCode::Conflict, "{rules}");
         assert!(place.is_some(), "{rules}");
     }
@@ -131,11 +142,11 @@ slow(go) := [z | go; some x in numbers.range(1, 1000); some y in numbers.range(1
 redact contains \"x\" if { x := slow(input.go)[_] with is_admin as true; x >= 0 }";
     let mut policy = load(&[("policy.rego", module)]).unwrap();
     let deadline = monotonic_micros() + 20_000;
-    let stopped = policy.decide(br#"{"input":{"user":"mallory","go":true}}"#, deadline);
+    let stopped = policy.decide(&value(r#"{"user":"mallory","go":true}"#), deadline);
     assert_eq!(stopped, Outcome::TimedOut);
     let after = ask(&mut policy, r#"{"input":{"user":"mallory","go":false}}"#);
     assert_eq!(after, decision(false, &[], None));
-    assert_eq!(policy.decide(br#"{"input":{}}"#, 0), Outcome::TimedOut);
+    assert_eq!(policy.decide(&Value::new_object(), 0), Outcome::TimedOut);
 }
 
 #[test]

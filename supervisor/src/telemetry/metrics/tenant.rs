@@ -11,6 +11,8 @@ use crate::tenant::state::Cause;
 pub(crate) struct TenantMetrics {
     pub(crate) allowed: AtomicU64,
     pub(crate) denied: AtomicU64,
+    /// Answers of the Data API that are no decisions.
+    pub(crate) documents: AtomicU64,
     /// Evaluations only: decisions, and evaluations that failed or timed out.
     pub(crate) evaluations: EvaluationTimes,
     /// How often the tenant was quarantined.
@@ -97,6 +99,7 @@ impl TenantMetrics {
         Self {
             allowed: AtomicU64::new(0),
             denied: AtomicU64::new(0),
+            documents: AtomicU64::new(0),
             evaluations: EvaluationTimes::new(),
             quarantines: AtomicU64::new(0),
             evaluator_differences: AtomicU64::new(0),

@@ -47,7 +47,7 @@ pub(super) async fn start(
     let limits = &tenant.limits;
     let deadline = Instant::now() + limits.load_timeout;
     let began = Instant::now();
-    let order = Order { tenant_id: tenant.id.clone(), limits: *limits, user: tenant.user() };
+    let order = Order { tenant_id: tenant.id.clone(), limits: limits.clone(), user: tenant.user() };
     let process = timeout_at(deadline, context.spawner.spawn(order))
         .await
         .map_err(|_| StartError::Failed("the host did not start it in time".into(), Cause::Host))?
@@ -61,7 +61,8 @@ pub(super) async fn start(
         process.ends_with(reader.abort_handle());
     }
     let mode = context.sandbox.mode;
-    let handshake = accept_handshake(Connection::new(socket), &tenant.id, limits, mode, bundle);
+    let connection = Connection::new(socket, limits.max_result);
+    let handshake = accept_handshake(connection, &tenant.id, limits, mode, bundle);
     let exit = match timeout_at(deadline, handshake).await {
         Ok(Ok((connection, mut info))) => {
             if is_confined {

@@ -1,0 +1,202 @@
+//! Answers the questions of an `Evaluate`.
+
+use std::time::{Duration, Instant};
+
+use enforcer_protocol::{
+    BatchItem, BatchQuery, Decision, DocumentAnswer, DocumentQuery, Given, InputSource, JsonText,
+    MAX_BATCH, MAX_BATCH_KEY, Outcome, Query, TextFormat,
+};
+use enforcer_rego::request::{self, Format};
+use enforcer_rego::{Value, json};
+
+use crate::clock::monotonic_micros;
+use crate::decision::{RuleValues, decide};
+use crate::diagnostics::{evaluation_failed, shortened};
+use crate::engine::Policy;
+use crate::value::member;
+
+/// Lines that are kept of what the evaluations of one batch print; the log shows few of them.
+const BATCH_PRINTS: usize = 64;
+
+/// The answer to a question.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Reply {
+    /// To a single one, or to a batch that could not be read.
+    One(Outcome),
+    /// To a batch.
+    Batch(Vec<BatchItem>),
+}
+
+impl Reply {
+    /// Whether it is that there was no time.
+    pub(crate) fn is_timed_out(&self) -> bool {
+        matches!(self, Self::One(Outcome::TimedOut))
+    }
+}
+
+/// Answers a question about `body`, until `deadline_micros` of [`monotonic_micros`].
+pub(crate) fn answer(
+    policy: &mut Policy,
+    query: &Query,
+    body: &[u8],
+    deadline_micros: u64,
+) -> Reply {
+    match query {
+        Query::Decision => Reply::One(match json_of(body) {
+            Ok(document) => policy.decide(member(&document, "input"), deadline_micros),
+            Err(invalid) => invalid,
+        }),
+        Query::Document(query, source) => {
+            let read = Instant::now();
+            let input = match input_of(body, *source) {
+                Ok(input) => input,
+                Err(message) => return Reply::One(Outcome::InvalidRequest(shortened(&message))),
+            };
+            let parse_nanos = nanos(read.elapsed());
+            Reply::One(document(policy, query, input, parse_nanos, deadline_micros))
+        }
+        Query::Batch(query) => match batch(policy, query, body, deadline_micros) {
+            Ok(items) => Reply::Batch(items),
+            Err(invalid) => Reply::One(invalid),
+        },
+    }
+}
+
+fn json_of(body: &[u8]) -> Result<Value, Outcome> {
+    json::parse(body).map_err(|error| {
+        Outcome::InvalidRequest(shortened(&format!(
+            "the request body cannot be read as JSON, at byte {}: {}",
+            error.offset, error.message
+        )))
+    })
+}
+
+/// The input of a request of the Data API. The errors are OPA's.
+fn input_of(body: &[u8], source: InputSource) -> Result<Option<Value>, String> {
+    let malformed = |error| format!("body contains malformed input document: {error}");
+    match source {
+        InputSource::Absent => Ok(None),
+        InputSource::Parameter => request::parameter(body)
+            .map(Some)
+            .map_err(|error| format!("parameter contains malformed input document: {error}")),
+        InputSource::Member(format) => {
+            request::body(body, of_wire(format)).and_then(request::input_of).map_err(malformed)
+        }
+        // An empty body is the input null.
+        InputSource::Body(format) => request::body(body, of_wire(format))
+            .map(|input| Some(input.unwrap_or(Value::Null)))
+            .map_err(|error| format!("unexpected parse error for input: {}", malformed(error))),
+    }
+}
+
+const fn of_wire(format: TextFormat) -> Format {
+    match format {
+        TextFormat::Json => Format::Json,
+        TextFormat::Yaml => Format::Yaml,
+    }
+}
+
+fn document(
+    policy: &mut Policy,
+    query: &DocumentQuery,
+    input: Option<Value>,
+    parse_nanos: u64,
+    deadline_micros: u64,
+) -> Outcome {
+    let path: Vec<Value> = query.path.iter().map(|segment| request::path_key(segment)).collect();
+    let given = if input.is_some() { Given::Input } else { Given::Nothing };
+    let start = Instant::now();
+    let asked = enforcer_rego::DocumentQuery {
+        path: &path,
+        strict_builtin_errors: query.strict_builtin_errors,
+    };
+    let value = match policy.document(asked, input, deadline_micros) {
+        Ok(value) => value,
+        Err(outcome) => return outcome,
+    };
+    let evaluation_nanos = nanos(start.elapsed());
+    let text = match result(&value, policy.max_result()) {
+        Ok(text) => text,
+        Err(message) => return Outcome::Failed(evaluation_failed(&message)),
+    };
+    Outcome::Document(DocumentAnswer {
+        value: text,
+        has_rules: policy.has_rules(&path),
+        input: given,
+        decision: (path == policy.entrypoint()).then(|| decision(value)).flatten(),
+        parse_nanos,
+        evaluation_nanos,
+    })
+}
+
+fn result(value: &Value, limit: usize) -> Result<Option<JsonText>, String> {
+    if *value == Value::Undefined {
+        return Ok(None);
+    }
+    let text = request::to_json(value)?;
+    if text.len() > limit {
+        let length = text.len();
+        return Err(format!(
+            "the result has {length} bytes, and the tenant's limit (max_result_bytes) is {limit}"
+        ));
+    }
+    Ok(Some(JsonText::new(text)))
+}
+
+/// The decision that the value of the entrypoint is, for those who watch decisions. `None` if it is
+/// none: the Data API answers any value.
+fn decision(value: Value) -> Option<Decision> {
+    let values = RuleValues { allow: value, redact: Value::Undefined, reason: Value::Undefined };
+    decide(values).ok()
+}
+
+/// Answers about each input of a batch. Those that the deadline leaves no time for are timed out.
+fn batch(
+    policy: &mut Policy,
+    query: &BatchQuery,
+    body: &[u8],
+    deadline_micros: u64,
+) -> Result<Vec<BatchItem>, Outcome> {
+    let document_of = json_of(body)?;
+    let invalid = |message: &str| Outcome::InvalidRequest(message.to_owned());
+    let Value::Object(inputs) = member(&document_of, "inputs") else {
+        return Err(invalid("the request body must be a JSON object with an object \"inputs\""));
+    };
+    if inputs.is_empty() || inputs.len() > MAX_BATCH {
+        let message = format!("\"inputs\" has {} inputs; expected 1 to {MAX_BATCH}", inputs.len());
+        return Err(invalid(&message));
+    }
+    let common = member(&document_of, "common_input");
+    let mut items = Vec::with_capacity(inputs.len());
+    let mut prints = Vec::new();
+    for (key, input) in inputs.iter() {
+        let key = key.as_string().map(|key| key.to_string()).unwrap_or_default();
+        if key.len() > MAX_BATCH_KEY {
+            let message = format!("a name in \"inputs\" is longer than {MAX_BATCH_KEY} bytes");
+            return Err(invalid(&message));
+        }
+        let start = monotonic_micros();
+        let input = request::with_common(input, common);
+        let outcome = match query {
+            BatchQuery::Decision => policy.decide(&input, deadline_micros),
+            BatchQuery::Document(query) => {
+                let input = Some(input).filter(|input| *input != Value::Null);
+                document(policy, query, input, 0, deadline_micros)
+            }
+        };
+        let micros = monotonic_micros().saturating_sub(start);
+        items.push(BatchItem { key, outcome, micros });
+        let room = BATCH_PRINTS.saturating_sub(prints.len());
+        prints.extend(policy.take_prints().into_iter().take(room));
+    }
+    policy.keep_prints(prints);
+    items.sort_by(|item, other| item.key.cmp(&other.key));
+    Ok(items)
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests;
