@@ -13,13 +13,15 @@
 )]
 
 mod attacks;
+mod results;
 
 use std::fs::File;
 use std::io::Write;
 
 use enforcer_protocol::{
-    Decision, Evaluator, FrameBuffer, FromWorker, MAX_FRAME_FROM_WORKER, MAX_FRAME_TO_WORKER,
-    Outcome, PROTOCOL_VERSION, SandboxLayer, SandboxMode, ToWorker, append_frame, decode,
+    BatchItem, Decision, DocumentAnswer, Evaluator, FrameBuffer, FromWorker, Given, JsonText,
+    MAX_FRAME_FROM_WORKER, MAX_FRAME_TO_WORKER, Outcome, PROTOCOL_VERSION, SandboxLayer,
+    SandboxMode, ToWorker, append_frame, decode,
 };
 use enforcer_supervisor::{Config, WORKER_SUBCOMMAND};
 use enforcer_worker::probing::{self, LeftOut};
@@ -215,6 +217,14 @@ fn answer(socket: &mut File, manner: &str, id: u64, supervisor: u32) {
             bytes.splice(at..at + 3, [0xed, 0xa0, 0x80]);
             write(socket, &bytes);
         }
+        manner if let Some(text) = results::by_name(manner) => {
+            answer_with(socket, id, document(text));
+        }
+        "many-for-one" => {
+            let item = BatchItem { key: "a".to_owned(), outcome: decision("many"), micros: 1 };
+            let items = vec![item];
+            say(socket, &FromWorker::BatchEvaluated { id, items, micros: 1, differed: false });
+        }
         "floods-stderr" => {
             answer_with(socket, id, decision("honest"));
             // As fast as it can, with sequences that clear a terminal; writing never waits.
@@ -234,6 +244,17 @@ fn answer(socket: &mut File, manner: &str, id: u64, supervisor: u32) {
 fn decision(reason: &str) -> Outcome {
     let reason = Some(reason.to_owned());
     Outcome::Decision(Decision { allow: true, redact: Vec::new(), reason })
+}
+
+fn document(text: String) -> Outcome {
+    Outcome::Document(DocumentAnswer {
+        value: Some(JsonText::new(text)),
+        has_rules: true,
+        input: Given::Input,
+        decision: None,
+        parse_nanos: 1,
+        evaluation_nanos: 1,
+    })
 }
 
 fn answer_with(socket: &mut File, id: u64, outcome: Outcome) {

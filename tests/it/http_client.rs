@@ -130,12 +130,18 @@ impl Connection {
 
     /// Reads one response.
     pub(crate) fn response(&mut self) -> io::Result<Response> {
-        let mut response = Response::read_head(&mut self.reader)?;
+        let (mut response, body) = self.response_bytes()?;
+        response.text = String::from_utf8(body).unwrap();
+        Ok(response)
+    }
+
+    /// Reads one response, whose body need not be text.
+    pub(crate) fn response_bytes(&mut self) -> io::Result<(Response, Vec<u8>)> {
+        let response = Response::read_head(&mut self.reader)?;
         let length = response.header("content-length").map_or(0, |length| length.parse().unwrap());
         let mut body = vec![0; length];
         self.reader.read_exact(&mut body)?;
-        response.text = String::from_utf8(body).unwrap();
-        Ok(response)
+        Ok((response, body))
     }
 
     /// Reads until these bytes have arrived; returns everything read.

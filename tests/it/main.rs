@@ -14,6 +14,7 @@ mod capabilities;
 mod concurrency;
 mod configuration;
 mod dashboard;
+mod data_api;
 mod decisions;
 mod deployment;
 mod documents;
