@@ -49,7 +49,7 @@ def requests():
         yield get(T + "/number", f"Accept-Encoding: {accepted}")
     yield get(T + '/big?input={"lines":60}', "Accept-Encoding: br", "Accept-Encoding: gzip")
     yield get(T + '/big?input={"lines":60}', "accept-encoding:gzip")
-    # {"decision_id":"…","result":"…"} and a newline are 66 bytes around the text.
+    # {"decision_id":"…","result":"…"} and a newline are 67 bytes around the text.
     for size in (0, 900, 956, 957, 958, 959, 1000, 1021, 1022, 1023, 1024, 2000, 4096, 100000):
         yield post(T + "/echo", answer_of(size), "Accept-Encoding: gzip")
         yield post(V0 + "/echo", answer_of(size), "Accept-Encoding: gzip")
