@@ -84,7 +84,7 @@ class Comparison:
         other = ask_opa(self.other, request) if self.options.opa_only else ask(self.other, request, self.base)
         actual = fields(request, other, self.base)
         found = []
-        for part in sorted(expected.keys() | actual.keys()):
+        for part in dict.fromkeys([*expected, *actual]):
             left, right = expected.get(part), actual.get(part)
             if left == right:
                 continue
