@@ -31,7 +31,7 @@ start_opa() {
   opa=$(tests/rego/oracle opa)
   port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
   (cd "$directory/tenants/t" && exec "$opa" run --server --addr "127.0.0.1:$port" --skip-version-check --log-level error \
-    --set decision_logs.console=true --set default_decision=tenants/t/allow --bundle .) >"$log" 2>&1 &
+    --set decision_logs.console=true --set default_decision=/tenants/t/allow --bundle .) >"$log" 2>&1 &
   started+=($!)
   address=127.0.0.1:$port
   ready "http://$address/health" "$log"
