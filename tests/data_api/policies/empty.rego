@@ -1,0 +1,2 @@
+# A package without rules.
+package tenants.t.empty
