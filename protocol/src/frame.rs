@@ -6,6 +6,7 @@ use bincode::{BorrowDecode, Decode, Encode};
 use serde::Serialize;
 
 use crate::codec::Frame;
+use crate::inspection::{Findings, Inspection};
 use crate::json::JsonText;
 use crate::limits::{
     MAX_BATCH, MAX_BATCH_KEY, MAX_DECISION_STRING, MAX_DIAGNOSTIC_STRING, MAX_DIAGNOSTICS,
@@ -16,7 +17,8 @@ use crate::sandbox::{MissingLayer, SandboxLayer};
 
 /// The supervisor's frames, in a fixed order: one `LoadBundle`, for every file one `BundleFile`
 /// followed by its `BundleChunk`s, one `BundleEnd`; after the worker's `Loaded` any number of
-/// `Evaluate`. Closing the socket tells the worker to end.
+/// `Evaluate`. Or, in the place of `BundleEnd`, one `Inspect`, and nothing after it. Closing the
+/// socket tells the worker to end.
 ///
 /// Bytes are borrowed from the frame that they came in: a request body is not copied to be decoded.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, BorrowDecode)]
@@ -34,6 +36,15 @@ pub enum ToWorker<'a> {
     BundleChunk(&'a [u8]),
     /// The bundle is whole: load it and answer with `Loaded` or `LoadFailed`.
     BundleEnd,
+    /// The bundle is whole: answer this one question about it with `Inspected`, and serve nothing.
+    Inspect {
+        /// The question.
+        inspection: Inspection,
+        /// The deadline of the answer, as that of `Evaluate`.
+        deadline_micros: u64,
+        /// The body of the request, where the question is about one.
+        body: &'a [u8],
+    },
     /// Answer a request.
     Evaluate {
         /// Names this request in the answer. Ids grow by one from 0.
@@ -104,6 +115,8 @@ pub enum FromWorker {
         /// Why: at least one, at most [`MAX_DIAGNOSTICS`](crate::MAX_DIAGNOSTICS).
         diagnostics: Vec<Diagnostic>,
     },
+    /// The answer to an `Inspect`.
+    Inspected(Findings),
     /// The answer to an `Evaluate` of a batch whose body could be read.
     BatchEvaluated {
         /// The id of the request.
@@ -183,6 +196,7 @@ impl Frame<'_> for FromWorker {
                 (1..=MAX_DIAGNOSTICS).contains(&diagnostics.len())
                     && diagnostics.iter().all(Diagnostic::is_within_limits)
             }
+            Self::Inspected(findings) => findings.is_within_limits(),
             Self::Evaluated { outcome, .. } => outcome.is_within_limits(),
             Self::BatchEvaluated { items, .. } => {
                 items.len() <= MAX_BATCH
@@ -225,7 +239,7 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    fn is_within_limits(&self) -> bool {
+    pub(crate) fn is_within_limits(&self) -> bool {
         match self {
             Self::Decision(decision) => decision.is_within_limits(),
             Self::Document(document) => document.is_within_limits(),
@@ -312,7 +326,7 @@ impl Diagnostic {
         Self { code, message: message.into(), location: None, line: None, help: None }
     }
 
-    fn is_within_limits(&self) -> bool {
+    pub(crate) fn is_within_limits(&self) -> bool {
         let Self { code: _, message, location, line, help } = self;
         let file = location.as_ref().map(|location| &location.file);
         [Some(message), file, line.as_ref(), help.as_ref()]

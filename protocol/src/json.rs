@@ -4,9 +4,11 @@
 //! ends early, or goes on after its value, could write the rest of the answer; duplicate keys and
 //! lone surrogates mean different things to different readers; and deep nesting ends some of them.
 //! The form is the one that Go's encoder writes, without whitespace and with sorted keys: so keys
-//! are compared with the one before, and no set of them is kept.
+//! are compared with the one before, and no set of them is kept. Reports, which are rare, have
+//! their keys in any order.
 
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 
 use bincode::{Decode, Encode};
 
@@ -32,16 +34,69 @@ impl JsonText {
 
     /// Whether the text is of the form that is required of it.
     pub(crate) fn is_valid(&self) -> bool {
-        let mut reader = Reader { bytes: self.0.as_bytes(), at: 0, open: Vec::new() };
-        reader.document().is_some()
+        is_valid(&self.0, Keys::Sorted(b""))
+    }
+}
+
+/// A JSON value as text, whose objects have their keys in any order. Otherwise as [`JsonText`].
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct JsonReport(String);
+
+impl JsonReport {
+    /// A text that its writer knows to be JSON of this form.
+    #[must_use]
+    pub const fn new(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether the text is of the form that is required of it.
+    pub(crate) fn is_valid(&self) -> bool {
+        is_valid(&self.0, Keys::Unique(BTreeSet::new()))
+    }
+}
+
+fn is_valid(text: &str, keys: Keys<'_>) -> bool {
+    let mut reader = Reader { bytes: text.as_bytes(), at: 0, open: Vec::new(), keys };
+    reader.document().is_some()
+}
+
+/// The rule for the keys of an object, and the keys so far, without the quotes.
+#[derive(Clone)]
+enum Keys<'a> {
+    /// Each comes after the one before.
+    Sorted(&'a [u8]),
+    /// No two are equal.
+    Unique(BTreeSet<Vec<u8>>),
+}
+
+impl<'a> Keys<'a> {
+    /// The keys of an object with only this one.
+    fn with(&self, key: &'a [u8]) -> Self {
+        match self {
+            Self::Sorted(_) => Self::Sorted(key),
+            Self::Unique(_) => Self::Unique(BTreeSet::from([unescaped(key)])),
+        }
+    }
+
+    /// Adds a key. Returns whether it may follow.
+    fn add(&mut self, key: &'a [u8]) -> bool {
+        match self {
+            Self::Sorted(before) => is_after(key, std::mem::replace(before, key)),
+            Self::Unique(keys) => keys.insert(unescaped(key)),
+        }
     }
 }
 
 /// A collection that is being read.
 enum Open<'a> {
     Array,
-    /// With the text of its latest key, without the quotes.
-    Object(&'a [u8]),
+    Object(Keys<'a>),
 }
 
 /// Reads without recursion. Each function returns `None` for a text that is invalid.
@@ -49,6 +104,8 @@ struct Reader<'a> {
     bytes: &'a [u8],
     at: usize,
     open: Vec<Open<'a>>,
+    /// The rule for keys.
+    keys: Keys<'a>,
 }
 
 impl<'a> Reader<'a> {
@@ -78,11 +135,10 @@ impl<'a> Reader<'a> {
                         b']' => {}
                         _ => return None,
                     },
-                    Some(Open::Object(before)) => match self.take()? {
+                    Some(Open::Object(mut keys)) => match self.take()? {
                         b',' => {
-                            let key = self.key()?;
-                            is_after(key, before).then_some(())?;
-                            self.open.push(Open::Object(key));
+                            keys.add(self.key()?).then_some(())?;
+                            self.open.push(Open::Object(keys));
                             break;
                         }
                         b'}' => {}
@@ -128,7 +184,7 @@ impl<'a> Reader<'a> {
             return Some(false);
         }
         let key = self.key()?;
-        self.open.push(Open::Object(key));
+        self.open.push(Open::Object(self.keys.with(key)));
         Some(true)
     }
 
@@ -313,6 +369,15 @@ mod tests {
             r#""\udc00\ud800""#,
             r#"{"\ud800":1}"#,
         ] {
+            assert!(!is_valid(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_report_has_its_keys_in_any_order_and_once() {
+        let is_valid = |text: &str| JsonReport::new(text.to_owned()).is_valid();
+        assert!(is_valid(r#"{"b":1,"a":[{"d":1,"c":2}],"e":{}}"#));
+        for text in [r#"{"b":1,"a":2,"\u0062":3}"#, r#"[{"a":1,"b":1,"a":2}]"#, r#"{"a":1} "#] {
             assert!(!is_valid(text), "{text}");
         }
     }

@@ -7,6 +7,7 @@
 mod codec;
 mod frame;
 mod identifiers;
+mod inspection;
 mod json;
 mod limits;
 mod query;
@@ -19,7 +20,10 @@ pub use frame::{
     LoadSettings, Location, Namespace, Outcome, ToWorker,
 };
 pub use identifiers::{InvalidTenantId, Revision, TenantId};
-pub use json::JsonText;
+pub use inspection::{
+    Explain, ExplainForm, ExplainMode, Findings, Inspection, QuerySource, TestSettings,
+};
+pub use json::{JsonReport, JsonText};
 pub use limits::*;
 pub use query::{BatchQuery, DocumentQuery, InputSource, Query, TextFormat};
 pub use rate_limit::RateLimiter;

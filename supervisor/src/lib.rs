@@ -11,6 +11,7 @@ mod config;
 mod deadline;
 mod error_code;
 mod http;
+mod inspection;
 mod isolation;
 mod permits;
 mod readiness;

@@ -162,8 +162,9 @@ fn batch(
     let Value::Object(inputs) = member(&document_of, "inputs") else {
         return Err(invalid("the request body must be a JSON object with an object \"inputs\""));
     };
-    if inputs.is_empty() || inputs.len() > MAX_BATCH {
-        let message = format!("\"inputs\" has {} inputs; expected 1 to {MAX_BATCH}", inputs.len());
+    if inputs.len() > MAX_BATCH {
+        let message =
+            format!("\"inputs\" has {} inputs; expected at most {MAX_BATCH}", inputs.len());
         return Err(invalid(&message));
     }
     let common = member(&document_of, "common_input");

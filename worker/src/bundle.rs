@@ -58,7 +58,7 @@ impl Assembly {
                     *self = Self::Open(open);
                     Ok(None)
                 }
-                ToWorker::BundleEnd => Ok(Some(open.bundle)),
+                ToWorker::BundleEnd | ToWorker::Inspect { .. } => Ok(Some(open.bundle)),
                 _ => Err("a bundle's next frame is a file or its end"),
             },
             (Self::Open(mut open), ToWorker::BundleChunk(bytes)) => {

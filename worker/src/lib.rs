@@ -10,6 +10,7 @@ mod decision;
 mod diagnostics;
 mod engine;
 mod error;
+mod inspect;
 mod panics;
 mod sandbox;
 mod serve;

@@ -6,8 +6,9 @@ use std::mem::ManuallyDrop;
 use std::time::Instant;
 
 use enforcer_protocol::{
-    EncodeError, FRAME_FROM_WORKER_MARGIN, FrameBuffer, FromWorker, MAX_FRAME_TO_WORKER, Outcome,
-    PROTOCOL_VERSION, Query, RateLimiter, ToWorker, append_frame, decode,
+    EncodeError, FRAME_FROM_WORKER_MARGIN, Findings, FrameBuffer, FromWorker,
+    MAX_FRAME_FROM_WORKER, MAX_FRAME_TO_WORKER, Outcome, PROTOCOL_VERSION, Query, RateLimiter,
+    ToWorker, append_frame, decode,
 };
 
 use crate::answer::{Reply, answer};
@@ -16,6 +17,7 @@ use crate::clock::monotonic_micros;
 use crate::diagnostics::{evaluation_failed, shortened};
 use crate::engine::Policy;
 use crate::error::WorkerError;
+use crate::inspect::inspect;
 use crate::sandbox::{Report, Sealed};
 
 /// Bytes of answers that are collected for one write. Beyond it they are written before the next
@@ -33,8 +35,8 @@ const PRINTED_LINES: u32 = 16;
 enum State {
     Loading(Assembly),
     Serving(Box<Policy>),
-    /// The bundle was refused; the worker waits for the socket to be closed.
-    Refused,
+    /// The bundle was refused, or inspected; the worker waits for the socket to be closed.
+    Done,
 }
 
 /// Sends only the frame that says which layers are in force.
@@ -79,6 +81,12 @@ fn take(state: State, frame: &ToWorker<'_>, answers: &mut Answers) -> Result<Sta
             let Some(bundle) = assembly.take(frame).map_err(WorkerError::OutOfOrder)? else {
                 return Ok(State::Loading(assembly));
             };
+            if let ToWorker::Inspect { inspection, deadline_micros, body } = frame {
+                answers.limit = MAX_FRAME_FROM_WORKER;
+                let findings = inspect(bundle, inspection, body, *deadline_micros);
+                answers.append_findings(findings)?;
+                return Ok(State::Done);
+            }
             answers.limit = bundle.max_result + FRAME_FROM_WORKER_MARGIN;
             match Policy::load(bundle) {
                 Ok(policy) => {
@@ -89,7 +97,7 @@ fn take(state: State, frame: &ToWorker<'_>, answers: &mut Answers) -> Result<Sta
                 }
                 Err(diagnostics) => {
                     answers.append(&FromWorker::LoadFailed { diagnostics })?;
-                    Ok(State::Refused)
+                    Ok(State::Done)
                 }
             }
         }
@@ -107,7 +115,7 @@ fn take(state: State, frame: &ToWorker<'_>, answers: &mut Answers) -> Result<Sta
             Ok(State::Serving(policy))
         }
         (State::Serving(_), _) => Err(WorkerError::OutOfOrder("the bundle is loaded")),
-        (State::Refused, _) => Err(WorkerError::OutOfOrder("the bundle was refused")),
+        (State::Done, _) => Err(WorkerError::OutOfOrder("the worker has nothing more to do")),
     }
 }
 
@@ -162,6 +170,17 @@ impl Answers {
 
     fn append(&mut self, frame: &FromWorker) -> Result<(), EncodeError> {
         append_frame(&mut self.waiting, frame, self.limit)
+    }
+
+    fn append_findings(&mut self, findings: Findings) -> Result<(), EncodeError> {
+        match self.append(&FromWorker::Inspected(findings)) {
+            Err(EncodeError::TooLong(too_long)) => {
+                let message = format!("the report is too long: {too_long}");
+                let outcome = Outcome::Failed(evaluation_failed(&message));
+                self.append(&FromWorker::Inspected(Findings::Failed(outcome)))
+            }
+            result => result,
+        }
     }
 
     fn append_reply(
@@ -238,7 +257,7 @@ impl Printer {
 mod tests {
     use super::*;
 
-    use enforcer_protocol::{Evaluator, LoadSettings, MAX_FRAME_FROM_WORKER, Namespace};
+    use enforcer_protocol::{Evaluator, LoadSettings, Namespace};
     use std::time::Duration;
 
     use std::os::fd::OwnedFd;

@@ -23,6 +23,7 @@ use crate::clock::utc_now;
 use crate::config::{Config, SandboxConfig};
 use crate::http::server::{Server, prepare_thread};
 use crate::http::state::AppState;
+use crate::inspection::Inspector;
 use crate::isolation::context::SandboxContext;
 use crate::isolation::report::{SandboxReport, prepare_and_try};
 use crate::permits::ConnectionPermits;
@@ -212,8 +213,10 @@ impl Supervisor {
             Arc::clone(&readiness),
             lost_lines.clone(),
         );
+        let inspector = Inspector::new(spawner.clone(), sandbox_mode, Arc::clone(&metrics));
         let app = Arc::new(AppState {
             registry,
+            inspector,
             metrics,
             exposition,
             history,

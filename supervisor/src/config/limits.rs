@@ -36,6 +36,8 @@ pub(crate) struct TenantLimits {
     pub(crate) entrypoint: Option<Entrypoint>,
     /// Largest result of the Data API, in bytes of its JSON.
     pub(crate) max_result: usize,
+    /// Whether clients may bring queries of their own.
+    pub(crate) query_api: bool,
 }
 
 impl TenantLimits {

@@ -63,6 +63,7 @@ impl<F: Fn(&str) -> Option<String>> Reader<'_, F> {
         let max_result = self.read_for(tenant_id, MAX_RESULT_BYTES, |text| {
             number(text, SMALLEST_MAX_RESULT..=MAX_RESULT)
         });
+        let query_api = self.read_for(tenant_id, QUERY_API, boolean);
         Some(TenantLimits {
             evaluation_timeout: evaluation_timeout?,
             load_timeout: load_timeout?,
@@ -78,6 +79,7 @@ impl<F: Fn(&str) -> Option<String>> Reader<'_, F> {
             namespace: namespace?,
             entrypoint: entrypoint?,
             max_result: max_result?,
+            query_api: query_api?,
         })
     }
 

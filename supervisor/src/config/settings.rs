@@ -70,6 +70,8 @@ settings! {
         "Rule that decides, as a path of the Data API, such as envoy/authz/allow; or none, which is tenants/<id>/allow";
     MAX_RESULT_BYTES = "ENFORCER_MAX_RESULT_BYTES", "max-result-bytes", "1048576",
         "Maximum size of a result of the Data API in bytes of its JSON, 1048576 to 16777216";
+    QUERY_API = "ENFORCER_QUERY_API", "query-api", "false",
+        "Whether a tenant's root answers ad-hoc queries (/v1/query), each in a worker of its own";
     CPU_WEIGHT = "ENFORCER_CPU_WEIGHT", "cpu-weight", "100",
         "Relative weight of a tenant's worker when workers compete for processor time, 1 to 10000; needs control groups";
     CPU_PERCENT = "ENFORCER_CPU_PERCENT", "cpu-percent", "100",
@@ -91,7 +93,7 @@ settings! {
 }
 
 /// The settings that a single tenant may have of its own.
-pub(super) const OF_A_TENANT: [Setting; 14] = [
+pub(super) const OF_A_TENANT: [Setting; 15] = [
     EVALUATION_TIMEOUT,
     LOAD_TIMEOUT,
     MAX_BODY,
@@ -106,4 +108,5 @@ pub(super) const OF_A_TENANT: [Setting; 14] = [
     NAMESPACE,
     ENTRYPOINT,
     MAX_RESULT_BYTES,
+    QUERY_API,
 ];

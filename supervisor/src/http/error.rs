@@ -1,6 +1,8 @@
 //! The one place where errors become HTTP: a status, a code, and a message for the user.
 
-use axum::http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER, SEC_WEBSOCKET_VERSION, UPGRADE};
+use axum::http::header::{
+    ALLOW, CONNECTION, CONTENT_TYPE, RETRY_AFTER, SEC_WEBSOCKET_VERSION, UPGRADE,
+};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use enforcer_protocol::{Diagnostic, InvalidTenantId};
@@ -9,6 +11,7 @@ use serde::Serialize;
 use super::body::{BodyError, Refused, Rest};
 use super::json::{ObjectWriter, escaped};
 use crate::error_code::ErrorCode;
+use crate::inspection::InspectionError;
 use crate::tenant::request::AskError;
 use crate::tenant::state::TenantState;
 use crate::tenant::status::Retry;
@@ -40,7 +43,10 @@ pub(crate) enum ApiError {
     #[error("document missing: {0}")]
     MissingDocument(String),
     #[error("the resource does not support this method")]
-    MethodNotAllowed,
+    MethodNotAllowed {
+        /// The methods that it supports, where the router does not say so itself.
+        allow: Option<&'static str>,
+    },
     #[error(
         "this page may not open the stream; an operator may add its origin to ENFORCER_STREAM_ORIGINS"
     )]
@@ -81,6 +87,19 @@ pub(crate) enum ApiError {
     PluginsDown(&'static str),
     #[error("not every tenant was tried yet, or the supervisor shuts down")]
     NotReady,
+    #[error("the operator has not turned on ad-hoc queries for this tenant (query_api)")]
+    QueryApiOff,
+    /// In OPA's words.
+    #[error("{message}")]
+    QueryRefused { message: String, errors: Vec<Diagnostic> },
+    /// In OPA's words.
+    #[error("{0}")]
+    QueryUnanswerable(String),
+    /// In OPA's words.
+    #[error("storage_not_found_error: policy id {0:?}")]
+    UnknownPolicy(String),
+    #[error("too many explanations and queries were asked for; try again")]
+    TooManyInspections,
     #[error("an unexpected error occurred; see the supervisor's log")]
     Internal,
 }
@@ -91,7 +110,7 @@ struct ErrorBody<'a> {
     code: &'static str,
     message: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    errors: Option<[&'a Diagnostic; 1]>,
+    errors: Option<&'a [Diagnostic]>,
     /// OPA's own wording, in answers of its health check.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<&'static str>,
@@ -123,17 +142,23 @@ impl ApiError {
             Self::UndefinedDocument(_) | Self::MissingDocument(_) => {
                 (StatusCode::NOT_FOUND, ErrorCode::UndefinedDocument)
             }
-            Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, ErrorCode::InvalidOperation),
-            Self::EvaluationFailed(_) | Self::PoisonInput | Self::Internal => {
-                (StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::InternalError)
+            Self::MethodNotAllowed { .. } => {
+                (StatusCode::METHOD_NOT_ALLOWED, ErrorCode::InvalidOperation)
             }
+            Self::QueryApiOff => (StatusCode::FORBIDDEN, ErrorCode::Forbidden),
+            Self::QueryRefused { .. } => (StatusCode::BAD_REQUEST, ErrorCode::InvalidParameter),
+            Self::UnknownPolicy(_) => (StatusCode::NOT_FOUND, ErrorCode::ResourceNotFound),
+            Self::EvaluationFailed(_)
+            | Self::PoisonInput
+            | Self::QueryUnanswerable(_)
+            | Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::InternalError),
             Self::MemoryLimit => {
                 (StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::MemoryLimitExceeded)
             }
             Self::WorkerUnavailable => {
                 (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::WorkerUnavailable)
             }
-            Self::Overloaded | Self::TooManyConsumers => {
+            Self::Overloaded | Self::TooManyConsumers | Self::TooManyInspections => {
                 (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Overloaded)
             }
             Self::TenantUnavailable { .. } | Self::NotReady => {
@@ -154,6 +179,7 @@ impl ApiError {
             Self::WorkerUnavailable
                 | Self::Overloaded
                 | Self::TooManyConsumers
+                | Self::TooManyInspections
                 | Self::Body(Refused { error: BodyError::NoMemory, .. })
         )
     }
@@ -173,7 +199,8 @@ impl ApiError {
     pub(crate) fn response(self, rest: Rest) -> Response {
         let (status, code) = self.status_and_code();
         let errors = match &self {
-            Self::EvaluationFailed(diagnostic) => Some([diagnostic]),
+            Self::EvaluationFailed(diagnostic) => Some(std::slice::from_ref(diagnostic)),
+            Self::QueryRefused { errors, .. } => Some(errors.as_slice()),
             _ => None,
         };
         let error = match &self {
@@ -190,6 +217,9 @@ impl ApiError {
             // As RFC 9110, section 15.5.22, and RFC 6455, section 4.4, require.
             response.headers_mut().insert(UPGRADE, HeaderValue::from_static("websocket"));
             response.headers_mut().insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+        }
+        if let Self::MethodNotAllowed { allow: Some(allow) } = self {
+            response.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
         }
         close_if_unread(&mut response, rest);
         response
@@ -224,6 +254,18 @@ impl From<AskError> for ApiError {
             AskError::Removed => Self::UnknownTenant,
             AskError::MemoryLimit => Self::MemoryLimit,
             AskError::PoisonInput => Self::PoisonInput,
+        }
+    }
+}
+
+impl From<InspectionError> for ApiError {
+    fn from(error: InspectionError) -> Self {
+        match error {
+            InspectionError::NoBundle => Self::TenantUnavailable { retry: None },
+            InspectionError::TooMany => Self::TooManyInspections,
+            InspectionError::Host(_) | InspectionError::Ended(_) => Self::WorkerUnavailable,
+            InspectionError::TimedOut => Self::EvaluationTimeout,
+            InspectionError::Memory => Self::MemoryLimit,
         }
     }
 }

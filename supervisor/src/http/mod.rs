@@ -18,3 +18,4 @@ mod routes;
 pub(crate) mod server;
 pub(crate) mod state;
 mod stream;
+mod why;

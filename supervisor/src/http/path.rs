@@ -51,6 +51,25 @@ pub(crate) fn data_path(path: &str) -> Result<DataPath<'_>, ApiError> {
     Ok(DataPath { tenant_id: segments(id)?.concat().parse()?, rest })
 }
 
+/// An action on a tenant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TenantAction {
+    /// Explain a decision.
+    Why,
+}
+
+/// Reads the part of a path after `/v1/tenants/`: the tenant, and the action on it.
+///
+/// # Errors
+/// When it names no tenant, or an unknown action.
+pub(crate) fn tenant_action(path: &str) -> Result<(TenantId, Option<TenantAction>), ApiError> {
+    match segments(path)?.as_slice() {
+        [tenant_id] => Ok((tenant_id.parse()?, None)),
+        [tenant_id, action] if action == "why" => Ok((tenant_id.parse()?, Some(TenantAction::Why))),
+        _ => Err(ApiError::UnknownResource),
+    }
+}
+
 /// The first segment, below which all tenants are.
 const TENANTS: &str = "tenants";
 
@@ -79,6 +98,16 @@ mod tests {
         }
         let refused = data_path("tenants/%ff/allow");
         assert!(matches!(refused, Err(ApiError::InvalidParameter(_))), "{refused:?}");
+    }
+
+    #[test]
+    fn an_action_is_the_segment_after_the_tenant() {
+        let id = "a".parse().unwrap();
+        assert_eq!(tenant_action("a/why").unwrap(), (id, Some(TenantAction::Why)));
+        assert_eq!(tenant_action("a").unwrap().1, None);
+        for path in ["a/", "a/other", "a/why/", "a%2Fwhy"] {
+            assert!(tenant_action(path).is_err(), "{path}");
+        }
     }
 
     #[test]

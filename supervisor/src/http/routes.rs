@@ -13,9 +13,9 @@ use tower_service::Service as _;
 use tracing::{Level, debug, enabled};
 
 use super::error::ApiError;
-use super::path::data_path;
+use super::path::{TenantAction, data_path, tenant_action};
 use super::state::AppState;
-use super::{body, dashboard, data, decision, operations, overview, stream};
+use super::{body, dashboard, data, decision, operations, overview, stream, why};
 use crate::telemetry::logging::printable;
 
 type SharedApp = State<Arc<AppState>>;
@@ -63,7 +63,7 @@ pub(super) fn router(app: Arc<AppState>) -> Router {
         .route("/v1/overview", get(overview))
         .route("/v1/history", get(history))
         .route("/v1/tenants", get(list_tenants))
-        .route("/v1/tenants/{*path}", get(show_tenant))
+        .route("/v1/tenants/{*path}", get(show_tenant).post(act_on_tenant))
         .route("/v1/data/{*path}", any(data))
         .route("/v1/batch/data/{*path}", any(batch))
         .route("/tenants/{*path}", any(tenant_root))
@@ -89,7 +89,7 @@ async fn data(State(app): SharedApp, request: Request) -> Response {
         return refuse(ApiError::UnknownTenant, Request::from_parts(head, body)).await;
     };
     let keys = data::document_path(&tenant.limits.root(&tenant.id), path.rest);
-    data::v1(&tenant, keys, &head, body).await
+    data::v1(&app, &tenant, keys, &head, body).await
 }
 
 async fn batch(State(app): SharedApp, request: Request) -> Response {
@@ -137,6 +137,19 @@ async fn list_tenants(State(app): SharedApp) -> Response {
     operations::list_tenants(&app)
 }
 
+async fn act_on_tenant(State(app): SharedApp, request: Request) -> Response {
+    let (head, body) = request.into_parts();
+    let error = match tenant_action(after(TENANTS, head.uri.path())) {
+        Ok((tenant_id, Some(TenantAction::Why))) => match app.registry.get(&tenant_id) {
+            Some(tenant) => return why::why(&app, &tenant, &head, body).await,
+            None => ApiError::UnknownTenant,
+        },
+        Ok((_, None)) => ApiError::MethodNotAllowed { allow: Some("GET, HEAD") },
+        Err(error) => error,
+    };
+    refuse(error, Request::from_parts(head, body)).await
+}
+
 async fn show_tenant(State(app): SharedApp, request: Request) -> Response {
     let path = after(TENANTS, request.uri().path());
     operations::show_tenant(&app, path).unwrap_or_else(ApiError::into_response)
@@ -164,7 +177,7 @@ async fn unknown(request: Request) -> Response {
 }
 
 async fn method_not_allowed(request: Request) -> Response {
-    refuse(ApiError::MethodNotAllowed, request).await
+    refuse(ApiError::MethodNotAllowed { allow: None }, request).await
 }
 
 /// Answers a request whose body is not read.

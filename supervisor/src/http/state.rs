@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use enforcer_protocol::SandboxMode;
 
 use crate::bundles::health::BundlesHealth;
+use crate::inspection::Inspector;
 use crate::permits::ConnectionPermits;
 use crate::readiness::Readiness;
 use crate::stream::Stream;
@@ -19,6 +20,7 @@ use crate::tenant::registry::Registry;
 #[derive(Debug)]
 pub(crate) struct AppState {
     pub(crate) registry: Arc<Registry>,
+    pub(crate) inspector: Inspector,
     pub(crate) metrics: Arc<HostMetrics>,
     pub(crate) exposition: Exposition,
     pub(crate) history: Arc<History>,

@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
+use arc_swap::ArcSwapOption;
 use enforcer_protocol::{Diagnostic, Query, RateLimiter, SandboxMode, TenantId};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
@@ -12,6 +13,7 @@ use super::poison::PoisonInputs;
 use super::request::{Answer, AskError, Request, RequestBody};
 use super::state::TenantState;
 use super::status::{Failure, StatusBoard};
+use crate::bundles::Bundle;
 use crate::config::TenantLimits;
 use crate::deadline::ANSWER_MARGIN;
 use crate::isolation::users::{UserLease, Users};
@@ -29,6 +31,13 @@ const FAILURE_LINES_PER_SECOND: u32 = 50;
 
 /// Announcements a second that evaluations only fail, or no longer do, and at once.
 const ANNOUNCEMENTS_PER_SECOND: u32 = 1;
+
+/// Explanations and ad-hoc queries of one tenant in a second, once [`INSPECTIONS_AT_ONCE`] are spent:
+/// each starts a worker.
+const INSPECTIONS_PER_SECOND: u32 = 5;
+
+/// See [`INSPECTIONS_PER_SECOND`].
+const INSPECTIONS_AT_ONCE: u32 = 20;
 
 /// See [`ANNOUNCEMENTS_PER_SECOND`].
 const ANNOUNCEMENTS_AT_ONCE: u32 = 4;
@@ -63,6 +72,9 @@ pub(crate) struct Tenant {
     /// The channel in which requests wait for a worker. Replaced only when a controller failed.
     requests: RwLock<mpsc::Sender<Request>>,
     failure_lines: Mutex<RateLimiter>,
+    inspections: Mutex<RateLimiter>,
+    /// The bundle that serves, or that served last.
+    bundle: ArcSwapOption<Bundle>,
     announced: Mutex<Announced>,
     queue: Arc<Semaphore>,
     body_memory: Arc<Semaphore>,
@@ -95,6 +107,8 @@ impl Tenant {
             user: Mutex::new(None),
             requests: RwLock::new(requests),
             failure_lines: Mutex::new(failure_lines),
+            inspections: Mutex::new(RateLimiter::new(INSPECTIONS_PER_SECOND, INSPECTIONS_AT_ONCE)),
+            bundle: ArcSwapOption::empty(),
             announced: Mutex::new(Announced {
                 evaluations: Evaluations::Decide,
                 limiter: RateLimiter::new(ANNOUNCEMENTS_PER_SECOND, ANNOUNCEMENTS_AT_ONCE),
@@ -236,16 +250,38 @@ impl Tenant {
         self.stream.changed(Changed { change, state, revision, message, errors, quarantine_until });
     }
 
+    /// The bundle that serves, or that served last.
+    pub(crate) fn bundle(&self) -> Option<Arc<Bundle>> {
+        self.bundle.load_full()
+    }
+
+    /// A worker begins to serve this bundle.
+    pub(crate) fn set_bundle(&self, bundle: &Arc<Bundle>) {
+        self.bundle.store(Some(Arc::clone(bundle)));
+    }
+
+    /// Whether its bundle may be inspected now; counts it where it may not.
+    pub(crate) fn may_inspect(&self) -> bool {
+        let may = take_from(&self.inspections);
+        if !may {
+            self.metrics.limit_reached(TenantLimit::Inspections);
+        }
+        may
+    }
+
     /// Whether a failure may be logged; counts it where it may not.
     pub(crate) fn may_log_failure(&self) -> bool {
-        let mut limiter = self.failure_lines.lock().unwrap_or_else(PoisonError::into_inner);
-        let may = limiter.try_take(1, std::time::Instant::now());
-        drop(limiter);
+        let may = take_from(&self.failure_lines);
         if !may {
             self.metrics.limit_reached(TenantLimit::FailureLines);
         }
         may
     }
+}
+
+fn take_from(limiter: &Mutex<RateLimiter>) -> bool {
+    let mut limiter = limiter.lock().unwrap_or_else(PoisonError::into_inner);
+    limiter.try_take(1, std::time::Instant::now())
 }
 
 #[cfg(test)]

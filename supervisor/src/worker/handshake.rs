@@ -2,11 +2,13 @@
 //! has loaded it.
 
 use enforcer_protocol::{
-    Diagnostic, EncodeError, Evaluator, FromWorker, LoadSettings, PROTOCOL_VERSION, SandboxLayer,
-    SandboxMode, TenantId, ToWorker,
+    Diagnostic, EncodeError, Evaluator, Findings, FromWorker, Inspection, LoadSettings,
+    PROTOCOL_VERSION, SandboxLayer, SandboxMode, TenantId, ToWorker,
 };
 use tokio::task::yield_now;
+use tokio::time::Instant;
 
+use super::clock::monotonic_micros;
 use super::connection::{Breach, Connection, End};
 use crate::bundles::Bundle;
 use crate::config::{EvaluatorChoice, TenantLimits};
@@ -69,8 +71,63 @@ pub(crate) async fn accept_handshake(
     mode: SandboxMode,
     bundle: &Bundle,
 ) -> Result<(ReadyConnection, WorkerInfo), HandshakeError> {
+    let layers = introduce(&mut connection, mode).await?;
+    send_bundle(&mut connection, tenant_id, limits, bundle).await?;
+    connection.append(&ToWorker::BundleEnd)?;
+    connection.write_all().await.map_err(introduced)?;
+    match connection.next_frame().await.map_err(introduced)? {
+        FromWorker::Loaded { version, evaluator, warnings } => {
+            let info = WorkerInfo { layers, version, evaluator, warnings };
+            Ok((ReadyConnection(connection), info))
+        }
+        FromWorker::LoadFailed { diagnostics } => Err(HandshakeError::Rejected(diagnostics)),
+        _ => Err(introduced(Breach::Unexpected("Loaded").into())),
+    }
+}
+
+/// A question about a bundle to a worker that will not serve.
+#[derive(Debug)]
+pub(crate) struct Question<'a> {
+    pub(crate) inspection: Inspection,
+    pub(crate) deadline: Instant,
+    pub(crate) body: &'a [u8],
+}
+
+/// Has the worker introduce itself and answer a question about its bundle. Waits without a
+/// deadline: the caller sets one.
+///
+/// # Errors
+/// When the worker ends or breaks the protocol.
+pub(crate) async fn inspect(
+    mut connection: Connection,
+    tenant_id: &TenantId,
+    limits: &TenantLimits,
+    mode: SandboxMode,
+    bundle: &Bundle,
+    question: Question<'_>,
+) -> Result<Findings, HandshakeError> {
+    introduce(&mut connection, mode).await?;
+    send_bundle(&mut connection, tenant_id, limits, bundle).await?;
+    let Question { inspection, deadline, body } = question;
+    let deadline_micros = monotonic_micros(deadline);
+    connection.append(&ToWorker::Inspect { inspection, deadline_micros, body })?;
+    connection.write_all().await.map_err(introduced)?;
+    match connection.next_frame().await.map_err(introduced)? {
+        FromWorker::Inspected(findings) => Ok(findings),
+        _ => Err(introduced(Breach::Unexpected("Inspected").into())),
+    }
+}
+
+const fn introduced(end: End) -> HandshakeError {
+    HandshakeError::Ended { end, stage: Stage::Introduced }
+}
+
+/// Returns the layers that the worker is in.
+async fn introduce(
+    connection: &mut Connection,
+    mode: SandboxMode,
+) -> Result<Vec<SandboxLayer>, HandshakeError> {
     let sealing = |end| HandshakeError::Ended { end, stage: Stage::Sealing };
-    let introduced = |end| HandshakeError::Ended { end, stage: Stage::Introduced };
     let layers = match connection.next_frame().await.map_err(sealing)? {
         FromWorker::Hello { version: PROTOCOL_VERSION, layers, .. } => layers,
         FromWorker::Hello { version, .. } => return Err(sealing(Breach::Version(version).into())),
@@ -82,24 +139,16 @@ pub(crate) async fn accept_handshake(
     {
         return Err(introduced(Breach::NotSealed(*lacking).into()));
     }
-    send_bundle(&mut connection, tenant_id, limits, bundle).await?;
-    match connection.next_frame().await.map_err(introduced)? {
-        FromWorker::Loaded { version, evaluator, warnings } => {
-            let info = WorkerInfo { layers, version, evaluator, warnings };
-            Ok((ReadyConnection(connection), info))
-        }
-        FromWorker::LoadFailed { diagnostics } => Err(HandshakeError::Rejected(diagnostics)),
-        _ => Err(introduced(Breach::Unexpected("Loaded").into())),
-    }
+    Ok(layers)
 }
 
+/// Sends everything but the end.
 async fn send_bundle(
     connection: &mut Connection,
     tenant_id: &TenantId,
     limits: &TenantLimits,
     bundle: &Bundle,
 ) -> Result<(), HandshakeError> {
-    let introduced = |end| HandshakeError::Ended { end, stage: Stage::Introduced };
     // The warm-up must leave time for the loading.
     let timeout = limits.evaluation_timeout.min(limits.load_timeout / 2);
     let evaluation_timeout_micros = u64::try_from(timeout.as_micros()).unwrap_or(u64::MAX);
@@ -122,8 +171,7 @@ async fn send_bundle(
             yield_now().await;
         }
     }
-    connection.append(&ToWorker::BundleEnd)?;
-    connection.write_all().await.map_err(introduced)
+    Ok(())
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Worker processes: start, communication, and end.
 
+mod clock;
 pub(crate) mod connection;
 pub(crate) mod exit;
 pub(crate) mod handshake;

@@ -7,14 +7,14 @@ use std::collections::VecDeque;
 use std::future::pending;
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use enforcer_protocol::{FromWorker, Revision, ToWorker};
-use nix::time::{ClockId, clock_gettime};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use super::clock::monotonic_micros;
 use super::connection::{Breach, Connection, End, OUTBOX_TARGET};
 use super::handshake::ReadyConnection;
 use crate::deadline::KILL_MARGIN;
@@ -172,7 +172,8 @@ impl Pipeline {
                 }
                 FromWorker::Hello { .. }
                 | FromWorker::Loaded { .. }
-                | FromWorker::LoadFailed { .. } => {
+                | FromWorker::LoadFailed { .. }
+                | FromWorker::Inspected(_) => {
                     return Err(Breach::Unexpected("an answer").into());
                 }
             };
@@ -310,22 +311,6 @@ async fn ring(alarm: Option<&mut Pin<Box<Sleep>>>) {
         Some(alarm) => alarm.await,
         None => pending().await,
     }
-}
-
-/// `instant` as microseconds of `CLOCK_MONOTONIC`, which is the clock of the wire, and,
-/// undocumented, of `Instant` on Linux too.
-fn monotonic_micros(instant: Instant) -> u64 {
-    static BASE: OnceLock<Option<(Instant, Duration)>> = OnceLock::new();
-    let base = BASE.get_or_init(|| {
-        let now = clock_gettime(ClockId::CLOCK_MONOTONIC).ok()?;
-        Some((Instant::now(), Duration::from(now)))
-    });
-    let Some((base_instant, base_micros)) = base else {
-        // Without a clock, no time is left.
-        return 0;
-    };
-    let since = instant.saturating_duration_since(*base_instant);
-    u64::try_from((*base_micros + since).as_micros()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -48,7 +48,7 @@ pub(crate) async fn documents(
 
 async fn answer(tenant: &Tenant, query: BatchQuery, head: &Parts, body: HttpBody) -> Response {
     if head.method != Method::POST {
-        return refuse(ApiError::MethodNotAllowed, head, body).await;
+        return refuse(ApiError::MethodNotAllowed { allow: Some("POST") }, head, body).await;
     }
     let batch_id = new_id();
     let read = match body::read(tenant, head, body).await {
@@ -117,7 +117,12 @@ fn item_answer(
         }
         Ok(Outcome::Document(document)) => {
             let json = document_json(id, &document);
-            record_document(tenant, id, Found { document, revision, micros }, &input);
+            record_document(
+                tenant,
+                id,
+                Found { document, revision, micros, explanation: None },
+                &input,
+            );
             (StatusCode::OK, json)
         }
         Ok(_) => error_json(tenant, id, &NotEvaluated::unexpected(), &input),
@@ -160,6 +165,7 @@ fn error_json(
 fn compose(batch_id: Uuid, answers: Vec<ItemAnswer>) -> (StatusCode, String) {
     let errors = answers.iter().filter(|answer| answer.status != StatusCode::OK).count();
     let status = match errors {
+        // A batch without inputs has no error either.
         0 => StatusCode::OK,
         errors if errors == answers.len() => StatusCode::INTERNAL_SERVER_ERROR,
         _ => StatusCode::MULTI_STATUS,
@@ -186,7 +192,9 @@ fn compose(batch_id: Uuid, answers: Vec<ItemAnswer>) -> (StatusCode, String) {
     }
     responses.push('}');
     let mut answer = ObjectWriter::new(responses.len() + 64);
-    answer.raw("responses", &responses);
+    if responses != "{}" {
+        answer.raw("responses", &responses);
+    }
     answer.member("batch_decision_id", &batch_id);
     (status, answer.finish())
 }

@@ -4,6 +4,8 @@
 mod batch;
 mod parameters;
 mod path;
+mod policies;
+mod query;
 mod response;
 mod root;
 
@@ -16,7 +18,8 @@ use axum::http::{HeaderMap, Method};
 use axum::response::Response;
 use bytes::Bytes;
 use enforcer_protocol::{
-    DocumentAnswer, DocumentQuery, InputSource, Outcome, Query, Revision, TextFormat,
+    DocumentAnswer, DocumentQuery, Findings, InputSource, Inspection, JsonReport, Outcome, Query,
+    Revision, TextFormat,
 };
 use tokio::sync::OwnedSemaphorePermit;
 use tracing::info;
@@ -26,7 +29,9 @@ use super::body;
 use super::decision::record;
 use super::error::ApiError;
 use super::evaluation::{Evaluated, NotEvaluated, answer_of, evaluate, record_failure};
+use super::state::AppState;
 use crate::clock::new_id;
+use crate::inspection::InspectionError;
 use crate::stream::{Decided, RequestInput};
 use crate::telemetry::logging::DECISION_TARGET;
 use crate::tenant::admission::Tenant;
@@ -48,28 +53,30 @@ enum Version {
 
 /// Answers `GET` and `POST` of `/v1/data` about a document of a tenant.
 pub(super) async fn v1(
+    app: &AppState,
     tenant: &Tenant,
     path: Result<Vec<String>, ApiError>,
     head: &Parts,
     body: HttpBody,
 ) -> Response {
     if head.method != Method::GET && head.method != Method::POST {
-        return refuse(ApiError::MethodNotAllowed, head, body).await;
+        return refuse(ApiError::MethodNotAllowed { allow: Some("GET, POST") }, head, body).await;
     }
-    answer(tenant, Version::V1, path, head, body).await
+    answer(app, tenant, Version::V1, path, head, body).await
 }
 
 /// Answers `POST` of `/v0/data` about a document of a tenant.
 async fn v0(
+    app: &AppState,
     tenant: &Tenant,
     path: Result<Vec<String>, ApiError>,
     head: &Parts,
     body: HttpBody,
 ) -> Response {
     if head.method != Method::POST {
-        return refuse(ApiError::MethodNotAllowed, head, body).await;
+        return refuse(ApiError::MethodNotAllowed { allow: Some("POST") }, head, body).await;
     }
-    answer(tenant, Version::V0, path, head, body).await
+    answer(app, tenant, Version::V0, path, head, body).await
 }
 
 async fn refuse(error: ApiError, head: &Parts, body: HttpBody) -> Response {
@@ -77,6 +84,7 @@ async fn refuse(error: ApiError, head: &Parts, body: HttpBody) -> Response {
 }
 
 async fn answer(
+    app: &AppState,
     tenant: &Tenant,
     version: Version,
     path: Result<Vec<String>, ApiError>,
@@ -105,8 +113,16 @@ async fn answer(
     let Request { source, body, input } = request;
     let reference = (version == Version::V0).then(|| path::reference(&path));
     let strict_builtin_errors = version == Version::V1 && parameters.strict_builtin_errors;
-    let query = Query::Document(DocumentQuery { path, strict_builtin_errors }, source);
-    let found = match ask(tenant, query, body).await {
+    let query = DocumentQuery { path, strict_builtin_errors };
+    let explain = parameters.explain().filter(|_| version == Version::V1);
+    let found = match explain {
+        None => ask(tenant, Query::Document(query, source), body).await,
+        Some(explain) => {
+            let inspection = Inspection::Document(query, source, explain);
+            ask_why(app, tenant, inspection, &body).await
+        }
+    };
+    let found = match found {
         Ok(found) => found,
         Err(NotEvaluated { error, micros }) => {
             return client.error(failed(error, micros, Some(&input))).await;
@@ -115,7 +131,16 @@ async fn answer(
     let response = match version {
         Version::V1 => {
             let handled = start.elapsed();
-            data_response(tenant, decision_id, &parameters, head, handled, &found.document)
+            let explanation = found.explanation.as_ref();
+            data_response(
+                tenant,
+                decision_id,
+                &parameters,
+                head,
+                handled,
+                &found.document,
+                explanation,
+            )
         }
         Version::V0 => match value_response(&found.document, reference.unwrap_or_default()) {
             Ok(value) => value,
@@ -134,6 +159,8 @@ struct Found {
     document: DocumentAnswer,
     revision: Revision,
     micros: u64,
+    /// The events of the evaluation, if they were asked for.
+    explanation: Option<JsonReport>,
 }
 
 async fn ask(tenant: &Tenant, query: Query, body: RequestBody) -> Result<Found, NotEvaluated> {
@@ -143,14 +170,38 @@ async fn ask(tenant: &Tenant, query: Query, body: RequestBody) -> Result<Found, 
         Answered::Batch(_) => return Err(NotEvaluated::unexpected()),
     };
     match outcome {
-        Outcome::Document(document) => Ok(Found { document, revision, micros }),
+        Outcome::Document(document) => Ok(Found { document, revision, micros, explanation: None }),
+        _ => Err(NotEvaluated::unexpected()),
+    }
+}
+
+/// Asks a worker that answers only this, and tells the events of the evaluation.
+async fn ask_why(
+    app: &AppState,
+    tenant: &Tenant,
+    inspection: Inspection,
+    body: &RequestBody,
+) -> Result<Found, NotEvaluated> {
+    let not_evaluated = |error| NotEvaluated { error, micros: None };
+    let revision = tenant.bundle().map(|bundle| bundle.revision);
+    let revision = revision.ok_or(InspectionError::NoBundle);
+    let revision = revision.map_err(|error| not_evaluated(error.into()))?;
+    let inspected = app.inspector.inspect(tenant, inspection, &body.bytes).await;
+    match inspected.map_err(|error| not_evaluated(error.into()))? {
+        Findings::Document(outcome, explanation) => match answer_of(tenant, outcome, 0)? {
+            Outcome::Document(document) => {
+                let micros = document.evaluation_nanos / 1000;
+                Ok(Found { document, revision, micros, explanation })
+            }
+            _ => Err(NotEvaluated::unexpected()),
+        },
         _ => Err(NotEvaluated::unexpected()),
     }
 }
 
 /// Counts and logs an answer. One about the tenant's entrypoint is a decision.
 fn record_document(tenant: &Tenant, id: Uuid, found: Found, input: &RequestInput) {
-    let Found { document, revision, micros } = found;
+    let Found { document, revision, micros, explanation: _ } = found;
     if let Some(decision) = document.decision {
         return record(tenant, Decided { id, decision, micros, revision }, input);
     }

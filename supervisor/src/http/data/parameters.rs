@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use enforcer_protocol::{Explain, ExplainForm, ExplainMode};
 use percent_encoding::percent_decode;
 
 /// The parameters of a request. Others are ignored.
@@ -9,6 +10,10 @@ use percent_encoding::percent_decode;
 pub(super) struct Parameters {
     /// The last `input`.
     pub(super) input: Option<Vec<u8>>,
+    /// The last `q`.
+    pub(super) query: Option<Vec<u8>>,
+    /// The first `explain` that is a mode.
+    mode: Option<ExplainMode>,
     pub(super) pretty: bool,
     pub(super) metrics: bool,
     pub(super) instrument: bool,
@@ -19,11 +24,15 @@ pub(super) struct Parameters {
 impl Parameters {
     /// Reads a query.
     pub(super) fn of(query: Option<&str>) -> Self {
-        let mut input = None;
+        let (mut input, mut text, mut mode) = (None, None, None);
         let mut flags = [const { Flag::Missing }; FLAGS.len()];
         for (name, value) in pairs(query.unwrap_or_default()) {
             if *name == *b"input" {
                 input = Some(value.into_owned());
+            } else if *name == *b"q" {
+                text = Some(value.into_owned());
+            } else if *name == *b"explain" {
+                mode = mode.or_else(|| mode_of(&value));
             } else if let Some(index) = FLAGS.iter().position(|flag| *flag.as_bytes() == *name)
                 && let Some(flag) = flags.get_mut(index)
             {
@@ -32,7 +41,24 @@ impl Parameters {
         }
         let [pretty, metrics, instrument, provenance, strict_builtin_errors] =
             flags.map(|flag| flag.is_set());
-        Self { input, pretty, metrics, instrument, provenance, strict_builtin_errors }
+        let query = text;
+        Self { input, query, mode, pretty, metrics, instrument, provenance, strict_builtin_errors }
+    }
+
+    /// Which events of the evaluation are to be shown, and how.
+    pub(super) fn explain(&self) -> Option<Explain> {
+        let form = if self.pretty { ExplainForm::Lines } else { ExplainForm::Events };
+        self.mode.map(|mode| Explain { mode, form })
+    }
+}
+
+fn mode_of(value: &[u8]) -> Option<ExplainMode> {
+    match value {
+        b"notes" => Some(ExplainMode::Notes),
+        b"fails" => Some(ExplainMode::Fails),
+        b"full" => Some(ExplainMode::Full),
+        b"debug" => Some(ExplainMode::Debug),
+        _ => None,
     }
 }
 
@@ -114,6 +140,14 @@ mod tests {
         }
         assert!(Parameters::of(Some("a=b&strict-builtin-errors")).strict_builtin_errors);
         assert_eq!(Parameters::of(None), Parameters::default());
+    }
+
+    #[test]
+    fn the_first_mode_of_explanations_counts() {
+        let mode = |query| Parameters::of(Some(query)).explain().map(|explain| explain.mode);
+        assert_eq!(mode("explain=off&explain=full&explain=notes"), Some(ExplainMode::Full));
+        assert_eq!(mode("explain=Full"), None);
+        assert_eq!(mode("explain"), None);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE, VARY};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
-use enforcer_protocol::{DocumentAnswer, Given};
+use enforcer_protocol::{DocumentAnswer, Given, JsonReport};
 use http_body_util::BodyExt;
 use serde::Serialize;
 use uuid::Uuid;
@@ -50,6 +50,11 @@ impl Client {
             (StatusCode::OK, [(CONTENT_TYPE, JSON)], self.text(json)).into_response();
         close_if_unread(&mut response, rest);
         response
+    }
+
+    /// The answer with this JSON, of such a resource.
+    pub(super) fn plain_ok(self, json: String) -> Response {
+        self.with_rest(Rest::Nothing, json)
     }
 
     fn text(self, json: String) -> String {
@@ -152,12 +157,16 @@ pub(super) fn data_response(
     head: &Parts,
     handled: Duration,
     document: &DocumentAnswer,
+    explanation: Option<&JsonReport>,
 ) -> String {
     let value = document.value.as_ref().map(|value| value.as_str());
     let mut answer = ObjectWriter::new(value.map_or(0, str::len) + 512);
     answer.member("decision_id", &decision_id);
     if parameters.provenance {
         answer.member("provenance", &provenance(tenant));
+    }
+    if let Some(explanation) = explanation {
+        answer.raw("explanation", explanation.as_str());
     }
     if parameters.metrics || parameters.instrument {
         let timer_server_handler_ns = u64::try_from(handled.as_nanos()).unwrap_or(u64::MAX);

@@ -15,6 +15,8 @@ use super::super::operations::HealthChecks;
 use super::super::path::segments;
 use super::super::state::AppState;
 use super::parameters::Parameters;
+use super::policies::policies;
+use super::query::query;
 use super::response::Client;
 use super::{document_path, documents, refuse, v0, v1};
 use crate::clock::rfc3339;
@@ -28,6 +30,8 @@ enum Resource<'a> {
     DataV0(&'a str),
     DataV1(&'a str),
     Batch(&'a str),
+    Query,
+    Policies(&'a str),
     Health,
     Config,
     Status,
@@ -48,9 +52,12 @@ impl<'a> Resource<'a> {
             Self::DataV0(rest)
         } else if let Some(rest) = below("v1/batch/data") {
             Self::Batch(rest)
+        } else if let Some(rest) = below("v1/policies") {
+            Self::Policies(rest)
         } else {
             match path {
                 "health" => Self::Health,
+                "v1/query" => Self::Query,
                 "v1/config" => Self::Config,
                 "v1/status" => Self::Status,
                 _ => Self::Unknown,
@@ -76,13 +83,15 @@ pub(crate) async fn below_root(
         return refuse(ApiError::UnknownTenant, head, body).await;
     };
     match Resource::of(rest) {
-        Resource::DataV1(path) => v1(&tenant, document_path(&[], path), head, body).await,
-        Resource::DataV0(path) => v0(&tenant, document_path(&[], path), head, body).await,
+        Resource::DataV1(path) => v1(app, &tenant, document_path(&[], path), head, body).await,
+        Resource::DataV0(path) => v0(app, &tenant, document_path(&[], path), head, body).await,
         Resource::Batch(path) => documents(&tenant, document_path(&[], path), head, body).await,
         Resource::DefaultDecision => {
             let entrypoint = tenant.limits.entrypoint(&tenant.id);
-            v0(&tenant, document_path(&entrypoint, ""), head, body).await
+            v0(app, &tenant, document_path(&entrypoint, ""), head, body).await
         }
+        Resource::Query => query(app, &tenant, head, body).await,
+        Resource::Policies(path) => policies(app, &tenant, path, head, body).await,
         Resource::Health => only_get(head, body, || health(&tenant, head.uri.query())).await,
         Resource::Config => only_get(head, body, || Ok(config(&tenant))).await,
         Resource::Status => only_get(head, body, || Ok(status(&tenant))).await,
@@ -96,7 +105,7 @@ async fn only_get(
     answer: impl FnOnce() -> Result<String, ApiError>,
 ) -> Response {
     if head.method != Method::GET {
-        return refuse(ApiError::MethodNotAllowed, head, body).await;
+        return refuse(ApiError::MethodNotAllowed { allow: Some("GET") }, head, body).await;
     }
     let rest = body::drain_or_close(head, body).await;
     match answer() {
@@ -208,6 +217,9 @@ mod tests {
             ("v1/data/a/b%2Fc", Resource::DataV1("/a/b%2Fc")),
             ("v0/data/a", Resource::DataV0("/a")),
             ("v1/batch/data/a", Resource::Batch("/a")),
+            ("v1/query", Resource::Query),
+            ("v1/policies", Resource::Policies("")),
+            ("v1/policies/a/b.rego", Resource::Policies("/a/b.rego")),
             ("health", Resource::Health),
             ("v1/config", Resource::Config),
             ("v1/dataset", Resource::Unknown),

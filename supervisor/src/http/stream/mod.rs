@@ -8,7 +8,7 @@ mod websocket;
 use std::sync::Arc;
 
 use axum::extract::Request;
-use axum::http::header::{ACCEPT, ALLOW, UPGRADE};
+use axum::http::header::{ACCEPT, UPGRADE};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use axum::response::{IntoResponse, Response};
 use enforcer_protocol::TenantId;
@@ -40,7 +40,7 @@ struct Wanted {
 pub(crate) async fn open(app: &Arc<AppState>, request: Request) -> Response {
     if request.method() != Method::GET {
         // The answer to HEAD has no events, which would be built all the same.
-        return ([(ALLOW, "GET")], ApiError::MethodNotAllowed).into_response();
+        return ApiError::MethodNotAllowed { allow: Some("GET") }.into_response();
     }
     open_transport(app, request).await.unwrap_or_else(ApiError::into_response)
 }

@@ -59,11 +59,13 @@ pub(crate) enum HostLimit {
     StreamPongTime,
     /// Bytes that a consumer of the stream may send.
     StreamClientBytes,
+    /// Explanations and ad-hoc queries at once.
+    Inspections,
 }
 
 impl HostLimit {
     /// Every limit.
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::Connections,
         Self::ShutdownTime,
         Self::WorkerStarts,
@@ -71,6 +73,7 @@ impl HostLimit {
         Self::StreamWriteTime,
         Self::StreamPongTime,
         Self::StreamClientBytes,
+        Self::Inspections,
     ];
 
     /// Its name for operators.
@@ -83,6 +86,7 @@ impl HostLimit {
             Self::StreamWriteTime => "stream_write_time",
             Self::StreamPongTime => "stream_pong_time",
             Self::StreamClientBytes => "stream_client_bytes",
+            Self::Inspections => "inspections",
         }
     }
 }

@@ -66,10 +66,14 @@ pub(crate) enum TenantLimit {
     FailureLines,
     /// Time for a worker to finish its requests after another replaced it.
     DrainTime,
+    /// Explanations and ad-hoc queries in a second.
+    Inspections,
+    /// Time for one of them.
+    InspectionTime,
 }
 
 impl TenantLimit {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 9] = [
         Self::QueueLength,
         Self::BodyMemory,
         Self::BodyLength,
@@ -77,6 +81,8 @@ impl TenantLimit {
         Self::StderrLines,
         Self::FailureLines,
         Self::DrainTime,
+        Self::Inspections,
+        Self::InspectionTime,
     ];
 
     /// Its name for operators.
@@ -89,6 +95,8 @@ impl TenantLimit {
             Self::StderrLines => "stderr_lines",
             Self::FailureLines => "failure_lines",
             Self::DrainTime => "drain_time",
+            Self::Inspections => "inspections",
+            Self::InspectionTime => "inspection_time",
         }
     }
 }

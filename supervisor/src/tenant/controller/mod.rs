@@ -560,6 +560,7 @@ impl Controller {
         // Before its first answer, so that no client has an answer of a revision that is not shown.
         let before = self.tenant.status.begin_serving(pid, revision, info, &bundle.ignored_files);
         self.tenant.begin_announcements();
+        self.tenant.set_bundle(&bundle);
         let served_before = match before {
             None => ServedBefore::Nothing,
             Some(before) if before == revision => ServedBefore::SameRevision,
