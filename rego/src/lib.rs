@@ -27,9 +27,10 @@ pub mod machine;
 pub mod number;
 pub mod opa_json;
 pub mod parse;
-mod policy;
+pub(crate) mod policy;
 mod report;
 pub mod source;
+pub mod topdown;
 pub mod types;
 mod yaml;
 
