@@ -21,7 +21,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use enforcer_rego::builtins::compare;
-use enforcer_rego::topdown::{Explainer, Question};
+use enforcer_rego::topdown::{Explainer, Mode, Question};
 use enforcer_rego::{EvaluationError, File, Moment, Policy, Settings, json};
 use regorus::Value;
 use serde_json::json;
@@ -56,7 +56,8 @@ impl Opa {
         self.input.flush().expect("OPA reads");
         let mut line = String::new();
         self.output.read_line(&mut line).expect("OPA answers");
-        serde_json::from_str(&line).expect("JSON")
+        // A number may be one that no double is.
+        serde_json::from_str(&line).unwrap_or_default()
     }
 }
 
@@ -81,21 +82,14 @@ fn compare_all(text: &str) -> usize {
     counts.iter().filter(|(kind, _)| kind.contains("DIFFERENT")).map(|(_, count)| count).sum()
 }
 
-fn compare_case(
-    opa: &mut Opa,
-    case: &serde_json::Value,
-    note: &str,
-    count: &mut dyn FnMut(&str),
-) {
+fn compare_case(opa: &mut Opa, case: &serde_json::Value, note: &str, count: &mut dyn FnMut(&str)) {
     let get = |key: &str| case.get(key).cloned().unwrap_or(serde_json::Value::Null);
     let keys: Vec<String> = serde_json::from_value(get("path")).expect("a path");
     let path: Vec<Value> = keys.iter().map(|key| Value::from(&**key)).collect();
     let strict = get("strict").as_bool().unwrap_or_default();
     let files: BTreeMap<String, String> = serde_json::from_value(get("files")).expect("files");
-    let mut files: Vec<File> = files
-        .into_iter()
-        .map(|(path, text)| File { path, content: text.into_bytes() })
-        .collect();
+    let mut files: Vec<File> =
+        files.into_iter().map(|(path, text)| File { path, content: text.into_bytes() }).collect();
     files.push(File { path: "data.json".to_owned(), content: get("data").to_string().into() });
     let settings = Settings { strict_builtin_errors: strict, ..Settings::default() };
     let Ok(explainer) = Explainer::load(files.clone(), &settings) else {
@@ -109,7 +103,8 @@ fn compare_case(
     };
     let input = case.get("input").map(|value| json::parse(value.to_string().as_bytes()).unwrap());
     let moment = || Moment { now_ns: NOW, deadline: Instant::now() + Duration::from_secs(20) };
-    let question = || Question { input: input.clone(), moment: moment(), strict_builtin_errors: None };
+    let question =
+        || Question { input: input.clone(), moment: moment(), strict_builtin_errors: None };
     let ours = explainer.evaluate(&path, question());
     let machine = policy.evaluate(&path, input.clone(), moment());
     let (explained, served) = (text(&ours.result), text(&machine.result));
@@ -151,6 +146,93 @@ fn compare_case(
     } else {
         println!("VALUE {note}\n  OPA       {theirs}\n  explained {explained}");
         count("values: DIFFERENT from OPA");
+    }
+    compare_traces(opa, &explainer, (&path, &question), &request, note, count);
+}
+
+/// Compares the traces in all modes.
+fn compare_traces(
+    opa: &mut Opa,
+    explainer: &Explainer,
+    (path, question): (&[Value], &dyn Fn() -> Question),
+    request: &serde_json::Value,
+    note: &str,
+    count: &mut dyn FnMut(&str),
+) {
+    let mut request = request.clone();
+    if let Some(request) = request.as_object_mut() {
+        let query = request.get("queries").and_then(|queries| queries.get(0)).cloned();
+        request.remove("queries");
+        request.remove("terms");
+        request.insert("query".to_owned(), query.unwrap_or_default());
+        request.insert("explain".to_owned(), json!(true));
+    }
+    let answer = opa.ask(&request);
+    let modes = [
+        ("notes", Mode::Notes),
+        ("fails", Mode::Fails),
+        ("full", Mode::Full),
+        ("debug", Mode::Debug),
+    ];
+    for (name, mode) in modes {
+        let (_, trace) = explainer.trace(path, question(), mode, true);
+        let ours = trace.lines();
+        let lines = answer.get("lines").and_then(|lines| lines.get(name));
+        let theirs: Vec<String> =
+            lines.map(|lines| serde_json::from_value(lines.clone()).unwrap()).unwrap_or_default();
+        if ours == theirs {
+            let what = if ours.is_empty() { "equal and empty" } else { "equal" };
+            count(&format!("trace, {name}: {what}"));
+        } else {
+            count(&format!("trace, {name}: not equal"));
+            if std::env::var("TRACES").is_ok_and(|wanted| wanted == name) {
+                let at = ours.iter().zip(&theirs).take_while(|(a, b)| a == b).count();
+                println!("TRACE {note}, line {at} of {} / {}", ours.len(), theirs.len());
+                let from = at.saturating_sub(2);
+                let shown = |lines: &[String]| {
+                    lines.iter().skip(from).take(6).cloned().collect::<Vec<_>>().join("\n    ")
+                };
+                println!("  OPA\n    {}\n  ours\n    {}", shown(&theirs), shown(&ours));
+            }
+        }
+        let events = answer.get("events").and_then(|events| events.get(name));
+        if let Some(events) = events.filter(|events| !events.is_null()) {
+            let Ok(ours) = serde_json::from_str::<serde_json::Value>(&trace.to_json()) else {
+                count(&format!("events as JSON, {name}: with a number that no double is"));
+                continue;
+            };
+            if plain(&ours) == plain(events) {
+                count(&format!("events as JSON, {name}: equal"));
+            } else {
+                count(&format!("events as JSON, {name}: not equal"));
+                if std::env::var("EVENTS").is_ok_and(|wanted| wanted == name)
+                    && let (Some(ours), Some(theirs)) = (ours.as_array(), events.as_array())
+                    && let Some((ours, theirs)) =
+                        ours.iter().zip(theirs).find(|(a, b)| plain(a) != plain(b))
+                {
+                    println!("EVENT {note}\n  OPA  {}\n  ours {}", plain(theirs), plain(ours));
+                }
+            }
+        }
+    }
+}
+
+/// JSON without places, which OPA's JSON has or not as its process decides, and with locals in
+/// order.
+fn plain(json: &serde_json::Value) -> serde_json::Value {
+    match json {
+        serde_json::Value::Array(items) => items.iter().map(plain).collect(),
+        serde_json::Value::Object(fields) => {
+            let kept = fields.iter().filter(|(name, _)| *name != "location");
+            let mut fields: serde_json::Map<_, _> =
+                kept.map(|(name, value)| (name.clone(), plain(value))).collect();
+            if let Some(locals) = fields.get_mut("locals").and_then(|locals| locals.as_array_mut())
+            {
+                locals.sort_by_key(ToString::to_string);
+            }
+            serde_json::Value::Object(fields)
+        }
+        other => other.clone(),
     }
 }
 

@@ -6,7 +6,7 @@ use regorus::Value;
 use super::{Settings, entry, reports};
 use crate::ast::Module;
 use crate::builtins::table;
-use crate::bundle::{self, Bundle, File};
+use crate::bundle::{self, Bundle, File, Tests};
 use crate::compile::{self, Compiled};
 use crate::parse;
 use crate::policy::Namespace;
@@ -58,13 +58,18 @@ pub(crate) fn parse(files: Vec<File>, settings: &Settings) -> Result<Parsed, Vec
 ///
 /// # Errors
 /// The faults of the first stage with any.
-pub(crate) fn compile(sources: &Sources, modules: Vec<Module>) -> Result<Compiled, Vec<Report>> {
+pub(crate) fn compile(
+    sources: &Sources,
+    modules: Vec<Module>,
+    tests: Tests,
+) -> Result<Compiled, Vec<Report>> {
     let options = compile::Options {
         refused_builtins: table::REFUSED
             .iter()
             .map(|(name, why)| ((*name).to_owned(), (*why).to_owned()))
             .collect(),
         check_types: Some(types::check),
+        tests: tests == Tests::Included,
     };
     compile::compile(sources, modules, &options).map_err(|faults| reports(faults, sources))
 }

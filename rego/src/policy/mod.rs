@@ -156,7 +156,7 @@ impl Policy {
     pub fn load(files: Vec<File>, settings: &Settings) -> Result<Self, Vec<Report>> {
         let Parsed { sources, modules, data, version, ignored_files } =
             front_end::parse(files, settings)?;
-        let mut compiled = front_end::compile(&sources, modules)?;
+        let mut compiled = front_end::compile(&sources, modules, settings.tests)?;
         prints::locate(&sources, &mut compiled.modules);
         let mut program =
             lower::lower(&sources, &compiled).map_err(|faults| reports(faults, &sources))?;

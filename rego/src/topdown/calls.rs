@@ -177,8 +177,12 @@ impl Machine<'_> {
             }
         };
         let fault = Fault { kind, message, span };
-        if is_end || self.strictness == Strictness::Strict {
+        if is_end {
             return Err(fault.into());
+        }
+        // As in OPA, the evaluation goes on, and has no value in the end.
+        if self.strictness == Strictness::Strict && self.failed.is_none() {
+            self.failed = Some(fault.clone());
         }
         if self.context.errors.len() < ERRORS {
             self.context.errors.push(match failure {

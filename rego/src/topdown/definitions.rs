@@ -6,6 +6,7 @@ use regorus::Value;
 
 use super::documents::Reference;
 use super::environment::Known;
+use super::index::Lookup;
 use super::machine::{At, Fault, Flow, Machine, Stop, suppress};
 use super::nodes::{Document, Operator, Rule, Shape, Term};
 use super::scope::Cell;
@@ -72,9 +73,9 @@ impl<'p> Machine<'p> {
     ) -> Result<Candidates, Stop> {
         let args: Vec<Option<Value>> =
             args.iter().map(|arg| Cell::new(arg, at.scope()).ground()).collect();
-        let candidates = document.index.look_up(document, &|path| self.base(path), &args, {
-            self.environment.input.as_ref()
-        });
+        let input = self.environment.input.as_ref();
+        let lookup = Lookup { base: &|path| self.base(path), args: &args, input };
+        let candidates = document.index.look_up(document, &lookup, self.shortcuts);
         if let Some(expr) = at.expr() {
             let count = candidates.rules.len();
             let rules = if count == 1 { "rule" } else { "rules" };

@@ -141,12 +141,7 @@ impl<'p> Machine<'p> {
     }
 
     /// The object of what the rules below a node make.
-    fn leaves(
-        &mut self,
-        at: At<'_>,
-        path: &mut Vec<Value>,
-        node: &'p Tree,
-    ) -> Result<Value, Stop> {
+    fn leaves(&mut self, at: At<'_>, path: &mut Vec<Value>, node: &'p Tree) -> Result<Value, Stop> {
         self.check()?;
         let mut object = Object::new();
         for (key, child) in &node.children {
@@ -290,9 +285,7 @@ fn keys_of(value: &Value) -> Vec<Value> {
 fn part(term: &Cell, key: &Value) -> Option<Cell> {
     let cell = |part: &Rc<Term>| Cell::new(part, &term.scope);
     let found = match &term.term.kind {
-        TermKind::Value(value) => {
-            Cell::value(data::value_at(value, key)?.clone(), &term.scope)
-        }
+        TermKind::Value(value) => Cell::value(data::value_at(value, key)?.clone(), &term.scope),
         TermKind::Array(terms) => {
             let Value::Number(number) = key else { return None };
             cell(terms.get(usize::try_from(number.as_u64()?).ok()?)?)

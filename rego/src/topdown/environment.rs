@@ -47,13 +47,7 @@ pub(crate) enum Known {
 impl Environment {
     /// Nothing is replaced.
     pub(crate) fn new(input: Option<Value>, data: Rc<Data>) -> Self {
-        Self {
-            input,
-            data,
-            replaced: Rc::default(),
-            mocks: Rc::default(),
-            known: Rc::default(),
-        }
+        Self { input, data, replaced: Rc::default(), mocks: Rc::default(), known: Rc::default() }
     }
 
     /// The same with nothing known.

@@ -5,9 +5,11 @@ use std::rc::Rc;
 use regorus::Value;
 
 use super::environment::Environment;
+use super::index::Shortcuts;
 use super::machine::{Fault, Flow, Machine, Stop, suppress};
 use super::nodes::{Body, Expr};
 use super::prepare::{self, Rules};
+use super::record::{Mode, Recorder, Trace};
 use super::scope::{Cell, Scope};
 use super::trace::{Observer, Unobserved};
 use crate::ast::{self, Module, Term, TermValue};
@@ -22,7 +24,7 @@ use crate::report::Report;
 use crate::source::{FileId, Sources, Span};
 
 /// The place of a query that nobody wrote, which has row 1 and no file.
-const OF_QUERY: Span = Span { file: FileId(u32::MAX), start: 0, end: 0 };
+pub(crate) const OF_QUERY: Span = Span { file: FileId(u32::MAX), start: 0, end: 0 };
 
 /// A bundle's policies and data, for evaluations that say why. It evaluates a hundred times slower
 /// than a [`Policy`](crate::Policy), and takes several times the memory.
@@ -34,7 +36,8 @@ pub struct Explainer {
     pub(crate) compiled: Compiled,
     pub(crate) rules: Rules,
     pub(crate) data: Rc<Data>,
-    strictness: Strictness,
+    pub(crate) strictness: Strictness,
+    pub(crate) shortcuts: Shortcuts,
 }
 
 /// What is asked, and when.
@@ -56,16 +59,14 @@ impl Explainer {
     pub fn load(files: Vec<File>, settings: &Settings) -> Result<Self, Vec<Report>> {
         let Parsed { sources, modules, data, .. } = front_end::parse(files, settings)?;
         let parsed = modules.clone();
-        let compiled = front_end::compile(&sources, modules)?;
+        let compiled = front_end::compile(&sources, modules, settings.tests)?;
         let rules = prepare::rules(&compiled.modules, &compiled.tree, None)
             .map_err(|fault| vec![Report::of(fault, &sources)])?;
-        let strictness = if settings.strict_builtin_errors {
-            Strictness::Strict
-        } else {
-            Strictness::Lenient
-        };
+        let strictness =
+            if settings.strict_builtin_errors { Strictness::Strict } else { Strictness::Lenient };
         let data = Rc::new(Data::new(data));
-        Ok(Self { sources, parsed, compiled, rules, data, strictness })
+        let shortcuts = Shortcuts::default();
+        Ok(Self { sources, parsed, compiled, rules, data, strictness, shortcuts })
     }
 
     /// The value of `data` at a path, or [`Value::Undefined`]; the same as
@@ -73,6 +74,20 @@ impl Explainer {
     #[must_use]
     pub fn evaluate(&self, path: &[Value], question: Question) -> Evaluation<Value> {
         self.observe(path, question, &mut Unobserved)
+    }
+
+    /// The same, with the events of the evaluation. `with_locals` keeps the values of variables,
+    /// which [`Trace::to_json`] has.
+    pub fn trace(
+        &self,
+        path: &[Value],
+        question: Question,
+        mode: Mode,
+        with_locals: bool,
+    ) -> (Evaluation<Value>, Trace<'_>) {
+        let mut recorder = Recorder::new(self, mode, with_locals);
+        let evaluation = self.observe(path, question, &mut recorder);
+        (evaluation, recorder.finish())
     }
 
     /// The same, observed.
@@ -117,14 +132,18 @@ impl Explainer {
         let context = Context::new(moment.now_ns, moment.deadline);
         let tables = (&self.rules, &self.sources);
         let mut machine = Machine::new(tables, environment, context, strictness, observer);
+        machine.shortcuts = self.shortcuts;
         let mut flow = machine.run(body, found);
         // Each early exit that is left has an evaluation inside that ended the same way.
         while let Err(Stop::Early(_) | Stop::Deferred(_)) = flow {
             flow = suppress(flow);
         }
         let prints = machine.context.prints;
-        let result = match flow {
-            Err(Stop::Fault(fault)) => Err(fault),
+        let is_limit = |fault: &Fault| matches!(fault.kind, ErrorKind::Deadline | ErrorKind::Limit);
+        let result = match (flow, machine.failed) {
+            (Err(Stop::Fault(fault)), _) if is_limit(&fault) => Err(fault),
+            (_, Some(failed)) => Err(Box::new(failed)),
+            (Err(Stop::Fault(fault)), None) => Err(fault),
             _ => Ok(()),
         };
         (result, prints)
@@ -146,7 +165,8 @@ impl Explainer {
 /// The query of a document: `data.a.b = _`. A path is made of terms, never of text.
 pub(crate) fn document_query(path: &[Value]) -> (Rc<Body>, ast::Name) {
     use super::nodes::{ExprKind, Term as Node, TermKind};
-    let name: ast::Name = "$result".into();
+    // The name that OPA gives to it.
+    let name: ast::Name = "$term1".into();
     let term = |value| Term { value, span: OF_QUERY };
     let data = term(TermValue::Var("data".into()));
     let keys = path.iter().map(|key| term(syntax(key)));
@@ -174,9 +194,9 @@ pub(crate) fn syntax(value: &Value) -> TermValue {
         Value::Number(_) => TermValue::Number(crate::builtins::number::text::of(value).into()),
         Value::String(text) => TermValue::String(text.as_ref().into()),
         Value::Array(array) => TermValue::Array(array.iter().map(term).collect()),
-        Value::Set(set) => TermValue::Set(
-            crate::builtins::order::elements(set).into_iter().map(term).collect(),
-        ),
+        Value::Set(set) => {
+            TermValue::Set(crate::builtins::order::elements(set).into_iter().map(term).collect())
+        }
         Value::Object(object) => TermValue::Object(
             crate::builtins::order::entries(object)
                 .into_iter()

@@ -11,9 +11,8 @@ use std::time::Instant;
 use regorus::Value;
 
 use super::environment::{Environment, Mock};
-use super::nodes::{
-    Body, Every, Expr, ExprKind, Operator, Replacement, Target, Term, TermKind,
-};
+use super::index::Shortcuts;
+use super::nodes::{Body, Every, Expr, ExprKind, Operator, Replacement, Target, Term, TermKind};
 use super::prepare::Rules;
 use super::scope::{Cell, NOWHERE, Scope};
 use super::trace::{Event, Node, Observer, Op};
@@ -112,7 +111,8 @@ pub(crate) struct Machine<'p> {
     pub(crate) context: Context,
     pub(crate) observer: &'p mut dyn Observer,
     pub(crate) strictness: Strictness,
-    /// The first error of a built-in, where those end the evaluation.
+    pub(crate) shortcuts: Shortcuts,
+    /// The first error of a built-in, where those fail the evaluation.
     pub(crate) failed: Option<Fault>,
     next_query: u64,
     stack: usize,
@@ -141,6 +141,7 @@ impl<'p> Machine<'p> {
             context,
             observer,
             strictness,
+            shortcuts: Shortcuts::default(),
             failed: None,
             next_query: 0,
             stack: stack_address(),
@@ -319,11 +320,11 @@ impl<'p> Machine<'p> {
                 let name = format!("_term_{}_{}", at.query.id, at.index);
                 let result = Term { kind: TermKind::Var(name.into()), span: NOWHERE };
                 let result = Cell::new(&Rc::new(result), scope);
-                self.unify(at, &Cell::new(term, scope), &result, &mut |machine| {
-                    match result.ground() {
-                        Some(Value::Bool(false)) => Ok(()),
-                        _ => go(machine),
-                    }
+                self.unify(at, &Cell::new(term, scope), &result, &mut |machine| match result
+                    .ground()
+                {
+                    Some(Value::Bool(false)) => Ok(()),
+                    _ => go(machine),
                 })?;
             }
             ExprKind::Every(every) => self.every(at, expr, every, &mut go)?,
@@ -374,7 +375,11 @@ impl<'p> Machine<'p> {
             child.defined.set(true);
             Ok(())
         });
-        if is_early { suppress(flow)? } else { flow? }
+        if is_early {
+            suppress(flow)?
+        } else {
+            flow?
+        }
         Ok(child.defined.get())
     }
 

@@ -153,15 +153,13 @@ impl<'p> Machine<'p> {
         if let Some(value) = known(&Known::Document(path.to_vec())) {
             return Asked::Known(below, value);
         }
-        let is_open = |cell: &Cell| {
-            matches!(cell.resolved().term.kind, super::nodes::TermKind::Var(_))
-        };
+        let is_open =
+            |cell: &Cell| matches!(cell.resolved().term.kind, super::nodes::TermKind::Var(_));
         if reference.key(below).is_some_and(|key| is_open(&key)) {
             return Asked::All;
         }
-        let length = |(rule, _): &(Rc<Rule>, _)| {
-            rule.reference.len() + usize::from(rule.is_member())
-        };
+        let length =
+            |(rule, _): &(Rc<Rule>, _)| rule.reference.len() + usize::from(rule.is_member());
         let longest = rules.iter().map(length).max().unwrap_or(0).min(reference.keys.len());
         let mut keys = path.to_vec();
         let mut scope: Vec<Option<Value>> = Vec::new();
@@ -190,8 +188,7 @@ impl<'p> Machine<'p> {
         if part.is_empty() {
             return Asked::Some(None);
         }
-        let place =
-            if scope.is_empty() { Known::Document(keys) } else { Known::Part(keys, scope) };
+        let place = if scope.is_empty() { Known::Document(keys) } else { Known::Part(keys, scope) };
         Asked::Some(Some((place, part)))
     }
 

@@ -37,7 +37,8 @@ pub(crate) fn rules(
     tree: &RuleTree,
     left_out: Option<usize>,
 ) -> Result<Rules, Diagnostic> {
-    let mut converter = Converter { modules, functions: &|_| false, count: 0, left_out };
+    let mut converter =
+        Converter { modules, root: tree, functions: &|_| false, count: 0, left_out };
     let is_function = |path: &[ast::Term]| {
         tree.find(path).is_some_and(|node| {
             node.rules.iter().any(|place| {
@@ -47,8 +48,7 @@ pub(crate) fn rules(
         })
     };
     converter.functions = &is_function;
-    let mut root = converter.tree(tree, &[])?;
-    root.is_hidden = false;
+    let root = converter.tree(tree, &[])?;
     Ok(Rules { root, count: converter.count })
 }
 
@@ -69,7 +69,8 @@ pub(crate) fn body(
             })
         })
     };
-    let converter = Converter { modules, functions: &is_function, count: 0, left_out: None };
+    let converter =
+        Converter { modules, root: tree, functions: &is_function, count: 0, left_out: None };
     converter.body(body)
 }
 
@@ -86,6 +87,7 @@ pub(crate) fn branch(modules: &[Module], place: RulePlace) -> Option<&ast::Rule>
 
 struct Converter<'a> {
     modules: &'a [Module],
+    root: &'a RuleTree,
     /// Whether a reference below `data` names a function.
     functions: &'a dyn Fn(&[ast::Term]) -> bool,
     count: usize,
@@ -163,8 +165,20 @@ impl Converter<'_> {
     }
 
     /// Whether rules define something at, above or below a path.
-    fn is_virtual(&self, _path: &[Value]) -> bool {
-        false
+    fn is_virtual(&self, path: &[Value]) -> bool {
+        let mut node = self.root;
+        for key in path {
+            let child = match key {
+                Value::String(name) => node.child(name),
+                _ => None,
+            };
+            match child {
+                None => return false,
+                Some(child) if !child.rules.is_empty() => return true,
+                Some(child) => node = child,
+            }
+        }
+        true
     }
 
     fn rule(
