@@ -27,10 +27,12 @@ pub mod machine;
 pub mod number;
 pub mod opa_json;
 pub mod parse;
-mod policy;
+pub(crate) mod policy;
 mod report;
 pub mod request;
 pub mod source;
+pub mod testing;
+pub mod topdown;
 pub mod types;
 mod yaml;
 

@@ -21,6 +21,9 @@
 // In "eval" and "call", "terms":true makes results Rego text in brackets ("[{1, 2}]") instead of JSON, to
 // distinguish sets and numbers.
 //
+// In "eval", "explain":true adds the trace of the one query by mode: "lines":{"full":[…]} as text, and
+// "events":{"full":[…]} as the Data API returns it.
+//
 // "eval" takes several questions at once, and then answers {"results":[…]}, for every query every input:
 //
 //	"queries":["data.a.p",…]  or  "paths":[["a","p"],…]  below data;  "inputs":[…]
@@ -49,9 +52,11 @@ import (
 	astjson "github.com/open-policy-agent/opa/v1/ast/json"
 	"github.com/open-policy-agent/opa/v1/bundle"
 	"github.com/open-policy-agent/opa/v1/rego"
+	"github.com/open-policy-agent/opa/v1/server/types"
 	"github.com/open-policy-agent/opa/v1/storage"
 	"github.com/open-policy-agent/opa/v1/storage/inmem"
 	"github.com/open-policy-agent/opa/v1/topdown"
+	"github.com/open-policy-agent/opa/v1/topdown/lineage"
 	"github.com/open-policy-agent/opa/v1/util"
 )
 
@@ -79,6 +84,7 @@ type request struct {
 	Names      bool `json:"names"`
 	AllErrors  bool `json:"all_errors"`
 	Comparable bool `json:"comparable"`
+	Explain    bool `json:"explain"`
 }
 
 type fault struct {
@@ -95,6 +101,10 @@ type outcome struct {
 	Error   *fault         `json:"error,omitempty"`
 	Result  any            `json:"result,omitempty"`
 	Results []any          `json:"results,omitempty"`
+
+	// By mode: the lines of text, and the events as the Data API returns them.
+	Lines  map[string][]string      `json:"lines,omitempty"`
+	Events map[string]types.TraceV1 `json:"events,omitempty"`
 
 	Rewritten map[ast.Var]ast.Var `json:"rewritten,omitempty"`
 	Subjects  *ast.Module         `json:"subjects,omitempty"`
@@ -433,15 +443,40 @@ func evaluate(p rego.PreparedEvalQuery, in json.RawMessage, r request) outcome {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
+	tracer := topdown.NewBufferTracer()
+	if r.Explain {
+		options = append(options, rego.EvalQueryTracer(tracer))
+	}
 	rs, err := p.Eval(ctx, options...)
+	var o outcome
+	if r.Explain {
+		o = explained(*tracer)
+	}
 	if err != nil {
 		f := faults(err)[0]
-		return outcome{Error: &f}
+		o.Error = &f
+	} else if len(rs) > 0 {
+		o.Result = &rs[0].Expressions[len(rs[0].Expressions)-1].Value
 	}
-	if len(rs) == 0 {
-		return outcome{}
+	return o
+}
+
+func explained(trace []*topdown.Event) outcome {
+	o := outcome{Lines: map[string][]string{}, Events: map[string]types.TraceV1{}}
+	for mode, filter := range map[string]func([]*topdown.Event) []*topdown.Event{
+		"notes": lineage.Notes, "fails": lineage.Fails, "full": lineage.Full, "debug": lineage.Debug,
+	} {
+		events := filter(trace)
+		var text bytes.Buffer
+		topdown.PrettyTraceWithLocation(&text, events)
+		if lines := strings.Trim(text.String(), "\n"); lines != "" {
+			o.Lines[mode] = strings.Split(lines, "\n")
+		}
+		if mode == "full" || mode == "notes" {
+			o.Events[mode], _ = types.NewTraceV1(events, false)
+		}
 	}
-	return outcome{Result: &rs[0].Expressions[len(rs[0].Expressions)-1].Value}
+	return o
 }
 
 func main() {

@@ -36,6 +36,7 @@ pub(crate) mod safety;
 pub(crate) mod scope;
 pub(crate) mod suggest;
 pub(crate) mod templates;
+pub(crate) mod test_cases;
 #[cfg(test)]
 pub(crate) mod testing;
 pub(crate) mod text;
@@ -55,6 +56,8 @@ pub struct Options {
     /// The type check, which runs between other checks: faults of all of them are reported
     /// together.
     pub check_types: Option<CheckTypes>,
+    /// Whether tests are prepared to be run, as OPA's test runner prepares them.
+    pub tests: bool,
 }
 
 /// A check of types: all faults of modules that have passed the stages before.
@@ -207,6 +210,9 @@ fn run<'a>(
     let mut compiler = Compiler::new(sources, modules, options);
     for (name, stage) in STAGES {
         stage(&mut compiler);
+        if options.tests && !compiler.errors.must_stop() {
+            test_cases::after(name, &mut compiler);
+        }
         if compiler.errors.must_stop() || last == Some(name) {
             break;
         }

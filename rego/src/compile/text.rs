@@ -53,8 +53,14 @@ pub(crate) fn of_call(terms: &[Term]) -> String {
     text
 }
 
+/// Statements as text, with semicolons between them.
+pub(crate) fn of_body(body: &[Expr]) -> String {
+    let mut text = String::new();
+    write_separated(&mut text, body, "; ", write_expr);
+    text
+}
+
 /// A statement as text.
-#[cfg(test)]
 pub(crate) fn of_expr(expr: &Expr) -> String {
     let mut text = String::new();
     write_expr(&mut text, expr);

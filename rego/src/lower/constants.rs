@@ -11,7 +11,7 @@ use crate::source::Span;
 
 /// A term's value where it is a constant: a scalar, or a collection of constants. `None` for a term
 /// that has a variable or must be evaluated.
-pub(super) fn constant(term: &Term) -> Result<Option<Value>, Diagnostic> {
+pub(crate) fn constant(term: &Term) -> Result<Option<Value>, Diagnostic> {
     let all = |terms: &[Term]| -> Result<Option<Vec<Value>>, Diagnostic> {
         terms.iter().map(constant).collect()
     };
@@ -45,7 +45,7 @@ pub(super) fn constant(term: &Term) -> Result<Option<Value>, Diagnostic> {
 }
 
 /// The value of a key of the rule tree.
-pub(super) fn key_value(key: &Key, span: Option<Span>) -> Result<Value, Diagnostic> {
+pub(crate) fn key_value(key: &Key, span: Option<Span>) -> Result<Value, Diagnostic> {
     Ok(match key {
         Key::Null => Value::Null,
         Key::Bool(value) => Value::Bool(*value),

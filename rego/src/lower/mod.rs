@@ -18,7 +18,7 @@
 
 mod bodies;
 mod calls;
-mod constants;
+pub(crate) mod constants;
 mod documents;
 mod guards;
 mod lookups;

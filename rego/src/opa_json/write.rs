@@ -39,6 +39,43 @@ pub fn module(sources: &Sources, module: &Module, form: Form<'_>) -> String {
     writer.text
 }
 
+/// A part of a compiled module.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Part<'a> {
+    /// A body.
+    Body(&'a Body),
+    /// A statement, and its position in its body.
+    Expr(&'a Expr, usize),
+    /// A rule, and the annotations of its module.
+    Rule(&'a Rule, &'a [Annotations]),
+    /// A term.
+    Term(&'a Term),
+}
+
+/// A part of a module as OPA's JSON, without places.
+pub(crate) fn part(sources: &Sources, part: Part<'_>) -> String {
+    let annotations = match part {
+        Part::Rule(_, annotations) => annotations,
+        Part::Body(_) | Part::Expr(..) | Part::Term(_) => &[],
+    };
+    let form = Form::Plain { comments: &[] };
+    let mut writer = Writer { sources, annotations, form, text: String::new() };
+    match part {
+        Part::Body(body) => writer.body(body),
+        Part::Expr(expr, position) => writer.expr(position, expr),
+        Part::Rule(rule, _) => writer.rule(rule, is_named(rule)),
+        Part::Term(term) => writer.term(term),
+    }
+    writer.text
+}
+
+/// A string as JSON.
+pub(crate) fn string(value: &str) -> String {
+    let mut text = String::new();
+    write_string(&mut text, value);
+    text
+}
+
 /// Sorts sets and objects. As in OPA's parser, an object keeps entries with equal keys.
 fn sort_collections(module: &mut Module) {
     for rule in &mut module.rules {

@@ -29,11 +29,12 @@ mod words;
 #[cfg(test)]
 mod tests;
 
-use crate::ast::{Module, RegoVersion};
+use crate::ast::{Body, Module, RegoVersion};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::source::{FileId, Sources, Span};
 
 use parser::Parser;
+use statements::Statement;
 
 /// Reads a module. `version` is the bundle's; `import rego.v1` is found here.
 ///
@@ -54,6 +55,40 @@ pub fn parse_module(
         help::add(&mut faults, version);
         faults
     })
+}
+
+/// Why a text is not a query.
+#[derive(Debug)]
+pub(crate) enum QueryRefusal {
+    /// There is no statement.
+    Empty,
+    /// A statement is something else, by OPA's name of it.
+    Other(&'static str),
+    /// A statement is not valid Rego.
+    Faults(Vec<Diagnostic>),
+}
+
+/// Reads a query of v1: the statements of one body.
+///
+/// # Errors
+/// Why the text is not a query.
+pub(crate) fn parse_query(sources: &Sources, file: FileId) -> Result<Body, QueryRefusal> {
+    let version = RegoVersion::V1;
+    let Some(source) = sources.file(file) else { return Err(QueryRefusal::Empty) };
+    let parsed = Parser::new(&source.text, file, version).first_statements();
+    if !parsed.faults.is_empty() {
+        return Err(QueryRefusal::Faults(parsed.faults));
+    }
+    let mut body = Body::new();
+    for statement in parsed.statements {
+        match statement {
+            Statement::Body(more) => body.extend(more),
+            Statement::Package(_) => return Err(QueryRefusal::Other("*ast.Package")),
+            Statement::Import(_) => return Err(QueryRefusal::Other("*ast.Import")),
+            Statement::Rule(_) => return Err(QueryRefusal::Other("*ast.Rule")),
+        }
+    }
+    if body.is_empty() { Err(QueryRefusal::Empty) } else { Ok(body) }
 }
 
 /// A module of v1 for policies that parse it: its comments are kept, `#` included, and `# METADATA`

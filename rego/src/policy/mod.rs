@@ -2,6 +2,7 @@
 
 mod entry;
 mod evaluators;
+pub(crate) mod front_end;
 mod prints;
 mod sampler;
 mod unused;
@@ -12,18 +13,15 @@ use std::time::Instant;
 
 use regorus::Value;
 
-use crate::builtins::table;
-use crate::bundle::{self, Bundle, File, Tests};
-use crate::compile;
+use crate::bundle::{File, Tests};
 use crate::core::{Document, Found, RuleId};
 use crate::diagnostic::Diagnostic;
 use crate::lower;
 use crate::machine::{self, ErrorKind, Strictness};
-use crate::parse;
 use crate::report::Report;
 use crate::source::{Location, Sources};
-use crate::types;
 use evaluators::{Asked, Choice, Evaluators, Fault};
+use front_end::Parsed;
 use sampler::CrossCheckSampler;
 
 /// The packages that a bundle may define.
@@ -167,37 +165,9 @@ impl Policy {
     /// # Errors
     /// The faults of the first stage with any, up to a bound.
     pub fn load(files: Vec<File>, settings: &Settings) -> Result<Self, Vec<Report>> {
-        let Bundle { modules, data, version, rego_version, ignored_files } =
-            bundle::read(files, settings.tests)?;
-        let mut sources = Sources::default();
-        let mut parsed = Vec::with_capacity(modules.len());
-        let mut faults = Vec::new();
-        for (path, text) in modules {
-            let file = sources.add(&path, &text);
-            match parse::parse_module(&sources, file, rego_version) {
-                Ok(module) => parsed.push(module),
-                Err(found) => faults.extend(found),
-            }
-        }
-        if faults.is_empty() {
-            faults.extend(entry::outside(&settings.namespace, &parsed));
-        }
-        if !faults.is_empty() {
-            return Err(reports(faults, &sources));
-        }
-        entry::check_data(&settings.namespace, &data).map_err(|report| vec![report])?;
-        if parsed.is_empty() && settings.namespace != Namespace::Open {
-            return Err(vec![Report::of_bundle("the bundle holds no *.rego file")]);
-        }
-        let options = compile::Options {
-            refused_builtins: table::REFUSED
-                .iter()
-                .map(|(name, why)| ((*name).to_owned(), (*why).to_owned()))
-                .collect(),
-            check_types: Some(types::check),
-        };
-        let mut compiled = compile::compile(&sources, parsed, &options)
-            .map_err(|faults| reports(faults, &sources))?;
+        let Parsed { sources, modules, data, version, ignored_files } =
+            front_end::parse(files, settings)?;
+        let mut compiled = front_end::compile(&sources, modules, settings.tests)?;
         prints::locate(&sources, &mut compiled.modules);
         let mut program =
             lower::lower(&sources, &compiled).map_err(|faults| reports(faults, &sources))?;
@@ -343,7 +313,7 @@ impl Policy {
     }
 }
 
-fn reports(diagnostics: Vec<Diagnostic>, sources: &Sources) -> Vec<Report> {
+pub(crate) fn reports(diagnostics: Vec<Diagnostic>, sources: &Sources) -> Vec<Report> {
     diagnostics.into_iter().map(|diagnostic| Report::of(diagnostic, sources)).collect()
 }
 
