@@ -58,7 +58,7 @@ pub fn parameter(text: &[u8]) -> Result<Value, String> {
 /// # Errors
 /// Go's message, where the body is not an object.
 pub fn input_of(body: Option<Value>) -> Result<Option<Value>, String> {
-    let kind = match body {
+    let other = match body {
         None | Some(Value::Null | Value::Undefined) => return Ok(None),
         Some(Value::Object(object)) => {
             // Go's decoder takes names in any case; the exact one is taken first here.
@@ -69,12 +69,51 @@ pub fn input_of(body: Option<Value>) -> Result<Option<Value>, String> {
             };
             return Ok(exact.or_else(folded).filter(|input| **input != Value::Null).cloned());
         }
-        Some(Value::Bool(_)) => "bool",
-        Some(Value::Number(_)) => "number",
-        Some(Value::String(_)) => "string",
-        Some(Value::Array(_) | Value::Set(_)) => "array",
+        Some(other) => other,
     };
+    let kind = kind_of(&other);
     Err(format!("json: cannot unmarshal {kind} into Go value of type types.alias"))
+}
+
+/// The members `query` and `input` of a body of OPA's Query API.
+///
+/// # Errors
+/// Go's message, where the body is not an object or the query not a text.
+pub fn query_of(body: &Value) -> Result<(String, Option<Value>), String> {
+    let unfit = |kind: &str, into: &str| format!("json: cannot unmarshal {kind} into Go {into}");
+    let object = match body {
+        Value::Null => return Ok((String::new(), None)),
+        Value::Object(object) => object,
+        other => return Err(unfit(kind_of(other), "value of type types.QueryRequestV1")),
+    };
+    let named = |name: &str| {
+        let exact = object.get(&Value::from(name));
+        let is_it =
+            |key: &Value| matches!(key, Value::String(key) if key.eq_ignore_ascii_case(name));
+        let folded = || object.iter().find(|(key, _)| is_it(key)).map(|(_, value)| value);
+        exact.or_else(folded).filter(|value| **value != Value::Null)
+    };
+    let text = match named("query") {
+        None => String::new(),
+        Some(Value::String(text)) => text.to_string(),
+        Some(other) => {
+            let field = "struct field QueryRequestV1.query of type string";
+            return Err(unfit(kind_of(other), field));
+        }
+    };
+    Ok((text, named("input").cloned()))
+}
+
+/// The kind of a value in Go's messages.
+const fn kind_of(value: &Value) -> &'static str {
+    match value {
+        Value::Null | Value::Undefined => "null",
+        Value::Bool(_) => "bool",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(_) | Value::Set(_) => "array",
+        Value::Object(_) => "object",
+    }
 }
 
 fn is_input(key: &Value) -> bool {

@@ -52,8 +52,7 @@ pub(crate) fn answer(
                 Ok(input) => input,
                 Err(message) => return Reply::One(Outcome::InvalidRequest(shortened(&message))),
             };
-            let parse_nanos = nanos(read.elapsed());
-            Reply::One(document(policy, query, input, parse_nanos, deadline_micros))
+            Reply::One(document(policy, query, input, read.elapsed(), deadline_micros))
         }
         Query::Batch(query) => match batch(policy, query, body, deadline_micros) {
             Ok(items) => Reply::Batch(items),
@@ -72,7 +71,7 @@ fn json_of(body: &[u8]) -> Result<Value, Outcome> {
 }
 
 /// The input of a request of the Data API. The errors are OPA's.
-fn input_of(body: &[u8], source: InputSource) -> Result<Option<Value>, String> {
+pub(crate) fn input_of(body: &[u8], source: InputSource) -> Result<Option<Value>, String> {
     let malformed = |error| format!("body contains malformed input document: {error}");
     match source {
         InputSource::Absent => Ok(None),
@@ -100,11 +99,11 @@ fn document(
     policy: &mut Policy,
     query: &DocumentQuery,
     input: Option<Value>,
-    parse_nanos: u64,
+    parsing: Duration,
     deadline_micros: u64,
 ) -> Outcome {
     let path: Vec<Value> = query.path.iter().map(|segment| request::path_key(segment)).collect();
-    let given = if input.is_some() { Given::Input } else { Given::Nothing };
+    let has_input = input.is_some();
     let start = Instant::now();
     let asked = enforcer_rego::DocumentQuery {
         path: &path,
@@ -114,19 +113,39 @@ fn document(
         Ok(value) => value,
         Err(outcome) => return outcome,
     };
-    let evaluation_nanos = nanos(start.elapsed());
-    let text = match result(&value, policy.max_result()) {
-        Ok(text) => text,
-        Err(message) => return Outcome::Failed(evaluation_failed(&message)),
-    };
-    Outcome::Document(DocumentAnswer {
-        value: text,
+    let found = Found {
+        value,
         has_rules: policy.has_rules(&path),
-        input: given,
-        decision: (path == policy.entrypoint()).then(|| decision(value)).flatten(),
-        parse_nanos,
-        evaluation_nanos,
-    })
+        has_input,
+        parsing,
+        evaluating: start.elapsed(),
+    };
+    document_outcome(found, policy.max_result(), path == policy.entrypoint())
+}
+
+/// The value of a document, and what is known of its evaluation.
+pub(crate) struct Found {
+    pub(crate) value: Value,
+    pub(crate) has_rules: bool,
+    pub(crate) has_input: bool,
+    pub(crate) parsing: Duration,
+    pub(crate) evaluating: Duration,
+}
+
+/// The answer about a document whose JSON has at most `max_result` bytes.
+pub(crate) fn document_outcome(found: Found, max_result: usize, is_entrypoint: bool) -> Outcome {
+    let Found { value, has_rules, has_input, parsing, evaluating } = found;
+    match result(&value, max_result) {
+        Ok(text) => Outcome::Document(DocumentAnswer {
+            value: text,
+            has_rules,
+            input: if has_input { Given::Input } else { Given::Nothing },
+            decision: is_entrypoint.then(|| decision(value)).flatten(),
+            parse_nanos: nanos(parsing),
+            evaluation_nanos: nanos(evaluating),
+        }),
+        Err(message) => Outcome::Failed(evaluation_failed(&message)),
+    }
 }
 
 fn result(value: &Value, limit: usize) -> Result<Option<JsonText>, String> {
@@ -182,7 +201,7 @@ fn batch(
             BatchQuery::Decision => policy.decide(&input, deadline_micros),
             BatchQuery::Document(query) => {
                 let input = Some(input).filter(|input| *input != Value::Null);
-                document(policy, query, input, 0, deadline_micros)
+                document(policy, query, input, Duration::ZERO, deadline_micros)
             }
         };
         let micros = monotonic_micros().saturating_sub(start);

@@ -39,28 +39,8 @@ impl Policy {
     /// # Errors
     /// The faults of the bundle: at least one diagnostic, at most the first [`MAX_DIAGNOSTICS`].
     pub(crate) fn load(bundle: Bundle) -> Result<Self, Vec<Diagnostic>> {
-        let Bundle {
-            tenant_id,
-            namespace,
-            entrypoint,
-            evaluation_timeout,
-            bytecode,
-            strict_builtin_errors,
-            max_result,
-            files,
-        } = bundle;
-        let settings = Settings {
-            namespace: match namespace {
-                Namespace::Strict => {
-                    enforcer_rego::Namespace::Tenant(tenant_id.as_str().to_owned())
-                }
-                Namespace::Open => enforcer_rego::Namespace::Open,
-            },
-            tests: Tests::Excluded,
-            interpreter_only: !bytecode,
-            strict_builtin_errors,
-            decision: decision_paths(&entrypoint),
-        };
+        let settings = settings_of(&bundle, Tests::Excluded);
+        let Bundle { tenant_id, entrypoint, evaluation_timeout, max_result, files, .. } = bundle;
         let loaded = caught(|| RegoPolicy::load(files, &settings)).unwrap_or_else(|Panicked| {
             let message = "the engine failed on this bundle: please report it";
             Err(vec![enforcer_rego::Report::of_bundle(message)])
@@ -193,6 +173,22 @@ impl Policy {
     }
 }
 
+/// How the engine loads a bundle.
+pub(crate) fn settings_of(bundle: &Bundle, tests: Tests) -> Settings {
+    Settings {
+        namespace: match bundle.namespace {
+            Namespace::Strict => {
+                enforcer_rego::Namespace::Tenant(bundle.tenant_id.as_str().to_owned())
+            }
+            Namespace::Open => enforcer_rego::Namespace::Open,
+        },
+        tests,
+        interpreter_only: !bundle.bytecode,
+        strict_builtin_errors: bundle.strict_builtin_errors,
+        decision: decision_paths(&bundle.entrypoint),
+    }
+}
+
 /// The paths of a decision's rules below `data`: the entrypoint, and the others beside it.
 fn decision_paths(entrypoint: &[String]) -> Vec<Vec<String>> {
     let package = entrypoint.split_last().map_or(entrypoint, |(_, package)| package);
@@ -201,7 +197,7 @@ fn decision_paths(entrypoint: &[String]) -> Vec<Vec<String>> {
 }
 
 /// The time until a deadline, if it has not passed.
-fn time_left(deadline_micros: u64) -> Option<Duration> {
+pub(crate) fn time_left(deadline_micros: u64) -> Option<Duration> {
     let left = deadline_micros.saturating_sub(monotonic_micros());
     (left > 0).then(|| Duration::from_micros(left))
 }
@@ -213,7 +209,7 @@ fn decision(values: Vec<Value>) -> Result<Decision, Diagnostic> {
 }
 
 /// The time for `time.now_ns`. A clock outside the range of `i64` is clamped to it.
-fn now_ns() -> i64 {
+pub(crate) fn now_ns() -> i64 {
     match SystemTime::now().duration_since(UNIX_EPOCH) {
         Ok(since) => i64::try_from(since.as_nanos()).unwrap_or(i64::MAX),
         Err(before) => i64::try_from(before.duration().as_nanos()).map_or(i64::MIN, |ns| -ns),

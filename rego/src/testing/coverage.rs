@@ -181,9 +181,8 @@ pub(super) fn report(sources: &Sources, modules: &[Module], reaches: &Reaches) -
         report.not_covered = missed
             .into_iter()
             .map(|range| {
-                let reaching = others.iter().filter(|(_, reached)| {
-                    is_within(&range, reached.get(&file))
-                });
+                let reaching =
+                    others.iter().filter(|(_, reached)| is_within(&range, reached.get(&file)));
                 let kinds = reaching.map(|(kind, _)| *kind).collect();
                 Range { kinds, ..range }
             })

@@ -15,7 +15,7 @@ use crate::compile::test_cases::{PREFIX, SKIPPED, key_of, name_of};
 use crate::compile::text;
 use crate::compile::visit::ground_prefix;
 use crate::lower::constants::key_value;
-use crate::policy::{EvaluationError, Moment, Policy, Settings};
+use crate::policy::{DocumentQuery, EvaluationError, Moment, Policy, Settings};
 use crate::report::Report;
 use crate::topdown::observed::{Observer, Shortcuts};
 use crate::topdown::why::{Place, Why};
@@ -186,14 +186,14 @@ impl Test {
             full_name: text::of_ref(&full),
             package: text::of_ref(&module.package.path),
             name: text::of_ref(head),
-            place: Place {
-                file: location.file.to_string(),
-                row: location.row,
-                col: location.col,
-            },
+            place: Place { file: location.file.to_string(), row: location.row, col: location.col },
             is_skipped: name.starts_with(SKIPPED),
             has_cases: is_partial || (rule.head.key.is_none() && is_dynamic),
         })
+    }
+
+    fn query(&self) -> DocumentQuery<'_> {
+        DocumentQuery { path: &self.path, strict_builtin_errors: false }
     }
 
     fn matches(&self, options: &Options) -> Result<bool, String> {
@@ -230,7 +230,7 @@ impl Runner<'_> {
             return result;
         }
         let began = Instant::now();
-        let evaluation = self.policy.evaluate(&test.path, None, self.moment());
+        let evaluation = self.policy.evaluate(test.query(), None, self.moment());
         result.duration = began.elapsed();
         let prints = evaluation.prints.iter().take(MAX_OUTPUT);
         result.output = prints.map(|line| self.without_place(line)).collect();
@@ -299,11 +299,7 @@ impl Runner<'_> {
         Question { input: None, moment: self.moment(), strict_builtin_errors: None }
     }
 
-    fn observe(
-        &self,
-        test: &Test,
-        observer: &mut dyn Observer,
-    ) -> Result<Value, EvaluationError> {
+    fn observe(&self, test: &Test, observer: &mut dyn Observer) -> Result<Value, EvaluationError> {
         self.explainer.observe(&test.path, self.question(), observer).result
     }
 
@@ -351,7 +347,9 @@ fn agree(
     match (served, explained) {
         (Ok(served), Ok(explained)) => served == explained,
         (Err(EvaluationError::TimedOut), _) | (_, Err(EvaluationError::TimedOut)) => true,
-        (_, Err(EvaluationError::Failed { kind, .. })) if kind.as_str() == "eval_internal_error" => {
+        (_, Err(EvaluationError::Failed { kind, .. }))
+            if kind.as_str() == "eval_internal_error" =>
+        {
             true
         }
         (Err(_), Err(_)) => true,

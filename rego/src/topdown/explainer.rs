@@ -69,6 +69,14 @@ impl Explainer {
         Ok(Self { sources, parsed, compiled, rules, data, strictness, shortcuts })
     }
 
+    /// Makes later evaluations look at every rule, also at those of which the index knows that they
+    /// cannot hold: for whoever asks why a rule did not hold.
+    #[must_use]
+    pub const fn without_index(mut self) -> Self {
+        self.shortcuts.index = false;
+        self
+    }
+
     /// The value of `data` at a path, or [`Value::Undefined`]; the same as
     /// [`Policy::evaluate`](crate::Policy::evaluate)'s.
     #[must_use]

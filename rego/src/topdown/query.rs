@@ -15,13 +15,13 @@ use crate::ast::{self, Module, Name, Package, RegoVersion, Rule, Term, TermValue
 use crate::builtins::table::declaration;
 use crate::bundle::Tests;
 use crate::compile::locals::operator;
+use crate::compile::vars::{is_generated, is_wildcard};
 use crate::compile::visit::{Flow, Node, is_closure, walk};
 use crate::compile::{Compiled, text};
-use crate::compile::vars::{is_generated, is_wildcard};
 use crate::diagnostic::Diagnostic;
 use crate::parse;
-use crate::policy::{Evaluation, reports};
 use crate::policy::front_end;
+use crate::policy::{Evaluation, reports};
 use crate::report::Report;
 use crate::source::{FileId, Sources, Span};
 
@@ -145,20 +145,19 @@ impl Query {
         observer: &mut dyn Observer,
     ) -> Evaluation<Vec<Solution>> {
         let mut solutions: Vec<Solution> = Vec::new();
-        let (flow, prints) =
-            self.explainer.run(&self.body, question, observer, &mut |_, scope| {
-                if solutions.len() >= MAX_SOLUTIONS {
-                    let message = format!("the query has more than {MAX_SOLUTIONS} solutions");
-                    let kind = crate::machine::ErrorKind::Limit;
-                    return Err(Fault { kind, message, span: None }.into());
-                }
-                let value = |(shown, name): &(Name, Name)| {
-                    let value = scope.get(name).and_then(|cell: Cell| cell.ground())?;
-                    Some((shown.to_string(), value))
-                };
-                solutions.push(self.variables.iter().filter_map(value).collect());
-                Ok(())
-            });
+        let (flow, prints) = self.explainer.run(&self.body, question, observer, &mut |_, scope| {
+            if solutions.len() >= MAX_SOLUTIONS {
+                let message = format!("the query has more than {MAX_SOLUTIONS} solutions");
+                let kind = crate::machine::ErrorKind::Limit;
+                return Err(Fault { kind, message, span: None }.into());
+            }
+            let value = |(shown, name): &(Name, Name)| {
+                let value = scope.get(name).and_then(|cell: Cell| cell.ground())?;
+                Some((shown.to_string(), value))
+            };
+            solutions.push(self.variables.iter().filter_map(value).collect());
+            Ok(())
+        });
         let result = match flow {
             // In OPA, a statement of the query that is false leaves no solution either: the body
             // has none then.
