@@ -38,6 +38,8 @@ pub(crate) struct TenantLimits {
     pub(crate) max_result: usize,
     /// Whether clients may bring queries of their own.
     pub(crate) query_api: bool,
+    /// Inspections of its bundle in a second.
+    pub(crate) inspections: u32,
 }
 
 impl TenantLimits {

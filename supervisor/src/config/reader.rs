@@ -64,6 +64,7 @@ impl<F: Fn(&str) -> Option<String>> Reader<'_, F> {
             number(text, SMALLEST_MAX_RESULT..=MAX_RESULT)
         });
         let query_api = self.read_for(tenant_id, QUERY_API, boolean);
+        let inspections = self.read_for(tenant_id, INSPECTIONS, |text| number(text, 0..=1000_u32));
         Some(TenantLimits {
             evaluation_timeout: evaluation_timeout?,
             load_timeout: load_timeout?,
@@ -80,6 +81,7 @@ impl<F: Fn(&str) -> Option<String>> Reader<'_, F> {
             entrypoint: entrypoint?,
             max_result: max_result?,
             query_api: query_api?,
+            inspections: inspections?,
         })
     }
 

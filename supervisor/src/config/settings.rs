@@ -72,6 +72,8 @@ settings! {
         "Maximum size of a result of the Data API in bytes of its JSON, 1048576 to 16777216";
     QUERY_API = "ENFORCER_QUERY_API", "query-api", "false",
         "Whether a tenant's root answers ad-hoc queries (/v1/query), each in a worker of its own";
+    INSPECTIONS = "ENFORCER_INSPECTIONS_PER_SECOND", "inspections-per-second", "5",
+        "Maximum number of explanations, ad-hoc queries and policy listings of a tenant per second, 0 to 1000, and four times as many at once; each starts a worker; 0 refuses all";
     CPU_WEIGHT = "ENFORCER_CPU_WEIGHT", "cpu-weight", "100",
         "Relative weight of a tenant's worker when workers compete for processor time, 1 to 10000; needs control groups";
     CPU_PERCENT = "ENFORCER_CPU_PERCENT", "cpu-percent", "100",
@@ -93,7 +95,7 @@ settings! {
 }
 
 /// The settings that a single tenant may have of its own.
-pub(super) const OF_A_TENANT: [Setting; 15] = [
+pub(super) const OF_A_TENANT: [Setting; 16] = [
     EVALUATION_TIMEOUT,
     LOAD_TIMEOUT,
     MAX_BODY,
@@ -109,4 +111,5 @@ pub(super) const OF_A_TENANT: [Setting; 15] = [
     ENTRYPOINT,
     MAX_RESULT_BYTES,
     QUERY_API,
+    INSPECTIONS,
 ];

@@ -32,12 +32,8 @@ const FAILURE_LINES_PER_SECOND: u32 = 50;
 /// Announcements a second that evaluations only fail, or no longer do, and at once.
 const ANNOUNCEMENTS_PER_SECOND: u32 = 1;
 
-/// Explanations and ad-hoc queries of one tenant in a second, once [`INSPECTIONS_AT_ONCE`] are spent:
-/// each starts a worker.
-const INSPECTIONS_PER_SECOND: u32 = 5;
-
-/// See [`INSPECTIONS_PER_SECOND`].
-const INSPECTIONS_AT_ONCE: u32 = 20;
+/// Inspections of a tenant's bundle at once, in those of a second.
+const INSPECTIONS_AT_ONCE: u32 = 4;
 
 /// See [`ANNOUNCEMENTS_PER_SECOND`].
 const ANNOUNCEMENTS_AT_ONCE: u32 = 4;
@@ -95,6 +91,8 @@ impl Tenant {
         let metrics = Arc::new(TenantMetrics::new());
         let status =
             StatusBoard::new(id.clone(), limits.activation, sandbox_mode, Arc::clone(&metrics));
+        let inspections = limits.inspections.saturating_mul(INSPECTIONS_AT_ONCE);
+        let inspections = RateLimiter::new(limits.inspections, inspections);
         let failure_lines = RateLimiter::new(FAILURE_LINES_PER_SECOND, FAILURE_LINES_PER_SECOND);
         let tenant = Self {
             id,
@@ -107,7 +105,7 @@ impl Tenant {
             user: Mutex::new(None),
             requests: RwLock::new(requests),
             failure_lines: Mutex::new(failure_lines),
-            inspections: Mutex::new(RateLimiter::new(INSPECTIONS_PER_SECOND, INSPECTIONS_AT_ONCE)),
+            inspections: Mutex::new(inspections),
             bundle: ArcSwapOption::empty(),
             announced: Mutex::new(Announced {
                 evaluations: Evaluations::Decide,
