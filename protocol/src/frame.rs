@@ -232,6 +232,8 @@ pub enum Outcome {
     InvalidRequest(String),
     /// `input.subject.tenant_id` names another tenant; the policy was not evaluated.
     TenantMismatch,
+    /// By the types of the policy's rules, the document can never have a value: OPA's message.
+    PathRefused(String),
     /// The policy was evaluated and failed.
     Failed(Diagnostic),
     /// The deadline passed before there was an answer.
@@ -244,6 +246,7 @@ impl Outcome {
             Self::Decision(decision) => decision.is_within_limits(),
             Self::Document(document) => document.is_within_limits(),
             Self::InvalidRequest(message) => message.len() <= MAX_DIAGNOSTIC_STRING,
+            Self::PathRefused(message) => message.len() <= MAX_DECISION_STRING,
             Self::Failed(diagnostic) => diagnostic.is_within_limits(),
             Self::TenantMismatch | Self::TimedOut => true,
         }
@@ -451,6 +454,10 @@ mod tests {
         }))
     }
 
+    fn refused(length: usize) -> FromWorker {
+        evaluated(Outcome::PathRefused("x".repeat(length)))
+    }
+
     fn batch(count: usize, key: usize) -> FromWorker {
         let item = |index| BatchItem {
             key: format!("{index:0key$}"),
@@ -523,6 +530,7 @@ mod tests {
             (decision(1, MAX_DECISION_STRING, 1), decision(1, MAX_DECISION_STRING + 1, 1)),
             (decision(1, 1, MAX_DECISION_STRING), decision(1, 1, MAX_DECISION_STRING + 1)),
             (document("1"), document("1 ")),
+            (refused(MAX_DECISION_STRING), refused(MAX_DECISION_STRING + 1)),
             (batch(MAX_BATCH, 4), batch(MAX_BATCH + 1, 4)),
             (batch(1, MAX_BATCH_KEY), batch(1, MAX_BATCH_KEY + 1)),
             (batch(2, 1), twice()),

@@ -132,6 +132,11 @@ impl Policy {
         })
     }
 
+    /// Checks that the types of the policy's rules allow a path.
+    pub(crate) fn check_path(&self, path: &[Value]) -> Result<(), String> {
+        self.policy.check_path(path)
+    }
+
     /// Whether a rule defines the document at a path, or one that it is in.
     pub(crate) fn has_rules(&self, path: &[Value]) -> bool {
         self.policy.has_rules(path)

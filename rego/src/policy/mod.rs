@@ -14,6 +14,7 @@ use std::time::Instant;
 use regorus::Value;
 
 use crate::bundle::{File, Tests};
+use crate::compile::PathTypes;
 use crate::core::{Document, Found, RuleId};
 use crate::diagnostic::Diagnostic;
 use crate::lower;
@@ -135,6 +136,8 @@ pub struct Policy {
     evaluators: Evaluators,
     /// The virtual documents, by path.
     documents: Document,
+    /// The types of its documents.
+    path_types: Option<Box<dyn PathTypes>>,
     /// The rule for each function of a document's keys.
     keyed: HashMap<RuleId, RuleId>,
     /// Queries of base data.
@@ -188,6 +191,7 @@ impl Policy {
         Ok(Self {
             evaluators,
             documents,
+            path_types: compiled.path_types,
             keyed,
             data,
             decision,
@@ -274,6 +278,14 @@ impl Policy {
                 Evaluation { result: Ok(value), prints: Vec::new() }
             }
         }
+    }
+
+    /// Checks that the types of the policy's rules allow a path, as OPA checks it.
+    ///
+    /// # Errors
+    /// OPA's message, where the document at the path can never have a value.
+    pub fn check_path(&self, path: &[Value]) -> Result<(), String> {
+        self.path_types.as_ref().map_or(Ok(()), |types| types.check(path))
     }
 
     /// Whether a rule defines the document at a path, or one that it is in.
