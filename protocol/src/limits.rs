@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 
 /// Version of this protocol, in the first frame. Supervisor and worker are one binary, so a
 /// mismatch means that the other end is a different program.
-pub const PROTOCOL_VERSION: u16 = 5;
+pub const PROTOCOL_VERSION: u16 = 6;
 
 /// Bytes of the length that precedes every frame, most significant byte first.
 pub const FRAME_HEADER_LENGTH: usize = 4;
@@ -33,7 +33,7 @@ pub const MAX_DECISION_STRING: usize = 16 * 1024;
 /// Faults reported for one bundle, and warnings; the first ones are enough to start the repair.
 pub const MAX_DIAGNOSTICS: usize = 16;
 
-/// Bytes of each text of a diagnostic, of a bundle's version, and of why it is interpreted.
+/// Bytes of each text of a diagnostic, of a bundle's version and revision, and of why it is interpreted.
 pub const MAX_DIAGNOSTIC_STRING: usize = 1024;
 
 /// Sandbox layers that one `Hello` may list.

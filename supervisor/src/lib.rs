@@ -14,6 +14,7 @@ mod http;
 mod isolation;
 mod permits;
 mod readiness;
+mod signatures;
 mod stream;
 mod telemetry;
 mod tenant;

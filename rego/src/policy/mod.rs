@@ -145,6 +145,7 @@ pub struct Policy {
     decision: Option<RuleId>,
     decision_length: usize,
     version: Option<String>,
+    bundle_revision: Option<String>,
     warnings: Vec<Report>,
     ignored_files: Vec<String>,
     strictness: Strictness,
@@ -156,13 +157,14 @@ impl Policy {
     /// # Errors
     /// The faults of the first stage with any, up to a bound.
     pub fn load(files: Vec<File>, settings: &Settings) -> Result<Self, Vec<Report>> {
-        let Bundle { modules, data, version, rego_version, ignored_files } =
+        let Bundle { modules, data, version, manifest, ignored_files } =
             bundle::read(files, settings.tests)?;
         let mut sources = Sources::default();
         let mut parsed = Vec::with_capacity(modules.len());
         let mut faults = Vec::new();
         for (path, text) in modules {
             let file = sources.add(&path, &text);
+            let rego_version = manifest.version_for(&path).map_err(|report| vec![report])?;
             match parse::parse_module(&sources, file, rego_version) {
                 Ok(module) => parsed.push(module),
                 Err(found) => faults.extend(found),
@@ -170,6 +172,7 @@ impl Policy {
         }
         if faults.is_empty() {
             faults.extend(entry::outside(&settings.namespace, &parsed));
+            faults.extend(manifest.modules_outside(&parsed, &sources));
         }
         if !faults.is_empty() {
             return Err(reports(faults, &sources));
@@ -212,6 +215,7 @@ impl Policy {
             decision,
             decision_length: settings.decision.len(),
             version,
+            bundle_revision: manifest.revision,
             warnings,
             ignored_files,
             sources,
@@ -227,6 +231,12 @@ impl Policy {
     #[must_use]
     pub fn version(&self) -> Option<&str> {
         self.version.as_deref()
+    }
+
+    /// `revision` of the bundle's `.manifest`.
+    #[must_use]
+    pub fn bundle_revision(&self) -> Option<&str> {
+        self.bundle_revision.as_deref()
     }
 
     /// The warnings.

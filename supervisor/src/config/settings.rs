@@ -37,7 +37,7 @@ settings! {
     PORT = "ENFORCER_PORT", "port", "8181",
         "TCP port to listen on, 0 to 65535; 0 picks a free port and logs it";
     BUNDLES_DIR = "BUNDLES_DIR", "bundles-dir", "config/tenants.d",
-        "Directory that contains one bundle directory per tenant";
+        "Directory that contains one bundle per tenant: a directory, or an archive named <tenant>.tar.gz";
     HOT_RELOAD = "ENABLE_HOT_RELOAD", "enable-hot-reload", "true",
         "Whether changed bundles are loaded automatically; SIGHUP always loads them";
     LOG_LEVEL = "LOG_LEVEL", "log-level", "info",
@@ -64,6 +64,12 @@ settings! {
         "Evaluator of policies: auto (bytecode if the bundle is small enough for it, otherwise the interpreter) or interpreter";
     STRICT_BUILTIN_ERRORS = "ENFORCER_STRICT_BUILTIN_ERRORS", "strict-builtin-errors", "false",
         "Whether an error in a built-in fails the request; with false, the call is undefined, as in OPA";
+    BUNDLE_SIGNATURE = "ENFORCER_BUNDLE_SIGNATURE", "bundle-signature", "optional",
+        "Whether bundles must be signed: optional (a signature that is there is verified) or required";
+    BUNDLE_KEY = "ENFORCER_BUNDLE_KEY", "bundle-key", "any",
+        "Comma-separated ids of the keys in [bundle_keys] of the configuration file that may sign a bundle, or any";
+    BUNDLE_SCOPE = "ENFORCER_BUNDLE_SCOPE", "bundle-scope", "none",
+        "Scope that a bundle's signature must have, of up to 128 characters without spaces, or none: the scope of its key";
     CPU_WEIGHT = "ENFORCER_CPU_WEIGHT", "cpu-weight", "100",
         "Relative weight of a tenant's worker when workers compete for processor time, 1 to 10000; needs control groups";
     CPU_PERCENT = "ENFORCER_CPU_PERCENT", "cpu-percent", "100",
@@ -85,7 +91,7 @@ settings! {
 }
 
 /// The settings that a single tenant may have of its own.
-pub(super) const OF_A_TENANT: [Setting; 11] = [
+pub(super) const OF_A_TENANT: [Setting; 14] = [
     EVALUATION_TIMEOUT,
     LOAD_TIMEOUT,
     MAX_BODY,
@@ -97,4 +103,7 @@ pub(super) const OF_A_TENANT: [Setting; 11] = [
     IDLE_TIMEOUT,
     EVALUATOR,
     STRICT_BUILTIN_ERRORS,
+    BUNDLE_SIGNATURE,
+    BUNDLE_KEY,
+    BUNDLE_SCOPE,
 ];

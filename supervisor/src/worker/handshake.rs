@@ -47,6 +47,8 @@ pub(crate) struct WorkerInfo {
     pub(crate) layers: Vec<SandboxLayer>,
     /// The bundle's version, from its metadata.
     pub(crate) version: Option<String>,
+    /// The revision that the bundle's manifest gives.
+    pub(crate) bundle_revision: Option<String>,
     /// The evaluator of its policy.
     pub(crate) evaluator: Evaluator,
     pub(crate) warnings: Vec<Diagnostic>,
@@ -84,8 +86,8 @@ pub(crate) async fn accept_handshake(
     }
     send_bundle(&mut connection, tenant_id, limits, bundle).await?;
     match connection.next_frame().await.map_err(introduced)? {
-        FromWorker::Loaded { version, evaluator, warnings } => {
-            let info = WorkerInfo { layers, version, evaluator, warnings };
+        FromWorker::Loaded { version, bundle_revision, evaluator, warnings } => {
+            let info = WorkerInfo { layers, version, bundle_revision, evaluator, warnings };
             Ok((ReadyConnection(connection), info))
         }
         FromWorker::LoadFailed { diagnostics } => Err(HandshakeError::Rejected(diagnostics)),
