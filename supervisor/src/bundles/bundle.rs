@@ -146,7 +146,9 @@ pub(crate) enum SignatureError {
     NoKeys,
     #[error(".signatures.json: {0}")]
     Token(#[from] TokenError),
-    #[error("{path}: the signature does not list this file")]
+    #[error(
+        "{path}: the signature does not list this file; a directory is signed from within: opa sign --bundle ."
+    )]
     NotListed { path: String },
     #[error("{path}: the signature lists this file, and it is not in the bundle")]
     NotThere { path: String },

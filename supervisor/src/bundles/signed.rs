@@ -34,18 +34,7 @@ pub(super) fn verify(
         return Err(TokenError::TooLarge.into());
     }
     let token = Token::read(&signatures.content.concat())?;
-    // As in OPA, where one key is configured for the bundle, the token's own name for it does not
-    // count.
-    let id = match verification.allowed.as_deref() {
-        Some([id]) => id.clone(),
-        allowed => {
-            let id = token.key().ok_or(TokenError::NoKey)?;
-            if allowed.is_some_and(|allowed| allowed.iter().all(|allowed| allowed != id)) {
-                return Err(unknown(id));
-            }
-            id.to_owned()
-        }
-    };
+    let id = key_id(&token, verification)?;
     let key = verification.keys.get(&id).ok_or_else(|| unknown(&id))?;
     let scope = verification.scope.as_deref().unwrap_or(&key.scope);
     let mut listed = token.verify(&id, &key.key, scope)?;
@@ -60,6 +49,24 @@ pub(super) fn verify(
     match listed.into_keys().next() {
         Some(path) => Err(SignatureError::NotThere { path: path.chars().take(SHOWN).collect() }),
         None => Ok(()),
+    }
+}
+
+/// The key that the token must be signed with.
+fn key_id(token: &Token, verification: &BundleVerification) -> Result<String, SignatureError> {
+    let candidates: Vec<&String> = match &verification.allowed {
+        Some(allowed) => allowed.iter().collect(),
+        None => verification.keys.keys().collect(),
+    };
+    match (candidates.as_slice(), token.key()) {
+        // As in OPA, where a bundle has a key configured, the token's name for it does not count.
+        ([id], _) if verification.allowed.is_some() => Ok((*id).clone()),
+        ([id], None) => Ok((*id).clone()),
+        (_, None) => Err(TokenError::NoKey.into()),
+        (candidates, Some(id)) if candidates.iter().any(|candidate| *candidate == id) => {
+            Ok(id.to_owned())
+        }
+        (_, Some(id)) => Err(unknown(id)),
     }
 }
 
@@ -99,3 +106,6 @@ fn of_json(file: &BundleFile, algorithm: DigestAlgorithm) -> Result<Box<[u8]>, N
 fn without_mark(text: &[u8]) -> &[u8] {
     text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text)
 }
+
+#[cfg(test)]
+mod tests;

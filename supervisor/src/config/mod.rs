@@ -29,7 +29,7 @@ use settings::*;
 use values::*;
 
 #[cfg(test)]
-pub(crate) use bundle_keys::{BundleKey, BundleKeys};
+pub(crate) use bundle_keys::BundleKey;
 pub(crate) use bundle_keys::{BundleVerification, SignatureRequirement};
 pub use errors::ConfigErrors;
 pub(crate) use limits::{Activation, EvaluatorChoice, TenantLimits};

@@ -15,6 +15,9 @@ pub(crate) const MAX_SIGNED_JSON: u64 = 64 * 1024 * 1024;
 /// hostile document takes 96 MB at most.
 const MAX_SIGNED_MEMBERS: usize = 4_000_000;
 
+/// Levels of a document: as many as the worker reads, and few enough for recursion.
+const MAX_SIGNED_DEPTH: usize = 127;
+
 /// Why a document has no canonical form here.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum NotCanonical {
@@ -24,6 +27,8 @@ pub(crate) enum NotCanonical {
         "has more than {MAX_SIGNED_MEMBERS} objects and members, the limit of a signed data file"
     )]
     TooManyMembers,
+    #[error("nests to more than {MAX_SIGNED_DEPTH} levels")]
+    TooDeep,
     #[error("cannot be read as JSON: {0}")]
     NotJson(String),
 }
@@ -66,17 +71,16 @@ struct Index<'a> {
 }
 
 /// Writes the canonical bytes of a document to `out`. Of equal keys the last counts, as in OPA.
-/// Documents nest to 127 levels, which is serde_json's bound.
 ///
 /// # Errors
-/// When the document is too large, or is not JSON.
+/// When the document is over a bound, or is not JSON.
 pub(super) fn walk(json: &[u8], out: &mut dyn FnMut(&[u8])) -> Result<(), NotCanonical> {
     if u64::try_from(json.len()).map_or(true, |length| length > MAX_SIGNED_JSON) {
         return Err(NotCanonical::TooLarge);
     }
     let text = std::str::from_utf8(json)
         .map_err(|_| NotCanonical::NotJson("it is not UTF-8".to_owned()))?;
-    // Everything below relies on valid JSON of bounded depth.
+    // Everything below relies on valid JSON. This reads any depth, without recursion.
     serde_json::from_str::<IgnoredAny>(text)
         .map_err(|error| NotCanonical::NotJson(error.to_string()))?;
     let index = Index::of(text)?;
@@ -93,6 +97,9 @@ impl<'a> Index<'a> {
         while let Some(byte) = text.as_bytes().get(at) {
             if index.objects.len() + index.members.len() + pending.len() > MAX_SIGNED_MEMBERS {
                 return Err(NotCanonical::TooManyMembers);
+            }
+            if open.len() > MAX_SIGNED_DEPTH {
+                return Err(NotCanonical::TooDeep);
             }
             match byte {
                 b'"' => {
@@ -331,8 +338,13 @@ mod tests {
 
     #[test]
     fn what_is_not_bounded_json_has_no_digest() {
-        let deep = "[".repeat(200) + &"]".repeat(200);
-        for json in ["", "{", "[1] 2", r#""\ud800""#, "{\"a\":1,}", "NaN", "a: 1", deep.as_str()] {
+        for (levels, is_allowed) in [(127, true), (128, false), (100_000, false)] {
+            let arrays = "[".repeat(levels) + &"]".repeat(levels);
+            assert_eq!(canonical(&arrays).is_ok(), is_allowed, "{levels}");
+            let objects = "{\"a\":".repeat(levels) + "1" + &"}".repeat(levels);
+            assert_eq!(canonical(&objects).is_ok(), is_allowed, "{levels}");
+        }
+        for json in ["", "{", "[1] 2", r#""\ud800""#, "{\"a\":1,}", "NaN", "a: 1"] {
             assert!(matches!(canonical(json), Err(NotCanonical::NotJson(_))), "{json}");
         }
         let large = " ".repeat(usize::try_from(MAX_SIGNED_JSON).unwrap()) + "1";

@@ -130,8 +130,7 @@ impl Token {
         if u64::try_from(file.len()).map_or(true, |length| length > MAX_SIGNATURES_FILE) {
             return Err(TokenError::TooLarge);
         }
-        let file: SignaturesFile =
-            serde_json::from_slice(file).map_err(|error| TokenError::NotJson(error.to_string()))?;
+        let file: SignaturesFile = object(file).map_err(TokenError::NotJson)?;
         match file.plugin {
             Some(plugin) if !plugin.is_empty() && plugin != DEFAULT_PLUGIN => {
                 return Err(TokenError::Plugin(shown(&plugin)));
@@ -148,8 +147,7 @@ impl Token {
         let decode = |part: &str| {
             BASE64URL_NOPAD.decode(part.as_bytes()).map_err(|_| TokenError::NotCompact)
         };
-        let header: Header = serde_json::from_slice(&decode(header)?)
-            .map_err(|error| TokenError::Header(error.to_string()))?;
+        let header: Header = object(&decode(header)?).map_err(TokenError::Header)?;
         if header.crit.is_some() {
             return Err(TokenError::Critical);
         }
@@ -157,8 +155,7 @@ impl Token {
         let mut key = header.kid.filter(|key| !key.is_empty());
         if key.is_none() {
             // OPA's older place for it.
-            let claim: KeyClaim = serde_json::from_slice(&claims)
-                .map_err(|error| TokenError::Claims(error.to_string()))?;
+            let claim: KeyClaim = object(&claims).map_err(TokenError::Claims)?;
             key = claim.keyid.filter(|key| !key.is_empty());
         }
         Ok(Self { signed: signed.to_owned(), claims, signature, algorithm: header.alg, key })
@@ -186,8 +183,7 @@ impl Token {
         if !key.verifies(self.signed.as_bytes(), &self.signature) {
             return Err(TokenError::Signature(id.to_owned()));
         }
-        let claims: Claims = serde_json::from_slice(&self.claims)
-            .map_err(|error| TokenError::Claims(error.to_string()))?;
+        let claims: Claims = object(&self.claims).map_err(TokenError::Claims)?;
         let found = claims.scope.unwrap_or_default();
         if found != scope {
             let (expected, found) = (scope.to_owned(), shown(&found));
@@ -206,6 +202,14 @@ impl Token {
         }
         Ok(files)
     }
+}
+
+/// Reads a JSON object. An array with the fields in order, which serde would take too, is none.
+fn object<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Result<T, String> {
+    if json.trim_ascii_start().first() != Some(&b'{') {
+        return Err("it is not a JSON object".to_owned());
+    }
+    serde_json::from_slice(json).map_err(|error| error.to_string())
 }
 
 /// As much of a text as a message repeats.

@@ -199,7 +199,7 @@ impl<'m> Unpacking<'m> {
     }
 
     fn extension<R: Read>(&self, entry: &mut tar::Entry<'_, R>) -> Result<Vec<u8>, BundleError> {
-        let length = entry.header().entry_size().map_err(|error| self.error(&error))?;
+        let length = self.length_of(entry)?;
         if length > MAX_EXTENSION_BYTES {
             return Err(ArchiveError::ExtensionTooLarge.into());
         }
@@ -215,7 +215,7 @@ impl<'m> Unpacking<'m> {
         entry: &mut tar::Entry<'_, R>,
         path: &str,
     ) -> Result<Vec<Box<[u8]>>, BundleError> {
-        let length = entry.header().entry_size().map_err(|error| self.error(&error))?;
+        let length = self.length_of(entry)?;
         self.left =
             self.left.checked_sub(length).ok_or(BundleError::TooLarge { limit: self.max_bytes })?;
         let mut expected =
@@ -234,6 +234,17 @@ impl<'m> Unpacking<'m> {
             content.push(piece.into_boxed_slice());
         }
         Ok(content)
+    }
+
+    /// An entry's length: octal digits, as OPA writes it. The crate also reads a sign, which other
+    /// readers do not, and lengths of more than 8 GiB.
+    fn length_of<R: Read>(&self, entry: &tar::Entry<'_, R>) -> Result<u64, BundleError> {
+        let field = &entry.header().as_old().size;
+        if !field.iter().all(|byte| matches!(byte, b'0'..=b'7' | b' ' | 0)) {
+            let why = "the length of an entry is not a number of up to 8 GiB".to_owned();
+            return Err(ArchiveError::Damaged(why).into());
+        }
+        entry.header().entry_size().map_err(|error| self.error(&error))
     }
 
     fn is_whole(&self, length: u64, read: usize) -> Result<(), BundleError> {

@@ -41,7 +41,7 @@ fn a_bundle_is_its_policies_its_data_and_its_metadata() {
         (".git/x.rego", "not read"),
         (".policy.rego.swp", "not read"),
     ]);
-    let read = [
+    let expected = [
         ".manifest",
         "data.json",
         "lib/data.yaml",
@@ -49,7 +49,7 @@ fn a_bundle_is_its_policies_its_data_and_its_metadata() {
         "metadata.json",
         "policy.rego",
     ];
-    assert_eq!(paths(&root), read);
+    assert_eq!(paths(&root), expected);
     let bundle = read(root.path(), MAX_BUNDLE_BYTES).unwrap();
     assert_eq!(bundle.ignored_files, ["README.md", "lib/metadata.json"]);
 }
