@@ -392,6 +392,7 @@ mod tests {
             (hello(0, MAX_SANDBOX_LAYERS, 0), hello(1, MAX_SANDBOX_LAYERS, 0)),
             (hello(0, 1, text), hello(0, 1, text + 1)),
             (loaded(text), loaded(text + 1)),
+            (built(text), built(text + 1)),
             (interpreted(text), interpreted(text + 1)),
             (failed(MAX_DIAGNOSTICS), failed(MAX_DIAGNOSTICS + 1)),
             (failed(1), failed(0)),

@@ -10,7 +10,7 @@ use toml::{Table, Value as Toml};
 
 use super::errors::ConfigError;
 use super::file::ConfigFile;
-use super::values::scope;
+use super::settings::{BUNDLE_KEY, BUNDLE_SCOPE};
 use crate::signatures::{Algorithm, MAX_KEY_FILE, VerifyingKey};
 
 /// Keys in the configuration file.
@@ -18,6 +18,9 @@ const MAX_BUNDLE_KEYS: usize = 256;
 
 /// Bytes of a key's id, which a token repeats.
 const MAX_KEY_ID: usize = 128;
+
+/// Bytes of a scope, which a token repeats.
+const MAX_SCOPE: usize = 128;
 
 /// Keys by their ids.
 pub(crate) type BundleKeys = BTreeMap<String, BundleKey>;
@@ -61,6 +64,40 @@ impl BundleVerification {
             scope: None,
         }
     }
+}
+
+pub(super) fn bundle_signature(text: &str) -> Result<SignatureRequirement, String> {
+    match text {
+        "optional" => Ok(SignatureRequirement::Optional),
+        "required" => Ok(SignatureRequirement::Required),
+        _ => Err("expected optional or required".to_owned()),
+    }
+}
+
+/// Ids of keys; `None` for any.
+pub(super) fn allowed_keys(text: &str, keys: &BundleKeys) -> Result<Option<Vec<String>>, String> {
+    if text == BUNDLE_KEY.default {
+        return Ok(None);
+    }
+    let ids: Vec<String> = text.split(',').map(|id| id.trim().to_owned()).collect();
+    if ids.iter().all(|id| keys.contains_key(id)) {
+        return Ok(Some(ids));
+    }
+    Err("expected any, or ids of tables such as [bundle_keys.release] in the configuration file"
+        .to_owned())
+}
+
+/// A scope; `None` for the key's own.
+pub(super) fn bundle_scope(text: &str) -> Result<Option<String>, String> {
+    if text == BUNDLE_SCOPE.default { Ok(None) } else { scope(text).map(Some) }
+}
+
+fn scope(text: &str) -> Result<String, String> {
+    let is_scope = text.len() <= MAX_SCOPE && text.bytes().all(|byte| byte.is_ascii_graphic());
+    if is_scope {
+        return Ok(text.to_owned());
+    }
+    Err(format!("expected up to {MAX_SCOPE} letters, digits and signs, without spaces"))
 }
 
 /// The keys of a configuration file, and the faults of its table.

@@ -7,7 +7,10 @@ use std::sync::Arc;
 use enforcer_protocol::{MAX_REQUEST_BODY, TenantId};
 use toml::Table;
 
-use super::bundle_keys::{BundleKeys, BundleVerification, SignatureRequirement};
+use super::bundle_keys::{
+    BundleKeys, BundleVerification, SignatureRequirement, allowed_keys, bundle_scope,
+    bundle_signature,
+};
 use super::errors::ConfigError;
 use super::file::ConfigFile;
 use super::limits::TenantLimits;
@@ -74,7 +77,7 @@ impl<F: Fn(&str) -> Option<String>> Reader<'_, F> {
             }
             Ok(requirement)
         });
-        let allowed = self.read_for(tenant_id, BUNDLE_KEY, |text| bundle_key(text, keys));
+        let allowed = self.read_for(tenant_id, BUNDLE_KEY, |text| allowed_keys(text, keys));
         let scope = self.read_for(tenant_id, BUNDLE_SCOPE, bundle_scope);
         Some(BundleVerification {
             requirement: requirement?,

@@ -10,18 +10,14 @@ use std::time::Duration;
 use enforcer_protocol::SandboxMode;
 use tracing::level_filters::LevelFilter;
 
-use super::bundle_keys::{BundleKeys, SignatureRequirement};
 use super::limits::{Activation, EvaluatorChoice};
 use super::log::LogFormat;
 use super::origin;
 use super::sandbox::{FIRST_WORKER_USER, UNUSED_USERS, WorkerUsers};
-use super::settings::{BUNDLE_KEY, BUNDLE_SCOPE, STREAM_ORIGINS};
+use super::settings::STREAM_ORIGINS;
 
 /// Maximum number of origins. Each is compared with the origin of a page that opens the stream.
 const MAX_STREAM_ORIGINS: usize = 64;
-
-/// Bytes of a scope, which a token repeats.
-const MAX_SCOPE: usize = 128;
 
 pub(super) fn host(text: &str) -> Result<IpAddr, String> {
     if text == "localhost" {
@@ -61,40 +57,6 @@ pub(super) fn evaluator(text: &str) -> Result<EvaluatorChoice, String> {
         "interpreter" => Ok(EvaluatorChoice::Interpreter),
         _ => Err("expected auto or interpreter".to_owned()),
     }
-}
-
-pub(super) fn bundle_signature(text: &str) -> Result<SignatureRequirement, String> {
-    match text {
-        "optional" => Ok(SignatureRequirement::Optional),
-        "required" => Ok(SignatureRequirement::Required),
-        _ => Err("expected optional or required".to_owned()),
-    }
-}
-
-/// Ids of keys; `None` for any.
-pub(super) fn bundle_key(text: &str, keys: &BundleKeys) -> Result<Option<Vec<String>>, String> {
-    if text == BUNDLE_KEY.default {
-        return Ok(None);
-    }
-    let ids: Vec<String> = text.split(',').map(|id| id.trim().to_owned()).collect();
-    if ids.iter().all(|id| keys.contains_key(id)) {
-        return Ok(Some(ids));
-    }
-    Err("expected any, or ids of tables such as [bundle_keys.release] in the configuration file"
-        .to_owned())
-}
-
-/// A scope; `None` for the key's own.
-pub(super) fn bundle_scope(text: &str) -> Result<Option<String>, String> {
-    if text == BUNDLE_SCOPE.default { Ok(None) } else { scope(text).map(Some) }
-}
-
-pub(super) fn scope(text: &str) -> Result<String, String> {
-    let is_scope = text.len() <= MAX_SCOPE && text.bytes().all(|byte| byte.is_ascii_graphic());
-    if is_scope {
-        return Ok(text.to_owned());
-    }
-    Err(format!("expected up to {MAX_SCOPE} letters, digits and signs, without spaces"))
 }
 
 pub(super) fn sandbox_mode(text: &str) -> Result<SandboxMode, String> {
