@@ -147,7 +147,7 @@ pub(crate) enum SignatureError {
     #[error(".signatures.json: {0}")]
     Token(#[from] TokenError),
     #[error(
-        "{path}: the signature does not list this file; a directory is signed from within: opa sign --bundle ."
+        "{path}: the signature does not list this file; sign the bundle again, and a directory from the one above it: opa sign --bundle <tenant>"
     )]
     NotListed { path: String },
     #[error("{path}: the signature lists this file, and it is not in the bundle")]

@@ -3,6 +3,7 @@
 //! Nothing here parses Rego or data: the worker does, inside its sandbox. Only where a bundle is
 //! signed, [`signed`] digests its data by their meaning, within bounds.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
@@ -38,13 +39,15 @@ pub(crate) fn read(
 ) -> Result<Bundle, BundleError> {
     let mut last = None;
     for _ in 0..READ_ATTEMPTS {
-        let read = match source.place() {
-            Place::Directory(root) => read_directory(root, max_bytes),
-            Place::Archive(path) => read_archive(path, max_bytes),
-            Place::Both => Err(BundleError::Ambiguous),
+        let (read, directory) = match source.place() {
+            Place::Directory(root) => (read_directory(root, max_bytes), root.file_name()),
+            Place::Archive(path) => (read_archive(path, max_bytes), None),
+            Place::Both => (Err(BundleError::Ambiguous), None),
         };
         match read {
-            Ok(Some(files)) => return accept(files, verification),
+            Ok(Some(files)) => {
+                return accept(files, directory.and_then(OsStr::to_str), verification);
+            }
             Ok(None) => last = Some(BundleError::Changing),
             // A listed file is gone: a sign of change, or a dangling link.
             Err(error @ BundleError::Unreadable { error: Errno::ENOENT, .. }) => last = Some(error),
@@ -55,9 +58,13 @@ pub(crate) fn read(
 }
 
 /// The bundle of these files, if its signature allows it.
-fn accept(read: ReadFiles, verification: &BundleVerification) -> Result<Bundle, BundleError> {
+fn accept(
+    read: ReadFiles,
+    directory: Option<&str>,
+    verification: &BundleVerification,
+) -> Result<Bundle, BundleError> {
     let ReadFiles { files: read, ignored: mut ignored_files } = read;
-    signed::verify(&read, verification)?;
+    signed::verify(&read, directory, verification)?;
     let mut files = Vec::with_capacity(read.len());
     for ReadFile { file, role } in read {
         match role {

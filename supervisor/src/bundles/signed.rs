@@ -4,20 +4,22 @@ use super::bundle::{BundleFile, ReadFile, SignatureError};
 use super::names::{MANIFEST, Role};
 use crate::config::{BundleVerification, SignatureRequirement};
 use crate::signatures::{
-    DigestAlgorithm, ListedFile, MAX_SIGNATURES_FILE, MAX_SIGNED_JSON, NotCanonical, Token,
-    TokenError,
+    DigestAlgorithm, ListedFile, MAX_SIGNATURES_FILE, MAX_SIGNED_JSON, NotCanonical, SignedFiles,
+    Token, TokenError,
 };
 
 /// Characters of a text of the token that a message repeats.
 const SHOWN: usize = 128;
 
-/// Verifies the signature of a bundle's files, where there is one.
+/// Verifies the signature of a bundle's files, where there is one. `directory` is the name of the
+/// directory that they are in, which `opa sign` writes before their paths.
 ///
 /// # Errors
 /// When it must be signed and is not, or when its signature is not for exactly these files by a key
 /// that may sign them.
 pub(super) fn verify(
     files: &[ReadFile],
+    directory: Option<&str>,
     verification: &BundleVerification,
 ) -> Result<(), SignatureError> {
     let signatures = files.iter().find(|read| read.role == Role::Signatures);
@@ -37,7 +39,7 @@ pub(super) fn verify(
     let id = key_id(&token, verification)?;
     let key = verification.keys.get(&id).ok_or_else(|| unknown(&id))?;
     let scope = verification.scope.as_deref().unwrap_or(&key.scope);
-    let mut listed = token.verify(&id, &key.key, scope)?;
+    let mut listed = below(token.verify(&id, &key.key, scope)?, directory);
     for ReadFile { file, role } in files {
         if *role != Role::Signatures {
             let signed = listed.remove(&file.path);
@@ -50,6 +52,18 @@ pub(super) fn verify(
         Some(path) => Err(SignatureError::NotThere { path: path.chars().take(SHOWN).collect() }),
         None => Ok(()),
     }
+}
+
+/// The files by their paths in the bundle. Where all of them are below the bundle's own directory,
+/// it was signed by its name.
+fn below(listed: SignedFiles, directory: Option<&str>) -> SignedFiles {
+    let Some(directory) = directory else { return listed };
+    let path = |name: &str| Some(name.strip_prefix(directory)?.strip_prefix('/')?.to_owned());
+    // A bundle that was signed from within and has all its files in a directory of this name would
+    // have no manifest, no signature and no data in its root: OPA does not build such a bundle.
+    let stripped: Option<SignedFiles> =
+        listed.iter().map(|(name, file)| Some((path(name)?, file.clone()))).collect();
+    stripped.unwrap_or(listed)
 }
 
 /// The key that the token must be signed with.

@@ -164,8 +164,10 @@ impl<'a> Walk<'a> {
     /// Whether an entry is left out unexamined: a hidden one, of which only OPA's own count. A
     /// signature covers all hidden entries but those of Kubernetes (`..data`).
     fn is_skipped(&self, directory: &str, name: &[u8]) -> bool {
-        let is_ours = directory.is_empty()
-            && [MANIFEST, SIGNATURES, MANIFEST_PROTO].iter().any(|ours| name == ours.as_bytes());
+        let is_in_root = directory.is_empty()
+            && [MANIFEST, MANIFEST_PROTO].iter().any(|ours| name == ours.as_bytes());
+        // OPA takes a signature from any directory, so one elsewhere is refused and not skipped.
+        let is_ours = is_in_root || name == SIGNATURES.as_bytes();
         let is_dots = name == b"." || name == b"..";
         match (name.starts_with(b"."), self.is_signed) {
             (false, _) => false,

@@ -14,4 +14,4 @@ pub(crate) use algorithm::Algorithm;
 pub(crate) use canonical::{MAX_SIGNED_JSON, NotCanonical};
 pub(crate) use digest::{DigestAlgorithm, UnknownDigest};
 pub(crate) use key::{MAX_KEY_FILE, VerifyingKey};
-pub(crate) use token::{ListedFile, MAX_SIGNATURES_FILE, Token, TokenError};
+pub(crate) use token::{ListedFile, MAX_SIGNATURES_FILE, SignedFiles, Token, TokenError};

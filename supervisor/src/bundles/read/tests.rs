@@ -251,7 +251,7 @@ fn directories_and_archives_are_told_apart_by_their_names() {
 
 #[test]
 fn a_file_that_would_change_what_opa_decides_is_refused_by_name() {
-    for path in ["patch.json", "lib/patch.json", ".manifest.pb"] {
+    for path in ["patch.json", "lib/patch.json", ".manifest.pb", "lib/.signatures.json"] {
         let root = directory(&[("policy.rego", "a"), (path, "{}")]);
         let error = read(root.path(), MAX_BUNDLE_BYTES).unwrap_err();
         assert!(

@@ -70,7 +70,7 @@ fn check(files: &[(&str, &str)], list: &[Value]) -> Result<(), String> {
     let mut all = files.to_vec();
     all.push((".signatures.json", &signatures));
     let verification = verification(SignatureRequirement::Required, None);
-    verify(&read(&all), &verification).map_err(|error| error.to_string())
+    verify(&read(&all), None, &verification).map_err(|error| error.to_string())
 }
 
 #[track_caller]
@@ -137,9 +137,9 @@ fn signed_data_is_json() {
 #[test]
 fn an_unsigned_bundle_is_accepted_unless_it_must_be_signed() {
     let files = read(&FILES);
-    assert_eq!(verify(&files, &verification(SignatureRequirement::Optional, None)), Ok(()));
+    assert_eq!(verify(&files, None, &verification(SignatureRequirement::Optional, None)), Ok(()));
     let required = verification(SignatureRequirement::Required, None);
-    assert_eq!(verify(&files, &required), Err(SignatureError::Missing));
+    assert_eq!(verify(&files, None, &required), Err(SignatureError::Missing));
 }
 
 #[test]
@@ -150,9 +150,9 @@ fn a_signature_is_verified_also_where_it_is_optional() {
     files[2].1 = "package b";
     let optional = verification(SignatureRequirement::Optional, None);
     let changed = SignatureError::Differs { path: "policy.rego".into() };
-    assert_eq!(verify(&read(&files), &optional), Err(changed));
+    assert_eq!(verify(&read(&files), None, &optional), Err(changed));
     let nobody = BundleVerification::none();
-    assert_eq!(verify(&read(&files), &nobody), Err(SignatureError::NoKeys));
+    assert_eq!(verify(&read(&files), None, &nobody), Err(SignatureError::NoKeys));
 }
 
 #[test]
@@ -161,7 +161,7 @@ fn only_a_key_that_may_sign_the_bundle_counts() {
         let signatures = signatures(SECRETS[secret].1, kid, &listed(&FILES));
         let mut files = FILES.to_vec();
         files.push((".signatures.json", &signatures));
-        verify(&read(&files), &verification(SignatureRequirement::Required, allowed))
+        verify(&read(&files), None, &verification(SignatureRequirement::Required, allowed))
     };
     let unknown = |id: &str| Err(TokenError::UnknownKey(id.into()).into());
     let wrong = |id: &str| Err(TokenError::Signature(id.into()).into());
@@ -177,4 +177,26 @@ fn only_a_key_that_may_sign_the_bundle_counts() {
     // While keys are exchanged, more than one may sign.
     assert_eq!(check(1, Some("two"), Some(&["one", "two"])), Ok(()));
     assert_eq!(check(1, None, Some(&["one", "two"])), Err(TokenError::NoKey.into()));
+}
+
+#[test]
+fn a_directory_may_be_signed_by_its_name() {
+    let check = |prefix: &str, directory| {
+        let mut list = listed(&FILES);
+        for file in &mut list {
+            file["name"] = json!(format!("{prefix}{}", file["name"].as_str().unwrap()));
+        }
+        let signatures = signatures(SECRETS[0].1, Some("one"), &list);
+        let mut files = FILES.to_vec();
+        files.push((".signatures.json", &signatures));
+        verify(&read(&files), directory, &verification(SignatureRequirement::Required, None))
+    };
+    assert_eq!(check("", Some("acme")), Ok(()));
+    assert_eq!(check("acme/", Some("acme")), Ok(()));
+    for (prefix, directory) in
+        [("acme/", None), ("acm", Some("acme")), ("other/", Some("acme")), ("acme//", Some("acme"))]
+    {
+        let error = check(prefix, directory).unwrap_err();
+        assert!(matches!(error, SignatureError::NotListed { .. }), "{prefix}: {error}");
+    }
 }
