@@ -337,7 +337,7 @@ fn an_archive_whose_name_is_no_tenant_is_reported_and_left_alone() {
 }
 
 /// What OPA signed with an algorithm: the key's text, and `.signatures.json`.
-fn signed_by_opa(algorithm: &str) -> (String, String) {
+pub(crate) fn signed_by_opa(algorithm: &str) -> (String, String) {
     let rows = SIGNED_BY_OPA.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
     let row = rows.into_iter().find(|row| row["algorithm"] == algorithm).unwrap();
     let text = |field: &str| row[field].as_str().unwrap().to_owned();

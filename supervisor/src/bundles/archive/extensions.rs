@@ -45,11 +45,7 @@ impl Extensions {
             rest = behind;
             let (key, value) = split(record, b'=').ok_or("a record has no value")?;
             match key {
-                b"path" => {
-                    if self.name.replace(value.to_vec()).is_some() {
-                        return Err("the path is given twice".to_owned());
-                    }
-                }
+                b"path" => self.set_path(value)?,
                 b"size" | b"linkpath" | b"hdrcharset" => return Err(refused(key)),
                 _ if key.starts_with(b"GNU.sparse.") => return Err(refused(key)),
                 // Times, owners, comments: nothing that is in a bundle.
@@ -57,6 +53,13 @@ impl Extensions {
             }
         }
         Ok(self.name.is_some())
+    }
+
+    fn set_path(&mut self, path: &[u8]) -> Result<(), String> {
+        match self.name.replace(path.to_vec()) {
+            None => Ok(()),
+            Some(_) => Err("the path is given twice".to_owned()),
+        }
     }
 
     fn begin(&mut self) -> Result<(), String> {
