@@ -351,9 +351,10 @@ mod tests {
                 layers: SandboxLayer::ALL.to_vec(),
                 missing: vec![MissingLayer { layer: SandboxLayer::EmptyRoot, reason }],
             }),
-            (option::of(".*"), evaluator(), vec(diagnostic(), 0..4)).prop_map(
-                |(version, evaluator, warnings)| FromWorker::Loaded {
+            (option::of(".*"), option::of(".*"), evaluator(), vec(diagnostic(), 0..4)).prop_map(
+                |(version, bundle_revision, evaluator, warnings)| FromWorker::Loaded {
                     version,
+                    bundle_revision,
                     evaluator,
                     warnings
                 }

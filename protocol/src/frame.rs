@@ -104,6 +104,8 @@ pub enum FromWorker {
     Loaded {
         /// `version` of the bundle's `metadata.json`, where it has one.
         version: Option<String>,
+        /// `revision` of the bundle's `.manifest`, where it has one.
+        bundle_revision: Option<String>,
         /// The evaluator that will answer requests.
         evaluator: Evaluator,
         /// Warnings about the bundle, at most
@@ -185,9 +187,10 @@ impl Frame<'_> for FromWorker {
                 layers.len() + missing.len() <= MAX_SANDBOX_LAYERS
                     && missing.iter().all(|layer| layer.reason.len() <= MAX_DIAGNOSTIC_STRING)
             }
-            Self::Loaded { version, evaluator, warnings } => {
+            Self::Loaded { version, bundle_revision, evaluator, warnings } => {
+                let texts = [version.as_deref(), bundle_revision.as_deref()];
                 let mut texts =
-                    version.as_deref().into_iter().chain(evaluator.interpreted_because());
+                    texts.into_iter().chain([evaluator.interpreted_because()]).flatten();
                 texts.all(|text| text.len() <= MAX_DIAGNOSTIC_STRING)
                     && warnings.len() <= MAX_DIAGNOSTICS
                     && warnings.iter().all(Diagnostic::is_within_limits)
@@ -491,11 +494,19 @@ mod tests {
         let text = MAX_DIAGNOSTIC_STRING;
         let loaded = |length| FromWorker::Loaded {
             version: Some("x".repeat(length)),
+            bundle_revision: None,
+            evaluator: Evaluator::Bytecode,
+            warnings: Vec::new(),
+        };
+        let built = |length| FromWorker::Loaded {
+            version: None,
+            bundle_revision: Some("x".repeat(length)),
             evaluator: Evaluator::Bytecode,
             warnings: Vec::new(),
         };
         let warned = |count| FromWorker::Loaded {
             version: None,
+            bundle_revision: None,
             evaluator: Evaluator::Bytecode,
             warnings: vec![diagnostic(1, 1); count],
         };
@@ -505,6 +516,7 @@ mod tests {
         };
         let interpreted = |length| FromWorker::Loaded {
             version: None,
+            bundle_revision: None,
             evaluator: Evaluator::Interpreter("x".repeat(length)),
             warnings: Vec::new(),
         };
@@ -516,6 +528,7 @@ mod tests {
             (hello(0, MAX_SANDBOX_LAYERS, 0), hello(1, MAX_SANDBOX_LAYERS, 0)),
             (hello(0, 1, text), hello(0, 1, text + 1)),
             (loaded(text), loaded(text + 1)),
+            (built(text), built(text + 1)),
             (interpreted(text), interpreted(text + 1)),
             (failed(MAX_DIAGNOSTICS), failed(MAX_DIAGNOSTICS + 1)),
             (failed(1), failed(0)),

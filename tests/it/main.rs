@@ -8,6 +8,7 @@
 )]
 
 mod any_arguments;
+mod archives;
 mod bad_bundles;
 mod bad_input;
 mod capabilities;

@@ -68,6 +68,11 @@ impl Policy {
         self.policy.version().map(shortened)
     }
 
+    /// `revision` of the bundle's manifest.
+    pub(crate) fn bundle_revision(&self) -> Option<String> {
+        self.policy.bundle_revision().map(shortened)
+    }
+
     /// Suspicious places in the bundle that are not errors; at most the first [`MAX_DIAGNOSTICS`].
     pub(crate) fn warnings(&self) -> Vec<Diagnostic> {
         self.policy.warnings().iter().take(MAX_DIAGNOSTICS).cloned().map(of_report).collect()

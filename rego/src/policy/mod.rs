@@ -146,6 +146,7 @@ pub struct Policy {
     decision: Option<RuleId>,
     decision_length: usize,
     version: Option<String>,
+    bundle_revision: Option<String>,
     warnings: Vec<Report>,
     ignored_files: Vec<String>,
     /// Whether a built-in that fails ends the evaluation, by the policy's settings.
@@ -168,7 +169,7 @@ impl Policy {
     /// # Errors
     /// The faults of the first stage with any, up to a bound.
     pub fn load(files: Vec<File>, settings: &Settings) -> Result<Self, Vec<Report>> {
-        let Parsed { sources, modules, data, version, ignored_files } =
+        let Parsed { sources, modules, data, version, bundle_revision, ignored_files } =
             front_end::parse(files, settings)?;
         let mut compiled = front_end::compile(&sources, modules, settings.tests)?;
         prints::locate(&sources, &mut compiled.modules);
@@ -197,6 +198,7 @@ impl Policy {
             decision,
             decision_length: settings.decision.len(),
             version,
+            bundle_revision,
             warnings,
             ignored_files,
             sources,
@@ -212,6 +214,12 @@ impl Policy {
     #[must_use]
     pub fn version(&self) -> Option<&str> {
         self.version.as_deref()
+    }
+
+    /// `revision` of the bundle's `.manifest`.
+    #[must_use]
+    pub fn bundle_revision(&self) -> Option<&str> {
+        self.bundle_revision.as_deref()
     }
 
     /// The warnings.

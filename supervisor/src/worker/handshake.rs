@@ -49,6 +49,8 @@ pub(crate) struct WorkerInfo {
     pub(crate) layers: Vec<SandboxLayer>,
     /// The bundle's version, from its metadata.
     pub(crate) version: Option<String>,
+    /// The revision that the bundle's manifest gives.
+    pub(crate) bundle_revision: Option<String>,
     /// The evaluator of its policy.
     pub(crate) evaluator: Evaluator,
     pub(crate) warnings: Vec<Diagnostic>,
@@ -76,8 +78,8 @@ pub(crate) async fn accept_handshake(
     connection.append(&ToWorker::BundleEnd)?;
     connection.write_all().await.map_err(introduced)?;
     match connection.next_frame().await.map_err(introduced)? {
-        FromWorker::Loaded { version, evaluator, warnings } => {
-            let info = WorkerInfo { layers, version, evaluator, warnings };
+        FromWorker::Loaded { version, bundle_revision, evaluator, warnings } => {
+            let info = WorkerInfo { layers, version, bundle_revision, evaluator, warnings };
             Ok((ReadyConnection(connection), info))
         }
         FromWorker::LoadFailed { diagnostics } => Err(HandshakeError::Rejected(diagnostics)),
