@@ -207,7 +207,7 @@ mod tests {
     use super::*;
     use crate::frame::{
         BatchItem, Decision, Diagnostic, DiagnosticCode, DocumentAnswer, Evaluator, FromWorker,
-        Given, LoadSettings, Location, Namespace, Outcome, ToWorker,
+        Given, LoadSettings, Location, Namespace, Outcome, TestGate, ToWorker,
     };
     use crate::json::JsonText;
     use crate::query::{BatchQuery, DocumentQuery, InputSource, Query, TextFormat};
@@ -238,6 +238,10 @@ mod tests {
                         bytecode: *bytecode,
                         strict_builtin_errors: *strict,
                         max_result: *number,
+                        tests: match bytecode {
+                            true => TestGate::Ignored,
+                            false => TestGate::Required { timeout_micros: *number },
+                        },
                     })
                 }
                 Self::BundleFile(path, length) => ToWorker::BundleFile { path, length: *length },

@@ -77,6 +77,20 @@ pub struct LoadSettings<'a> {
     pub strict_builtin_errors: bool,
     /// Largest result, in bytes of its JSON; at most [`MAX_RESULT`](crate::MAX_RESULT).
     pub max_result: u64,
+    /// Whether the bundle's own tests have to pass before it serves.
+    pub tests: TestGate,
+}
+
+/// Whether a bundle's own tests decide whether it serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub enum TestGate {
+    /// They are not loaded.
+    Ignored,
+    /// A bundle with a test that does not pass is refused.
+    Required {
+        /// How long one test may take, in microseconds.
+        timeout_micros: u64,
+    },
 }
 
 /// The packages that a bundle may define.

@@ -262,7 +262,7 @@ impl Printer {
 mod tests {
     use super::*;
 
-    use enforcer_protocol::{Evaluator, LoadSettings, Namespace};
+    use enforcer_protocol::{Evaluator, LoadSettings, Namespace, TestGate};
     use std::time::Duration;
 
     use std::os::fd::OwnedFd;
@@ -313,6 +313,7 @@ allow if input.allow";
                     bytecode: true,
                     strict_builtin_errors: false,
                     max_result: 1024 * 1024,
+                    tests: TestGate::Ignored,
                 }),
                 ToWorker::BundleFile { path: "policy.rego", length },
                 ToWorker::BundleChunk(MODULE),

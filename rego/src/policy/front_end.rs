@@ -45,7 +45,7 @@ pub(crate) fn parse(files: Vec<File>, settings: &Settings) -> Result<Parsed, Vec
         }
     }
     if faults.is_empty() {
-        faults.extend(entry::outside(&settings.namespace, &parsed));
+        faults.extend(entry::outside(&settings.namespace, settings.tests, &parsed));
         faults.extend(manifest.modules_outside(&parsed, &sources));
     }
     if !faults.is_empty() {

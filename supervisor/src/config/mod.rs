@@ -32,7 +32,7 @@ use values::*;
 pub(crate) use bundle_keys::BundleKey;
 pub(crate) use bundle_keys::{BundleVerification, SignatureRequirement};
 pub use errors::ConfigErrors;
-pub(crate) use limits::{Activation, EvaluatorChoice, TenantLimits};
+pub(crate) use limits::{Activation, EvaluatorChoice, RunTests, TenantLimits};
 pub use log::LogConfig;
 pub(crate) use log::LogFormat;
 pub(crate) use sandbox::{SandboxConfig, WorkerUsers};

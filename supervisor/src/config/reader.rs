@@ -69,6 +69,7 @@ impl<F: Fn(&str) -> Option<String>> Reader<'_, F> {
             number(text, SMALLEST_MAX_RESULT..=MAX_RESULT)
         });
         let query_api = self.read_for(tenant_id, QUERY_API, boolean);
+        let run_tests = self.read_for(tenant_id, RUN_TESTS, run_tests);
         let inspections = self.read_for(tenant_id, INSPECTIONS, |text| number(text, 0..=1000_u32));
         Some(TenantLimits {
             evaluation_timeout: evaluation_timeout?,
@@ -87,6 +88,7 @@ impl<F: Fn(&str) -> Option<String>> Reader<'_, F> {
             max_result: max_result?,
             query_api: query_api?,
             inspections: inspections?,
+            run_tests: run_tests?,
         })
     }
 

@@ -80,6 +80,8 @@ settings! {
         "Comma-separated ids of the keys in [bundle_keys] of the configuration file that may sign a bundle, or any";
     BUNDLE_SCOPE = "ENFORCER_BUNDLE_SCOPE", "bundle-scope", "none",
         "Scope that a bundle's signature must have, of up to 128 characters without spaces, or none: the scope of its key";
+    RUN_TESTS = "ENFORCER_RUN_TESTS", "run-tests", "ignore",
+        "Whether a bundle's own tests decide about it: ignore, or require (a bundle with a test that does not pass is rejected)";
     CPU_WEIGHT = "ENFORCER_CPU_WEIGHT", "cpu-weight", "100",
         "Relative weight of a tenant's worker when workers compete for processor time, 1 to 10000; needs control groups";
     CPU_PERCENT = "ENFORCER_CPU_PERCENT", "cpu-percent", "100",
@@ -101,7 +103,7 @@ settings! {
 }
 
 /// The settings that a single tenant may have of its own.
-pub(super) const OF_A_TENANT: [Setting; 19] = [
+pub(super) const OF_A_TENANT: [Setting; 20] = [
     EVALUATION_TIMEOUT,
     LOAD_TIMEOUT,
     MAX_BODY,
@@ -118,6 +120,7 @@ pub(super) const OF_A_TENANT: [Setting; 19] = [
     MAX_RESULT_BYTES,
     QUERY_API,
     INSPECTIONS,
+    RUN_TESTS,
     BUNDLE_SIGNATURE,
     BUNDLE_KEY,
     BUNDLE_SCOPE,

@@ -525,9 +525,11 @@ impl StatusBoard {
         }
     }
 
-    /// The revision that was loaded last.
-    pub(crate) fn revision(&self) -> Option<Revision> {
-        self.locked().revision
+    /// The name of the revision that was loaded last: the one that its manifest has, else its digest.
+    pub(crate) fn shown_revision(&self) -> Option<String> {
+        let status = self.locked();
+        let digest = || status.revision.map(|revision| revision.to_string());
+        status.bundle_revision.clone().or_else(digest)
     }
 
     /// The worker no longer serves, because the supervisor ends or the tenant was removed.

@@ -1,9 +1,11 @@
 //! The handshake before a worker serves: it introduces itself, gets its bundle, and reports that it
 //! has loaded it.
 
+use std::time::Duration;
+
 use enforcer_protocol::{
     Diagnostic, EncodeError, Evaluator, Findings, FromWorker, Inspection, LoadSettings,
-    PROTOCOL_VERSION, SandboxLayer, SandboxMode, TenantId, ToWorker,
+    PROTOCOL_VERSION, SandboxLayer, SandboxMode, TenantId, TestGate, ToWorker,
 };
 use tokio::task::yield_now;
 use tokio::time::Instant;
@@ -11,7 +13,7 @@ use tokio::time::Instant;
 use super::clock::monotonic_micros;
 use super::connection::{Breach, Connection, End};
 use crate::bundles::Bundle;
-use crate::config::{EvaluatorChoice, TenantLimits};
+use crate::config::{EvaluatorChoice, RunTests, TenantLimits};
 
 /// Why a worker did not get to serve.
 #[derive(Debug, thiserror::Error)]
@@ -144,6 +146,21 @@ async fn introduce(
     Ok(layers)
 }
 
+/// How long one of a bundle's own tests may take, at most: as `opa test` has it.
+const TEST_TIME: Duration = Duration::from_secs(5);
+
+/// All tests together have the load timeout.
+fn test_gate(limits: &TenantLimits) -> TestGate {
+    match limits.run_tests {
+        RunTests::Ignore => TestGate::Ignored,
+        RunTests::Require => {
+            let timeout = TEST_TIME.min(limits.load_timeout / 2);
+            let timeout_micros = u64::try_from(timeout.as_micros()).unwrap_or(u64::MAX);
+            TestGate::Required { timeout_micros }
+        }
+    }
+}
+
 /// Sends everything but the end.
 async fn send_bundle(
     connection: &mut Connection,
@@ -162,6 +179,7 @@ async fn send_bundle(
         bytecode: limits.evaluator == EvaluatorChoice::Auto,
         strict_builtin_errors: limits.strict_builtin_errors,
         max_result: u64::try_from(limits.max_result).unwrap_or(u64::MAX),
+        tests: test_gate(limits),
     }))?;
     for file in &bundle.files {
         connection.append(&ToWorker::BundleFile { path: &file.path, length: file.length() })?;
