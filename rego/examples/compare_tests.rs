@@ -51,14 +51,11 @@ fn main() {
             }
         }
         let ours: BTreeMap<String, Value> = tests.results.iter().map(described).collect();
-        let theirs: BTreeMap<String, Value> = opa(&directory, &[])
-            .as_array()
-            .into_iter()
-            .flatten()
-            .map(described_by_opa)
-            .collect();
+        let theirs: BTreeMap<String, Value> =
+            opa(&directory, &[]).as_array().into_iter().flatten().map(described_by_opa).collect();
         for (name, result) in &theirs {
-            let kind = if ours.get(name) == Some(result) { "tests: as OPA" } else { "tests: DIFFERENT" };
+            let kind =
+                if ours.get(name) == Some(result) { "tests: as OPA" } else { "tests: DIFFERENT" };
             if kind == "tests: DIFFERENT" {
                 println!("DIFFERENT {name}\n  OPA  {result}\n  ours {:?}", ours.get(name));
             }
@@ -86,14 +83,22 @@ fn main() {
         let files = theirs.get("files").and_then(Value::as_object).expect("files");
         for (file, report) in files {
             let our_report = ours.get("files").and_then(|files| files.get(file));
-            let kind = if our_report == Some(report) { "coverage of files: as OPA" } else { "coverage of files: DIFFERENT" };
+            let kind = if our_report == Some(report) {
+                "coverage of files: as OPA"
+            } else {
+                "coverage of files: DIFFERENT"
+            };
             if our_report != Some(report) {
                 println!("COVERAGE {directory} {file}\n  OPA  {report}\n  ours {our_report:?}");
             }
             *counts.entry(kind).or_default() += 1;
         }
         let total = |report: &Value| report.get("coverage").cloned();
-        let kind = if total(&ours) == total(&theirs) { "coverage in percent: as OPA" } else { "coverage in percent: DIFFERENT" };
+        let kind = if total(&ours) == total(&theirs) {
+            "coverage in percent: as OPA"
+        } else {
+            "coverage in percent: DIFFERENT"
+        };
         *counts.entry(kind).or_default() += 1;
     }
     println!("{counts:#?}");

@@ -88,7 +88,7 @@ fn says_case(rule: &Rule) -> bool {
     let mut found = false;
     walk(Node::Body(&rule.body), &mut |node| {
         if let Node::Expr(Expr { kind: ExprKind::Call(terms), .. }) = node {
-            let name = terms.first().map(|term| text::of_term(term));
+            let name = terms.first().map(text::of_term);
             found |= name.is_some_and(|name| name == TEST_CASE);
         }
         Flow::Into

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use regorus::Value;
 use serde::{Deserialize, Serialize};
 
-use crate::topdown::observed::{Event, Node, Observer, Op};
 use crate::topdown::observed::{Cell, ExprKind, Operator};
+use crate::topdown::observed::{Event, Node, Observer, Op};
 
 /// How many cases of a test are told of.
 const MAX_CASES: usize = 10_000;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::ast::{ExprKind, Module};
 use crate::compile::visit::{Flow, Node as Syntax, chain, walk};
 use crate::source::{Sources, Span};
-use crate::topdown::observed::{Event, Node, Observer, Op};
+use crate::topdown::observed::{Event, Node, Observer, Op, head_span};
 
 /// The coverage of a bundle's files.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -167,7 +167,7 @@ pub(super) fn report(sources: &Sources, modules: &[Module], reaches: &Reaches) -
             }
         };
         for rule in module.rules.iter().flat_map(chain) {
-            look(rule.head.span);
+            look(head_span(rule));
             walk(Syntax::Rule(rule), &mut |node| {
                 if let Syntax::Expr(expr) = node
                     && !matches!(expr.kind, ExprKind::Some(_))
@@ -181,9 +181,8 @@ pub(super) fn report(sources: &Sources, modules: &[Module], reaches: &Reaches) -
         report.not_covered = missed
             .into_iter()
             .map(|range| {
-                let reaching = others.iter().filter(|(_, reached)| {
-                    is_within(&range, reached.get(&file))
-                });
+                let reaching =
+                    others.iter().filter(|(_, reached)| is_within(&range, reached.get(&file)));
                 let kinds = reaching.map(|(kind, _)| *kind).collect();
                 Range { kinds, ..range }
             })

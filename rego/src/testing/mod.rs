@@ -11,3 +11,6 @@ mod run;
 pub use cases::SubResult;
 pub use coverage::{Coverage, FileCoverage, Kind, Position, Range};
 pub use run::{Failure, Options, Outcome, Suite, TestResult, Tests};
+
+#[cfg(test)]
+mod tests;

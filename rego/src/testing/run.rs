@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::cases::{self, Begun, SubResult};
 use super::coverage::{self, Coverage, Reaches};
-use crate::ast::{Module, Rule, Term};
+use crate::ast::{Module, Rule, Term, TermValue};
 use crate::builtins::{self, Context};
 use crate::bundle::{File, Tests as Included};
 use crate::compile::test_cases::{PREFIX, SKIPPED, key_of, name_of};
@@ -157,8 +157,7 @@ impl Suite {
             if !test.matches(options)? {
                 continue;
             }
-            let runner =
-                Runner { policy: &mut self.policy, explainer: &mut self.explainer, options };
+            let runner = Runner { policy: &mut self.policy, explainer: &self.explainer, options };
             results.push(runner.run(test, &mut reaches));
         }
         let Explainer { sources, parsed, .. } = &self.explainer;
@@ -177,7 +176,10 @@ impl Test {
         let package = package.map(|term| key_of(term, 1));
         let path = package.chain(keys).map(|key| key_value(&key?, None).ok());
         let mut full: Vec<Term> = module.package.path.clone();
-        full.extend(head.iter().cloned());
+        full.extend(head.iter().map(|term| match &term.value {
+            TermValue::Var(name) => Term { value: TermValue::String(name.clone()), ..term.clone() },
+            _ => term.clone(),
+        }));
         let location = explainer.sources.location(rule.span);
         let is_partial = rule.head.key.is_some() && rule.head.value.is_some();
         let is_dynamic = ground_prefix(&rule.head.reference).len() < rule.head.reference.len();
@@ -186,11 +188,7 @@ impl Test {
             full_name: text::of_ref(&full),
             package: text::of_ref(&module.package.path),
             name: text::of_ref(head),
-            place: Place {
-                file: location.file.to_string(),
-                row: location.row,
-                col: location.col,
-            },
+            place: Place { file: location.file.to_string(), row: location.row, col: location.col },
             is_skipped: name.starts_with(SKIPPED),
             has_cases: is_partial || (rule.head.key.is_none() && is_dynamic),
         })
@@ -211,12 +209,12 @@ impl Test {
 
 struct Runner<'r> {
     policy: &'r mut Policy,
-    explainer: &'r mut Explainer,
+    explainer: &'r Explainer,
     options: &'r Options,
 }
 
 impl Runner<'_> {
-    fn run(mut self, test: &Test, reaches: &mut Reaches) -> TestResult {
+    fn run(self, test: &Test, reaches: &mut Reaches) -> TestResult {
         let mut result = TestResult {
             place: test.place.clone(),
             package: test.package.clone(),
@@ -268,11 +266,10 @@ impl Runner<'_> {
             // As in OPA, only of tests without an error.
             if served.is_ok() {
                 for (shortcuts, observer) in runs {
-                    self.explainer.shortcuts = shortcuts;
-                    let _ = self.observe(test, observer);
+                    let question = self.question();
+                    let _ = self.explainer.observe_with(&test.path, question, shortcuts, observer);
                 }
             }
-            self.explainer.shortcuts = all;
         }
         if let Some(explained) = explained
             && !agree(&served, &explained)
@@ -299,11 +296,7 @@ impl Runner<'_> {
         Question { input: None, moment: self.moment(), strict_builtin_errors: None }
     }
 
-    fn observe(
-        &self,
-        test: &Test,
-        observer: &mut dyn Observer,
-    ) -> Result<Value, EvaluationError> {
+    fn observe(&self, test: &Test, observer: &mut dyn Observer) -> Result<Value, EvaluationError> {
         self.explainer.observe(&test.path, self.question(), observer).result
     }
 
@@ -351,7 +344,9 @@ fn agree(
     match (served, explained) {
         (Ok(served), Ok(explained)) => served == explained,
         (Err(EvaluationError::TimedOut), _) | (_, Err(EvaluationError::TimedOut)) => true,
-        (_, Err(EvaluationError::Failed { kind, .. })) if kind.as_str() == "eval_internal_error" => {
+        (_, Err(EvaluationError::Failed { kind, .. }))
+            if kind.as_str() == "eval_internal_error" =>
+        {
             true
         }
         (Err(_), Err(_)) => true,

@@ -166,7 +166,7 @@ impl<'p> Machine<'p> {
     fn leaf(&mut self, at: At<'_>, path: &[Value]) -> Result<Option<Value>, Stop> {
         let scope = at.scope();
         let part = |kind| Rc::new(Term { kind, span: NOWHERE });
-        let result = Cell::new(&part(TermKind::Var("_leaf".into())), scope);
+        let result = Cell::new(&part(TermKind::Var("$leaf".into())), scope);
         let mut keys = vec![part(TermKind::Var("data".into()))];
         keys.extend(path.iter().map(|key| part(TermKind::Value(key.clone()))));
         let reference = Cell::new(&part(TermKind::Ref(keys)), scope);

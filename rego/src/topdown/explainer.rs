@@ -37,7 +37,6 @@ pub struct Explainer {
     pub(crate) rules: Rules,
     pub(crate) data: Rc<Data>,
     pub(crate) strictness: Strictness,
-    pub(crate) shortcuts: Shortcuts,
 }
 
 /// What is asked, and when.
@@ -60,13 +59,12 @@ impl Explainer {
         let Parsed { sources, modules, data, .. } = front_end::parse(files, settings)?;
         let parsed = modules.clone();
         let compiled = front_end::compile(&sources, modules, settings.tests)?;
-        let rules = prepare::rules(&compiled.modules, &compiled.tree, None)
+        let rules = prepare::rules(&compiled.modules, &compiled.tree)
             .map_err(|fault| vec![Report::of(fault, &sources)])?;
         let strictness =
             if settings.strict_builtin_errors { Strictness::Strict } else { Strictness::Lenient };
         let data = Rc::new(Data::new(data));
-        let shortcuts = Shortcuts::default();
-        Ok(Self { sources, parsed, compiled, rules, data, strictness, shortcuts })
+        Ok(Self { sources, parsed, compiled, rules, data, strictness })
     }
 
     /// The value of `data` at a path, or [`Value::Undefined`]; the same as
@@ -97,6 +95,17 @@ impl Explainer {
         question: Question,
         observer: &mut dyn Observer,
     ) -> Evaluation<Value> {
+        self.observe_with(path, question, Shortcuts::default(), observer)
+    }
+
+    /// The same with only some of OPA's shortcuts.
+    pub(crate) fn observe_with(
+        &self,
+        path: &[Value],
+        question: Question,
+        shortcuts: Shortcuts,
+        observer: &mut dyn Observer,
+    ) -> Evaluation<Value> {
         let (body, name) = document_query(path);
         let mut value = Value::Undefined;
         let mut found = |_: &mut Machine<'_>, scope: &Rc<Scope>| {
@@ -106,7 +115,7 @@ impl Explainer {
             }
             Ok(())
         };
-        let (flow, prints) = self.run(&body, question, observer, &mut found);
+        let (flow, prints) = self.run(&body, (question, shortcuts), observer, &mut found);
         let result = match flow {
             Ok(()) => Ok(value),
             Err(fault) => Err(self.error(*fault)),
@@ -118,7 +127,7 @@ impl Explainer {
     pub(crate) fn run(
         &self,
         body: &Rc<Body>,
-        question: Question,
+        (question, shortcuts): (Question, Shortcuts),
         observer: &mut dyn Observer,
         found: &mut dyn FnMut(&mut Machine<'_>, &Rc<Scope>) -> Flow,
     ) -> (Result<(), Box<Fault>>, Vec<String>) {
@@ -132,7 +141,7 @@ impl Explainer {
         let context = Context::new(moment.now_ns, moment.deadline);
         let tables = (&self.rules, &self.sources);
         let mut machine = Machine::new(tables, environment, context, strictness, observer);
-        machine.shortcuts = self.shortcuts;
+        machine.shortcuts = shortcuts;
         let mut flow = machine.run(body, found);
         // Each early exit that is left has an evaluation inside that ended the same way.
         while let Err(Stop::Early(_) | Stop::Deferred(_)) = flow {

@@ -39,6 +39,10 @@ pub(crate) struct Lookup<'l> {
 }
 
 impl Lookup<'_> {
+    fn is_unknown(&self, source: &Source) -> bool {
+        matches!(source, Source::Argument(position) if *position >= self.args.len())
+    }
+
     /// `None` is undefined; `Some(None)` is an argument without a value.
     fn resolve(&self, source: &Source) -> Option<Option<Value>> {
         match source {
@@ -149,6 +153,8 @@ fn path_can_hold(path: &[&(Source, Condition)], lookup: &Lookup<'_>) -> bool {
         }
         keep_one_end(&mut conditions);
         match lookup.resolve(source) {
+            // A function's document is looked up without arguments.
+            _ if lookup.is_unknown(source) => true,
             None => false,
             Some(value) => conditions.iter().any(|condition| condition.admits(value.as_ref())),
         }

@@ -225,7 +225,7 @@ impl<'p> Machine<'p> {
         query: &Query,
         node: Node<'_>,
         message: &str,
-        lookup: Option<(&[Value], &[usize])>,
+        lookup: Option<&[Value]>,
     ) {
         let span = node.span().or_else(|| query.last.get());
         query.last.set(span);
@@ -317,7 +317,7 @@ impl<'p> Machine<'p> {
             }
             ExprKind::Call(operator, operands) => self.call(at, operator, operands, &mut go)?,
             ExprKind::Term(term) => {
-                let name = format!("_term_{}_{}", at.query.id, at.index);
+                let name = format!("$_term_{}_{}", at.query.id, at.index);
                 let result = Term { kind: TermKind::Var(name.into()), span: NOWHERE };
                 let result = Cell::new(&Rc::new(result), scope);
                 self.unify(at, &Cell::new(term, scope), &result, &mut |machine| match result

@@ -24,10 +24,14 @@ pub use query::{MAX_SOLUTIONS, Query, QueryError, Solution};
 pub use record::{MAX_BYTES, MAX_EVENTS, Mode, Trace};
 pub use trace::Op;
 
+#[cfg(test)]
+mod tests;
+
 /// What observers in other modules need.
 pub(crate) mod observed {
     pub(crate) use super::index::Shortcuts;
     pub(crate) use super::nodes::{ExprKind, Operator};
+    pub(crate) use super::prepare::head_span;
     pub(crate) use super::scope::Cell;
     pub(crate) use super::trace::{Event, Node, Observer, Op};
 }

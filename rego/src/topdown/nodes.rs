@@ -147,6 +147,8 @@ pub(crate) struct Rule {
     pub(crate) name: Rc<str>,
     pub(crate) span: Span,
     pub(crate) head_span: Span,
+    /// Whether it has no statements of its own.
+    pub(crate) is_generated: bool,
 }
 
 /// A rule by its position, and the position in its chain of `else`.
@@ -180,8 +182,6 @@ pub(crate) struct Document {
     pub(crate) parameters: usize,
     /// Its path below `data`.
     pub(crate) path: Rc<[Value]>,
-    /// Its path as text.
-    pub(crate) name: Rc<str>,
     pub(crate) index: Index,
 }
 

@@ -23,22 +23,14 @@ use crate::source::Span;
 #[derive(Debug, Default)]
 pub(crate) struct Rules {
     pub(crate) root: Tree,
-    /// The number of rules, `else` branches included.
-    pub(crate) count: usize,
 }
 
-/// Converts modules and their tree of rules. A module that is left out, such as a query's, has no
-/// rules in the tree.
+/// Converts modules and their tree of rules.
 ///
 /// # Errors
 /// A number that no value can have.
-pub(crate) fn rules(
-    modules: &[Module],
-    tree: &RuleTree,
-    left_out: Option<usize>,
-) -> Result<Rules, Diagnostic> {
-    let mut converter =
-        Converter { modules, root: tree, functions: &|_| false, count: 0, left_out };
+pub(crate) fn rules(modules: &[Module], tree: &RuleTree) -> Result<Rules, Diagnostic> {
+    let mut converter = Converter { modules, root: tree, functions: &|_| false, count: 0 };
     let is_function = |path: &[ast::Term]| {
         tree.find(path).is_some_and(|node| {
             node.rules.iter().any(|place| {
@@ -49,7 +41,7 @@ pub(crate) fn rules(
     };
     converter.functions = &is_function;
     let root = converter.tree(tree, &[])?;
-    Ok(Rules { root, count: converter.count })
+    Ok(Rules { root })
 }
 
 /// Converts a body that stands by itself.
@@ -69,8 +61,7 @@ pub(crate) fn body(
             })
         })
     };
-    let converter =
-        Converter { modules, root: tree, functions: &is_function, count: 0, left_out: None };
+    let converter = Converter { modules, root: tree, functions: &is_function, count: 0 };
     converter.body(body)
 }
 
@@ -85,13 +76,19 @@ pub(crate) fn branch(modules: &[Module], place: RulePlace) -> Option<&ast::Rule>
     std::iter::successors(Some(first), |rule| rule.else_rule.as_deref()).nth(place.branch)
 }
 
+/// The place of a rule's head, of a default's the keyword, as in OPA.
+pub(crate) fn head_span(rule: &ast::Rule) -> Span {
+    let span = rule.head.span;
+    let keyword = u32::try_from("default".len()).unwrap_or(0);
+    if rule.is_default { Span { end: span.end.min(span.start + keyword), ..span } } else { span }
+}
+
 struct Converter<'a> {
     modules: &'a [Module],
     root: &'a RuleTree,
     /// Whether a reference below `data` names a function.
     functions: &'a dyn Fn(&[ast::Term]) -> bool,
     count: usize,
-    left_out: Option<usize>,
 }
 
 impl Converter<'_> {
@@ -106,11 +103,8 @@ impl Converter<'_> {
             let mut path = path.to_vec();
             path.push(key.clone());
             let child = self.tree(child, &path)?;
-            // A left out module's package is in the tree of the compiler.
-            if child.document.is_some() || !child.children.is_empty() || self.left_out.is_none() {
-                node.by_key.insert(key.clone(), node.children.len());
-                node.children.push((key, child));
-            }
+            node.by_key.insert(key.clone(), node.children.len());
+            node.children.push((key, child));
         }
         Ok(node)
     }
@@ -120,8 +114,7 @@ impl Converter<'_> {
         tree: &RuleTree,
         path: &[Value],
     ) -> Result<Option<Document>, Diagnostic> {
-        let is_here = |place: &RuleRef| self.left_out != Some(place.module);
-        let mut places: Vec<RuleRef> = tree.rules.iter().copied().filter(is_here).collect();
+        let mut places: Vec<RuleRef> = tree.rules.clone();
         if places.is_empty() {
             return Ok(None);
         }
@@ -129,7 +122,7 @@ impl Converter<'_> {
             // In OPA, all rules below a reference with variables make one document.
             let mut todo: Vec<&RuleTree> = tree.children.values().rev().collect();
             while let Some(tree) = todo.pop() {
-                places.extend(tree.rules.iter().copied().filter(is_here));
+                places.extend(&tree.rules);
                 todo.extend(tree.children.values().rev());
             }
         }
@@ -157,7 +150,6 @@ impl Converter<'_> {
             shape,
             parameters,
             path: path.into(),
-            name: first.name.clone(),
             index: Index::new(&rules, &|path| self.is_virtual(path)),
             rules,
             default,
@@ -211,7 +203,8 @@ impl Converter<'_> {
             other,
             name: text::of_ref(&ground).into(),
             span: rule.span,
-            head_span: rule.head.span,
+            head_span: head_span(rule),
+            is_generated: rule.generated_body,
         }))
     }
 

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use regorus::Value;
 
 use super::explainer::{Explainer, Question};
+use super::index::Shortcuts;
 use super::machine::Fault;
 use super::nodes::{Body, ExprKind};
 use super::prepare::{self, Rules};
@@ -15,21 +16,19 @@ use crate::ast::{self, Module, Name, Package, RegoVersion, Rule, Term, TermValue
 use crate::builtins::table::declaration;
 use crate::bundle::Tests;
 use crate::compile::locals::operator;
+use crate::compile::tree::QUERY_PACKAGE;
+use crate::compile::vars::{is_generated, is_wildcard};
 use crate::compile::visit::{Flow, Node, is_closure, walk};
 use crate::compile::{Compiled, text};
-use crate::compile::vars::{is_generated, is_wildcard};
 use crate::diagnostic::Diagnostic;
 use crate::parse;
-use crate::policy::{Evaluation, reports};
 use crate::policy::front_end;
+use crate::policy::{Evaluation, reports};
 use crate::report::Report;
 use crate::source::{FileId, Sources, Span};
 
 /// How many solutions a query may have.
 pub const MAX_SOLUTIONS: usize = 10_000;
-
-/// The package of the module that holds a query while it is compiled: no policy can have it.
-const PACKAGE: &str = "$query";
 
 /// A compiled query.
 #[derive(Debug)]
@@ -89,7 +88,7 @@ impl Explainer {
         let mut compiled = front_end::compile(&sources, modules, Tests::Excluded)?;
         let place = compiled.modules.iter().position(|module| module.file == file);
         let converted = |compiled: &Compiled| -> Result<(Rules, Rc<Body>), Diagnostic> {
-            let rules = prepare::rules(&compiled.modules, &compiled.tree, place)?;
+            let rules = prepare::rules(&compiled.modules, &compiled.tree)?;
             let module = place.and_then(|place| compiled.modules.get(place));
             let body = module.and_then(|module| module.rules.first());
             let body = body.map(|rule| rule.body.as_slice()).unwrap_or_default();
@@ -114,7 +113,6 @@ impl Explainer {
             rules,
             data: Rc::clone(&self.data),
             strictness: self.strictness,
-            shortcuts: self.shortcuts,
         };
         Ok(Query { explainer, body, variables })
     }
@@ -145,8 +143,11 @@ impl Query {
         observer: &mut dyn Observer,
     ) -> Evaluation<Vec<Solution>> {
         let mut solutions: Vec<Solution> = Vec::new();
-        let (flow, prints) =
-            self.explainer.run(&self.body, question, observer, &mut |_, scope| {
+        let (flow, prints) = self.explainer.run(
+            &self.body,
+            (question, Shortcuts::default()),
+            observer,
+            &mut |_, scope| {
                 if solutions.len() >= MAX_SOLUTIONS {
                     let message = format!("the query has more than {MAX_SOLUTIONS} solutions");
                     let kind = crate::machine::ErrorKind::Limit;
@@ -158,7 +159,8 @@ impl Query {
                 };
                 solutions.push(self.variables.iter().filter_map(value).collect());
                 Ok(())
-            });
+            },
+        );
         let result = match flow {
             // In OPA, a statement of the query that is false leaves no solution either: the body
             // has none then.
@@ -274,7 +276,8 @@ fn query_module(file: FileId, body: ast::Body) -> Module {
         annotations: Vec::new(),
         span,
     };
-    let path = vec![term(TermValue::Var("data".into())), term(TermValue::String(PACKAGE.into()))];
+    let path =
+        vec![term(TermValue::Var("data".into())), term(TermValue::String(QUERY_PACKAGE.into()))];
     Module {
         file,
         package: Package { path, span },

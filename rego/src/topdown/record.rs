@@ -71,7 +71,6 @@ enum Kept {
 /// Records events.
 #[derive(Debug)]
 pub(crate) struct Recorder<'e> {
-    explainer: &'e Explainer,
     mode: Mode,
     /// Whether values of variables are kept.
     with_locals: bool,
@@ -84,7 +83,7 @@ pub(crate) struct Recorder<'e> {
 impl<'e> Recorder<'e> {
     pub(crate) fn new(explainer: &'e Explainer, mode: Mode, with_locals: bool) -> Self {
         let trace = Trace { explainer, events: Vec::new(), is_truncated: false };
-        Self { explainer, mode, with_locals, trace, bytes: 0, begun: HashMap::new() }
+        Self { mode, with_locals, trace, bytes: 0, begun: HashMap::new() }
     }
 
     pub(crate) fn finish(self) -> Trace<'e> {
@@ -119,7 +118,7 @@ impl<'e> Recorder<'e> {
             node,
             span: event.span,
             message: event.message.to_owned(),
-            document: event.lookup.map(|(path, _)| reference(path)),
+            document: event.lookup.map(reference),
             locals,
         }
     }
@@ -198,12 +197,9 @@ pub(crate) fn reference(path: &[Value]) -> String {
     text::of_ref(&terms)
 }
 
-/// A term as syntax, as far as its variables have values.
+/// A term as syntax.
 fn shown(cell: &super::scope::Cell) -> TermValue {
-    match cell.ground() {
-        Some(value) => syntax(&value),
-        None => shown_term(&cell.resolved().term),
-    }
+    shown_term(&cell.term)
 }
 
 fn shown_term(term: &super::nodes::Term) -> TermValue {

@@ -81,8 +81,8 @@ pub(crate) struct Event<'e> {
     pub(crate) node: Node<'e>,
     pub(crate) span: Option<Span>,
     pub(crate) message: &'e str,
-    /// The looked up document, of [`Op::Index`]: its path below `data`, and the rules to evaluate.
-    pub(crate) lookup: Option<(&'e [Value], &'e [usize])>,
+    /// The looked up document, of [`Op::Index`]: its path below `data`.
+    pub(crate) lookup: Option<&'e [Value]>,
     pub(crate) environment: &'e Environment,
 }
 
