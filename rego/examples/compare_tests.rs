@@ -18,7 +18,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use enforcer_rego::testing::{Options, Outcome, SubResult, Suite, TestResult};
+use enforcer_rego::tester::{Options, Outcome, SubResult, Suite, TestResult};
 use enforcer_rego::{File, Settings};
 use serde_json::{Value, json};
 

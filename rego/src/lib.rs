@@ -30,7 +30,7 @@ pub mod parse;
 pub(crate) mod policy;
 mod report;
 pub mod source;
-pub mod testing;
+pub mod tester;
 pub mod topdown;
 pub mod types;
 mod yaml;

@@ -6,31 +6,17 @@ use regorus::Value;
 
 use super::documents::Reference;
 use super::environment::Known;
-use super::index::Lookup;
-use super::machine::{At, Fault, Flow, Machine, Query, Stop, suppress};
-use super::nodes::{Document, Operator, Rule, Shape, Term};
+use super::frame::{At, Query};
+use super::index::{Candidates, Lookup};
+use super::machine::{Fault, Flow, Machine, Stop, suppress};
+use super::nodes::{Operator, Rule, Term};
+use super::rules::{Document, Shape};
 use super::scope::Cell;
 use super::trace::{Node, Op};
 use crate::machine::ErrorKind;
 
 /// How many conflicting values OPA looks for.
 const MAX_CONFLICTS: usize = 10;
-
-/// The rules of a document that the index leaves to evaluate.
-#[derive(Debug, Default)]
-pub(crate) struct Candidates {
-    /// Each with the branches that follow it.
-    pub(crate) rules: Vec<(Rc<Rule>, Vec<Rc<Rule>>)>,
-    pub(crate) default: Option<Rc<Rule>>,
-    /// Whether one solution of one rule is enough: all have the same value.
-    pub(crate) is_early: bool,
-}
-
-impl Candidates {
-    fn is_empty(&self) -> bool {
-        self.rules.is_empty() && self.default.is_none()
-    }
-}
 
 /// The call of a function: its arguments, and perhaps the term that its value is unified with.
 struct Call<'c> {
@@ -88,8 +74,9 @@ impl<'p> Machine<'p> {
         let args: Vec<Option<Value>> =
             args.iter().map(|arg| Cell::new(arg, at.scope()).ground()).collect();
         let input = self.environment.input.as_ref();
+        let rules = (&*document.rules, document.default.as_ref());
         let lookup = Lookup { base: &|path| self.base(path), args: &args, input };
-        let candidates = document.index.look_up(document, &lookup, self.shortcuts);
+        let candidates = document.index.look_up(rules, &lookup, self.shortcuts);
         if let Some(expr) = at.expr() {
             let count = candidates.rules.len();
             let rules = if count == 1 { "rule" } else { "rules" };

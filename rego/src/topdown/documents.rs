@@ -5,8 +5,10 @@ use std::rc::Rc;
 use regorus::Value;
 use regorus::value::Object;
 
-use super::machine::{At, Flow, Machine, Stop};
-use super::nodes::{Term, TermKind, Tree};
+use super::frame::At;
+use super::machine::{Flow, Machine, Stop};
+use super::nodes::{Term, TermKind};
+use super::rules::Tree;
 use super::scope::{Cell, NOWHERE, Scope};
 use crate::builtins::order;
 use crate::core::data;

@@ -8,8 +8,8 @@ use super::environment::Environment;
 use super::index::Shortcuts;
 use super::machine::{Fault, Flow, Machine, Stop, suppress};
 use super::nodes::{Body, Expr};
-use super::prepare::{self, Rules};
-use super::record::{Mode, Recorder, Trace};
+use super::prepare;
+use super::rules::Rules;
 use super::scope::{Cell, Scope};
 use super::trace::{Observer, Unobserved};
 use crate::ast::{self, Module, Term, TermValue};
@@ -72,20 +72,6 @@ impl Explainer {
     #[must_use]
     pub fn evaluate(&self, path: &[Value], question: Question) -> Evaluation<Value> {
         self.observe(path, question, &mut Unobserved)
-    }
-
-    /// The same, with the events of the evaluation. `with_locals` keeps the values of variables,
-    /// which [`Trace::to_json`] has.
-    pub fn trace(
-        &self,
-        path: &[Value],
-        question: Question,
-        mode: Mode,
-        with_locals: bool,
-    ) -> (Evaluation<Value>, Trace<'_>) {
-        let mut recorder = Recorder::new(self, mode, with_locals);
-        let evaluation = self.observe(path, question, &mut recorder);
-        (evaluation, recorder.finish())
     }
 
     /// The same, observed.

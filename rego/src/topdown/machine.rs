@@ -11,9 +11,10 @@ use std::time::Instant;
 use regorus::Value;
 
 use super::environment::{Environment, Mock};
+use super::frame::{At, Query};
 use super::index::Shortcuts;
 use super::nodes::{Body, Every, Expr, ExprKind, Operator, Replacement, Target, Term, TermKind};
-use super::prepare::Rules;
+use super::rules::Rules;
 use super::scope::{Cell, NOWHERE, Scope};
 use super::trace::{Event, Node, Observer, Op};
 use crate::builtins::Context;
@@ -64,42 +65,6 @@ pub(crate) fn suppress(flow: Flow) -> Flow {
             None => Ok(()),
         },
         other => other,
-    }
-}
-
-/// The evaluation of one body.
-#[derive(Debug)]
-pub(crate) struct Query {
-    pub(crate) id: u64,
-    /// The number of the query that it is part of; 0 for the outermost.
-    pub(crate) parent: u64,
-    pub(crate) body: Rc<Body>,
-    pub(crate) scope: Rc<Scope>,
-    /// Whether one solution is enough.
-    pub(crate) is_early: bool,
-    pub(crate) defined: StdCell<bool>,
-    /// The place of the last event.
-    pub(crate) last: StdCell<Option<Span>>,
-}
-
-/// A statement of a query.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct At<'q> {
-    pub(crate) query: &'q Query,
-    pub(crate) index: usize,
-}
-
-impl<'q> At<'q> {
-    pub(crate) fn expr(&self) -> Option<&'q Rc<Expr>> {
-        self.query.body.exprs.get(self.index)
-    }
-
-    pub(crate) fn span(&self) -> Option<Span> {
-        self.expr().map(|expr| expr.source.span)
-    }
-
-    pub(crate) fn scope(&self) -> &'q Rc<Scope> {
-        &self.query.scope
     }
 }
 

@@ -8,9 +8,9 @@ use regorus::Value;
 use super::environment::{Environment, Known};
 use super::explainer::{Explainer, Question};
 use super::index::Shortcuts;
-use super::nodes::{Body, Document, Expr, ExprKind, Rule, Term as Node, TermKind};
-use super::prepare;
+use super::nodes::{Body, Expr, ExprKind, Rule, Term as Node, TermKind};
 use super::record::reference;
+use super::rules::{self, Document};
 use super::scope::{Cell, Scope};
 use super::trace::{self, Event, Observer, Op};
 use super::why::{
@@ -120,7 +120,7 @@ impl<'e> Watcher<'e> {
     fn new(explainer: &'e Explainer) -> Self {
         Self {
             explainer,
-            documents: prepare::documents(&explainer.rules),
+            documents: rules::documents(&explainer.rules),
             looked_up: Vec::new(),
             seen: HashSet::new(),
             rules: HashMap::new(),

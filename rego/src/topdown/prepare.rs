@@ -1,15 +1,15 @@
 //! The compiled modules as the evaluator's nodes.
 
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use regorus::Value;
 
 use super::index::Index;
 use super::nodes::{
-    Body, Collection, Comprehension, Document, Every, Expr, ExprKind, Operator, Replacement, Rule,
-    RulePlace, Shape, Target, Term, TermKind, Tree, With,
+    Body, Collection, Comprehension, Every, Expr, ExprKind, Operator, Replacement, Rule, RulePlace,
+    Target, Term, TermKind, With,
 };
+use super::rules::{Document, Rules, Shape, Tree};
 use crate::ast::{self, Module, TermValue};
 use crate::builtins::table::declaration;
 use crate::compile::arity::builtin_name;
@@ -18,12 +18,6 @@ use crate::compile::{Key, RuleRef, RuleTree, locals, text};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::lower::constants::{constant, key_value};
 use crate::source::Span;
-
-/// The rules of all modules.
-#[derive(Debug, Default)]
-pub(crate) struct Rules {
-    pub(crate) root: Tree,
-}
 
 /// Converts modules and their tree of rules.
 ///
@@ -76,9 +70,9 @@ pub(crate) fn branch(modules: &[Module], place: RulePlace) -> Option<&ast::Rule>
     std::iter::successors(Some(first), |rule| rule.else_rule.as_deref()).nth(place.branch)
 }
 
-/// The place of a rule's head, of a default's the keyword, as in OPA.
-pub(crate) fn head_span(rule: &ast::Rule) -> Span {
-    let span = rule.head.span;
+/// The place of a statement in a rule. OPA gives the generated body of a default the place of its
+/// keyword.
+pub(crate) fn statement_span(rule: &ast::Rule, span: Span) -> Span {
     let keyword = u32::try_from("default".len()).unwrap_or(0);
     if rule.is_default { Span { end: span.end.min(span.start + keyword), ..span } } else { span }
 }
@@ -192,6 +186,8 @@ impl Converter<'_> {
             None => None,
         };
         let one = |term: &ast::Term| self.term(term);
+        let mut body = rule.body.clone();
+        body.iter_mut().for_each(|expr| expr.span = statement_span(rule, expr.span));
         Ok(Rc::new(Rule {
             id,
             place: RulePlace { module: place.module, rule: place.rule, branch },
@@ -199,11 +195,11 @@ impl Converter<'_> {
             args: self.terms(rule.head.args.as_deref().unwrap_or_default())?,
             key: rule.head.key.as_ref().map(one).transpose()?,
             value: rule.head.value.as_ref().map(one).transpose()?,
-            body: self.body(&rule.body)?,
+            body: self.body(&body)?,
             other,
             name: text::of_ref(&ground).into(),
             span: rule.span,
-            head_span: head_span(rule),
+            head_span: rule.head.span,
             is_generated: rule.generated_body,
         }))
     }
@@ -383,11 +379,4 @@ fn key_of(key: &Key) -> Result<Value, Diagnostic> {
 fn unexpected(what: &str, span: Span) -> Diagnostic {
     let message = format!("internal error: the compiler has left {what} in the tree");
     Diagnostic::new(Code::Compile, message, span)
-}
-
-/// Documents by path, for what is shown.
-pub(crate) fn documents(rules: &Rules) -> BTreeMap<Rc<[Value]>, &Document> {
-    let mut found = Vec::new();
-    rules.root.documents(&mut found);
-    found.into_iter().map(|document| (Rc::clone(&document.path), document)).collect()
 }

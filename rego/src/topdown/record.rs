@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use regorus::Value;
 
-use super::explainer::{Explainer, OF_QUERY, syntax};
+use super::explainer::{Explainer, OF_QUERY, Question, syntax};
 use super::nodes::{Body, Expr, Rule};
 use super::prepare;
 use super::trace::{Event, Node, Observer, Op};
@@ -15,6 +15,7 @@ use crate::compile::text;
 use crate::compile::vars::is_generated;
 use crate::compile::visit::{Flow, NodeMut, walk_mut};
 use crate::opa_json::write::{self, Part};
+use crate::policy::Evaluation;
 use crate::source::Span;
 
 /// How many events a trace keeps.
@@ -400,6 +401,20 @@ impl Trace<'_> {
 }
 
 impl Explainer {
+    /// The value of `data` at a path, and the events of its evaluation. `with_locals` keeps the values of variables,
+    /// which [`Trace::to_json`] has.
+    pub fn trace(
+        &self,
+        path: &[Value],
+        question: Question,
+        mode: Mode,
+        with_locals: bool,
+    ) -> (Evaluation<Value>, Trace<'_>) {
+        let mut recorder = Recorder::new(self, mode, with_locals);
+        let evaluation = self.observe(path, question, &mut recorder);
+        (evaluation, recorder.finish())
+    }
+
     /// A statement with the names of variables that the policy has.
     pub(crate) fn renamed(&self, expr: &ast::Expr) -> ast::Expr {
         let mut expr = expr.clone();

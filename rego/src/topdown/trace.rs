@@ -5,7 +5,7 @@ use std::rc::Rc;
 use regorus::Value;
 
 use super::environment::Environment;
-use super::machine::Query;
+use super::frame::Query;
 use super::nodes::{Body, Expr, Rule};
 use super::scope::Cell;
 use crate::source::Span;

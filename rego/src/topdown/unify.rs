@@ -6,7 +6,8 @@ use regorus::Value;
 use regorus::value::{Array, Object, Set};
 
 use super::documents::Reference;
-use super::machine::{At, Fault, Flow, Machine, Stop};
+use super::frame::At;
+use super::machine::{Fault, Flow, Machine, Stop};
 use super::nodes::{Collection, Comprehension, Term, TermKind};
 use super::scope::Cell;
 use super::trace::{Node, Op};
@@ -179,7 +180,7 @@ impl Machine<'_> {
     ) -> Result<Value, Stop> {
         let Comprehension { kind, key, value, body } = comprehension;
         let query = self.closure(at.query, body);
-        let query = super::machine::Query { scope: Rc::clone(&cell.scope), ..query };
+        let query = super::frame::Query { scope: Rc::clone(&cell.scope), ..query };
         let (mut array, mut members, mut object) = (Array::new(), Set::new(), Object::new());
         self.run_query(&query, &mut |_| {
             let ground = |term: &Rc<Term>| Cell::new(term, &query.scope).ground();

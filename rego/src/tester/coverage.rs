@@ -5,9 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::ast::{ExprKind, Module};
+use crate::compile::test_cases::TEST_CASE;
 use crate::compile::visit::{Flow, Node as Syntax, chain, walk};
 use crate::source::{Sources, Span};
-use crate::topdown::observed::{Event, Node, Observer, Op, head_span};
+use crate::topdown::observed::{
+    Event, Expr, ExprKind as Call, Node, Observer, Op, Operator, statement_span,
+};
 
 /// The coverage of a bundle's files.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -92,12 +95,17 @@ impl Observer for Reached {
             (Op::Exit, Node::Rule(rule)) => {
                 self.0.insert(rule.head_span);
             }
-            (Op::Eval, Node::Expr(expr)) => {
+            (Op::Eval, Node::Expr(expr)) if !is_test_case(expr) => {
                 self.0.insert(expr.source.span);
             }
             _ => {}
         }
     }
+}
+
+/// Whether a statement says which case of a test runs; nobody wrote it.
+fn is_test_case(expr: &Expr) -> bool {
+    matches!(&expr.kind, Call::Call(Operator::Builtin(name), _) if &**name == TEST_CASE)
 }
 
 /// What evaluations have reached: as they are, without an index, and without early exits.
@@ -167,12 +175,12 @@ pub(super) fn report(sources: &Sources, modules: &[Module], reaches: &Reaches) -
             }
         };
         for rule in module.rules.iter().flat_map(chain) {
-            look(head_span(rule));
+            look(rule.head.span);
             walk(Syntax::Rule(rule), &mut |node| {
                 if let Syntax::Expr(expr) = node
                     && !matches!(expr.kind, ExprKind::Some(_))
                 {
-                    look(expr.span);
+                    look(statement_span(rule, expr.span));
                 }
                 Flow::Into
             });
