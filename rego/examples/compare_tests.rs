@@ -89,7 +89,10 @@ fn main() {
                 "coverage of files: DIFFERENT"
             };
             if our_report != Some(report) {
-                println!("COVERAGE {directory} {file}\n  OPA  {report}\n  ours {our_report:?}");
+                println!(
+                    "COVERAGE {directory} {file}\n  OPA  {report}\n  ours {}",
+                    our_report.unwrap_or(&Value::Null)
+                );
             }
             *counts.entry(kind).or_default() += 1;
         }

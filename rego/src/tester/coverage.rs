@@ -137,6 +137,10 @@ fn range(sources: &Sources, span: Span) -> Option<(String, Range)> {
     let count = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
     let start = Position { row: count(location.row), col: count(location.col) };
     let text = sources.text(span);
+    // OPA's tree has no place for the generated body of an `else` without one.
+    if text == "else" {
+        return None;
+    }
     let newlines = text.matches('\n').count();
     let last = text.rsplit('\n').next().unwrap_or_default().chars().count();
     let col = if newlines == 0 { start.col } else { 1 };

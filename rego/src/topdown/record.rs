@@ -149,6 +149,10 @@ impl<'e> Recorder<'e> {
 }
 
 impl Observer for Recorder<'_> {
+    fn wants_parts(&self) -> bool {
+        self.mode == Mode::Debug
+    }
+
     fn observe(&mut self, event: &Event<'_>) {
         if self.trace.is_truncated {
             return;

@@ -90,6 +90,11 @@ pub(crate) struct Event<'e> {
 pub(crate) trait Observer {
     /// One event. It must not take long: it is called for each step.
     fn observe(&mut self, event: &Event<'_>);
+
+    /// Whether it wants to know how the parts of two values are compared.
+    fn wants_parts(&self) -> bool {
+        false
+    }
 }
 
 /// Observes nothing.
