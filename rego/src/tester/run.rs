@@ -10,7 +10,7 @@ use super::cases::{self, Begun, SubResult};
 use super::coverage::{self, Coverage, Reaches};
 use crate::ast::{Module, Rule, Term, TermValue};
 use crate::builtins::{self, Context};
-use crate::bundle::{File, Tests as Included};
+use crate::bundle::{File, Tests};
 use crate::compile::test_cases::{PREFIX, SKIPPED, key_of, name_of};
 use crate::compile::text;
 use crate::compile::visit::ground_prefix;
@@ -49,7 +49,7 @@ impl Default for Options {
 
 /// The results of a suite.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Tests {
+pub struct SuiteResult {
     /// The tests, by file and in the order in which they stand there.
     pub results: Vec<TestResult>,
     /// What they cover, where that is measured.
@@ -130,7 +130,7 @@ impl Suite {
     /// # Errors
     /// The faults of the first stage with any, up to a bound.
     pub fn load(files: Vec<File>, settings: &Settings) -> Result<Self, Vec<Report>> {
-        let settings = Settings { tests: Included::Included, ..settings.clone() };
+        let settings = Settings { tests: Tests::Included, ..settings.clone() };
         let policy = Policy::load(files.clone(), &settings)?;
         let explainer = Explainer::load(files, &settings)?;
         let modules = &explainer.compiled.modules;
@@ -150,7 +150,7 @@ impl Suite {
     ///
     /// # Errors
     /// The regular expression is not valid.
-    pub fn run(&mut self, options: &Options) -> Result<Tests, String> {
+    pub fn run(&mut self, options: &Options) -> Result<SuiteResult, String> {
         let mut reaches = Reaches::default();
         let mut results = Vec::new();
         for test in &self.tests {
@@ -162,7 +162,7 @@ impl Suite {
         }
         let Explainer { sources, parsed, .. } = &self.explainer;
         let coverage = options.coverage.then(|| coverage::report(sources, parsed, &reaches));
-        Ok(Tests { results, coverage })
+        Ok(SuiteResult { results, coverage })
     }
 }
 

@@ -88,8 +88,6 @@ impl<'p> Machine<'p> {
         Ok(candidates)
     }
 
-    // -------------------------------------------------------- complete rules
-
     fn complete(
         &mut self,
         at: At<'_>,
@@ -184,8 +182,6 @@ impl<'p> Machine<'p> {
         });
         (result, flow)
     }
-
-    // ------------------------------------------------------------- functions
 
     /// Calls `next` for each solution of the call of a policy's function.
     pub(crate) fn function(
@@ -289,8 +285,6 @@ impl<'p> Machine<'p> {
         });
         (result, flow)
     }
-
-    // -------------------------------------------------------------- conflicts
 
     /// After a conflict of rules, OPA evaluates all of them again, to find the values that conflict.
     /// The events are told; the values do not matter.

@@ -173,8 +173,6 @@ impl<'p> Machine<'p> {
         Query { scope: Rc::default(), is_early, ..self.closure(parent, body) }
     }
 
-    // ---------------------------------------------------------------- events
-
     pub(crate) fn tell(&mut self, op: Op, query: &Query, node: Node<'_>) {
         self.tell_more(op, query, node, "", None);
     }
@@ -198,8 +196,6 @@ impl<'p> Machine<'p> {
         self.observer.observe(&Event { op, query, node, span, message, lookup, environment });
     }
 
-    // ---------------------------------------------------------------- limits
-
     /// Fails where the evaluation takes too long or too much stack.
     pub(crate) fn check(&mut self) -> Flow {
         if self.stack.abs_diff(stack_address()) > MAX_STACK {
@@ -217,8 +213,6 @@ impl<'p> Machine<'p> {
         }
         Ok(())
     }
-
-    // ------------------------------------------------------------ statements
 
     /// Evaluates a body from a statement on.
     pub(crate) fn eval(

@@ -213,8 +213,6 @@ impl Observer for Watcher<'_> {
     }
 }
 
-// ------------------------------------------------------------------ values
-
 /// The values of what a statement reads.
 struct Values<'v> {
     explainer: &'v Explainer,
@@ -372,8 +370,6 @@ impl Explainer {
         Place { file: location.file.to_string(), row: location.row, col: location.col }
     }
 }
-
-// --------------------------------------------------------------- the result
 
 impl Watcher<'_> {
     fn finish(mut self, document: String) -> Why {

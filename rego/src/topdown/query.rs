@@ -163,8 +163,6 @@ impl Query {
             },
         );
         let result = match flow {
-            // In OPA, a statement of the query that is false leaves no solution either: the body
-            // has none then.
             Ok(()) => Ok(solutions),
             Err(fault) => Err(self.explainer.error(*fault)),
         };
