@@ -5,6 +5,7 @@ use regorus::Value;
 
 use crate::builtins::Failure;
 use crate::builtins::json::{read, write};
+use crate::compile::text::KEYWORDS;
 use crate::core::data::merge;
 use crate::json;
 use crate::yaml;
@@ -144,8 +145,11 @@ fn whole_number(segment: &str) -> Option<i64> {
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
     let is_whole = whole.bytes().all(|byte| byte.is_ascii_digit())
         && fraction.bytes().all(|byte| byte == b'0');
-    let magnitude: i64 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
-    is_whole.then(|| if segment.starts_with('-') { -magnitude } else { magnitude })
+    if !is_whole || whole.is_empty() {
+        return is_whole.then_some(0);
+    }
+    let sign = if segment.starts_with('-') { "-" } else { "" };
+    format!("{sign}{whole}").parse().ok()
 }
 
 /// A reference to the document at a path below `data`, as OPA writes references.
@@ -175,7 +179,8 @@ pub(crate) fn key_text(key: &Value) -> String {
 
 fn is_name(text: &str) -> bool {
     let mut characters = text.bytes();
-    characters.next().is_some_and(|first| first.is_ascii_alphabetic() || first == b'_')
+    !KEYWORDS.contains(&text)
+        && characters.next().is_some_and(|first| first.is_ascii_alphabetic() || first == b'_')
         && characters.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
@@ -256,6 +261,7 @@ mod tests {
             ("+7", 7),
             ("7.0", 7),
             ("9223372036854775807", i64::MAX),
+            ("-9223372036854775808", i64::MIN),
         ] {
             assert_eq!(path_key(segment), Value::from(number), "{segment}");
         }
@@ -266,7 +272,7 @@ mod tests {
 
     #[test]
     fn a_path_is_written_as_a_reference() {
-        let path = ["a", "x y", "0", "\"q\""].map(path_key);
-        assert_eq!(reference(&path), r#"data.a["x y"][0]["\"q\""]"#);
+        let path = ["a", "x y", "0", "\"q\"", "true"].map(path_key);
+        assert_eq!(reference(&path), r#"data.a["x y"][0]["\"q\""]["true"]"#);
     }
 }

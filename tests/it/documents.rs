@@ -381,7 +381,7 @@ fn slug(heading: &str) -> String {
 fn every_promise_of_the_threat_model_names_a_test_that_is_there() {
     let model = fs::read_to_string("docs/threat-model.md").unwrap();
     let mut sources = String::new();
-    for directory in ["tests/it", "worker/src", "rego/src", "supervisor/src"] {
+    for directory in ["tests/it", "protocol/src", "worker/src", "rego/src", "supervisor/src"] {
         read_sources(directory.as_ref(), &mut sources);
     }
     let mut count = 0;

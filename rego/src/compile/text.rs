@@ -5,7 +5,7 @@ use crate::ast::{Body, Expr, ExprKind, Import, Logical, NotBlock, TemplatePart, 
 use super::vars::is_wildcard;
 
 /// Words that OPA never writes after a dot as a key.
-const KEYWORDS: [&str; 15] = [
+pub(crate) const KEYWORDS: [&str; 15] = [
     "not", "package", "import", "as", "default", "else", "with", "null", "true", "false", "some",
     "if", "contains", "in", "every",
 ];

@@ -25,7 +25,9 @@ impl PathTypes for Documents {
             }
             // Every rule is in a package, and names of packages and rules are strings.
             if position < 2 && !matches!(key, Constant::String(_)) {
-                let want = format!("want (type): {}", text::of(Some(&Type::String)));
+                let names = node.names().map(|name| key_text(&Value::from(name)));
+                let names: Vec<String> = names.take(MAX_NAMES).collect();
+                let want = format!("want (one of): [{}]", names.join(" "));
                 let have = format!("have (type): {}", text::of(Some(&key.type_of())));
                 return Err(invalid(path, position, &have, &want));
             }

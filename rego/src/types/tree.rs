@@ -69,6 +69,14 @@ impl Node {
         self.children.get(&Key::of(key)?)
     }
 
+    /// The names of the nodes below.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.children.keys().filter_map(|key| match key {
+            Key::Constant(Constant::String(name)) => Some(&**name),
+            _ => None,
+        })
+    }
+
     /// The node below at a constant key.
     pub(super) fn child_at(&self, key: &Constant) -> Option<&Self> {
         // Most nodes have only names below them, and are few.

@@ -53,9 +53,16 @@ pub(super) fn reference(path: &[String]) -> String {
     text
 }
 
+/// Words that OPA never writes after a dot.
+const KEYWORDS: [&str; 15] = [
+    "not", "package", "import", "as", "default", "else", "with", "null", "true", "false", "some",
+    "if", "contains", "in", "every",
+];
+
 fn is_name(key: &str) -> bool {
     let mut bytes = key.bytes();
-    bytes.next().is_some_and(|first| first.is_ascii_alphabetic() || first == b'_')
+    !KEYWORDS.contains(&key)
+        && bytes.next().is_some_and(|first| first.is_ascii_alphabetic() || first == b'_')
         && bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
@@ -89,5 +96,6 @@ mod tests {
             |path: &[&str]| reference(&path.iter().map(|&key| key.to_owned()).collect::<Vec<_>>());
         assert_eq!(of(&[]), "data");
         assert_eq!(of(&["a", "x y", "0", "_b"]), "data.a[\"x y\"][0]._b");
+        assert_eq!(of(&["null"]), "data[\"null\"]");
     }
 }

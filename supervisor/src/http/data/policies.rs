@@ -9,7 +9,7 @@ use percent_encoding::percent_decode_str;
 
 use super::super::body;
 use super::super::error::ApiError;
-use super::super::json::ObjectWriter;
+use super::super::json::{ObjectWriter, escaped};
 use super::super::state::AppState;
 use super::parameters::Parameters;
 use super::refuse;
@@ -47,7 +47,7 @@ async fn answer(app: &AppState, tenant: &Tenant, path: &str) -> Result<String, A
     match app.inspector.inspect(tenant, inspection, &[]).await? {
         Findings::Report(report) => {
             let mut answer = ObjectWriter::new(report.as_str().len() + 16);
-            answer.raw("result", report.as_str());
+            answer.raw("result", &escaped(report.as_str()));
             Ok(answer.finish())
         }
         Findings::NotFound => Err(ApiError::UnknownPolicy(id.unwrap_or_default())),
