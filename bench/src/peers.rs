@@ -42,11 +42,16 @@ pub(crate) fn echo_request(tenant_id: &str, case: &Case) -> (String, String, Vec
 /// The body for all servers except Cerbos. A subject names its tenant, as in the README's question;
 /// the product checks it.
 fn body(tenant_id: &str, case: &Case) -> String {
+    json!({ "input": single_body(tenant_id, case) }).to_string()
+}
+
+/// The input of a question.
+pub(crate) fn single_body(tenant_id: &str, case: &Case) -> Value {
     let mut input = case.input.clone();
     if let Some(Value::Object(subject)) = input.get_mut("subject") {
         subject.insert("tenant_id".to_owned(), tenant_id.into());
     }
-    json!({ "input": input }).to_string()
+    input
 }
 
 /// Open Policy Agent's server over the README's policy, once for every tenant. Its files are
@@ -106,6 +111,12 @@ pub(crate) fn opa_request(tenant_id: &str, case: &Case) -> (String, String, Vec<
         json!(redact)
     );
     (format!("/v1/data/tenants/{tenant_id}/decision"), body(tenant_id, case), vec![answer])
+}
+
+/// The question about the rule `allow` alone, to OPA and below a tenant's root.
+pub(crate) fn opa_document_request(tenant_id: &str, case: &Case) -> (String, String, Vec<String>) {
+    let answer = format!("\"result\":{}}}", case.allow);
+    (format!("/v1/data/tenants/{tenant_id}/allow"), body(tenant_id, case), vec![answer])
 }
 
 /// Cerbos' server over a policy that answers as the README's does. It has one tenant. Its files are

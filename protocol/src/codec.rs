@@ -205,11 +205,10 @@ impl FrameBuffer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::frame::{
-        BatchItem, Decision, Diagnostic, DiagnosticCode, DocumentAnswer, Evaluator, FromWorker,
-        Given, LoadSettings, Location, Namespace, Outcome, TestGate, ToWorker,
-    };
+    use crate::diagnostic::{Diagnostic, DiagnosticCode, Location};
+    use crate::frame::{FromWorker, LoadSettings, Namespace, TestGate, ToWorker};
     use crate::json::JsonText;
+    use crate::outcome::{BatchItem, Decision, DocumentAnswer, Evaluator, Given, Outcome};
     use crate::query::{BatchQuery, DocumentQuery, InputSource, Query, TextFormat};
     use crate::sandbox::{MissingLayer, SandboxLayer};
     use proptest::collection::vec;

@@ -1,17 +1,14 @@
 //! The frames, as plain data.
 
-use std::fmt;
-
 use bincode::{BorrowDecode, Decode, Encode};
-use serde::Serialize;
 
 use crate::codec::Frame;
+use crate::diagnostic::Diagnostic;
 use crate::inspection::{Findings, Inspection};
-use crate::json::JsonText;
 use crate::limits::{
-    MAX_BATCH, MAX_BATCH_KEY, MAX_DECISION_STRING, MAX_DIAGNOSTIC_STRING, MAX_DIAGNOSTICS,
-    MAX_REDACTIONS, MAX_SANDBOX_LAYERS,
+    MAX_BATCH, MAX_BATCH_KEY, MAX_DIAGNOSTIC_STRING, MAX_DIAGNOSTICS, MAX_SANDBOX_LAYERS,
 };
+use crate::outcome::{BatchItem, Evaluator, Outcome};
 use crate::query::Query;
 use crate::sandbox::{MissingLayer, SandboxLayer};
 
@@ -158,35 +155,6 @@ pub enum FromWorker {
     },
 }
 
-/// The evaluator of a tenant's policy.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-pub enum Evaluator {
-    /// Bytecode for regorus' VM.
-    Bytecode,
-    /// regorus' interpreter. Says why it is not the bytecode, and where in the bundle.
-    Interpreter(String),
-}
-
-impl Evaluator {
-    /// Its name, as users see it.
-    #[must_use]
-    pub const fn name(&self) -> &'static str {
-        match self {
-            Self::Bytecode => "bytecode",
-            Self::Interpreter(_) => "interpreter",
-        }
-    }
-
-    /// Why it is the interpreter, where it is.
-    #[must_use]
-    pub fn interpreted_because(&self) -> Option<&str> {
-        match self {
-            Self::Bytecode => None,
-            Self::Interpreter(reason) => Some(reason),
-        }
-    }
-}
-
 impl<'a> Frame<'a> for ToWorker<'a> {
     /// The supervisor is trusted; its frames have no limit but their length.
     fn is_within_limits(&self) -> bool {
@@ -227,220 +195,13 @@ impl Frame<'_> for FromWorker {
     }
 }
 
-/// The result for one input of a batch.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-pub struct BatchItem {
-    /// The input's name.
-    pub key: String,
-    /// The result.
-    pub outcome: Outcome,
-    /// How long the worker took for it, in microseconds.
-    pub micros: u64,
-}
-
-/// The result of one request.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-pub enum Outcome {
-    /// The policy was evaluated and gave a decision.
-    Decision(Decision),
-    /// The policy was evaluated, and this is the document's value.
-    Document(DocumentAnswer),
-    /// The body is not valid for the query, with the fault and its place.
-    InvalidRequest(String),
-    /// `input.subject.tenant_id` names another tenant; the policy was not evaluated.
-    TenantMismatch,
-    /// By the types of the policy's rules, the document can never have a value: OPA's message.
-    PathRefused(String),
-    /// The policy was evaluated and failed.
-    Failed(Diagnostic),
-    /// The deadline passed before there was an answer.
-    TimedOut,
-}
-
-impl Outcome {
-    pub(crate) fn is_within_limits(&self) -> bool {
-        match self {
-            Self::Decision(decision) => decision.is_within_limits(),
-            Self::Document(document) => document.is_within_limits(),
-            Self::InvalidRequest(message) => message.len() <= MAX_DIAGNOSTIC_STRING,
-            Self::PathRefused(message) => message.len() <= MAX_DECISION_STRING,
-            Self::Failed(diagnostic) => diagnostic.is_within_limits(),
-            Self::TenantMismatch | Self::TimedOut => true,
-        }
-    }
-}
-
-/// A document's value, and what is told about its evaluation.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-pub struct DocumentAnswer {
-    /// `None` if the document is undefined.
-    pub value: Option<JsonText>,
-    /// Whether a rule defines the document, or one that it is in.
-    pub has_rules: bool,
-    /// Whether the request had an input.
-    pub input: Given,
-    /// The decision that the value is, where the document is the tenant's entrypoint.
-    pub decision: Option<Decision>,
-    /// How long it took to read the input, in nanoseconds.
-    pub parse_nanos: u64,
-    /// How long the evaluation took, in nanoseconds.
-    pub evaluation_nanos: u64,
-}
-
-impl DocumentAnswer {
-    fn is_within_limits(&self) -> bool {
-        self.value.as_ref().is_none_or(JsonText::is_valid)
-            && self.decision.as_ref().is_none_or(Decision::is_within_limits)
-    }
-}
-
-/// Whether a request had an input.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
-pub enum Given {
-    /// It had.
-    Input,
-    /// It had no input; one that is null counts as none.
-    Nothing,
-}
-
-/// A policy's answer. It travels as typed fields, never as JSON text that could be spliced.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode, Serialize)]
-pub struct Decision {
-    /// Whether the request is allowed.
-    pub allow: bool,
-    /// Paths that the gateway must remove from the data that it passes on.
-    pub redact: Vec<String>,
-    /// The policy's own explanation.
-    pub reason: Option<String>,
-}
-
-impl Decision {
-    fn is_within_limits(&self) -> bool {
-        self.redact.len() <= MAX_REDACTIONS
-            && self.redact.iter().chain(&self.reason).all(|text| text.len() <= MAX_DECISION_STRING)
-    }
-}
-
-/// Something wrong in a bundle or in an evaluation, for the tenant's author to read.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize)]
-pub struct Diagnostic {
-    /// The kind of fault.
-    pub code: DiagnosticCode,
-    /// The fault, in words.
-    pub message: String,
-    /// Its place, if it has one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub location: Option<Location>,
-    /// The line at that place, as the tenant wrote it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub line: Option<String>,
-    /// The remedy, if the cause is common.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub help: Option<String>,
-}
-
-impl Diagnostic {
-    /// A fault without a place.
-    #[must_use]
-    pub fn new(code: DiagnosticCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), location: None, line: None, help: None }
-    }
-
-    pub(crate) fn is_within_limits(&self) -> bool {
-        let Self { code: _, message, location, line, help } = self;
-        let file = location.as_ref().map(|location| &location.file);
-        [Some(message), file, line.as_ref(), help.as_ref()]
-            .into_iter()
-            .flatten()
-            .all(|text| text.len() <= MAX_DIAGNOSTIC_STRING)
-    }
-}
-
-impl fmt::Display for Diagnostic {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(location) = &self.location {
-            write!(formatter, "{location}: ")?;
-        }
-        write!(formatter, "{}: {}", self.code.as_str(), self.message)?;
-        match &self.help {
-            Some(help) => write!(formatter, " ({help})"),
-            None => Ok(()),
-        }
-    }
-}
-
-/// A place in a bundle.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize)]
-pub struct Location {
-    /// The file's path below the bundle's root.
-    pub file: String,
-    /// Line, from 1.
-    pub row: u32,
-    /// Column, from 1.
-    pub col: u32,
-}
-
-impl fmt::Display for Location {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { file, row, col } = self;
-        write!(formatter, "{file}:{row}:{col}")
-    }
-}
-
-/// Kinds of fault. Where OPA has a code for one, it is OPA's
-/// (<https://www.openpolicyagent.org/docs/rest-api#errors>).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
-pub enum DiagnosticCode {
-    /// A Rego module does not parse.
-    Parse,
-    /// The modules parse and do not compile together.
-    Compile,
-    /// An expression has a type that is wrong there for every input.
-    StaticType,
-    /// A variable is unsafe: no expression gives it a value.
-    UnsafeVariable,
-    /// A rule depends on itself.
-    Recursion,
-    /// A package, data document or file is outside what a bundle may hold.
-    Bundle,
-    /// Rules gave more than one value where one is allowed.
-    Conflict,
-    /// A built-in function failed.
-    Builtin,
-    /// A value has a type that is not allowed where it stands.
-    Type,
-    /// Anything else that stopped an evaluation.
-    Internal,
-}
-
-impl DiagnosticCode {
-    /// The code as users see it.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Parse => "rego_parse_error",
-            Self::Compile => "rego_compile_error",
-            Self::StaticType => "rego_type_error",
-            Self::UnsafeVariable => "rego_unsafe_var_error",
-            Self::Recursion => "rego_recursion_error",
-            Self::Bundle => "bundle_error",
-            Self::Conflict => "eval_conflict_error",
-            Self::Builtin => "eval_builtin_error",
-            Self::Type => "eval_type_error",
-            Self::Internal => "eval_internal_error",
-        }
-    }
-}
-
-impl Serialize for DiagnosticCode {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.as_str())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::diagnostic::{DiagnosticCode, Location};
+    use crate::json::JsonText;
+    use crate::limits::{MAX_DECISION_STRING, MAX_REDACTIONS};
+    use crate::outcome::{Decision, DocumentAnswer, Given};
 
     fn evaluated(outcome: Outcome) -> FromWorker {
         FromWorker::Evaluated { id: 0, outcome, micros: 0, differed: false }

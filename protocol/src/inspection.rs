@@ -3,9 +3,10 @@
 
 use bincode::{Decode, Encode};
 
-use crate::frame::{Diagnostic, Evaluator, Outcome};
+use crate::diagnostic::Diagnostic;
 use crate::json::JsonReport;
 use crate::limits::{MAX_DIAGNOSTIC_STRING, MAX_DIAGNOSTICS};
+use crate::outcome::{Evaluator, Outcome};
 use crate::query::{DocumentQuery, InputSource};
 
 /// A question about a bundle.
@@ -147,7 +148,7 @@ impl Findings {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::frame::DiagnosticCode;
+    use crate::diagnostic::DiagnosticCode;
 
     #[test]
     fn every_text_of_the_findings_is_checked() {

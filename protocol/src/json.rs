@@ -402,8 +402,7 @@ mod tests {
         leaf.prop_recursive(8, 64, 8, |inner| {
             prop_oneof![
                 prop::collection::vec(inner.clone(), 0..8).prop_map(Value::from),
-                prop::collection::btree_map(".*", inner, 0..8)
-                    .prop_map(|map| Value::from_iter(map)),
+                prop::collection::btree_map(".*", inner, 0..8).prop_map(Value::from_iter),
             ]
         })
     }

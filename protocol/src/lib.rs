@@ -5,26 +5,27 @@
 //! limit of its kind; the receiver decides whether it fits its state.
 
 mod codec;
+mod diagnostic;
 mod frame;
 mod identifiers;
 mod inspection;
 mod json;
 mod limits;
+mod outcome;
 mod query;
 mod rate_limit;
 mod sandbox;
 
 pub use codec::{DecodeError, EncodeError, Frame, FrameBuffer, FrameTooLong, append_frame, decode};
-pub use frame::{
-    BatchItem, Decision, Diagnostic, DiagnosticCode, DocumentAnswer, Evaluator, FromWorker, Given,
-    LoadSettings, Location, Namespace, Outcome, TestGate, ToWorker,
-};
+pub use diagnostic::{Diagnostic, DiagnosticCode, Location};
+pub use frame::{FromWorker, LoadSettings, Namespace, TestGate, ToWorker};
 pub use identifiers::{InvalidTenantId, Revision, TenantId};
 pub use inspection::{
     Explain, ExplainForm, ExplainMode, Findings, Inspection, QuerySource, TestSettings,
 };
 pub use json::{JsonReport, JsonText};
 pub use limits::*;
+pub use outcome::{BatchItem, Decision, DocumentAnswer, Evaluator, Given, Outcome};
 pub use query::{BatchQuery, DocumentQuery, InputSource, Query, TextFormat};
 pub use rate_limit::RateLimiter;
 pub use sandbox::{InvalidSandboxMode, MissingLayer, SandboxLayer, SandboxMode};

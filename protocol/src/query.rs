@@ -2,7 +2,7 @@
 
 use bincode::{Decode, Encode};
 
-use crate::frame::Outcome;
+use crate::outcome::Outcome;
 
 /// A question about the tenant's policy.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]

@@ -1,23 +1,20 @@
 //! The tenant's policy, as the serving loop queries it.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
-use enforcer_protocol::{Decision, Diagnostic, Evaluator, MAX_DIAGNOSTICS, Namespace, Outcome};
+use enforcer_protocol::{Decision, Diagnostic, Evaluator, MAX_DIAGNOSTICS, Outcome};
 use enforcer_rego::{
-    DocumentQuery, Evaluation, EvaluationError, Moment, Policy as RegoPolicy, Settings, Tests,
-    Value,
+    DocumentQuery, Evaluation, EvaluationError, Moment, Policy as RegoPolicy, Tests, Value,
 };
 
 use crate::bundle::Bundle;
-use crate::clock::monotonic_micros;
+use crate::clock::{now_ns, time_left};
 use crate::decision::{RuleValues, decide};
 use crate::diagnostics::{evaluation_failed, of_evaluation, of_report, shortened};
 use crate::gate;
+use crate::settings::settings_of;
 use crate::value::member;
-
-/// The rules beside the entrypoint, in its package, that a decision consists of.
-const DETAILS: [&str; 2] = ["redact", "reason"];
 
 /// A tenant's policies and data, compiled and ready for requests.
 #[derive(Debug)]
@@ -189,47 +186,10 @@ impl Policy {
     }
 }
 
-/// How the engine loads a bundle.
-pub(crate) fn settings_of(bundle: &Bundle, tests: Tests) -> Settings {
-    Settings {
-        namespace: match bundle.namespace {
-            Namespace::Strict => {
-                enforcer_rego::Namespace::Tenant(bundle.tenant_id.as_str().to_owned())
-            }
-            Namespace::Open => enforcer_rego::Namespace::Open,
-        },
-        tests,
-        interpreter_only: !bundle.bytecode,
-        strict_builtin_errors: bundle.strict_builtin_errors,
-        decision: decision_paths(&bundle.entrypoint),
-    }
-}
-
-/// The paths of a decision's rules below `data`: the entrypoint, and the others beside it.
-fn decision_paths(entrypoint: &[String]) -> Vec<Vec<String>> {
-    let package = entrypoint.split_last().map_or(entrypoint, |(_, package)| package);
-    let details = DETAILS.map(|rule| [package, &[rule.to_owned()]].concat());
-    [entrypoint.to_vec()].into_iter().chain(details).collect()
-}
-
-/// The time until a deadline, if it has not passed.
-pub(crate) fn time_left(deadline_micros: u64) -> Option<Duration> {
-    let left = deadline_micros.saturating_sub(monotonic_micros());
-    (left > 0).then(|| Duration::from_micros(left))
-}
-
 fn decision(values: Vec<Value>) -> Result<Decision, Diagnostic> {
     let mut values = values.into_iter();
     let mut next = || values.next().unwrap_or(Value::Undefined);
     decide(RuleValues { allow: next(), redact: next(), reason: next() })
-}
-
-/// The time for `time.now_ns`. A clock outside the range of `i64` is clamped to it.
-pub(crate) fn now_ns() -> i64 {
-    match SystemTime::now().duration_since(UNIX_EPOCH) {
-        Ok(since) => i64::try_from(since.as_nanos()).unwrap_or(i64::MAX),
-        Err(before) => i64::try_from(before.duration().as_nanos()).map_or(i64::MIN, |ns| -ns),
-    }
 }
 
 /// The engine panicked.

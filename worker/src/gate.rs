@@ -7,8 +7,9 @@ use enforcer_rego::Tests;
 use enforcer_rego::tester::{Options, Outcome, Suite, TestResult};
 
 use crate::bundle::Bundle;
+use crate::clock::now_ns;
 use crate::diagnostics::{of_report, shortened};
-use crate::engine::{now_ns, settings_of};
+use crate::settings::settings_of;
 
 /// The remedy, for the bundle's author.
 const ADVICE: &str = "`edge-policy-enforcer test` with the bundle shows why";

@@ -15,8 +15,10 @@ use serde::Serialize;
 
 use crate::answer::{Found, document_outcome, input_of};
 use crate::bundle::Bundle;
+use crate::clock::{now_ns, time_left};
 use crate::diagnostics::{evaluation_failed, of_evaluation, of_report, shortened};
-use crate::engine::{Policy, now_ns, settings_of, time_left};
+use crate::engine::Policy;
+use crate::settings::settings_of;
 
 /// How long a part of the loading or of the writing may take, which no deadline interrupts: the
 /// supervisor ends the worker then.

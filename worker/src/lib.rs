@@ -15,6 +15,7 @@ mod inspect;
 mod panics;
 mod sandbox;
 mod serve;
+mod settings;
 mod value;
 
 use sandbox::Lockdown;

@@ -1,5 +1,6 @@
 //! The measurements and their targets.
 
+mod documents;
 mod footprint;
 mod growth;
 mod isolation;
@@ -42,7 +43,7 @@ pub(crate) struct Scenario {
 }
 
 /// All scenarios, in the order in which `all` runs them.
-pub(crate) const SCENARIOS: [Scenario; 12] = [
+pub(crate) const SCENARIOS: [Scenario; 13] = [
     Scenario { name: "hot", about: "one hot tenant, 64 connections", run: throughput::hot },
     Scenario { name: "policies", about: "the same, with each policy", run: throughput::policies },
     Scenario { name: "tenants", about: "100 and 1,000 active tenants", run: throughput::tenants },
@@ -54,6 +55,11 @@ pub(crate) const SCENARIOS: [Scenario; 12] = [
     },
     Scenario { name: "reload", about: "a tenant reloaded under load", run: isolation::reload },
     Scenario { name: "data", about: "100 MB of data in one tenant", run: isolation::data },
+    Scenario {
+        name: "documents",
+        about: "OPA's Data API and batches, beside OPA where its path is given",
+        run: documents::documents,
+    },
     Scenario { name: "memory", about: "memory of idle workers", run: footprint::memory },
     Scenario { name: "start", about: "1,000 tenants from start to ready", run: footprint::start },
     Scenario { name: "lazy", about: "first requests to sleeping tenants", run: footprint::lazy },

@@ -63,7 +63,7 @@ pub(crate) enum ApiError {
     Body(#[from] Refused),
     /// In OPA's words.
     #[error("error(s) occurred while evaluating query")]
-    EvaluationFailed(Diagnostic),
+    EvaluationFailed(Box<Diagnostic>),
     #[error("the policy's worker ended or is restarting; try again")]
     WorkerUnavailable,
     #[error("too many requests to this tenant are waiting; try again")]
@@ -203,7 +203,7 @@ impl ApiError {
     pub(crate) fn response(self, rest: Rest) -> Response {
         let (status, code) = self.status_and_code();
         let errors = match &self {
-            Self::EvaluationFailed(diagnostic) => Some(std::slice::from_ref(diagnostic)),
+            Self::EvaluationFailed(diagnostic) => Some(std::slice::from_ref(&**diagnostic)),
             Self::QueryRefused { errors, .. } => Some(errors.as_slice()),
             _ => None,
         };

@@ -85,7 +85,7 @@ pub(super) fn answer_of(
         }
         Outcome::Failed(diagnostic) => {
             evaluations.observe(micros);
-            let error = ApiError::EvaluationFailed(diagnostic);
+            let error = ApiError::EvaluationFailed(Box::new(diagnostic));
             Err(NotEvaluated { error, micros: Some(micros) })
         }
         Outcome::TimedOut => {
@@ -121,7 +121,7 @@ pub(super) fn record_failure(
     let (status, code) = error.status_and_code();
     let message = error.to_string();
     let diagnostic = match error {
-        ApiError::EvaluationFailed(diagnostic) => Some(diagnostic),
+        ApiError::EvaluationFailed(diagnostic) => Some(&**diagnostic),
         _ => None,
     };
     match error {

@@ -1,9 +1,10 @@
 use super::*;
 
-use enforcer_protocol::{DiagnosticCode, Query};
+use enforcer_protocol::{DiagnosticCode, Namespace, Query};
 use enforcer_rego::File;
 
 use crate::answer::{Reply, answer};
+use crate::clock::monotonic_micros;
 
 const TIMEOUT: Duration = Duration::from_secs(5);
 

@@ -152,7 +152,7 @@ mod tests {
 
     #[test]
     fn the_last_input_counts() {
-        let input = |query| Parameters::of(Some(query)).input.map(|text| String::from_utf8(text));
+        let input = |query| Parameters::of(Some(query)).input.map(String::from_utf8);
         assert_eq!(input("input=1&input=%7B+%22a%22:2}"), Some(Ok("{ \"a\":2}".to_owned())));
         assert_eq!(input("in%70ut=3"), Some(Ok("3".to_owned())));
         assert_eq!(input("input"), Some(Ok(String::new())));

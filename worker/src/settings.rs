@@ -1,0 +1,32 @@
+//! How the engine loads a bundle.
+
+use enforcer_protocol::Namespace;
+use enforcer_rego::{Settings, Tests};
+
+use crate::bundle::Bundle;
+
+/// The rules beside the entrypoint, in its package, that a decision consists of.
+const DETAILS: [&str; 2] = ["redact", "reason"];
+
+/// The engine's settings for a bundle.
+pub(crate) fn settings_of(bundle: &Bundle, tests: Tests) -> Settings {
+    Settings {
+        namespace: match bundle.namespace {
+            Namespace::Strict => {
+                enforcer_rego::Namespace::Tenant(bundle.tenant_id.as_str().to_owned())
+            }
+            Namespace::Open => enforcer_rego::Namespace::Open,
+        },
+        tests,
+        interpreter_only: !bundle.bytecode,
+        strict_builtin_errors: bundle.strict_builtin_errors,
+        decision: decision_paths(&bundle.entrypoint),
+    }
+}
+
+/// The paths of a decision's rules below `data`: the entrypoint, and the others beside it.
+fn decision_paths(entrypoint: &[String]) -> Vec<Vec<String>> {
+    let package = entrypoint.split_last().map_or(entrypoint, |(_, package)| package);
+    let details = DETAILS.map(|rule| [package, &[rule.to_owned()]].concat());
+    [entrypoint.to_vec()].into_iter().chain(details).collect()
+}
