@@ -17,11 +17,17 @@ use crate::report::Report;
 /// Below `data`, where every tenant's rules live.
 const TENANTS: &str = "tenants";
 
-/// The packages that lie outside of a namespace.
-pub(super) fn outside(namespace: &Namespace, modules: &[Module]) -> Vec<Diagnostic> {
+/// The packages that lie outside of a namespace. Those of test files may: they never serve, and
+/// `package tenants.acme_test` is what an author of tests expects to be able to write.
+pub(super) fn outside(
+    namespace: &Namespace,
+    modules: &[Module],
+    is_test: impl Fn(&Module) -> bool,
+) -> Vec<Diagnostic> {
     let Namespace::Tenant(id) = namespace else { return Vec::new() };
     modules
         .iter()
+        .filter(|module| !is_test(module))
         .filter(|module| {
             let path: Vec<&str> = module.package.path.iter().filter_map(text_of).collect();
             !matches!(path.as_slice(), ["data", TENANTS, tenant, ..] if tenant == id)

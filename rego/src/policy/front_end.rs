@@ -42,7 +42,10 @@ pub(crate) fn parse(files: Vec<File>, settings: &Settings) -> Result<Parsed, Vec
         }
     }
     if faults.is_empty() {
-        faults.extend(entry::outside(&settings.namespace, &parsed));
+        let is_test = |module: &Module| {
+            sources.file(module.file).is_some_and(|source| bundle::is_test(&source.path))
+        };
+        faults.extend(entry::outside(&settings.namespace, &parsed, is_test));
     }
     if !faults.is_empty() {
         return Err(reports(faults, &sources));

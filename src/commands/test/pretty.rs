@@ -1,0 +1,157 @@
+//! The results of tests for people, as `opa test` prints them; each failed test is explained.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::Path;
+use std::time::Duration;
+
+use enforcer_rego::testing::{Outcome, SubResult, TestResult};
+
+use super::super::diagnostic::path_of;
+use super::super::terminal::{Style, Terminal};
+use super::{CANCELLED, duration, too_long};
+
+/// Characters of the line between two parts.
+const RULE_LENGTH: usize = 80;
+
+/// How many groups of cases are shown within each other.
+const MAX_LEVELS: usize = 16;
+
+/// Prints results.
+pub(super) struct Pretty<'a> {
+    pub(super) terminal: Terminal,
+    pub(super) bundle: &'a Path,
+    pub(super) timeout: Duration,
+    pub(super) is_verbose: bool,
+}
+
+impl Pretty<'_> {
+    /// All results, the explanations of those that failed, and how many there are of each kind.
+    pub(super) fn report(&self, results: &[TestResult]) -> String {
+        let mut shown = String::new();
+        for result in results {
+            if self.is_verbose || result.outcome != Outcome::Passed {
+                self.result(result, &mut shown);
+            }
+        }
+        let mut explained = String::new();
+        results.iter().for_each(|result| self.explanation(result, &mut explained));
+        if !explained.is_empty() {
+            let line = rule();
+            let _ = write!(shown, "{line}\nFAILURES\n{line}\n{explained}");
+        }
+        if !shown.is_empty() {
+            let _ = writeln!(shown, "{}", rule());
+        }
+        shown + &self.summary(results)
+    }
+
+    fn result(&self, result: &TestResult, shown: &mut String) {
+        let file = path_of(self.bundle, &result.place.file);
+        let place = format!("{}:{}:", file.display(), result.place.row);
+        let _ = writeln!(shown, "{}", self.terminal.link(Style::Frame, &place, &file));
+        let _ = writeln!(shown, "{}", self.line(result));
+        if let Some((code, message, place)) = self.error(&result.outcome) {
+            let place = place.map_or(String::new(), |(file, row)| {
+                format!("{}:{row}: ", path_of(self.bundle, file).display())
+            });
+            for (position, line) in message.split('\n').enumerate() {
+                let head = if position == 0 { format!("{place}{code}: ") } else { String::new() };
+                let line = self.terminal.paint(Style::Plain, &format!("{head}{line}"));
+                let _ = writeln!(shown, "  {line}");
+            }
+        }
+        self.cases(&result.cases, 1, shown);
+        if !result.output.is_empty() {
+            shown.push('\n');
+            for line in result.output.iter().flat_map(|output| output.split('\n')) {
+                let _ = writeln!(shown, "  {}", self.terminal.paint(Style::Plain, line));
+            }
+            shown.push('\n');
+        }
+    }
+
+    /// `data.a_test.test_b: FAIL (1.5ms)`
+    fn line(&self, result: &TestResult) -> String {
+        let name = format!("{}.{}", result.package, result.name);
+        let (style, word) = match result.outcome {
+            Outcome::Passed => (Style::Good, "PASS"),
+            Outcome::Failed(_) => (Style::Error, "FAIL"),
+            Outcome::Error { .. } | Outcome::TimedOut => (Style::Error, "ERROR"),
+            Outcome::Skipped => (Style::Warning, "SKIPPED"),
+        };
+        let name = self.terminal.paint(Style::Plain, &name);
+        let word = self.terminal.paint(style, word);
+        if result.outcome == Outcome::Skipped {
+            format!("{name}: {word}")
+        } else {
+            format!("{name}: {word} ({})", duration::text(result.duration))
+        }
+    }
+
+    /// Code, message and place of an error.
+    fn error<'o>(&self, outcome: &'o Outcome) -> Option<(&'o str, String, Option<(&'o str, u32)>)> {
+        match outcome {
+            Outcome::Error { code, message, place } => {
+                let place = place.as_ref().map(|place| (place.file.as_str(), place.row));
+                Some((code, message.clone(), place))
+            }
+            Outcome::TimedOut => Some((CANCELLED, too_long(self.timeout), None)),
+            Outcome::Passed | Outcome::Failed(_) | Outcome::Skipped => None,
+        }
+    }
+
+    fn cases(&self, cases: &BTreeMap<String, SubResult>, level: usize, shown: &mut String) {
+        if level > MAX_LEVELS {
+            return;
+        }
+        for case in cases.values() {
+            if self.is_verbose || case.failed {
+                let name = self.terminal.paint(Style::Plain, &case.name);
+                let (style, word) =
+                    if case.failed { (Style::Error, "FAIL") } else { (Style::Good, "PASS") };
+                let word = self.terminal.paint(style, word);
+                let _ = writeln!(shown, "{:indent$}{name}: {word}", "", indent = level * 2);
+                self.cases(&case.cases, level + 1, shown);
+            }
+        }
+    }
+
+    fn explanation(&self, result: &TestResult, shown: &mut String) {
+        let Outcome::Failed(failure) = &result.outcome else { return };
+        let Some(why) = &failure.why else { return };
+        let _ = writeln!(shown, "{}\n", self.line(result));
+        for line in why.lines() {
+            let line = self.terminal.line(&line);
+            let line = line.trim_end();
+            let _ = writeln!(shown, "{}{line}", if line.is_empty() { "" } else { "  " });
+        }
+        shown.push('\n');
+    }
+
+    fn summary(&self, results: &[TestResult]) -> String {
+        let total = results.len();
+        let count = |kind: fn(&Outcome) -> bool| {
+            results.iter().filter(|result| kind(&result.outcome)).count()
+        };
+        let kinds = [
+            (Style::Good, "PASS", count(|outcome| matches!(outcome, Outcome::Passed))),
+            (Style::Error, "FAIL", count(|outcome| matches!(outcome, Outcome::Failed(_)))),
+            (Style::Warning, "SKIPPED", count(|outcome| matches!(outcome, Outcome::Skipped))),
+            (
+                Style::Error,
+                "ERROR",
+                count(|outcome| matches!(outcome, Outcome::Error { .. } | Outcome::TimedOut)),
+            ),
+        ];
+        let lines =
+            kinds.into_iter().filter(|(_, _, count)| *count > 0).map(|(style, word, count)| {
+                format!("{}: {count}/{total}\n", self.terminal.paint(style, word))
+            });
+        lines.collect()
+    }
+}
+
+fn rule() -> String {
+    "-".repeat(RULE_LENGTH)
+}
