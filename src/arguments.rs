@@ -311,12 +311,21 @@ fn duration(text: &str) -> Result<std::time::Duration, String> {
 
 /// The configuration that the command line and the environment give.
 pub(crate) fn config(arguments: &ArgMatches) -> Result<Config, ConfigErrors> {
-    // Not every subcommand takes every flag.
-    let flag = |name: &str| arguments.try_get_one::<String>(name).ok().flatten().cloned();
-    let variables = std::env::vars_os()
-        .map(|(name, value)| (lossy(&name), lossy(&value)))
-        .collect::<Vec<(String, String)>>();
-    Config::parse(flag, variables)
+    Config::parse(|name| flag(arguments, name), variables())
+}
+
+/// The same for a command about bundles, which may be anywhere.
+pub(crate) fn config_for_bundles(arguments: &ArgMatches) -> Result<Config, ConfigErrors> {
+    Config::parse_for_bundles(|name| flag(arguments, name), variables())
+}
+
+/// A flag's value. Not every subcommand takes every flag.
+fn flag(arguments: &ArgMatches, name: &str) -> Option<String> {
+    arguments.try_get_one::<String>(name).ok().flatten().cloned()
+}
+
+fn variables() -> Vec<(String, String)> {
+    std::env::vars_os().map(|(name, value)| (lossy(&name), lossy(&value))).collect()
 }
 
 /// A value that is not UTF-8 is invalid for every setting; so is its replacement, which shows the

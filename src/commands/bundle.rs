@@ -7,7 +7,7 @@ use enforcer_protocol::{Diagnostic, Findings, Inspection, TenantId};
 use enforcer_supervisor::{BundleInspector, BundleSubject, Loading, NoFindings};
 
 use super::diagnostic::{Renderer, Severity};
-use crate::arguments::config;
+use crate::arguments::config_for_bundles;
 use crate::failure::Failure;
 
 /// Faults that a bundle's answer names at most.
@@ -33,7 +33,7 @@ impl Session {
             (None, true) => Loading::Open,
             (None, false) => Loading::ByPlace,
         };
-        Ok(Self { inspector: BundleInspector::new(&config(arguments)?)?, loading })
+        Ok(Self { inspector: BundleInspector::new(&config_for_bundles(arguments)?)?, loading })
     }
 
     pub(super) fn subject(&self, path: &Path) -> BundleSubject {

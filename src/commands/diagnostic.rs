@@ -114,7 +114,10 @@ fn marked(line: &str, place: &Location, message: &str) -> (String, String) {
     let start = if characters.first() == Some(&'…') { CUT_BEFORE } else { column };
     let start = start.min(characters.len());
     let fault = characters.get(start..).unwrap_or_default();
-    let end = start + token_length(fault, message);
+    let (start, end) = match unsafe_variable(fault, message) {
+        Some((offset, length)) => (start + offset, start + offset + length),
+        None => (start, start + token_length(fault, message)),
+    };
     let (mut text, mut mark) = (String::new(), String::new());
     for (position, character) in characters.iter().enumerate() {
         let width = if *character == '\t' { TAB } else { 1 };
@@ -132,10 +135,30 @@ fn marked(line: &str, place: &Location, message: &str) -> (String, String) {
     (text.trim_end().to_owned(), mark.trim_end().to_owned())
 }
 
+/// Where a statement has the variable that a message is about, and its length: OPA's place is that of
+/// the statement.
+fn unsafe_variable(statement: &[char], message: &str) -> Option<(usize, usize)> {
+    let name = message.strip_prefix("var ")?.strip_suffix(" is unsafe")?;
+    let name: Vec<char> = name.chars().collect();
+    let is_word = |position: usize| statement.get(position).is_some_and(is_word);
+    let found = (0..statement.len()).find(|start| {
+        let end = start + name.len();
+        // `input.usr` is a key and no variable.
+        let is_key = start.checked_sub(1).is_some_and(|before| {
+            is_word(before) || statement.get(before) == Some(&'.')
+        });
+        statement.get(*start..end) == Some(name.as_slice()) && !is_key && !is_word(end)
+    });
+    found.map(|start| (start, name.len()))
+}
+
+fn is_word(character: &char) -> bool {
+    character.is_alphanumeric() || *character == '_'
+}
+
 /// How many characters of a text belong to its first token; at least 1.
 fn token_length(text: &[char], message: &str) -> usize {
     const OPERATORS: [&str; 5] = [":=", "==", "!=", "<=", ">="];
-    let is_word = |character: &char| character.is_alphanumeric() || *character == '_';
     let length = match text {
         [quote @ ('"' | '`'), rest @ ..] => {
             let mut is_escaped = false;
@@ -209,6 +232,8 @@ mod tests {
             ("x := startwith(a)", 6, "undefined function startwith", "     ^^^^^^^^^"),
             ("x := strings.foo(a)", 6, "undefined function strings.foo", "     ^^^^^^^^^^^"),
             ("x := usr.name", 6, "var usr is unsafe", "     ^^^"),
+            ("input.usr == usr", 1, "var usr is unsafe", "             ^^^"),
+            ("usrs == 1", 1, "var usr is unsafe", "^^^^"),
             ("x == \"a\\\"b\" + 1", 6, "", "     ^^^^^^"),
             ("x == \"abc", 6, "", "     ^"),
             ("x := 1", 3, "", "  ^^"),
