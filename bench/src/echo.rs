@@ -85,6 +85,7 @@ pub(crate) fn work(spec: &Spec) -> Result<(), EchoError> {
                         &mut answers,
                         &FromWorker::Loaded {
                             version: None,
+                            bundle_revision: None,
                             evaluator: Evaluator::Bytecode,
                             warnings: Vec::new(),
                         },

@@ -120,6 +120,7 @@ fn misbehave(name: &str, spec: &Spec) {
                 ToWorker::BundleEnd => {
                     let loaded = FromWorker::Loaded {
                         version: None,
+                        bundle_revision: None,
                         evaluator: Evaluator::Bytecode,
                         warnings: Vec::new(),
                     };

@@ -207,7 +207,7 @@ mod tests {
     use super::*;
     use crate::frame::{
         BatchItem, Decision, Diagnostic, DiagnosticCode, DocumentAnswer, Evaluator, FromWorker,
-        Given, LoadSettings, Location, Namespace, Outcome, ToWorker,
+        Given, LoadSettings, Location, Namespace, Outcome, TestGate, ToWorker,
     };
     use crate::json::JsonText;
     use crate::query::{BatchQuery, DocumentQuery, InputSource, Query, TextFormat};
@@ -238,6 +238,10 @@ mod tests {
                         bytecode: *bytecode,
                         strict_builtin_errors: *strict,
                         max_result: *number,
+                        tests: match bytecode {
+                            true => TestGate::Ignored,
+                            false => TestGate::Required { timeout_micros: *number },
+                        },
                     })
                 }
                 Self::BundleFile(path, length) => ToWorker::BundleFile { path, length: *length },
@@ -351,9 +355,10 @@ mod tests {
                 layers: SandboxLayer::ALL.to_vec(),
                 missing: vec![MissingLayer { layer: SandboxLayer::EmptyRoot, reason }],
             }),
-            (option::of(".*"), evaluator(), vec(diagnostic(), 0..4)).prop_map(
-                |(version, evaluator, warnings)| FromWorker::Loaded {
+            (option::of(".*"), option::of(".*"), evaluator(), vec(diagnostic(), 0..4)).prop_map(
+                |(version, bundle_revision, evaluator, warnings)| FromWorker::Loaded {
                     version,
+                    bundle_revision,
                     evaluator,
                     warnings
                 }

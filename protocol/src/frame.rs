@@ -77,6 +77,20 @@ pub struct LoadSettings<'a> {
     pub strict_builtin_errors: bool,
     /// Largest result, in bytes of its JSON; at most [`MAX_RESULT`](crate::MAX_RESULT).
     pub max_result: u64,
+    /// Whether the bundle's own tests have to pass before it serves.
+    pub tests: TestGate,
+}
+
+/// Whether a bundle's own tests decide whether it serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub enum TestGate {
+    /// They are not loaded.
+    Ignored,
+    /// A bundle with a test that does not pass is refused.
+    Required {
+        /// How long one test may take, in microseconds.
+        timeout_micros: u64,
+    },
 }
 
 /// The packages that a bundle may define.
@@ -104,6 +118,8 @@ pub enum FromWorker {
     Loaded {
         /// `version` of the bundle's `metadata.json`, where it has one.
         version: Option<String>,
+        /// `revision` of the bundle's `.manifest`, where it has one.
+        bundle_revision: Option<String>,
         /// The evaluator that will answer requests.
         evaluator: Evaluator,
         /// Warnings about the bundle, at most
@@ -185,9 +201,10 @@ impl Frame<'_> for FromWorker {
                 layers.len() + missing.len() <= MAX_SANDBOX_LAYERS
                     && missing.iter().all(|layer| layer.reason.len() <= MAX_DIAGNOSTIC_STRING)
             }
-            Self::Loaded { version, evaluator, warnings } => {
+            Self::Loaded { version, bundle_revision, evaluator, warnings } => {
+                let texts = [version.as_deref(), bundle_revision.as_deref()];
                 let mut texts =
-                    version.as_deref().into_iter().chain(evaluator.interpreted_because());
+                    texts.into_iter().chain([evaluator.interpreted_because()]).flatten();
                 texts.all(|text| text.len() <= MAX_DIAGNOSTIC_STRING)
                     && warnings.len() <= MAX_DIAGNOSTICS
                     && warnings.iter().all(Diagnostic::is_within_limits)
@@ -232,6 +249,8 @@ pub enum Outcome {
     InvalidRequest(String),
     /// `input.subject.tenant_id` names another tenant; the policy was not evaluated.
     TenantMismatch,
+    /// By the types of the policy's rules, the document can never have a value: OPA's message.
+    PathRefused(String),
     /// The policy was evaluated and failed.
     Failed(Diagnostic),
     /// The deadline passed before there was an answer.
@@ -244,6 +263,7 @@ impl Outcome {
             Self::Decision(decision) => decision.is_within_limits(),
             Self::Document(document) => document.is_within_limits(),
             Self::InvalidRequest(message) => message.len() <= MAX_DIAGNOSTIC_STRING,
+            Self::PathRefused(message) => message.len() <= MAX_DECISION_STRING,
             Self::Failed(diagnostic) => diagnostic.is_within_limits(),
             Self::TenantMismatch | Self::TimedOut => true,
         }
@@ -451,6 +471,10 @@ mod tests {
         }))
     }
 
+    fn refused(length: usize) -> FromWorker {
+        evaluated(Outcome::PathRefused("x".repeat(length)))
+    }
+
     fn batch(count: usize, key: usize) -> FromWorker {
         let item = |index| BatchItem {
             key: format!("{index:0key$}"),
@@ -484,11 +508,19 @@ mod tests {
         let text = MAX_DIAGNOSTIC_STRING;
         let loaded = |length| FromWorker::Loaded {
             version: Some("x".repeat(length)),
+            bundle_revision: None,
+            evaluator: Evaluator::Bytecode,
+            warnings: Vec::new(),
+        };
+        let built = |length| FromWorker::Loaded {
+            version: None,
+            bundle_revision: Some("x".repeat(length)),
             evaluator: Evaluator::Bytecode,
             warnings: Vec::new(),
         };
         let warned = |count| FromWorker::Loaded {
             version: None,
+            bundle_revision: None,
             evaluator: Evaluator::Bytecode,
             warnings: vec![diagnostic(1, 1); count],
         };
@@ -498,6 +530,7 @@ mod tests {
         };
         let interpreted = |length| FromWorker::Loaded {
             version: None,
+            bundle_revision: None,
             evaluator: Evaluator::Interpreter("x".repeat(length)),
             warnings: Vec::new(),
         };
@@ -509,6 +542,7 @@ mod tests {
             (hello(0, MAX_SANDBOX_LAYERS, 0), hello(1, MAX_SANDBOX_LAYERS, 0)),
             (hello(0, 1, text), hello(0, 1, text + 1)),
             (loaded(text), loaded(text + 1)),
+            (built(text), built(text + 1)),
             (interpreted(text), interpreted(text + 1)),
             (failed(MAX_DIAGNOSTICS), failed(MAX_DIAGNOSTICS + 1)),
             (failed(1), failed(0)),
@@ -523,6 +557,7 @@ mod tests {
             (decision(1, MAX_DECISION_STRING, 1), decision(1, MAX_DECISION_STRING + 1, 1)),
             (decision(1, 1, MAX_DECISION_STRING), decision(1, 1, MAX_DECISION_STRING + 1)),
             (document("1"), document("1 ")),
+            (refused(MAX_DECISION_STRING), refused(MAX_DECISION_STRING + 1)),
             (batch(MAX_BATCH, 4), batch(MAX_BATCH + 1, 4)),
             (batch(1, MAX_BATCH_KEY), batch(1, MAX_BATCH_KEY + 1)),
             (batch(2, 1), twice()),

@@ -17,7 +17,7 @@ mod sandbox;
 pub use codec::{DecodeError, EncodeError, Frame, FrameBuffer, FrameTooLong, append_frame, decode};
 pub use frame::{
     BatchItem, Decision, Diagnostic, DiagnosticCode, DocumentAnswer, Evaluator, FromWorker, Given,
-    LoadSettings, Location, Namespace, Outcome, ToWorker,
+    LoadSettings, Location, Namespace, Outcome, TestGate, ToWorker,
 };
 pub use identifiers::{InvalidTenantId, Revision, TenantId};
 pub use inspection::{

@@ -49,7 +49,7 @@ pub const MAX_DECISION_STRING: usize = 16 * 1024;
 /// Faults reported for one bundle, and warnings; the first ones are enough to start the repair.
 pub const MAX_DIAGNOSTICS: usize = 16;
 
-/// Bytes of each text of a diagnostic, of a bundle's version, and of why it is interpreted.
+/// Bytes of each text of a diagnostic, of a bundle's version and revision, and of why it is interpreted.
 pub const MAX_DIAGNOSTIC_STRING: usize = 1024;
 
 /// Lines that an evaluation printed in one report about it.

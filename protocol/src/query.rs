@@ -66,7 +66,7 @@ impl Query {
     pub const fn fits(&self, outcome: &Outcome) -> bool {
         match outcome {
             Outcome::Decision(_) => matches!(self, Self::Decision),
-            Outcome::Document(_) => matches!(self, Self::Document(..)),
+            Outcome::Document(_) | Outcome::PathRefused(_) => matches!(self, Self::Document(..)),
             Outcome::TenantMismatch => matches!(self, Self::Decision),
             Outcome::InvalidRequest(_) | Outcome::Failed(_) | Outcome::TimedOut => true,
         }
@@ -79,7 +79,7 @@ impl BatchQuery {
     pub const fn fits(&self, outcome: &Outcome) -> bool {
         match outcome {
             Outcome::Decision(_) | Outcome::TenantMismatch => matches!(self, Self::Decision),
-            Outcome::Document(_) => matches!(self, Self::Document(_)),
+            Outcome::Document(_) | Outcome::PathRefused(_) => matches!(self, Self::Document(_)),
             Outcome::InvalidRequest(_) | Outcome::Failed(_) | Outcome::TimedOut => true,
         }
     }

@@ -106,6 +106,7 @@ fn compare(
         faults.iter().filter(|fault| is_of_types(fault)).partition(|fault| fault.row > 0);
     let theirs: Vec<String> = placed.into_iter().map(their_line).collect();
     let mut ours: Vec<String> = check(&sources, &compiled)
+        .faults
         .iter()
         .map(|fault| {
             let place = fault.span.map(|span| sources.location(span).to_string());

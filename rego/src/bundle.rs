@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use regorus::Value;
 
-use crate::ast::RegoVersion;
 use crate::json;
+use crate::manifest::Manifest;
 use crate::report::Report;
 
 /// How many ignored files are named; more are only counted.
@@ -42,8 +42,8 @@ pub(crate) struct Bundle {
     pub(crate) data: Value,
     /// `version` of `metadata.json`.
     pub(crate) version: Option<String>,
-    /// The language of modules without a version.
-    pub(crate) rego_version: RegoVersion,
+    /// What `.manifest` says.
+    pub(crate) manifest: Manifest,
     /// Ignored files, at most [`MAX_IGNORED_FILES`].
     pub(crate) ignored_files: Vec<String>,
 }
@@ -89,7 +89,7 @@ pub(crate) fn read(files: Vec<File>, tests: Tests) -> Result<Bundle, Vec<Report>
         modules: Vec::new(),
         data: Value::new_object(),
         version: None,
-        rego_version: RegoVersion::V1,
+        manifest: Manifest::default(),
         ignored_files: Vec::new(),
     };
     let mut faults = Vec::new();
@@ -107,7 +107,9 @@ pub(crate) fn read(files: Vec<File>, tests: Tests) -> Result<Bundle, Vec<Report>
                 yaml_of(&file).and_then(|data| merge(&mut bundle.data, directory, data, &file))
             }
             Kind::Metadata => version_of(&file).map(|version| bundle.version = version),
-            Kind::Manifest => rego_version_of(&file).map(|version| bundle.rego_version = version),
+            Kind::Manifest => {
+                Manifest::read(&file.path, &file.content).map(|manifest| bundle.manifest = manifest)
+            }
             Kind::Other => {
                 if bundle.ignored_files.len() < MAX_IGNORED_FILES {
                     bundle.ignored_files.push(file.path);
@@ -116,6 +118,9 @@ pub(crate) fn read(files: Vec<File>, tests: Tests) -> Result<Bundle, Vec<Report>
             }
         };
         faults.extend(outcome.err());
+    }
+    if faults.is_empty() {
+        faults.extend(bundle.manifest.check_data(&bundle.data).err());
     }
     if faults.is_empty() { Ok(bundle) } else { Err(faults) }
 }
@@ -202,21 +207,10 @@ fn version_of(file: &File) -> Result<Option<String>, Report> {
     }
 }
 
-fn rego_version_of(file: &File) -> Result<RegoVersion, Report> {
-    let manifest = json_of(file)?;
-    let at_fault = |message: &str| Report::in_file(&file.path, &file.content, 0, message);
-    let object = manifest.as_object().map_err(|_| at_fault("the file must hold a JSON object"))?;
-    match object.get(&Value::from("rego_version")) {
-        None => Ok(RegoVersion::V1),
-        Some(version) if *version == Value::from(1_u64) => Ok(RegoVersion::V1),
-        Some(version) if *version == Value::from(0_u64) => Ok(RegoVersion::V0),
-        Some(_) => Err(at_fault("rego_version must be 0 or 1")),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ast::RegoVersion;
 
     fn bundle(files: &[(&str, &str)]) -> Result<Bundle, Vec<String>> {
         let files = files
@@ -261,7 +255,7 @@ mod tests {
         assert_eq!(read.modules.len(), 1);
         assert_eq!(read.ignored_files, ["notes.txt", "lib/other.json"]);
         assert_eq!(read.version.as_deref(), Some("1.2"));
-        assert_eq!(read.rego_version, RegoVersion::V0);
+        assert_eq!(read.manifest.version_for("a.rego").unwrap(), RegoVersion::V0);
     }
 
     #[test]

@@ -24,6 +24,7 @@ pub mod interpreter;
 pub mod json;
 pub mod lower;
 pub mod machine;
+mod manifest;
 pub mod number;
 pub mod opa_json;
 pub mod parse;

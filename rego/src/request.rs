@@ -160,12 +160,17 @@ pub fn reference(path: &[Value]) -> String {
             }
             other => {
                 text.push('[');
-                text.push_str(&write::marshal(other, None).unwrap_or_default());
+                text.push_str(&key_text(other));
                 text.push(']');
             }
         }
     }
     text
+}
+
+/// A key as OPA writes it in brackets.
+pub(crate) fn key_text(key: &Value) -> String {
+    write::marshal(key, None).unwrap_or_default()
 }
 
 fn is_name(text: &str) -> bool {

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use enforcer_protocol::{Diagnostic, Location};
+use enforcer_protocol::{Diagnostic, DiagnosticCode, Location};
 use enforcer_rego::CUT_BEFORE;
 
 use super::terminal::{Style, Terminal};
@@ -46,7 +46,11 @@ impl Renderer<'_> {
     /// A diagnostic as lines, each with its end.
     pub(super) fn diagnostic(&self, severity: Severity, diagnostic: &Diagnostic) -> String {
         let Diagnostic { code, message, location, line, help } = diagnostic;
-        let head = format!("{}[{}]", severity.word(), code.as_str());
+        let head = match severity {
+            Severity::Error => format!("{}[{}]", severity.word(), code.as_str()),
+            // OPA's codes are those of errors.
+            Severity::Warning => severity.word().to_owned(),
+        };
         let mut shown = self.message(severity, &head, message);
         let gutter = location.as_ref().map_or(1, |place| place.row.to_string().len());
         let place = match location {
@@ -66,7 +70,7 @@ impl Renderer<'_> {
             let text = self.terminal.paint(Style::Plain, &text);
             let _ = writeln!(shown, "{bar}\n{row} {text}\n{bar} {mark}");
         }
-        if let Some(help) = help {
+        if let Some(help) = help.as_deref().or_else(|| advice(diagnostic)) {
             let equals = self.frame(&format!("{:gutter$} =", ""));
             let word = self.terminal.paint(Style::Bold, "help:");
             let mut lines = help.split('\n').map(|line| self.terminal.paint(Style::Plain, line));
@@ -93,7 +97,11 @@ impl Renderer<'_> {
 
     fn place(&self, Location { file, row, col }: &Location) -> String {
         let path = path_of(self.bundle, file);
-        let text = format!("{}:{row}:{col}", path.display());
+        // The end of a file is a place without a column.
+        let text = match col {
+            0 => format!("{}:{row}", path.display()),
+            col => format!("{}:{row}:{col}", path.display()),
+        };
         self.terminal.link(Style::Plain, &text, &path)
     }
 
@@ -102,9 +110,37 @@ impl Renderer<'_> {
     }
 }
 
+/// Help with a common fault that comes without: OPA's message says what is wrong, and not what to do.
+fn advice(diagnostic: &Diagnostic) -> Option<&'static str> {
+    let has = |part| diagnostic.message.contains(part);
+    match diagnostic.code {
+        DiagnosticCode::UnsafeVariable => Some(
+            "no statement gives it a value: assign it, import it, or correct its name; inside of `not`, bind it with `some … in` before",
+        ),
+        DiagnosticCode::Recursion => {
+            Some("Rego has no recursion: use a comprehension, `walk` or `graph.reachable`")
+        }
+        DiagnosticCode::Compile if has("assigned above") => {
+            Some("a variable gets one value: use another name, or compare with ==")
+        }
+        DiagnosticCode::StaticType if has("conflicting rules") => Some(
+            "all definitions of a name are of one kind: a value, a set, an object, or a function with as many arguments",
+        ),
+        DiagnosticCode::StaticType if has("multiple default rules") => Some("keep one of them"),
+        DiagnosticCode::Bundle if has("not UTF-8") => Some("save the file as UTF-8"),
+        _ => None,
+    }
+}
+
 /// The path of a bundle's file for people: below the bundle's, as they wrote it.
 pub(super) fn path_of(bundle: &Path, file: &str) -> PathBuf {
-    if bundle == Path::new(".") { PathBuf::from(file) } else { bundle.join(file) }
+    if file.is_empty() {
+        bundle.to_owned()
+    } else if bundle == Path::new(".") {
+        PathBuf::from(file)
+    } else {
+        bundle.join(file)
+    }
 }
 
 /// A line with its tabs as spaces, and the mark that stands under the fault.
@@ -144,9 +180,9 @@ fn unsafe_variable(statement: &[char], message: &str) -> Option<(usize, usize)> 
     let found = (0..statement.len()).find(|start| {
         let end = start + name.len();
         // `input.usr` is a key and no variable.
-        let is_key = start.checked_sub(1).is_some_and(|before| {
-            is_word(before) || statement.get(before) == Some(&'.')
-        });
+        let is_key = start
+            .checked_sub(1)
+            .is_some_and(|before| is_word(before) || statement.get(before) == Some(&'.'));
         statement.get(*start..end) == Some(name.as_slice()) && !is_key && !is_word(end)
     });
     found.map(|start| (start, name.len()))
@@ -222,7 +258,7 @@ mod tests {
         let whole = Diagnostic::new(DiagnosticCode::Bundle, "no rule\u{1b}[2J");
         assert_eq!(
             renderer.diagnostic(Severity::Warning, &whole),
-            "warning[bundle_error]: no rule\u{fffd}[2J\n --> policies/a\n"
+            "warning: no rule\u{fffd}[2J\n --> policies/a\n"
         );
     }
 

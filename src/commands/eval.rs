@@ -78,7 +78,11 @@ pub(crate) fn eval(arguments: &ArgMatches) -> Result<Verdict, Failure> {
             let is_failure = is_undefined && arguments.get_flag("fail");
             Ok(if is_failure { Verdict::Negative } else { Verdict::Positive })
         }
-        Err(Trouble::Input(message)) => Err(Failure::Usage(printable(&message))),
+        Err(Trouble::Input(message)) => {
+            // Behind what the Data API says of it.
+            let why = message.rsplit("malformed input document: ").next().unwrap_or(&message);
+            Err(Failure::Usage(format!("the input cannot be read: {}", printable(why))))
+        }
         Err(trouble) => {
             let renderer = Renderer { terminal: Terminal::of(&stderr()), bundle: &path };
             let time = subject.answer_time();
@@ -337,6 +341,7 @@ fn value_of(outcome: Outcome) -> Result<Option<String>, Trouble> {
         Outcome::Document(answer) => Ok(answer.value.map(|value| value.as_str().to_owned())),
         Outcome::InvalidRequest(message) => Err(Trouble::Input(message)),
         Outcome::Failed(diagnostic) => Err(Trouble::Failed(diagnostic)),
+        Outcome::PathRefused(message) => Err(Trouble::Ended(message)),
         Outcome::TimedOut => Err(Trouble::TimedOut),
         Outcome::Decision(_) | Outcome::TenantMismatch => {
             Err(Trouble::Ended("the worker gave another answer".to_owned()))

@@ -15,6 +15,7 @@ mod inspection;
 mod isolation;
 mod permits;
 mod readiness;
+mod signatures;
 mod stream;
 mod telemetry;
 mod tenant;

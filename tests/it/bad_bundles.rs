@@ -9,7 +9,7 @@ use std::thread;
 
 use serde_json::{Value, json};
 
-use crate::enforcer::{Bundles, ECHO, Enforcer, hostile_binary};
+use crate::enforcer::{Bundles, ECHO, Enforcer, hostile_binary, wait_for};
 
 const GOOD: &str = "package tenants[TENANT]\nallow := true";
 
@@ -217,4 +217,31 @@ fn a_bundle_that_is_being_written_is_read_once_it_is_at_rest() {
         drop(writing);
         enforcer.wait_for_state("copied", "ready");
     });
+}
+
+#[test]
+fn a_bundle_that_fails_its_own_tests_is_rejected_and_the_last_good_one_serves() {
+    let tests = "package tenants.a_test\nimport data.tenants.a\ntest_denies if not a.allow\n";
+    let bundles = Bundles::new().tenant("a", ECHO).file("a", "policy_test.rego", tests);
+    let enforcer = bundles.start_with(&[("ENFORCER_RUN_TESTS", "require")]);
+    enforcer.wait_for_state("a", "ready");
+    let revision = enforcer.tenant("a")["revision"].take();
+    bundles.write("a", "policy.rego", "package tenants.a\nallow := true\n");
+    let refused = wait_for("the bundle to be rejected", || {
+        Some(enforcer.tenant("a")).filter(|tenant| !tenant["last_error"].is_null())
+    });
+    let error = &refused["last_error"]["errors"][0];
+    let message = error["message"].as_str().unwrap();
+    assert_eq!(message, "the bundle's own test data.tenants.a_test.test_denies failed");
+    assert_eq!(error["location"]["file"], "policy_test.rego");
+    assert_eq!((&refused["revision"], &refused["state"]), (&revision, &"ready".into()));
+    let decision = enforcer.decide("a", r#"{"input":{}}"#);
+    assert_eq!(decision.json()["result"]["allow"], false);
+    // The repaired policy is loaded.
+    bundles.write(
+        "a",
+        "policy.rego",
+        "package tenants.a\nallow if input.allow\nreason := \"new\"\n",
+    );
+    enforcer.wait_for_reason("a", "new");
 }

@@ -10,6 +10,7 @@ use std::process::Stdio;
 use enforcer_supervisor::SETTINGS;
 use serde_json::Value;
 
+use crate::archives::signed_by_opa;
 use crate::enforcer::{Enforcer, binary};
 use crate::http_client::Response;
 
@@ -35,7 +36,7 @@ const HOST_DEPENDENT: &str = "sandbox";
 const MAPS: [&str; 5] = ["tenants", "errors", "limits", "states", "host_limits"];
 
 /// Commands that are not run here, each with the suite that runs it.
-const RUN_ELSEWHERE: [(&str, &str); 13] = [
+const RUN_ELSEWHERE: [(&str, &str); 15] = [
     ("cargo run --release --package edge-policy-enforcer\n", "tests/newcomer/run"),
     ("cargo run --release --package edge-policy-enforcer -- --config", "tests/newcomer/run"),
     ("cargo run --release --package edge-policy-enforcer -- capabilities", "tests/newcomer/run"),
@@ -48,6 +49,8 @@ const RUN_ELSEWHERE: [(&str, &str); 13] = [
     ("rm -r config/tenants.d/acme", "tests/newcomer/run"),
     ("curl -sN -H 'Accept: text/event-stream'", "tests/newcomer/run"),
     ("curl -s localhost:8181/metrics", "tests/metrics/run"),
+    ("edge-policy-enforcer ", "tests/it/shell.rs"),
+    ("opa build --bundle policies/acme", "tests/bundles/run"),
     // The peers take minutes to install; without them the bench is a step of .ci/run.
     ("bench/install-peers target/peers", ".ci/run"),
 ];
@@ -218,10 +221,15 @@ fn every_block_of_the_documents_is_of_a_known_language_and_json_is_json() {
 
 /// Asserts that a configuration file has no mistake but the one that is made on the command line.
 fn assert_is_configuration(block: &Block) {
-    let file = tempfile::NamedTempFile::new().unwrap();
-    fs::write(file.path(), &block.content).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("enforcer.toml");
+    fs::write(&file, &block.content).unwrap();
+    // The key that the documents' tables name.
+    fs::create_dir(directory.path().join("keys")).unwrap();
+    let (key, _) = signed_by_opa("ES256");
+    fs::write(directory.path().join("keys/release.pem"), key).unwrap();
     let mut command = binary();
-    command.arg("--config").arg(file.path()).args(["--port", "none"]);
+    command.arg("--config").arg(file).args(["--port", "none"]);
     let output = command.stderr(Stdio::piped()).output().unwrap();
     let words = String::from_utf8(output.stderr).unwrap();
     let mistakes: Vec<&str> = words.lines().filter(|line| line.starts_with("  ")).collect();

@@ -8,6 +8,7 @@
 )]
 
 mod any_arguments;
+mod archives;
 mod bad_bundles;
 mod bad_input;
 mod capabilities;
@@ -29,6 +30,7 @@ mod operations;
 mod processes;
 mod reload;
 mod sandbox;
+mod shell;
 mod shutdown;
 mod stream;
 mod stream_client;

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use enforcer_protocol::{
     BatchItem, BatchQuery, Decision, DocumentAnswer, DocumentQuery, Given, InputSource, JsonText,
-    MAX_BATCH, MAX_BATCH_KEY, Outcome, Query, TextFormat,
+    MAX_BATCH, MAX_BATCH_KEY, MAX_DECISION_STRING, Outcome, Query, TextFormat,
 };
 use enforcer_rego::request::{self, Format};
 use enforcer_rego::{Value, json};
@@ -106,6 +106,9 @@ pub(crate) fn document(
     let path: Vec<Value> = query.path.iter().map(|segment| request::path_key(segment)).collect();
     let has_input = input.is_some();
     let start = Instant::now();
+    if let Err(message) = policy.check_path(&path) {
+        return Outcome::PathRefused(bounded(message));
+    }
     let asked = enforcer_rego::DocumentQuery {
         path: &path,
         strict_builtin_errors: query.strict_builtin_errors,
@@ -147,6 +150,12 @@ pub(crate) fn document_outcome(found: Found, max_result: usize, is_entrypoint: b
         }),
         Err(message) => Outcome::Failed(evaluation_failed(&message)),
     }
+}
+
+/// A message that may be as long as a decision's texts: it names keys of documents.
+pub(crate) fn bounded(mut message: String) -> String {
+    message.truncate(message.floor_char_boundary(MAX_DECISION_STRING));
+    message
 }
 
 fn result(value: &Value, limit: usize) -> Result<Option<JsonText>, String> {

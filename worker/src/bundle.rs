@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use enforcer_protocol::{LoadSettings, MAX_RESULT, Namespace, TenantId, ToWorker};
+use enforcer_protocol::{LoadSettings, MAX_RESULT, Namespace, TenantId, TestGate, ToWorker};
 use enforcer_rego::File;
 
 /// Everything that one worker will ever know of its tenant.
@@ -19,6 +19,8 @@ pub(crate) struct Bundle {
     pub(crate) strict_builtin_errors: bool,
     /// Largest result, in bytes of its JSON.
     pub(crate) max_result: usize,
+    /// Whether its own tests have to pass.
+    pub(crate) tests: TestGate,
     pub(crate) files: Vec<File>,
 }
 
@@ -88,6 +90,7 @@ fn begun(settings: &LoadSettings<'_>) -> Result<Bundle, &'static str> {
         bytecode,
         strict_builtin_errors,
         max_result,
+        tests,
     } = settings;
     Ok(Bundle {
         tenant_id: tenant_id.parse().map_err(|_| "the bundle's tenant id is invalid")?,
@@ -97,6 +100,7 @@ fn begun(settings: &LoadSettings<'_>) -> Result<Bundle, &'static str> {
         bytecode: *bytecode,
         strict_builtin_errors: *strict_builtin_errors,
         max_result: usize::try_from(*max_result).unwrap_or(usize::MAX).min(MAX_RESULT),
+        tests: *tests,
         files: Vec::new(),
     })
 }
@@ -129,6 +133,7 @@ mod tests {
         bytecode: true,
         strict_builtin_errors: false,
         max_result: 1024,
+        tests: TestGate::Ignored,
     });
 
     #[test]

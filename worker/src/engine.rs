@@ -13,6 +13,7 @@ use crate::bundle::Bundle;
 use crate::clock::monotonic_micros;
 use crate::decision::{RuleValues, decide};
 use crate::diagnostics::{evaluation_failed, of_evaluation, of_report, shortened};
+use crate::gate;
 use crate::value::member;
 
 /// The rules beside the entrypoint, in its package, that a decision consists of.
@@ -27,6 +28,8 @@ pub(crate) struct Policy {
     entrypoint: Vec<Value>,
     /// Largest result, in bytes of its JSON.
     max_result: usize,
+    /// A warning about the bundle that is not the engine's.
+    warning: Option<Diagnostic>,
     /// The lines that the last evaluation printed.
     prints: Vec<String>,
     /// Whether the two evaluators disagreed and the supervisor has not been told yet.
@@ -39,6 +42,7 @@ impl Policy {
     /// # Errors
     /// The faults of the bundle: at least one diagnostic, at most the first [`MAX_DIAGNOSTICS`].
     pub(crate) fn load(bundle: Bundle) -> Result<Self, Vec<Diagnostic>> {
+        let warning = gate::pass(&bundle)?;
         let settings = settings_of(&bundle, Tests::Excluded);
         let Bundle { tenant_id, entrypoint, evaluation_timeout, max_result, files, .. } = bundle;
         let loaded = caught(|| RegoPolicy::load(files, &settings)).unwrap_or_else(|Panicked| {
@@ -54,6 +58,7 @@ impl Policy {
             tenant_id,
             entrypoint: entrypoint.iter().map(|key| Value::from(key.as_str())).collect(),
             max_result,
+            warning,
             prints: Vec::new(),
             has_differed: false,
         };
@@ -68,9 +73,15 @@ impl Policy {
         self.policy.version().map(shortened)
     }
 
+    /// `revision` of the bundle's manifest.
+    pub(crate) fn bundle_revision(&self) -> Option<String> {
+        self.policy.bundle_revision().map(shortened)
+    }
+
     /// Suspicious places in the bundle that are not errors; at most the first [`MAX_DIAGNOSTICS`].
     pub(crate) fn warnings(&self) -> Vec<Diagnostic> {
-        self.policy.warnings().iter().take(MAX_DIAGNOSTICS).cloned().map(of_report).collect()
+        let of_engine = self.policy.warnings().iter().cloned().map(of_report);
+        self.warning.iter().cloned().chain(of_engine).take(MAX_DIAGNOSTICS).collect()
     }
 
     /// Decides about an input, until `deadline_micros` of [`monotonic_micros`]. OPA's Data API
@@ -130,6 +141,11 @@ impl Policy {
             EvaluationError::TimedOut => Outcome::TimedOut,
             error => Outcome::Failed(of_evaluation(error)),
         })
+    }
+
+    /// Checks that the types of the policy's rules allow a path.
+    pub(crate) fn check_path(&self, path: &[Value]) -> Result<(), String> {
+        self.policy.check_path(path)
     }
 
     /// Whether a rule defines the document at a path, or one that it is in.

@@ -10,6 +10,7 @@ mod decision;
 mod diagnostics;
 mod engine;
 mod error;
+mod gate;
 mod inspect;
 mod panics;
 mod sandbox;
@@ -47,6 +48,7 @@ pub mod fuzzing {
             bytecode: true,
             strict_builtin_errors: false,
             max_result: MAX_RESULT,
+            tests: enforcer_protocol::TestGate::Ignored,
             files: files.collect(),
         };
         Policy::load(bundle).is_ok()

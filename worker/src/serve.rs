@@ -90,9 +90,14 @@ fn take(state: State, frame: &ToWorker<'_>, answers: &mut Answers) -> Result<Sta
             answers.limit = bundle.max_result + FRAME_FROM_WORKER_MARGIN;
             match Policy::load(bundle) {
                 Ok(policy) => {
-                    let version = policy.version();
+                    let (version, bundle_revision) = (policy.version(), policy.bundle_revision());
                     let (evaluator, warnings) = (policy.evaluator(), policy.warnings());
-                    answers.append(&FromWorker::Loaded { version, evaluator, warnings })?;
+                    answers.append(&FromWorker::Loaded {
+                        version,
+                        bundle_revision,
+                        evaluator,
+                        warnings,
+                    })?;
                     Ok(State::Serving(Box::new(policy)))
                 }
                 Err(diagnostics) => {
@@ -257,7 +262,7 @@ impl Printer {
 mod tests {
     use super::*;
 
-    use enforcer_protocol::{Evaluator, LoadSettings, Namespace};
+    use enforcer_protocol::{Evaluator, LoadSettings, Namespace, TestGate};
     use std::time::Duration;
 
     use std::os::fd::OwnedFd;
@@ -308,6 +313,7 @@ allow if input.allow";
                     bytecode: true,
                     strict_builtin_errors: false,
                     max_result: 1024 * 1024,
+                    tests: TestGate::Ignored,
                 }),
                 ToWorker::BundleFile { path: "policy.rego", length },
                 ToWorker::BundleChunk(MODULE),
@@ -318,7 +324,8 @@ allow if input.allow";
         let mut received = Received { socket: socket.try_clone().unwrap(), frames };
         assert!(matches!(received.next(), FromWorker::Hello { .. }));
         let (evaluator, warnings) = (Evaluator::Bytecode, Vec::new());
-        let loaded = FromWorker::Loaded { version: None, evaluator, warnings };
+        let loaded =
+            FromWorker::Loaded { version: None, bundle_revision: None, evaluator, warnings };
         assert_eq!(received.next(), loaded);
         (socket, received, serving)
     }

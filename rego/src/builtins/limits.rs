@@ -40,6 +40,11 @@ impl Clock {
         Self { deadline: context.deadline, steps: 0 }
     }
 
+    /// For a loop that is not of a call.
+    pub(crate) const fn until(deadline: Instant) -> Self {
+        Self { deadline, steps: 0 }
+    }
+
     /// Counts a step.
     ///
     /// # Errors

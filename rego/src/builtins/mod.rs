@@ -14,7 +14,7 @@ mod comparison;
 mod crypto;
 mod encoding;
 mod formats;
-mod glob;
+pub(crate) mod glob;
 pub(crate) mod go;
 mod graph;
 mod graphql;

@@ -8,6 +8,8 @@
 
 use std::collections::BTreeMap;
 
+use regorus::Value;
+
 use crate::ast::{Module, Name, TermValue};
 use crate::diagnostic::Diagnostic;
 use crate::source::Sources;
@@ -60,8 +62,26 @@ pub struct Options {
     pub tests: bool,
 }
 
-/// A check of types: all faults of modules that have passed the stages before.
-pub type CheckTypes = fn(&Sources, &Compiled) -> Vec<Diagnostic>;
+/// A check of types of modules that have passed the stages before.
+pub type CheckTypes = fn(&Sources, &Compiled) -> CheckedTypes;
+
+/// The result of a check of types.
+#[derive(Debug)]
+pub struct CheckedTypes {
+    /// All faults.
+    pub faults: Vec<Diagnostic>,
+    /// The types of the documents.
+    pub paths: Box<dyn PathTypes>,
+}
+
+/// Says whether the types of documents allow a path.
+pub trait PathTypes: std::fmt::Debug {
+    /// Checks a path below `data`, as if it were a reference in a policy.
+    ///
+    /// # Errors
+    /// OPA's message, where the path cannot have a value.
+    fn check(&self, path: &[Value]) -> Result<(), String>;
+}
 
 /// Modules after all stages: references are fully qualified (`data.a.b`, `input.x`), locals have
 /// unique names, no import, `some`, `:=`, `==` sugar or nested call is left, and every body stands in
@@ -83,6 +103,8 @@ pub struct Compiled {
     pub(crate) graph: graph::Graph,
     /// The warnings.
     pub warnings: Vec<Diagnostic>,
+    /// The types of the documents, once they are checked.
+    pub path_types: Option<Box<dyn PathTypes>>,
 }
 
 /// The state of the stages.
@@ -113,6 +135,8 @@ pub(crate) struct Compiler<'a> {
     pub(crate) errors: errors::Errors,
     /// The warnings found so far.
     pub(crate) warnings: Vec<Diagnostic>,
+    /// The types of the documents, once they are checked.
+    pub(crate) path_types: Option<Box<dyn PathTypes>>,
 }
 
 /// A stage's name in OPA, and its function.
@@ -169,9 +193,10 @@ pub fn compile(
 fn check_types(compiler: &mut Compiler<'_>) {
     if let Some(check) = compiler.options.check_types {
         let compiled = compiler.take();
-        let found = check(compiler.sources, &compiled);
+        let CheckedTypes { faults, paths } = check(compiler.sources, &compiled);
         compiler.put(compiled);
-        compiler.errors.report_recoverable(found);
+        compiler.path_types = Some(paths);
+        compiler.errors.report_recoverable(faults);
     }
 }
 
@@ -237,6 +262,7 @@ impl<'a> Compiler<'a> {
             order: Vec::new(),
             errors: errors::Errors::default(),
             warnings: Vec::new(),
+            path_types: None,
         }
     }
     /// The result of the stages so far.
@@ -249,11 +275,13 @@ impl<'a> Compiler<'a> {
             subjects: std::mem::take(&mut self.subjects),
             graph: std::mem::take(&mut self.graph),
             warnings: std::mem::take(&mut self.warnings),
+            path_types: self.path_types.take(),
         }
     }
 
     fn put(&mut self, compiled: Compiled) {
-        let Compiled { modules, tree, order, rewritten, subjects, graph, warnings } = compiled;
+        let Compiled { modules, tree, order, rewritten, subjects, graph, warnings, path_types } =
+            compiled;
         self.modules = modules;
         self.tree = tree;
         self.order = order;
@@ -261,5 +289,6 @@ impl<'a> Compiler<'a> {
         self.subjects = subjects;
         self.graph = graph;
         self.warnings = warnings;
+        self.path_types = path_types;
     }
 }

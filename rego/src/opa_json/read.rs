@@ -76,6 +76,7 @@ pub fn compiled(sources: &Sources, modules: Vec<Module>) -> Compiled {
     compiler.tree = RuleTree::new(&compiler.modules);
     set_graph(&mut compiler);
     Compiled {
+        path_types: None,
         modules: compiler.modules,
         tree: compiler.tree,
         order: compiler.order,

@@ -6,6 +6,7 @@ use regorus::Value;
 
 use super::Namespace;
 use crate::ast::{Module, Term, TermValue};
+use crate::bundle::Tests;
 use crate::core::data::value_at;
 use crate::core::{
     Body, Collection, Definition, Expr, Found, Operand, Program, Root, Rule, RuleId, RuleKind,
@@ -17,20 +18,22 @@ use crate::report::Report;
 /// Below `data`, where every tenant's rules live.
 const TENANTS: &str = "tenants";
 
-/// The packages that lie outside of a namespace. Those of test files may: they never serve, and
-/// `package tenants.acme_test` is what an author of tests expects to be able to write.
-pub(super) fn outside(
-    namespace: &Namespace,
-    modules: &[Module],
-    is_test: impl Fn(&Module) -> bool,
-) -> Vec<Diagnostic> {
+/// The end of the name of a package of tests.
+const TEST: &str = "_test";
+
+/// The packages that lie outside of a namespace. Tests, which do not serve, may be in a package beside
+/// the tenant's whose name ends with `_test`, as is usual.
+pub(super) fn outside(namespace: &Namespace, tests: Tests, modules: &[Module]) -> Vec<Diagnostic> {
     let Namespace::Tenant(id) = namespace else { return Vec::new() };
     modules
         .iter()
-        .filter(|module| !is_test(module))
         .filter(|module| {
             let path: Vec<&str> = module.package.path.iter().filter_map(text_of).collect();
-            !matches!(path.as_slice(), ["data", TENANTS, tenant, ..] if tenant == id)
+            let is_own = |tenant: &str| {
+                let tested = tenant.strip_suffix(TEST).filter(|_| tests == Tests::Included);
+                tenant == id || tested == Some(id)
+            };
+            !matches!(path.as_slice(), ["data", TENANTS, tenant, ..] if is_own(tenant))
         })
         .map(|module| {
             let package = package_of(id);

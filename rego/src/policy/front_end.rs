@@ -21,6 +21,8 @@ pub(crate) struct Parsed {
     pub(crate) modules: Vec<Module>,
     pub(crate) data: Value,
     pub(crate) version: Option<String>,
+    /// `revision` of the bundle's manifest.
+    pub(crate) bundle_revision: Option<String>,
     pub(crate) ignored_files: Vec<String>,
 }
 
@@ -29,23 +31,22 @@ pub(crate) struct Parsed {
 /// # Errors
 /// The faults of the first step with any.
 pub(crate) fn parse(files: Vec<File>, settings: &Settings) -> Result<Parsed, Vec<Report>> {
-    let Bundle { modules, data, version, rego_version, ignored_files } =
+    let Bundle { modules, data, version, manifest, ignored_files } =
         bundle::read(files, settings.tests)?;
     let mut sources = Sources::default();
     let mut parsed = Vec::with_capacity(modules.len());
     let mut faults = Vec::new();
     for (path, text) in modules {
         let file = sources.add(&path, &text);
+        let rego_version = manifest.version_for(&path).map_err(|report| vec![report])?;
         match parse::parse_module(&sources, file, rego_version) {
             Ok(module) => parsed.push(module),
             Err(found) => faults.extend(found),
         }
     }
     if faults.is_empty() {
-        let is_test = |module: &Module| {
-            sources.file(module.file).is_some_and(|source| bundle::is_test(&source.path))
-        };
-        faults.extend(entry::outside(&settings.namespace, &parsed, is_test));
+        faults.extend(entry::outside(&settings.namespace, settings.tests, &parsed));
+        faults.extend(manifest.modules_outside(&parsed, &sources));
     }
     if !faults.is_empty() {
         return Err(reports(faults, &sources));
@@ -54,7 +55,8 @@ pub(crate) fn parse(files: Vec<File>, settings: &Settings) -> Result<Parsed, Vec
     if parsed.is_empty() && settings.namespace != Namespace::Open {
         return Err(vec![Report::of_bundle("the bundle holds no *.rego file")]);
     }
-    Ok(Parsed { sources, modules: parsed, data, version, ignored_files })
+    let bundle_revision = manifest.revision;
+    Ok(Parsed { sources, modules: parsed, data, version, bundle_revision, ignored_files })
 }
 
 /// Compiles modules with the built-ins that policies may call.

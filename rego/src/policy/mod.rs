@@ -14,6 +14,7 @@ use std::time::Instant;
 use regorus::Value;
 
 use crate::bundle::{File, Tests};
+use crate::compile::PathTypes;
 use crate::core::{Document, Found, RuleId};
 use crate::diagnostic::Diagnostic;
 use crate::lower;
@@ -135,6 +136,8 @@ pub struct Policy {
     evaluators: Evaluators,
     /// The virtual documents, by path.
     documents: Document,
+    /// The types of its documents.
+    path_types: Option<Box<dyn PathTypes>>,
     /// The rule for each function of a document's keys.
     keyed: HashMap<RuleId, RuleId>,
     /// Queries of base data.
@@ -143,6 +146,7 @@ pub struct Policy {
     decision: Option<RuleId>,
     decision_length: usize,
     version: Option<String>,
+    bundle_revision: Option<String>,
     warnings: Vec<Report>,
     ignored_files: Vec<String>,
     /// Whether a built-in that fails ends the evaluation, by the policy's settings.
@@ -165,7 +169,7 @@ impl Policy {
     /// # Errors
     /// The faults of the first stage with any, up to a bound.
     pub fn load(files: Vec<File>, settings: &Settings) -> Result<Self, Vec<Report>> {
-        let Parsed { sources, modules, data, version, ignored_files } =
+        let Parsed { sources, modules, data, version, bundle_revision, ignored_files } =
             front_end::parse(files, settings)?;
         let mut compiled = front_end::compile(&sources, modules, settings.tests)?;
         prints::locate(&sources, &mut compiled.modules);
@@ -188,11 +192,13 @@ impl Policy {
         Ok(Self {
             evaluators,
             documents,
+            path_types: compiled.path_types,
             keyed,
             data,
             decision,
             decision_length: settings.decision.len(),
             version,
+            bundle_revision,
             warnings,
             ignored_files,
             sources,
@@ -208,6 +214,12 @@ impl Policy {
     #[must_use]
     pub fn version(&self) -> Option<&str> {
         self.version.as_deref()
+    }
+
+    /// `revision` of the bundle's `.manifest`.
+    #[must_use]
+    pub fn bundle_revision(&self) -> Option<&str> {
+        self.bundle_revision.as_deref()
     }
 
     /// The warnings.
@@ -274,6 +286,14 @@ impl Policy {
                 Evaluation { result: Ok(value), prints: Vec::new() }
             }
         }
+    }
+
+    /// Checks that the types of the policy's rules allow a path, as OPA checks it.
+    ///
+    /// # Errors
+    /// OPA's message, where the document at the path can never have a value.
+    pub fn check_path(&self, path: &[Value]) -> Result<(), String> {
+        self.path_types.as_ref().map_or(Ok(()), |types| types.check(path))
     }
 
     /// Whether a rule defines the document at a path, or one that it is in.

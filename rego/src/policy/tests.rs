@@ -636,3 +636,73 @@ fn there_are_few_warnings_however_much_is_unused() {
         ["no rule defines data.tenants.t.allow, so every request is denied"]
     );
 }
+
+/// OPA 1.22.2's messages.
+#[test]
+fn a_path_that_no_value_can_have_is_refused_in_opa_s_words() {
+    let module = r#"package tenants.t
+array := [10, 20]
+object := {"a": 1, "b c": {"d": 2}}
+text := "x"
+double(x) := x * 2
+set contains input.x
+open[k] := v if some k, v in input
+base := data.base
+"#;
+    let policy = load(&[("policy.rego", module), ("data.json", r#"{"base": {"x": 1}}"#)]).unwrap();
+    let check = |path: &str| {
+        let path: Vec<Value> = path.split('/').map(crate::request::path_key).collect();
+        policy.check_path(&path)
+    };
+    for path in [
+        "tenants/t/array/1",
+        "tenants/t/object/b c/d",
+        "tenants/t/set/q",
+        "tenants/t/open/q/r",
+        "tenants/t/base/x/y",
+        "tenants/t/nothing/at/all",
+        "base/x/y/0",
+        "nothing",
+    ] {
+        assert_eq!(check(path), Ok(()), "{path}");
+    }
+    let refused = |path: &str, lines: &[&str]| {
+        let message = format!("1 error occurred: 1:1: rego_type_error: {}", lines.join("\n\t"));
+        assert_eq!(check(path), Err(message), "{path}");
+    };
+    refused(
+        "tenants/t/array/9",
+        &[
+            "undefined ref: data.tenants.t.array[9]",
+            "data.tenants.t.array[9]",
+            "                     ^",
+            "                     have: 9",
+            "                     want (type): number",
+        ],
+    );
+    refused(
+        "tenants/t/object/zz",
+        &[
+            "undefined ref: data.tenants.t.object.zz",
+            "data.tenants.t.object.zz",
+            "                      ^",
+            "                      have: \"zz\"",
+            "                      want (one of): [\"a\" \"b c\"]",
+        ],
+    );
+    refused(
+        "tenants/t/text/x",
+        &[
+            "undefined ref: data.tenants.t.text.x",
+            "data.tenants.t.text.x",
+            "^^^^^^^^^^^^^^^^^^^",
+            "have: string",
+        ],
+    );
+    for path in ["tenants/t/double", "tenants/t/double/1"] {
+        let keys: Vec<Value> = path.split('/').map(crate::request::path_key).collect();
+        let written = crate::request::reference(&keys);
+        let what = format!("function {written} used as reference, not called");
+        refused(path, &[&what, &written, "^^^^^^^^^^^^^^^^^^^^^", "have: (number) => number"]);
+    }
+}

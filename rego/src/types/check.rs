@@ -17,8 +17,9 @@ use super::tree::{Key, Node, Roots};
 /// The highest nesting of comprehensions. OPA's time to check them grows exponentially with it.
 const MAX_CLOSURES: u32 = 32;
 
-/// Checks all rules, those that are used before those that use them.
-pub(super) fn rules(compiled: &Compiled, steps: u64) -> Vec<Fault> {
+/// Checks all rules, those that are used before those that use them. Returns the faults, and the types
+/// of the documents below `data`.
+pub(super) fn rules(compiled: &Compiled, steps: u64) -> (Vec<Fault>, Node) {
     let checker = Checker::new(compiled, steps);
     let builtins = Scope::outermost(Rc::new(builtins()));
     let mut documents = Rc::new(Roots::new());
@@ -35,7 +36,7 @@ pub(super) fn rules(compiled: &Compiled, steps: u64) -> Vec<Fault> {
             let checked = Env { checker: &checker, scope }.check_rule(module, rule, &mut faults);
             if checker.work.is_over() {
                 faults.push(Fault::too_complex(rule.head.span));
-                return faults;
+                return (faults, Node::default());
             }
             // The scope has been dropped, so the documents are not shared and need no copy.
             let documents = Rc::make_mut(&mut documents);
@@ -46,7 +47,8 @@ pub(super) fn rules(compiled: &Compiled, steps: u64) -> Vec<Fault> {
             }
         }
     }
-    faults
+    let data = Rc::make_mut(&mut documents).remove("data").unwrap_or_default();
+    (faults, data)
 }
 
 fn data_of(documents: &mut Roots) -> &mut Node {

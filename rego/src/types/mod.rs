@@ -27,6 +27,7 @@ mod fault;
 mod infer;
 mod members;
 mod model;
+mod path;
 mod references;
 #[cfg(test)]
 mod tests;
@@ -36,7 +37,7 @@ mod unify;
 mod union;
 mod with;
 
-use crate::compile::Compiled;
+use crate::compile::{CheckedTypes, Compiled};
 use crate::diagnostic::Diagnostic;
 use crate::source::Sources;
 
@@ -48,14 +49,14 @@ const STEPS_PER_BYTE: u64 = 1 << 10;
 
 /// Checks the types of compiled modules, as OPA's `CheckTypes` stage.
 ///
-/// All faults, in order of their places. Time grows about linearly with the size of the policy; where
+/// All faults, in order of their places, and the types that paths are checked with. Time grows about linearly with the size of the policy; where
 /// types would need much more, that is the last fault.
 #[must_use]
-pub fn check(sources: &Sources, compiled: &Compiled) -> Vec<Diagnostic> {
+pub fn check(sources: &Sources, compiled: &Compiled) -> CheckedTypes {
     let files = compiled.modules.iter().filter_map(|module| sources.file(module.file));
     let bytes: usize = files.map(|file| file.text.len()).sum();
     let steps = STEPS_PER_BYTE.saturating_mul(u64::try_from(bytes).unwrap_or(u64::MAX));
-    let faults = check::rules(compiled, steps.saturating_add(MIN_STEPS));
+    let (faults, data) = check::rules(compiled, steps.saturating_add(MIN_STEPS));
     let mut found: Vec<Diagnostic> =
         faults.into_iter().map(fault::Fault::into_diagnostic).collect();
     found.sort_by_cached_key(|fault| {
@@ -63,5 +64,5 @@ pub fn check(sources: &Sources, compiled: &Compiled) -> Vec<Diagnostic> {
         let place = fault.span.map(|span| (path(span.file), span.start));
         (place, fault.message.clone())
     });
-    found
+    CheckedTypes { faults: found, paths: Box::new(path::Documents(data)) }
 }

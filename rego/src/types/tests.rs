@@ -15,6 +15,7 @@ fn faults(rules: &[&str]) -> Vec<String> {
     let module = parse_module(&sources, file, RegoVersion::V1).unwrap();
     let compiled = compile(&sources, vec![module], &Options::default()).unwrap();
     check(&sources, &compiled)
+        .faults
         .into_iter()
         .map(|fault| {
             let place = sources.location(fault.span.unwrap());
@@ -268,7 +269,7 @@ fn help_says_what_there_is_and_what_is_wanted() {
         let file = sources.add("a.rego", &text);
         let module = parse_module(&sources, file, RegoVersion::V1).unwrap();
         let compiled = compile(&sources, vec![module], &Options::default()).unwrap();
-        check(&sources, &compiled).remove(0).help.unwrap()
+        check(&sources, &compiled).faults.remove(0).help.unwrap()
     };
     assert_eq!(help(&["p := upper([1])"]), "have: (array<number>), want: (x: string)");
     assert_eq!(help(&["p if 1 == \"a\""]), "left: number, right: string");

@@ -69,6 +69,12 @@ impl Node {
         self.children.get(&Key::of(key)?)
     }
 
+    /// The node below at a constant key.
+    pub(super) fn child_at(&self, key: &Constant) -> Option<&Self> {
+        // Most nodes have only names below them, and are few.
+        self.children.get(&Key::Constant(key.clone()))
+    }
+
     /// The type of the whole document. Base data may be beside the rules below.
     pub(super) fn extent(&self) -> Type {
         if let Some(value) = &self.value {

@@ -15,6 +15,7 @@ use super::host::check;
 use super::prepare_sandbox;
 use crate::bundles::limits::MAX_BUNDLE_BYTES;
 use crate::bundles::read::read;
+use crate::bundles::source::{ARCHIVE_SUFFIX, Source};
 use crate::config::{Config, SandboxConfig, TenantLimits, WorkerUsers};
 use crate::inspection::{ANSWER_TIME, InspectionError, Subject};
 use crate::isolation::context::SandboxContext;
@@ -127,7 +128,11 @@ impl BundleInspector {
             return Err(NoFindings::TooLong(body.len()));
         }
         let BundleSubject { path, tenant_id, limits } = subject;
-        let bundle = read(path, MAX_BUNDLE_BYTES.min(limits.memory))
+        let verification = match tenant_id {
+            Some(tenant_id) => self.config.verification(tenant_id),
+            None => self.config.verification_of_others(),
+        };
+        let bundle = read(&Source::at(path), MAX_BUNDLE_BYTES.min(limits.memory), verification)
             .map_err(|error| NoFindings::Unreadable(error.to_string()))?;
         let answer_time = match inspection {
             Inspection::Tests(_) => TESTS_TIME,
@@ -212,5 +217,6 @@ fn tenant_of(path: &Path, bundles_dir: &Path) -> Option<TenantId> {
 
 /// A bundle's name, if it is the id of a tenant.
 fn name_of(path: &Path) -> Option<TenantId> {
-    path.file_name().and_then(OsStr::to_str)?.parse().ok()
+    let name = path.file_name().and_then(OsStr::to_str)?;
+    name.strip_suffix(ARCHIVE_SUFFIX).unwrap_or(name).parse().ok()
 }

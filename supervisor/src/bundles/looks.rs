@@ -1,13 +1,13 @@
 //! Rounds of looks at the files of all tenants, which find changes without an event.
 
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use enforcer_protocol::TenantId;
 
-use super::walk::{Directory, Stat, stat};
+use super::source::Source;
+use super::walk::{Directory, Stat};
 use super::watches::Watches;
 
 /// How long the looks of one round may take together. Cheap ones come first, so that a tenant with
@@ -21,7 +21,7 @@ pub(super) const CHEAP: Duration = Duration::from_millis(5);
 #[derive(Debug)]
 pub(super) struct Due {
     pub(super) id: TenantId,
-    pub(super) root: PathBuf,
+    pub(super) source: Source,
     pub(super) watched: Vec<Directory>,
     /// The fingerprint that it had.
     pub(super) before: Option<u64>,
@@ -46,20 +46,20 @@ pub(super) fn look_at(
     let began = Instant::now();
     let mut seen = Vec::new();
     let mut is_one_expensive = false;
-    for (index, Due { id, root, watched, before }) in due.into_iter().enumerate() {
+    for (index, Due { id, source, watched, before }) in due.into_iter().enumerate() {
         if began.elapsed() > ROUND && is_one_expensive {
             break;
         }
         progress.store(index, Ordering::Relaxed);
         let start = Instant::now();
-        let Stat { fingerprint, directories, .. } = stat(&root);
+        let Stat { fingerprint, directories, .. } = source.stat();
         let took = start.elapsed();
         // At least one of the expensive ones in every round, or none of them would ever be looked
         // at.
         is_one_expensive |= took > CHEAP;
         let watched = watches.map_or_else(Vec::new, |watches| {
             let mut watches = watches.lock().unwrap_or_else(PoisonError::into_inner);
-            watches.change(&id, &root, &watched, directories, before != Some(fingerprint))
+            watches.change(&id, source.root(), &watched, directories, before != Some(fingerprint))
         });
         seen.push(Seen { id, fingerprint, watched, took });
     }

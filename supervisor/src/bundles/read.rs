@@ -1,7 +1,9 @@
-//! Reads bundles: a directory's policies and data as bytes, whole and at one moment, or not at all.
+//! Reads bundles: policies and data as bytes, whole and at one moment, or not at all.
 //!
-//! Nothing here parses Rego or JSON: the worker does, inside its sandbox.
+//! Nothing here parses Rego or data: the worker does, inside its sandbox. Only where a bundle is
+//! signed, [`signed`] digests its data by their meaning, within bounds.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
@@ -13,21 +15,39 @@ use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
 use sha2::{Digest, Sha256};
 
-use super::bundle::{Bundle, BundleError, BundleFile, length};
+use super::archive::read_archive;
+use super::bundle::{Bundle, BundleError, BundleFile, ReadFile, ReadFiles, length};
+use super::limits::MAX_IGNORED;
+use super::names::Role;
+use super::signed;
+use super::source::{Place, Source};
 use super::walk::{Found, Walk, directory_flags, identity, open_beneath};
+use crate::config::BundleVerification;
 
 /// How often a bundle that changes while it is read is read again before that is an error.
 const READ_ATTEMPTS: usize = 4;
 
-/// Reads the bundle in `root`. It blocks.
+/// Reads the bundle in `source`, and verifies its signature. It blocks.
 ///
 /// # Errors
-/// When it cannot be read whole, is over a bound, or leads out of its directory.
-pub(crate) fn read(root: &Path, max_bytes: u64) -> Result<Bundle, BundleError> {
+/// When it cannot be read whole, is over a bound, leads out of its directory, or is not signed as
+/// `verification` says.
+pub(crate) fn read(
+    source: &Source,
+    max_bytes: u64,
+    verification: &BundleVerification,
+) -> Result<Bundle, BundleError> {
     let mut last = None;
     for _ in 0..READ_ATTEMPTS {
-        match read_once(root, max_bytes) {
-            Ok(Some(bundle)) => return Ok(bundle),
+        let (read, directory) = match source.place() {
+            Place::Directory(root) => (read_directory(root, max_bytes), root.file_name()),
+            Place::Archive(path) => (read_archive(path, max_bytes), None),
+            Place::Both => (Err(BundleError::Ambiguous), None),
+        };
+        match read {
+            Ok(Some(files)) => {
+                return accept(files, directory.and_then(OsStr::to_str), verification);
+            }
             Ok(None) => last = Some(BundleError::Changing),
             // A listed file is gone: a sign of change, or a dangling link.
             Err(error @ BundleError::Unreadable { error: Errno::ENOENT, .. }) => last = Some(error),
@@ -37,8 +57,29 @@ pub(crate) fn read(root: &Path, max_bytes: u64) -> Result<Bundle, BundleError> {
     Err(last.unwrap_or(BundleError::Changing))
 }
 
+/// The bundle of these files, if its signature allows it.
+fn accept(
+    read: ReadFiles,
+    directory: Option<&str>,
+    verification: &BundleVerification,
+) -> Result<Bundle, BundleError> {
+    let ReadFiles { files: read, ignored: mut ignored_files } = read;
+    signed::verify(&read, directory, verification)?;
+    let mut files = Vec::with_capacity(read.len());
+    for ReadFile { file, role } in read {
+        match role {
+            Role::Part => files.push(file),
+            Role::Other if ignored_files.len() < MAX_IGNORED => ignored_files.push(file.path),
+            Role::Other | Role::Signatures => {}
+        }
+    }
+    files.sort_by(|left, right| left.path.cmp(&right.path));
+    ignored_files.sort();
+    Ok(Bundle { revision: revision(&files), files, ignored_files })
+}
+
 /// `None` when the bundle changed meanwhile.
-fn read_once(root: &Path, max_bytes: u64) -> Result<Option<Bundle>, BundleError> {
+fn read_directory(root: &Path, max_bytes: u64) -> Result<Option<ReadFiles>, BundleError> {
     let root =
         nix::fcntl::open(root, directory_flags(), Mode::empty()).map_err(|error| match error {
             Errno::ENOENT | Errno::ENOTDIR => BundleError::Gone,
@@ -55,14 +96,13 @@ fn read_once(root: &Path, max_bytes: u64) -> Result<Option<Bundle>, BundleError>
         let Some(content) = read_file(&root, found, &mut left)? else {
             return Ok(None);
         };
-        files.push(BundleFile { path: found.path.clone(), content });
+        let file = BundleFile { path: found.path.clone(), content };
+        files.push(ReadFile { file, role: found.role });
     }
     if Walk::of(&root)?.found != before.found {
         return Ok(None);
     }
-    let mut ignored_files = before.ignored;
-    ignored_files.sort();
-    Ok(Some(Bundle { revision: revision(&files), files, ignored_files }))
+    Ok(Some(ReadFiles { files, ignored: before.ignored }))
 }
 
 fn revision(files: &[BundleFile]) -> Revision {

@@ -7,7 +7,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -21,9 +20,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, error, info, warn};
 
-use super::entries::{Entry, device, entries};
+use super::entries::{Entry, device, entries, tenant_of};
 use super::health::{BundlesHealth, ReconcilerState};
 use super::looks::{CHEAP, Due, Seen, look_at};
+use super::source::Source;
 use super::walk::Directory;
 use super::watches::{Changes, Names, Watches, settled};
 use crate::blocking::{BlockingError, blocking_with_timeout, spawn_blocking_on};
@@ -31,7 +31,7 @@ use crate::config::{Activation, Config};
 use crate::permits::ConnectionPermits;
 use crate::stream::{Change, Stream, TenantStream};
 use crate::tenant::admission::Tenant;
-use crate::tenant::controller::context::{Context, ControlSignals};
+use crate::tenant::controller::context::{BundleSource, Context, ControlSignals};
 use crate::tenant::controller::run_controller;
 use crate::tenant::registry::{Registry, Tenants};
 
@@ -75,7 +75,7 @@ pub(crate) struct Shared {
 #[derive(Debug)]
 struct ManagedTenant {
     tenant: Arc<Tenant>,
-    directory: PathBuf,
+    source: Source,
     signals: Arc<ControlSignals>,
     controller: JoinHandle<()>,
     /// The result of the last look.
@@ -143,7 +143,7 @@ impl Reconciler {
         reconciler.register(entries);
         for tenant_id in reconciler.config.configured_tenants() {
             if !reconciler.managed.contains_key(tenant_id) {
-                warn!(%tenant_id, "the configuration file has limits for a tenant that has no directory");
+                warn!(%tenant_id, "the configuration file has limits for a tenant that has no bundle");
             }
         }
         if reconciler.managed.is_empty() {
@@ -230,7 +230,7 @@ impl Reconciler {
     /// Tells the controllers of tenants with changes.
     fn hint(&self, Names { names }: Names) {
         for name in names {
-            let managed = name.parse::<TenantId>().ok().and_then(|id| self.managed.get(&id));
+            let managed = tenant_of(&name).and_then(|id| self.managed.get(&id));
             if let Some(managed) = managed.filter(|managed| managed.gone_since.is_none()) {
                 managed.signals.look.notify_one();
             }
@@ -334,7 +334,7 @@ impl Reconciler {
         due.into_iter()
             .map(|(id, managed)| Due {
                 id: id.clone(),
-                root: managed.directory.clone(),
+                source: managed.source.clone(),
                 watched: managed.watched.clone(),
                 before: managed.fingerprint,
             })
@@ -358,10 +358,10 @@ impl Reconciler {
         for entry in entries {
             match entry {
                 Entry::NoTenant(name) => self.report(name),
-                Entry::Tenant(id, directory) => {
+                Entry::Tenant(id, source) => {
                     present.insert(id.clone());
                     if !self.managed.contains_key(&id) && !self.leaving.contains_key(&id) {
-                        self.add(id, directory);
+                        self.add(id, source);
                         is_changed = true;
                     }
                 }
@@ -403,13 +403,11 @@ impl Reconciler {
     fn report(&mut self, name: String) {
         if self.reported.len() < REMEMBERED_REPORTS && self.reported.insert(name.clone()) {
             self.context.metrics.ignored_directories.inc();
-            error!(
-                "BUNDLES_DIR holds the directory \"{name}\", which is not a tenant's: {InvalidTenantId}"
-            );
+            error!("BUNDLES_DIR holds \"{name}\", which is not a tenant's: {InvalidTenantId}");
         }
     }
 
-    fn add(&mut self, id: TenantId, directory: PathBuf) {
+    fn add(&mut self, id: TenantId, source: Source) {
         let limits = self.config.limits(&id);
         let stream = TenantStream::new(&self.shared.stream, id.clone(), limits.max_body);
         let sandbox = &self.context.sandbox;
@@ -419,12 +417,15 @@ impl Reconciler {
         if tenant.limits.activation == Activation::Lazy {
             info!(tenant_id = %id, "tenant is asleep until its first request");
         }
-        tenant.tell(Change::Added, "its directory is there".to_owned(), Vec::new());
+        tenant.tell(Change::Added, "its bundle is there".to_owned(), Vec::new());
         let signals = Arc::new(ControlSignals::new(&self.context));
         let controller = run_controller(
             Arc::clone(&tenant),
             requests,
-            directory.clone(),
+            BundleSource {
+                source: source.clone(),
+                verification: Arc::new(self.config.verification(&id).clone()),
+            },
             Arc::clone(&signals),
             self.context.clone(),
         );
@@ -433,14 +434,14 @@ impl Reconciler {
             async move {
                 controller.await;
                 if !stop.is_cancelled() {
-                    tenant.tell(Change::Removed, "its directory is gone".to_owned(), Vec::new());
-                    info!(tenant_id = %tenant.id, "tenant removed: its directory is gone");
+                    tenant.tell(Change::Removed, "its bundle is gone".to_owned(), Vec::new());
+                    info!(tenant_id = %tenant.id, "tenant removed: its bundle is gone");
                 }
             }
         });
         let managed = ManagedTenant {
             tenant,
-            directory,
+            source,
             signals,
             controller,
             fingerprint: None,
@@ -457,11 +458,11 @@ impl Reconciler {
             managed.tenant.status.remove();
             managed.signals.stop.cancel();
             if let Some(watches) = self.watches.clone() {
-                let (id, root, watched) = (id.clone(), managed.directory, managed.watched);
+                let (id, source, watched) = (id.clone(), managed.source, managed.watched);
                 // Not waited for: the file system may hang.
                 drop(spawn_blocking_on(&self.context.loading, move || {
                     let mut watches = watches.lock().unwrap_or_else(PoisonError::into_inner);
-                    watches.change(&id, &root, &watched, Vec::new(), false);
+                    watches.change(&id, source.root(), &watched, Vec::new(), false);
                 }));
             }
             self.leaving.insert(id.clone(), managed.controller);

@@ -15,6 +15,7 @@ use super::bundle::BundleError;
 use super::limits::{
     MAX_DEPTH, MAX_ENTRIES, MAX_FILES, MAX_IGNORED, MAX_PATH, REMEMBERED_DIRECTORIES,
 };
+use super::names::{MANIFEST, MANIFEST_PROTO, RefusedName, Role, SIGNATURES, role};
 
 /// A bundle's fingerprint, which tells whether it may have changed without reading it.
 #[derive(Debug)]
@@ -36,8 +37,8 @@ pub(crate) struct Directory {
     pub(crate) identity: (u64, u64),
 }
 
-/// Looks at the bundle in `root`, also at an invalid one.
-pub(crate) fn stat(root: &Path) -> Stat {
+/// Looks at the bundle in the directory `root`, also at an invalid one.
+pub(super) fn stat_directory(root: &Path) -> Stat {
     let mut hasher = DefaultHasher::new();
     let unreadable = |error| BundleError::Unreadable { path: ".".into(), error };
     let opened = nix::fcntl::open(root, directory_flags(), Mode::empty()).map_err(unreadable);
@@ -76,6 +77,7 @@ pub(super) fn identity(metadata: &Metadata) -> [i128; 7] {
 pub(super) struct Found {
     pub(super) path: String,
     pub(super) identity: [i128; 7],
+    pub(super) role: Role,
 }
 
 impl Found {
@@ -85,33 +87,32 @@ impl Found {
     }
 }
 
-/// The manifest of an OPA bundle, in its root.
-const MANIFEST: &str = ".manifest";
-
-/// Whether a file of this name, at this depth, is part of the bundle: policies and data as OPA
-/// reads them from a directory, and the bundle's metadata.
-fn is_wanted(name: &str, depth: usize) -> bool {
-    match name {
-        "data.json" | "data.yaml" | "data.yml" => true,
-        "metadata.json" | MANIFEST => depth == 0,
-        _ => name.ends_with(".rego"),
-    }
-}
-
 /// Finds the files of a bundle without reading them.
 pub(super) struct Walk<'a> {
     root: &'a OwnedFd,
     entries: usize,
+    /// The files that decide, and those that were signed with them. Sorted by path.
     pub(super) found: Vec<Found>,
-    /// The first files that are not part of a bundle.
+    /// How many of them decide.
+    parts: usize,
+    /// The first files that are not part of an unsigned bundle.
     pub(super) ignored: Vec<String>,
-    /// The maximum number of them.
+    /// Whether there is a signature, which covers all files.
+    is_signed: bool,
     directories: Vec<Directory>,
 }
 
 impl<'a> Walk<'a> {
     const fn new(root: &'a OwnedFd) -> Self {
-        Self { root, entries: 0, found: Vec::new(), ignored: Vec::new(), directories: Vec::new() }
+        Self {
+            root,
+            entries: 0,
+            found: Vec::new(),
+            parts: 0,
+            ignored: Vec::new(),
+            is_signed: false,
+            directories: Vec::new(),
+        }
     }
 
     pub(super) fn of(root: &'a OwnedFd) -> Result<Self, BundleError> {
@@ -121,6 +122,8 @@ impl<'a> Walk<'a> {
     }
 
     fn all(&mut self) -> Result<(), BundleError> {
+        // Of any kind: what is not a file is refused where it is found.
+        self.is_signed = open_beneath(self.root, SIGNATURES, OFlag::O_PATH).is_ok();
         let result = self.directory("", 0);
         self.found.sort();
         result
@@ -141,8 +144,7 @@ impl<'a> Walk<'a> {
         for entry in directory.iter() {
             let entry = entry.map_err(unreadable)?;
             let name = entry.file_name().to_bytes();
-            let is_manifest = path.is_empty() && name == MANIFEST.as_bytes();
-            if name.starts_with(b".") && !is_manifest {
+            if self.is_skipped(path, name) {
                 continue;
             }
             self.entries += 1;
@@ -154,21 +156,36 @@ impl<'a> Walk<'a> {
                 .ok()
                 .filter(|name| !name.chars().any(char::is_control))
                 .ok_or_else(|| BundleError::Name { path: lossy() })?;
-            self.entry(&join(path, name), name, depth)?;
+            self.entry(&join(path, name), depth)?;
         }
         Ok(())
     }
 
-    fn entry(&mut self, path: &str, name: &str, depth: usize) -> Result<(), BundleError> {
+    /// Whether an entry is left out unexamined: a hidden one, of which only OPA's own count. A
+    /// signature covers all hidden entries but those of Kubernetes (`..data`).
+    fn is_skipped(&self, directory: &str, name: &[u8]) -> bool {
+        let is_in_root = directory.is_empty()
+            && [MANIFEST, MANIFEST_PROTO].iter().any(|ours| name == ours.as_bytes());
+        // OPA takes a signature from any directory, so one elsewhere is refused and not skipped.
+        let is_ours = is_in_root || name == SIGNATURES.as_bytes();
+        let is_dots = name == b"." || name == b"..";
+        match (name.starts_with(b"."), self.is_signed) {
+            (false, _) => false,
+            (true, true) => is_dots || (directory.is_empty() && name.starts_with(b"..")),
+            (true, false) => !is_ours,
+        }
+    }
+
+    fn entry(&mut self, path: &str, depth: usize) -> Result<(), BundleError> {
         if path.len() > MAX_PATH {
             return Err(BundleError::PathTooLong { path: path.to_owned() });
         }
-        let is_wanted = is_wanted(name, depth);
+        let role = role(path);
         // O_PATH: a file that is not part of the bundle is not opened, only checked for being a
         // directory.
         let opened = match open_beneath(self.root, path, OFlag::O_PATH) {
             Ok(opened) => opened,
-            Err(_) if !is_wanted => return Ok(()),
+            Err(_) if role == Ok(Role::Other) && !self.is_signed => return Ok(()),
             Err(error) => return Err(error),
         };
         let metadata = File::from(opened)
@@ -177,7 +194,9 @@ impl<'a> Walk<'a> {
         if metadata.is_dir() {
             return self.directory(path, depth + 1);
         }
-        if !is_wanted {
+        let role = role
+            .map_err(|RefusedName(why)| BundleError::RefusedName { path: path.to_owned(), why })?;
+        if role == Role::Other && !self.is_signed {
             if self.ignored.len() < MAX_IGNORED {
                 self.ignored.push(path.to_owned());
             }
@@ -186,11 +205,14 @@ impl<'a> Walk<'a> {
         if !metadata.is_file() {
             return Err(BundleError::NotAFile { path: path.to_owned() });
         }
-        if self.found.len() == MAX_FILES {
-            return Err(BundleError::TooManyFiles);
+        if role == Role::Part {
+            self.parts += 1;
+            if self.parts > MAX_FILES {
+                return Err(BundleError::TooManyFiles);
+            }
         }
         let identity = identity(&metadata);
-        self.found.push(Found { path: path.to_owned(), identity });
+        self.found.push(Found { path: path.to_owned(), identity, role });
         Ok(())
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use enforcer_protocol::TenantId;
 use toml::{Table, Value as Toml};
@@ -15,6 +15,9 @@ const MAX_CONFIG_FILE: u64 = 16 * 1024 * 1024;
 
 /// Key of the configuration file's table of tenants.
 const TENANTS_KEY: &str = "tenants";
+
+/// Key of the configuration file's table of keys.
+const BUNDLE_KEYS_KEY: &str = "bundle_keys";
 
 /// The configuration file, as it was read.
 #[derive(Debug, Default)]
@@ -41,6 +44,8 @@ impl ConfigFile {
                         "expected tables, such as [tenants.tenant_a]",
                     ));
                 }
+                // Their own reader has their faults.
+                (BUNDLE_KEYS_KEY, _) => {}
                 (key, value) => {
                     let mut known =
                         SETTINGS.iter().filter(|setting| setting.flag != CONFIG_FILE.flag);
@@ -75,7 +80,7 @@ impl ConfigFile {
         }
     }
 
-    fn fault(&self, name: &str, value: &Toml, expected: &str) -> ConfigError {
+    pub(super) fn fault(&self, name: &str, value: &Toml, expected: &str) -> ConfigError {
         let name = format!("{name} in {}", self.path);
         ConfigError { name, value: text_of(value), expected: expected.to_owned() }
     }
@@ -93,6 +98,16 @@ impl ConfigFile {
         };
         let value = table.get(&key)?;
         Some((format!("{prefix}{key} in {}", self.path), text_of(value)))
+    }
+
+    /// `[bundle_keys]`, where there is one.
+    pub(super) fn bundle_keys(&self) -> Option<(&'static str, &Toml)> {
+        self.table.get(BUNDLE_KEYS_KEY).map(|keys| (BUNDLE_KEYS_KEY, keys))
+    }
+
+    /// A path as the file gives it: relative to the file's own directory.
+    pub(super) fn resolved(&self, path: &str) -> PathBuf {
+        Path::new(&self.path).parent().unwrap_or(Path::new("")).join(path)
     }
 
     pub(super) fn tenants(&self) -> Option<&Table> {

@@ -38,6 +38,8 @@ pub(crate) struct TenantLimits {
     pub(crate) max_result: usize,
     /// Whether clients may bring queries of their own.
     pub(crate) query_api: bool,
+    /// Whether its own tests have to pass before it serves.
+    pub(crate) run_tests: RunTests,
     /// Inspections of its bundle in a second.
     pub(crate) inspections: u32,
 }
@@ -85,6 +87,15 @@ pub(crate) enum EvaluatorChoice {
     Auto,
     /// The interpreter, always.
     Interpreter,
+}
+
+/// Whether a bundle's own tests decide about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RunTests {
+    /// They are not loaded.
+    Ignore,
+    /// They have to pass.
+    Require,
 }
 
 /// When a tenant's worker is started.

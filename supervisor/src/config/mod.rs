@@ -1,6 +1,7 @@
 //! Configuration: every setting in one table, parsed and validated as a whole before anything is
 //! built from it.
 
+mod bundle_keys;
 mod errors;
 mod file;
 mod limits;
@@ -16,17 +17,22 @@ mod values;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use enforcer_protocol::TenantId;
 
+use bundle_keys::bundle_keys;
 use file::{ConfigFile, config_file};
 use reader::Reader;
 use settings::*;
 use values::*;
 
+#[cfg(test)]
+pub(crate) use bundle_keys::BundleKey;
+pub(crate) use bundle_keys::{BundleVerification, SignatureRequirement};
 pub use errors::ConfigErrors;
-pub(crate) use limits::{Activation, EvaluatorChoice, TenantLimits};
+pub(crate) use limits::{Activation, EvaluatorChoice, RunTests, TenantLimits};
 pub use log::LogConfig;
 pub(crate) use log::LogFormat;
 pub(crate) use sandbox::{SandboxConfig, WorkerUsers};
@@ -45,6 +51,8 @@ pub struct Config {
     pub log: LogConfig,
     limits: TenantLimits,
     limits_of: BTreeMap<TenantId, TenantLimits>,
+    verification: BundleVerification,
+    verification_of: BTreeMap<TenantId, BundleVerification>,
     pub(crate) sandbox: SandboxConfig,
     pub(crate) max_connections: usize,
     pub(crate) max_stream_consumers: usize,
@@ -109,7 +117,17 @@ impl Config {
         let stream_origins = reader.read(STREAM_ORIGINS, origins);
         let shutdown_timeout = reader.read(SHUTDOWN_TIMEOUT, |text| millis(text, 0..=600_000));
         let limits = reader.limits(None);
-        let limits_of = reader.limits_of();
+        let limits_of = reader.of_tenants(|reader, id| reader.limits(Some(id)));
+        let (keys, faults) = bundle_keys(&reader.file);
+        let (keys, are_keys_good) = (Arc::new(keys), faults.is_empty());
+        reader.errors.extend(faults);
+        // Settings that name a key which could not be read are not at fault.
+        let mut verification = None;
+        let mut verification_of = None;
+        if are_keys_good {
+            verification = reader.verification(None, &keys);
+            verification_of = reader.of_tenants(|reader, id| reader.verification(Some(id), &keys));
+        }
 
         let errors = reader.errors;
         let whole = || {
@@ -121,6 +139,8 @@ impl Config {
                 log: LogConfig { level: level?, format: format?, decisions: decisions? },
                 limits: limits?,
                 limits_of: limits_of?,
+                verification: verification?,
+                verification_of: verification_of?,
                 sandbox: sandbox?,
                 max_connections: max_connections?,
                 max_stream_consumers: max_stream_consumers?,
@@ -135,6 +155,16 @@ impl Config {
     /// This tenant's limits.
     pub(crate) fn limits(&self, tenant_id: &TenantId) -> TenantLimits {
         self.limits_of.get(tenant_id).unwrap_or(&self.limits).clone()
+    }
+
+    /// What this tenant's bundle needs to be accepted.
+    pub(crate) fn verification(&self, tenant_id: &TenantId) -> &BundleVerification {
+        self.verification_of.get(tenant_id).unwrap_or(&self.verification)
+    }
+
+    /// What the bundles of other tenants, and of nobody, need to be accepted.
+    pub(crate) const fn verification_of_others(&self) -> &BundleVerification {
+        &self.verification
     }
 
     /// The limits of tenants without limits of their own.

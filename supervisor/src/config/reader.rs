@@ -2,10 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 
 use enforcer_protocol::{MAX_REQUEST_BODY, MAX_RESULT, Namespace, TenantId};
 use toml::Table;
 
+use super::bundle_keys::{
+    BundleKeys, BundleVerification, SignatureRequirement, allowed_keys, bundle_scope,
+    bundle_signature,
+};
 use super::errors::ConfigError;
 use super::file::ConfigFile;
 use super::limits::{Entrypoint, TENANTS, TenantLimits};
@@ -64,6 +69,7 @@ impl<F: Fn(&str) -> Option<String>> Reader<'_, F> {
             number(text, SMALLEST_MAX_RESULT..=MAX_RESULT)
         });
         let query_api = self.read_for(tenant_id, QUERY_API, boolean);
+        let run_tests = self.read_for(tenant_id, RUN_TESTS, run_tests);
         let inspections = self.read_for(tenant_id, INSPECTIONS, |text| number(text, 0..=1000_u32));
         Some(TenantLimits {
             evaluation_timeout: evaluation_timeout?,
@@ -82,6 +88,33 @@ impl<F: Fn(&str) -> Option<String>> Reader<'_, F> {
             max_result: max_result?,
             query_api: query_api?,
             inspections: inspections?,
+            run_tests: run_tests?,
+        })
+    }
+
+    /// What a tenant's bundle needs; `None` is every tenant without settings of its own.
+    pub(super) fn verification(
+        &mut self,
+        tenant_id: Option<&str>,
+        keys: &Arc<BundleKeys>,
+    ) -> Option<BundleVerification> {
+        let requirement = self.read_for(tenant_id, BUNDLE_SIGNATURE, |text| {
+            let requirement = bundle_signature(text)?;
+            if requirement == SignatureRequirement::Required && keys.is_empty() {
+                return Err(
+                    "expected optional, because the configuration file has no [bundle_keys]"
+                        .to_owned(),
+                );
+            }
+            Ok(requirement)
+        });
+        let allowed = self.read_for(tenant_id, BUNDLE_KEY, |text| allowed_keys(text, keys));
+        let scope = self.read_for(tenant_id, BUNDLE_SCOPE, bundle_scope);
+        Some(BundleVerification {
+            requirement: requirement?,
+            keys: Arc::clone(keys),
+            allowed: allowed?,
+            scope: scope?,
         })
     }
 
@@ -96,15 +129,18 @@ impl<F: Fn(&str) -> Option<String>> Reader<'_, F> {
         Some(SandboxConfig { mode: mode?, users: users?, control_groups: control_groups? })
     }
 
-    /// The limits of the tenants that have some of their own.
-    pub(super) fn limits_of(&mut self) -> Option<BTreeMap<TenantId, TenantLimits>> {
+    /// What the tenants have that the file has settings for, by `read`.
+    pub(super) fn of_tenants<T>(
+        &mut self,
+        mut read: impl FnMut(&mut Self, &str) -> Option<T>,
+    ) -> Option<BTreeMap<TenantId, T>> {
         let ids: Vec<String> =
             self.file.tenants().into_iter().flat_map(Table::keys).cloned().collect();
         // All of them first, so that every error is found. An invalid id was reported with the
         // file's other errors.
-        let limits: Vec<(TenantId, Option<TenantLimits>)> =
-            ids.iter().filter_map(|id| Some((id.parse().ok()?, self.limits(Some(id))))).collect();
-        limits.into_iter().map(|(id, limits)| Some((id, limits?))).collect()
+        let values: Vec<(TenantId, Option<T>)> =
+            ids.iter().filter_map(|id| Some((id.parse().ok()?, read(self, id)))).collect();
+        values.into_iter().map(|(id, value)| Some((id, value?))).collect()
     }
 
     /// The setting's value; `None` after an error, which is recorded.

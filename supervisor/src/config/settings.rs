@@ -37,7 +37,7 @@ settings! {
     PORT = "ENFORCER_PORT", "port", "8181",
         "TCP port to listen on, 0 to 65535; 0 picks a free port and logs it";
     BUNDLES_DIR = "BUNDLES_DIR", "bundles-dir", "config/tenants.d",
-        "Directory that contains one bundle directory per tenant";
+        "Directory that contains one bundle per tenant: a directory, or an archive named <tenant>.tar.gz";
     HOT_RELOAD = "ENABLE_HOT_RELOAD", "enable-hot-reload", "true",
         "Whether changed bundles are loaded automatically; SIGHUP always loads them";
     LOG_LEVEL = "LOG_LEVEL", "log-level", "info",
@@ -74,6 +74,14 @@ settings! {
         "Whether a tenant's root answers ad-hoc queries (/v1/query), each in a worker of its own";
     INSPECTIONS = "ENFORCER_INSPECTIONS_PER_SECOND", "inspections-per-second", "5",
         "Maximum number of explanations, ad-hoc queries and policy listings of a tenant per second, 0 to 1000, and four times as many at once; each starts a worker; 0 refuses all";
+    BUNDLE_SIGNATURE = "ENFORCER_BUNDLE_SIGNATURE", "bundle-signature", "optional",
+        "Whether bundles must be signed: optional (a signature that is there is verified) or required";
+    BUNDLE_KEY = "ENFORCER_BUNDLE_KEY", "bundle-key", "any",
+        "Comma-separated ids of the keys in [bundle_keys] of the configuration file that may sign a bundle, or any";
+    BUNDLE_SCOPE = "ENFORCER_BUNDLE_SCOPE", "bundle-scope", "none",
+        "Scope that a bundle's signature must have, of up to 128 characters without spaces, or none: the scope of its key";
+    RUN_TESTS = "ENFORCER_RUN_TESTS", "run-tests", "ignore",
+        "Whether a bundle's own tests decide about it: ignore, or require (a bundle with a test that does not pass is rejected)";
     CPU_WEIGHT = "ENFORCER_CPU_WEIGHT", "cpu-weight", "100",
         "Relative weight of a tenant's worker when workers compete for processor time, 1 to 10000; needs control groups";
     CPU_PERCENT = "ENFORCER_CPU_PERCENT", "cpu-percent", "100",
@@ -95,7 +103,7 @@ settings! {
 }
 
 /// The settings that a single tenant may have of its own.
-pub(super) const OF_A_TENANT: [Setting; 16] = [
+pub(super) const OF_A_TENANT: [Setting; 20] = [
     EVALUATION_TIMEOUT,
     LOAD_TIMEOUT,
     MAX_BODY,
@@ -112,4 +120,8 @@ pub(super) const OF_A_TENANT: [Setting; 16] = [
     MAX_RESULT_BYTES,
     QUERY_API,
     INSPECTIONS,
+    RUN_TESTS,
+    BUNDLE_SIGNATURE,
+    BUNDLE_KEY,
+    BUNDLE_SCOPE,
 ];

@@ -146,3 +146,110 @@ fn names_are_unique_and_every_default_is_valid() {
     }
     assert!(parse(&[], &[]).is_ok());
 }
+
+/// Parses a configuration file beside which there are these files.
+fn with_file(text: &str, files: &[(&str, &str)]) -> Result<Config, String> {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("enforcer.toml");
+    std::fs::write(&path, text).unwrap();
+    for (name, content) in files {
+        std::fs::write(directory.path().join(name), content).unwrap();
+    }
+    parse(&[("config", path.to_str().unwrap())], &[])
+}
+
+const SECRET: (&str, &str) = ("secret", "0123456789abcdef0123456789abcdef");
+
+#[test]
+fn a_tenant_s_bundle_is_verified_as_the_operator_s_file_says() {
+    let config = with_file(
+        r#"
+            bundle_signature = "required"
+            [bundle_keys.release]
+            algorithm = "HS256"
+            key = "secret"
+            scope = "write"
+            [bundle_keys.other]
+            algorithm = "HS256"
+            key = "secret"
+            [tenants.open]
+            bundle_signature = "optional"
+            [tenants.pinned]
+            bundle_key = "release, other"
+            bundle_scope = "read"
+        "#,
+        &[SECRET],
+    )
+    .unwrap();
+    let of = |id: &str| config.verification(&id.parse().unwrap());
+    assert_eq!(of("any").requirement, SignatureRequirement::Required);
+    assert_eq!((&of("any").allowed, &of("any").scope), (&None, &None));
+    assert_eq!(of("any").keys["release"].scope, "write");
+    assert_eq!(of("open").requirement, SignatureRequirement::Optional);
+    assert_eq!(of("pinned").requirement, SignatureRequirement::Required);
+    assert_eq!(of("pinned").allowed, Some(vec!["release".to_owned(), "other".to_owned()]));
+    assert_eq!(of("pinned").scope.as_deref(), Some("read"));
+}
+
+#[test]
+fn every_fault_of_a_key_is_reported() {
+    let report = with_file(
+        r#"
+            [bundle_keys.none]
+            algorithm = "none"
+            key = "missing.pem"
+            scope = "a b"
+            kid = "x"
+            [bundle_keys.short]
+            algorithm = "HS512"
+            key = "secret"
+            [bundle_keys.number]
+            algorithm = "HS256"
+            key = 7
+            [bundle_keys."a b"]
+            algorithm = "HS256"
+            key = "secret"
+            [bundle_keys]
+            text = "x"
+        "#,
+        &[SECRET],
+    )
+    .unwrap_err();
+    for expected in [
+        "bundle_keys.none.algorithm in ",
+        "is \"none\": expected one of RS256, RS384",
+        "bundle_keys.none.key in ",
+        "is \"missing.pem\": expected the file of a key, relative to this file: ",
+        "bundle_keys.none.scope in ",
+        "bundle_keys.none.kid in ",
+        "expected one of algorithm, key, scope",
+        "is \"secret\": expected, for HS512, a secret of at least 64 bytes",
+        "bundle_keys.number.key in ",
+        "is \"7\": expected a string",
+        "bundle_keys.a b in ",
+        "bundle_keys.text in ",
+        "is \"x\": expected a table",
+    ] {
+        assert!(report.contains(expected), "{expected} in {report}");
+    }
+    let report = with_file("bundle_keys = 1", &[]).unwrap_err();
+    assert!(report.contains("expected tables, such as [bundle_keys.release]"), "{report}");
+}
+
+#[test]
+fn a_bundle_s_key_must_exist() {
+    let key = "[bundle_keys.release]\nalgorithm = \"HS256\"\nkey = \"secret\"\n";
+    for (text, expected) in [
+        (
+            "bundle_signature = \"required\"".to_owned(),
+            "the configuration file has no [bundle_keys]",
+        ),
+        (format!("bundle_key = \"release,other\"\n{key}"), "expected any, or ids of tables"),
+        (format!("{key}[tenants.a]\nbundle_key = \"\""), "tenants.a.bundle_key in "),
+        (format!("{key}[tenants.a]\nbundle_signature = \"yes\""), "expected optional or required"),
+        (format!("{key}[tenants.a]\nbundle_scope = \"a b\""), "without spaces"),
+    ] {
+        let report = with_file(&text, &[SECRET]).unwrap_err();
+        assert!(report.contains(expected), "{report}");
+    }
+}

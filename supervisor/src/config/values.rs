@@ -10,7 +10,7 @@ use std::time::Duration;
 use enforcer_protocol::{Namespace, SandboxMode};
 use tracing::level_filters::LevelFilter;
 
-use super::limits::{Activation, Entrypoint, EvaluatorChoice};
+use super::limits::{Activation, Entrypoint, EvaluatorChoice, RunTests};
 use super::log::LogFormat;
 use super::origin;
 use super::sandbox::{FIRST_WORKER_USER, UNUSED_USERS, WorkerUsers};
@@ -54,6 +54,14 @@ pub(super) fn activation(text: &str) -> Result<Activation, String> {
 /// Keys of an entrypoint, and bytes of its path.
 const MAX_ENTRYPOINT_KEYS: usize = 32;
 const MAX_ENTRYPOINT: usize = 1024;
+
+pub(super) fn run_tests(text: &str) -> Result<RunTests, String> {
+    match text {
+        "ignore" => Ok(RunTests::Ignore),
+        "require" => Ok(RunTests::Require),
+        _ => Err("expected ignore or require".to_owned()),
+    }
+}
 
 pub(super) fn namespace(text: &str) -> Result<Namespace, String> {
     match text {

@@ -92,6 +92,9 @@ pub(crate) enum ApiError {
     /// In OPA's words.
     #[error("{message}")]
     QueryRefused { message: String, errors: Vec<Diagnostic> },
+    /// In OPA's words, and with OPA's status.
+    #[error("{0}")]
+    PathRefused(String),
     /// In OPA's words.
     #[error("{0}")]
     QueryUnanswerable(String),
@@ -151,6 +154,7 @@ impl ApiError {
             Self::EvaluationFailed(_)
             | Self::PoisonInput
             | Self::QueryUnanswerable(_)
+            | Self::PathRefused(_)
             | Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::InternalError),
             Self::MemoryLimit => {
                 (StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::MemoryLimitExceeded)

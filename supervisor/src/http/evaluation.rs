@@ -94,6 +94,9 @@ pub(super) fn answer_of(
             evaluations.observe(micros);
             Err(NotEvaluated { error: ApiError::EvaluationTimeout, micros: Some(micros) })
         }
+        Outcome::PathRefused(message) => {
+            Err(NotEvaluated { error: ApiError::PathRefused(message), micros: None })
+        }
         // The policy was not evaluated.
         Outcome::InvalidRequest(message) => {
             Err(NotEvaluated { error: ApiError::InvalidParameter(message), micros: None })
@@ -121,13 +124,17 @@ pub(super) fn record_failure(
         ApiError::EvaluationFailed(diagnostic) => Some(diagnostic),
         _ => None,
     };
-    tenant.failed(&Failure {
-        code,
-        status: status.as_u16(),
-        message: &message,
-        error: diagnostic,
-        decision_id,
-    });
+    match error {
+        // The client's mistake, although OPA's status says otherwise.
+        ApiError::PathRefused(_) => tenant.metrics.error(code),
+        _ => tenant.failed(&Failure {
+            code,
+            status: status.as_u16(),
+            message: &message,
+            error: diagnostic,
+            decision_id,
+        }),
+    }
     if tenant.may_log_failure() {
         log_failure(tenant, decision_id, (status, code), diagnostic, &message);
     }

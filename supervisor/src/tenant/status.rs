@@ -97,6 +97,8 @@ pub(crate) struct Status {
     #[serde(serialize_with = "optional_time")]
     revision_since: Option<DateTime<Utc>>,
     pub(crate) version: Option<String>,
+    /// `revision` of the bundle's manifest, which its author chose.
+    pub(crate) bundle_revision: Option<String>,
     /// Whether the sandbox is on.
     sandbox_mode: &'static str,
     /// The layers of the sandbox that the worker is in.
@@ -301,6 +303,7 @@ impl StatusBoard {
             revision: None,
             revision_since: None,
             version: None,
+            bundle_revision: None,
             sandbox_mode: sandbox_mode.name(),
             sandbox: Vec::new(),
             evaluator: None,
@@ -435,6 +438,7 @@ impl StatusBoard {
         status.pid = Some(pid);
         status.serving_since = Some(Instant::now());
         status.version = info.version;
+        status.bundle_revision = info.bundle_revision;
         status.sandbox = info.layers;
         status.evaluates(&info.evaluator);
         status.warnings = info.warnings;
@@ -521,9 +525,11 @@ impl StatusBoard {
         }
     }
 
-    /// The revision that was loaded last.
-    pub(crate) fn revision(&self) -> Option<Revision> {
-        self.locked().revision
+    /// The name of the revision that was loaded last: the one that its manifest has, else its digest.
+    pub(crate) fn shown_revision(&self) -> Option<String> {
+        let status = self.locked();
+        let digest = || status.revision.map(|revision| revision.to_string());
+        status.bundle_revision.clone().or_else(digest)
     }
 
     /// The worker no longer serves, because the supervisor ends or the tenant was removed.
@@ -602,6 +608,7 @@ mod tests {
         let info = WorkerInfo {
             layers: Vec::new(),
             version: None,
+            bundle_revision: None,
             evaluator: Evaluator::Bytecode,
             warnings: Vec::new(),
         };

@@ -1,9 +1,11 @@
 //! The handshake before a worker serves: it introduces itself, gets its bundle, and reports that it
 //! has loaded it.
 
+use std::time::Duration;
+
 use enforcer_protocol::{
     Diagnostic, EncodeError, Evaluator, Findings, FromWorker, Inspection, LoadSettings,
-    PROTOCOL_VERSION, SandboxLayer, SandboxMode, TenantId, ToWorker,
+    PROTOCOL_VERSION, SandboxLayer, SandboxMode, TenantId, TestGate, ToWorker,
 };
 use tokio::task::yield_now;
 use tokio::time::Instant;
@@ -11,7 +13,7 @@ use tokio::time::Instant;
 use super::clock::monotonic_micros;
 use super::connection::{Breach, Connection, End};
 use crate::bundles::Bundle;
-use crate::config::{EvaluatorChoice, TenantLimits};
+use crate::config::{EvaluatorChoice, RunTests, TenantLimits};
 
 /// Why a worker did not get to serve.
 #[derive(Debug, thiserror::Error)]
@@ -49,6 +51,8 @@ pub(crate) struct WorkerInfo {
     pub(crate) layers: Vec<SandboxLayer>,
     /// The bundle's version, from its metadata.
     pub(crate) version: Option<String>,
+    /// The revision that the bundle's manifest gives.
+    pub(crate) bundle_revision: Option<String>,
     /// The evaluator of its policy.
     pub(crate) evaluator: Evaluator,
     pub(crate) warnings: Vec<Diagnostic>,
@@ -76,8 +80,8 @@ pub(crate) async fn accept_handshake(
     connection.append(&ToWorker::BundleEnd)?;
     connection.write_all().await.map_err(introduced)?;
     match connection.next_frame().await.map_err(introduced)? {
-        FromWorker::Loaded { version, evaluator, warnings } => {
-            let info = WorkerInfo { layers, version, evaluator, warnings };
+        FromWorker::Loaded { version, bundle_revision, evaluator, warnings } => {
+            let info = WorkerInfo { layers, version, bundle_revision, evaluator, warnings };
             Ok((ReadyConnection(connection), info))
         }
         FromWorker::LoadFailed { diagnostics } => Err(HandshakeError::Rejected(diagnostics)),
@@ -142,6 +146,21 @@ async fn introduce(
     Ok(layers)
 }
 
+/// How long one of a bundle's own tests may take, at most: as `opa test` has it.
+const TEST_TIME: Duration = Duration::from_secs(5);
+
+/// All tests together have the load timeout.
+fn test_gate(limits: &TenantLimits) -> TestGate {
+    match limits.run_tests {
+        RunTests::Ignore => TestGate::Ignored,
+        RunTests::Require => {
+            let timeout = TEST_TIME.min(limits.load_timeout / 2);
+            let timeout_micros = u64::try_from(timeout.as_micros()).unwrap_or(u64::MAX);
+            TestGate::Required { timeout_micros }
+        }
+    }
+}
+
 /// Sends everything but the end.
 async fn send_bundle(
     connection: &mut Connection,
@@ -160,6 +179,7 @@ async fn send_bundle(
         bytecode: limits.evaluator == EvaluatorChoice::Auto,
         strict_builtin_errors: limits.strict_builtin_errors,
         max_result: u64::try_from(limits.max_result).unwrap_or(u64::MAX),
+        tests: test_gate(limits),
     }))?;
     for file in &bundle.files {
         connection.append(&ToWorker::BundleFile { path: &file.path, length: file.length() })?;

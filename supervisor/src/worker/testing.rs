@@ -62,6 +62,7 @@ pub(super) fn answer(id: u64, micros: u64) -> FromWorker {
 pub(super) fn loaded(version: Option<&str>) -> FromWorker {
     FromWorker::Loaded {
         version: version.map(str::to_owned),
+        bundle_revision: None,
         evaluator: Evaluator::Bytecode,
         warnings: Vec::new(),
     }

@@ -35,6 +35,7 @@ fn policy() -> Policy {
         bytecode: true,
         strict_builtin_errors: false,
         max_result: 512,
+        tests: enforcer_protocol::TestGate::Ignored,
         files: files.to_vec(),
     })
     .unwrap()

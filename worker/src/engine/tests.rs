@@ -28,6 +28,7 @@ fn load_as(
         bytecode: true,
         strict_builtin_errors,
         max_result: 4096,
+        tests: enforcer_protocol::TestGate::Ignored,
         files,
     };
     Policy::load(bundle).map_err(|faults| faults.iter().map(Diagnostic::to_string).collect())

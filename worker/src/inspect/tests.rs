@@ -38,6 +38,7 @@ fn bundle(files: &[(&str, &str)]) -> Bundle {
         bytecode: true,
         strict_builtin_errors: false,
         max_result: 1 << 20,
+        tests: enforcer_protocol::TestGate::Ignored,
         files: files.collect(),
     }
 }

@@ -4,6 +4,7 @@ mod lexer;
 mod parse;
 
 use std::cell::RefCell;
+use std::time::Instant;
 
 use regorus::Value;
 
@@ -27,6 +28,23 @@ pub(super) fn matches(context: &mut Context, args: &[Value]) -> Answer {
         cache.program(&key, || Program::of(&parse::parse(pattern, &delimiters)?, vec![None]))
     })?;
     Ok(Value::from(program.is_match(text, &mut Clock::new(context))?))
+}
+
+/// A pattern without delimiters, as a bundle's manifest has them.
+pub(crate) struct Pattern(Program);
+
+impl Pattern {
+    /// # Errors
+    /// When it is not a pattern.
+    pub(crate) fn new(pattern: &str) -> Result<Self, Failure> {
+        Ok(Self(Program::of(&parse::parse(pattern, &[])?, vec![None])?))
+    }
+
+    /// # Errors
+    /// When the deadline has passed.
+    pub(crate) fn is_match(&self, text: &str, deadline: Instant) -> Result<bool, Failure> {
+        self.0.is_match(text, &mut Clock::until(deadline))
+    }
 }
 
 /// The characters that `*` and `?` do not match: a dot by default.

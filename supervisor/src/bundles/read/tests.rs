@@ -7,6 +7,11 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use tempfile::TempDir;
 
+/// Reads a directory that nobody has signed.
+fn read(root: &Path, max_bytes: u64) -> Result<Bundle, BundleError> {
+    super::read(&Source::of_directory(root), max_bytes, &BundleVerification::none())
+}
+
 fn directory(files: &[(&str, &str)]) -> TempDir {
     let root = tempfile::tempdir().unwrap();
     for (path, content) in files {
@@ -36,7 +41,7 @@ fn a_bundle_is_its_policies_its_data_and_its_metadata() {
         (".git/x.rego", "not read"),
         (".policy.rego.swp", "not read"),
     ]);
-    let read = [
+    let expected = [
         ".manifest",
         "data.json",
         "lib/data.yaml",
@@ -44,8 +49,8 @@ fn a_bundle_is_its_policies_its_data_and_its_metadata() {
         "metadata.json",
         "policy.rego",
     ];
-    assert_eq!(paths(&root), read);
-    let bundle = super::read(root.path(), MAX_BUNDLE_BYTES).unwrap();
+    assert_eq!(paths(&root), expected);
+    let bundle = read(root.path(), MAX_BUNDLE_BYTES).unwrap();
     assert_eq!(bundle.ignored_files, ["README.md", "lib/metadata.json"]);
 }
 
@@ -210,17 +215,48 @@ fn every_bound_is_kept() {
 }
 
 #[test]
-fn directories_are_told_apart_by_their_names() {
+fn directories_and_archives_are_told_apart_by_their_names() {
     let root = directory(&[
         ("tenant_a/policy.rego", ""),
         ("not a tenant/policy.rego", ""),
+        ("tenant_d.tar.gz/policy.rego", ""),
         ("..data/policy.rego", ""),
         ("README.md", ""),
+        ("tenant_c.tar.gz", ""),
+        ("tenant_c.tar.gz.part", ""),
+        (".tenant_c.tar.gz", ""),
+        ("not a tenant.tar.gz", ""),
     ]);
     symlink("nowhere", root.path().join("tenant_b")).unwrap();
-    let entries = entries(root.path()).unwrap();
-    assert_eq!(entries.len(), 3);
-    assert!(matches!(&entries[2], Entry::Tenant(id, _) if id.as_str() == "tenant_b"));
-    assert!(matches!(&entries[0], Entry::NoTenant(name) if name == "not a tenant"));
-    assert!(matches!(&entries[1], Entry::Tenant(id, _) if id.as_str() == "tenant_a"));
+    symlink("nowhere", root.path().join("tenant_e.tar.gz")).unwrap();
+    let entries: Vec<String> = entries(root.path())
+        .unwrap()
+        .into_iter()
+        .map(|entry| match entry {
+            Entry::Tenant(id, _) => format!("tenant {id}"),
+            Entry::NoTenant(name) => format!("no tenant {name}"),
+        })
+        .collect();
+    let expected = [
+        "no tenant not a tenant",
+        "no tenant not a tenant.tar.gz",
+        "tenant tenant_a",
+        "tenant tenant_b",
+        "tenant tenant_c",
+        "no tenant tenant_d.tar.gz",
+        "tenant tenant_e",
+    ];
+    assert_eq!(entries, expected);
+}
+
+#[test]
+fn a_file_that_would_change_what_opa_decides_is_refused_by_name() {
+    for path in ["patch.json", "lib/patch.json", ".manifest.pb", "lib/.signatures.json"] {
+        let root = directory(&[("policy.rego", "a"), (path, "{}")]);
+        let error = read(root.path(), MAX_BUNDLE_BYTES).unwrap_err();
+        assert!(
+            matches!(&error, BundleError::RefusedName { path: at, .. } if at == path),
+            "{error}"
+        );
+    }
 }

@@ -190,7 +190,6 @@ pub(super) fn data_response(
 }
 
 fn provenance(tenant: &Tenant) -> Provenance<'_> {
-    let revision = tenant.status.revision();
     Provenance {
         version: env!("CARGO_PKG_VERSION"),
         build_commit: "",
@@ -198,7 +197,7 @@ fn provenance(tenant: &Tenant) -> Provenance<'_> {
         build_hostname: "",
         bundles: Bundles {
             tenant_id: tenant.id.as_str(),
-            revision: revision.map(|revision| revision.to_string()).unwrap_or_default(),
+            revision: tenant.status.shown_revision().unwrap_or_default(),
         },
     }
 }

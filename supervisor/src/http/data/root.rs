@@ -188,7 +188,7 @@ fn status(tenant: &Tenant) -> String {
     let message = status.bundle_error();
     let bundle = Bundle {
         name: tenant.id.as_str(),
-        active_revision: status.revision.map(|revision| revision.to_string()),
+        active_revision: tenant.status.shown_revision(),
         last_successful_activation: status.revision_since().map(rfc3339),
         code: message.map(|_| "bundle_error"),
         message,

@@ -7,6 +7,8 @@ use tokio::runtime::Handle;
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 
+use crate::bundles::source::Source;
+use crate::config::BundleVerification;
 use crate::isolation::context::SandboxContext;
 use crate::telemetry::metrics::HostMetrics;
 use crate::worker::spawn::Spawner;
@@ -23,6 +25,13 @@ pub(crate) struct Context {
     pub(crate) loading: Handle,
     /// The supervisor ends.
     pub(crate) stop: CancellationToken,
+}
+
+/// Where a tenant's bundle is, and what it needs to be accepted.
+#[derive(Clone, Debug)]
+pub(crate) struct BundleSource {
+    pub(crate) source: Source,
+    pub(crate) verification: Arc<BundleVerification>,
 }
 
 /// The instructions to one tenant's controller.

@@ -3,7 +3,6 @@
 //! The loader is the only one that decides whether a bundle has changed: the others only say that
 //! it may have. It compares fingerprints of the files, and reads a bundle only if they differ.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,8 +13,9 @@ use tokio::task::JoinHandle;
 
 use crate::blocking::{BlockingError, blocking_with_timeout};
 use crate::bundles::read::read;
-use crate::bundles::walk::stat;
 use crate::bundles::{Bundle, BundleError};
+
+use super::context::BundleSource;
 
 /// Maximum bytes of a bundle that is read without waiting for others.
 const SMALL_BUNDLE: u64 = 8 * 1024 * 1024;
@@ -105,18 +105,19 @@ pub(super) enum Reading {
     Hangs(JoinHandle<()>),
 }
 
-/// Reads the bundle in `directory`, unless its files still have the fingerprint `known`. Large
-/// bundles wait for one another, so that not all of them are in memory twice at once; small ones
-/// wait for no other. The wait for a file system that hangs has a deadline.
+/// Reads the bundle in `source`, unless its files still have the fingerprint `known`. Large bundles
+/// wait for one another, so that not all of them are in memory twice at once; small ones wait for no
+/// other. The wait for a file system that hangs has a deadline.
 pub(super) async fn load(
-    directory: PathBuf,
+    source: BundleSource,
     known: Option<u64>,
     max_bytes: u64,
     large_readers: Arc<Semaphore>,
     loading: Handle,
 ) -> Reading {
-    let root = directory.clone();
-    let files = match blocking_with_timeout(&loading, READ_PATIENCE, move || stat(&root)).await {
+    let BundleSource { source, verification } = source;
+    let looked = source.clone();
+    let files = match blocking_with_timeout(&loading, READ_PATIENCE, move || looked.stat()).await {
         Ok(files) => files,
         Err(error) => return not_done(error),
     };
@@ -124,32 +125,39 @@ pub(super) async fn load(
     if known == Some(fingerprint) {
         return Reading::Unchanged;
     }
-    let (permit, max_bytes) = if files.bytes > SMALL_BUNDLE {
-        match large_readers.acquire_owned().await {
-            Ok(permit) => (Some(permit), max_bytes),
-            // The semaphore is never closed; where it is, the supervisor ends.
-            Err(error) => return Reading::Failed(error.to_string()),
-        }
-    } else {
-        (None, max_bytes.min(SMALL_BUNDLE))
-    };
-    let reading =
-        blocking_with_timeout(&loading, READ_PATIENCE, move || read(&directory, max_bytes)).await;
-    drop(permit);
-    match reading {
-        Ok(Ok(bundle)) if bundle.files.is_empty() => Reading::Empty(fingerprint),
-        Ok(Ok(bundle)) => Reading::Read(bundle, fingerprint),
-        Ok(Err(error @ BundleError::TooLarge { .. })) if max_bytes == SMALL_BUNDLE => {
-            Reading::Failed(format!("it grew while it was read: {error}"))
-        }
-        Ok(Err(error @ BundleError::Gone)) => Reading::Gone(error.to_string()),
-        Ok(Err(error)) if error.is_passing() => Reading::Failed(error.to_string()),
-        Ok(Err(error)) => {
-            let message = error.to_string();
-            let diagnostic = Diagnostic::new(DiagnosticCode::Bundle, message.clone());
-            Reading::Refused(message, vec![diagnostic], fingerprint)
-        }
-        Err(error) => not_done(error),
+    let small = max_bytes.min(SMALL_BUNDLE);
+    let mut limit = if files.bytes > SMALL_BUNDLE { max_bytes } else { small };
+    loop {
+        // An archive says how large it is only when it is unpacked, and a directory may grow: then
+        // it is read again, as a large one.
+        let permit = match limit > SMALL_BUNDLE {
+            true => match Arc::clone(&large_readers).acquire_owned().await {
+                Ok(permit) => Some(permit),
+                // The semaphore is never closed; where it is, the supervisor ends.
+                Err(error) => return Reading::Failed(error.to_string()),
+            },
+            false => None,
+        };
+        let (source, verification) = (source.clone(), Arc::clone(&verification));
+        let read = move || read(&source, limit, &verification);
+        let reading = blocking_with_timeout(&loading, READ_PATIENCE, read).await;
+        drop(permit);
+        return match reading {
+            Ok(Ok(bundle)) if bundle.files.is_empty() => Reading::Empty(fingerprint),
+            Ok(Ok(bundle)) => Reading::Read(bundle, fingerprint),
+            Ok(Err(BundleError::TooLarge { .. })) if limit < max_bytes => {
+                limit = max_bytes;
+                continue;
+            }
+            Ok(Err(error @ BundleError::Gone)) => Reading::Gone(error.to_string()),
+            Ok(Err(error)) if error.is_passing() => Reading::Failed(error.to_string()),
+            Ok(Err(error)) => {
+                let message = error.to_string();
+                let diagnostic = Diagnostic::new(DiagnosticCode::Bundle, message.clone());
+                Reading::Refused(message, vec![diagnostic], fingerprint)
+            }
+            Err(error) => not_done(error),
+        };
     }
 }
 
@@ -166,6 +174,8 @@ fn not_done<T: Send + 'static>(error: BlockingError<T>) -> Reading {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bundles::source::Source;
+    use crate::config::BundleVerification;
 
     #[test]
     fn looks_while_a_bundle_is_read_are_one_look_after_it() {
@@ -185,9 +195,13 @@ mod tests {
     async fn a_bundle_that_has_not_changed_is_not_read_again() {
         let root = tempfile::tempdir().unwrap();
         let path = root.path().to_owned();
+        let source = BundleSource {
+            source: Source::of_directory(&path),
+            verification: Arc::new(BundleVerification::none()),
+        };
         let look = |known| {
             let readers = Arc::new(Semaphore::new(1));
-            load(path.clone(), known, 1024, readers, Handle::current())
+            load(source.clone(), known, 1024, readers, Handle::current())
         };
         let Reading::Empty(empty) = look(None).await else { panic!("it holds nothing") };
         std::fs::write(path.join("policy.rego"), "package a").unwrap();

@@ -8,7 +8,6 @@ mod starter;
 
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,7 +33,7 @@ use crate::telemetry::metrics::{BundleLoad, TenantLimit};
 use crate::worker::exit::{Ended, Exit, Purpose};
 use crate::worker::handshake::Stage;
 use crate::worker::pipeline::{ServeParams, Served};
-use context::{Context, ControlSignals};
+use context::{BundleSource, Context, ControlSignals};
 use loader::{Loading, Look, READ_AGAIN, READ_PATIENCE, Reading, load};
 use publisher::{Publisher, ServedBefore, WorkerFailure};
 use starter::{Loaded, StartError, start};
@@ -44,19 +43,19 @@ const UNLOADABLE: &str = "the bundle is tried again when one of its files change
                           SIGHUP, and after a pause that grows: make it smaller, or raise the \
                           tenant's load timeout; if its worker crashed, please report it";
 
-/// Drives `tenant`, whose bundle is in `directory`, until it is told to stop. Restarts the
+/// Drives `tenant`, whose bundle is in `source`, until it is told to stop. Restarts the
 /// controller, after a pause, if it panics: a bug of ours, or a host without a thread left, must
 /// not leave a tenant in its last state for ever.
 pub(crate) async fn run_controller(
     tenant: Arc<Tenant>,
     requests: mpsc::Receiver<Request>,
-    directory: PathBuf,
+    source: BundleSource,
     signals: Arc<ControlSignals>,
     context: Context,
 ) {
     let mut requests = requests;
     loop {
-        let controller = Controller::new(&tenant, requests, &directory, &signals, &context);
+        let controller = Controller::new(&tenant, requests, &source, &signals, &context);
         let Err(panic) = tokio::spawn(controller.run()).await else { return };
         error!(
             tenant_id = %tenant.id,
@@ -84,7 +83,7 @@ pub(crate) async fn run_controller(
 struct Controller {
     tenant: Arc<Tenant>,
     publisher: Publisher,
-    directory: PathBuf,
+    source: BundleSource,
     signals: Arc<ControlSignals>,
     context: Context,
     state: State,
@@ -157,7 +156,7 @@ impl Controller {
     fn new(
         tenant: &Arc<Tenant>,
         requests: mpsc::Receiver<Request>,
-        directory: &Path,
+        source: &BundleSource,
         signals: &Arc<ControlSignals>,
         context: &Context,
     ) -> Self {
@@ -165,7 +164,7 @@ impl Controller {
         Self {
             tenant: Arc::clone(tenant),
             publisher: Publisher::new(Arc::clone(tenant)),
-            directory: directory.to_owned(),
+            source: source.clone(),
             signals: Arc::clone(signals),
             context: context.clone(),
             state,
@@ -196,7 +195,7 @@ impl Controller {
             tokio::select! {
                 () = signals.stop.cancelled() => {
                     let ends = self.context.stop.is_cancelled();
-                    let why = if ends { "the supervisor ends" } else { "its directory is gone" };
+                    let why = if ends { "the supervisor ends" } else { "its bundle is gone" };
                     Box::pin(self.handle(Event::Stop, why)).await;
                 }
                 Some(event) = self.tasks.join_next() => match event {
@@ -273,13 +272,11 @@ impl Controller {
             Found::Unknown => None,
             Found::Revision(found) if *found == good => None,
             Found::Revision(found) if self.state.is_refused(*found) => {
-                Some("the bundle in the directory was rejected".to_owned())
+                Some("the bundle in BUNDLES_DIR was rejected".to_owned())
             }
-            Found::Revision(_) => Some("the bundle in the directory is not loaded yet".to_owned()),
-            Found::Unusable(why) => {
-                Some(format!("the bundle in the directory was rejected: {why}"))
-            }
-            Found::Unreadable(why) => Some(format!("the directory cannot be read: {why}")),
+            Found::Revision(_) => Some("the bundle in BUNDLES_DIR is not loaded yet".to_owned()),
+            Found::Unusable(why) => Some(format!("the bundle in BUNDLES_DIR was rejected: {why}")),
+            Found::Unreadable(why) => Some(format!("the bundle cannot be read: {why}")),
         }
     }
 
@@ -358,12 +355,12 @@ impl Controller {
             Look::IfChanged => self.read,
             Look::Anyway => None,
         };
-        let directory = self.directory.clone();
+        let source = self.source.clone();
         let max_bytes = MAX_BUNDLE_BYTES.min(self.tenant.limits.memory);
         let large_readers = Arc::clone(&self.context.large_readers);
         let loading = self.context.loading.clone();
         self.tasks.spawn(async move {
-            TaskEvent::Looked(load(directory, known, max_bytes, large_readers, loading).await)
+            TaskEvent::Looked(load(source, known, max_bytes, large_readers, loading).await)
         });
     }
 
@@ -381,7 +378,7 @@ impl Controller {
             Reading::Read(bundle, fingerprint) => self.take_bundle(bundle, fingerprint).await,
             Reading::Empty(fingerprint) => {
                 self.has_read(Some(fingerprint));
-                let message = "the directory holds neither a policy nor data";
+                let message = "the bundle holds neither a policy nor data";
                 if self.state.good_revision().is_none() {
                     self.tenant.status.clear_error(ErrorSource::Reading);
                     self.found = Found::Unknown;
