@@ -40,7 +40,7 @@ impl Explainer {
 }
 
 fn json(value: &Value) -> String {
-    crate::request::to_json(value).unwrap_or_else(|_| value.to_string())
+    value.to_json_str().unwrap_or_else(|_| value.to_string())
 }
 
 /// Follows an evaluation.
