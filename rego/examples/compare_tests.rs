@@ -18,7 +18,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use enforcer_rego::testing::{Options, Outcome, SubResult, Suite, TestResult};
+use enforcer_rego::tester::{Options, Outcome, SubResult, Suite, TestResult};
 use enforcer_rego::{File, Settings};
 use serde_json::{Value, json};
 
@@ -89,7 +89,10 @@ fn main() {
                 "coverage of files: DIFFERENT"
             };
             if our_report != Some(report) {
-                println!("COVERAGE {directory} {file}\n  OPA  {report}\n  ours {our_report:?}");
+                println!(
+                    "COVERAGE {directory} {file}\n  OPA  {report}\n  ours {}",
+                    our_report.unwrap_or(&Value::Null)
+                );
             }
             *counts.entry(kind).or_default() += 1;
         }

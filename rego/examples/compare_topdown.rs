@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 
 use enforcer_rego::builtins::compare;
 use enforcer_rego::topdown::{Explainer, Mode, Question};
-use enforcer_rego::{EvaluationError, File, Moment, Policy, Settings, json};
+use enforcer_rego::{DocumentQuery, EvaluationError, File, Moment, Policy, Settings, json};
 use regorus::Value;
 use serde_json::json;
 
@@ -106,7 +106,8 @@ fn compare_case(opa: &mut Opa, case: &serde_json::Value, note: &str, count: &mut
     let question =
         || Question { input: input.clone(), moment: moment(), strict_builtin_errors: None };
     let ours = explainer.evaluate(&path, question());
-    let machine = policy.evaluate(&path, input.clone(), moment());
+    let query = DocumentQuery { path: &path, strict_builtin_errors: false };
+    let machine = policy.evaluate(query, input.clone(), moment());
     let (explained, served) = (text(&ours.result), text(&machine.result));
     if explained == served {
         count("values: as the machine");

@@ -32,7 +32,7 @@ pub(crate) mod policy;
 mod report;
 pub mod request;
 pub mod source;
-pub mod testing;
+pub mod tester;
 pub mod topdown;
 pub mod types;
 mod yaml;

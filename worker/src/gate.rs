@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use enforcer_protocol::{Diagnostic, DiagnosticCode, Location, MAX_DIAGNOSTICS, TestGate};
 use enforcer_rego::Tests;
-use enforcer_rego::testing::{Options, Outcome, Suite, TestResult};
+use enforcer_rego::tester::{Options, Outcome, Suite, TestResult};
 
 use crate::bundle::Bundle;
 use crate::diagnostics::{of_report, shortened};

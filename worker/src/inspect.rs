@@ -8,7 +8,7 @@ use enforcer_protocol::{
     JsonReport, MAX_DIAGNOSTICS, MAX_PRINTED_LINES, Outcome, QuerySource, TestSettings,
 };
 use enforcer_rego::request::{self, Format};
-use enforcer_rego::testing::{Options, Suite};
+use enforcer_rego::tester::{Options, Suite};
 use enforcer_rego::topdown::{Explainer, Mode, QueryError, Question, Trace};
 use enforcer_rego::{EvaluationError, Moment, Report, Settings, Tests, Value};
 use serde::Serialize;
@@ -52,7 +52,7 @@ pub(crate) fn inspect(
         Inspection::Why(query, source) => match loaded(bundle, Tests::Excluded) {
             Ok(explainer) => {
                 let asked = Asked { query, source: *source, body, deadline_micros };
-                why(&explainer.without_index(), &asked)
+                why(&explainer, &asked)
             }
             Err(reports) => unusable(reports),
         },

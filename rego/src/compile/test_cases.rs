@@ -88,7 +88,7 @@ fn says_case(rule: &Rule) -> bool {
     let mut found = false;
     walk(Node::Body(&rule.body), &mut |node| {
         if let Node::Expr(Expr { kind: ExprKind::Call(terms), .. }) = node {
-            let name = terms.first().map(|term| text::of_term(term));
+            let name = terms.first().map(text::of_term);
             found |= name.is_some_and(|name| name == TEST_CASE);
         }
         Flow::Into
@@ -156,7 +156,7 @@ fn value_of<'e>(expr: &'e Expr, key: &Name) -> Option<&'e Term> {
     (expr.generated && is_equality && var(left) == Some(key)).then_some(right)
 }
 
-/// Whether a key is a name, for paths of tests.
+/// A term of a rule's reference as a key of the tree: its first is a variable.
 pub(crate) fn key_of(term: &Term, position: usize) -> Option<Key> {
     match (&term.value, position) {
         (TermValue::Var(name), 0) => Some(Key::String(Name::clone(name))),

@@ -116,6 +116,16 @@ pub struct RuleTree {
     pub(crate) has_open_rules: bool,
 }
 
+/// The package of a query while it is compiled. No policy can have it, and its rule is in no tree: a
+/// query does not see itself in `data`.
+pub(crate) const QUERY_PACKAGE: &str = "$query";
+
+/// Whether a module holds a query.
+fn is_query(module: &Module) -> bool {
+    let name = module.package.path.get(1).map(|term| &term.value);
+    matches!(name, Some(TermValue::String(name)) if &**name == QUERY_PACKAGE)
+}
+
 impl RuleTree {
     /// The tree of all rules, and of packages without any.
     #[must_use]
@@ -126,7 +136,9 @@ impl RuleTree {
         order.sort_by_key(path);
         let mut root = Self::default();
         for index in order {
-            let Some(module) = modules.get(index) else { continue };
+            let Some(module) = modules.get(index).filter(|module| !is_query(module)) else {
+                continue;
+            };
             let package = package_keys(module);
             root.descend(package.iter().cloned());
             for (rule_index, rule) in module.rules.iter().enumerate() {

@@ -6,7 +6,8 @@ use std::time::Instant;
 use regorus::Value;
 
 use super::environment::Mock;
-use super::machine::{At, Fault, Flow, Machine};
+use super::frame::At;
+use super::machine::{Fault, Flow, Machine};
 use super::nodes::{Operator, Term};
 use super::scope::Cell;
 use super::trace::{Node, Op};

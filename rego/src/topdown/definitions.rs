@@ -6,28 +6,17 @@ use regorus::Value;
 
 use super::documents::Reference;
 use super::environment::Known;
-use super::index::Lookup;
-use super::machine::{At, Fault, Flow, Machine, Stop, suppress};
-use super::nodes::{Document, Operator, Rule, Shape, Term};
+use super::frame::{At, Query};
+use super::index::{Candidates, Lookup};
+use super::machine::{Fault, Flow, Machine, Stop, suppress};
+use super::nodes::{Operator, Rule, Term};
+use super::rules::{Document, Shape};
 use super::scope::Cell;
 use super::trace::{Node, Op};
 use crate::machine::ErrorKind;
 
-/// The rules of a document that the index leaves to evaluate.
-#[derive(Debug, Default)]
-pub(crate) struct Candidates {
-    /// Each with the branches that follow it.
-    pub(crate) rules: Vec<(Rc<Rule>, Vec<Rc<Rule>>)>,
-    pub(crate) default: Option<Rc<Rule>>,
-    /// Whether one solution of one rule is enough: all have the same value.
-    pub(crate) is_early: bool,
-}
-
-impl Candidates {
-    fn is_empty(&self) -> bool {
-        self.rules.is_empty() && self.default.is_none()
-    }
-}
+/// How many conflicting values OPA looks for.
+const MAX_CONFLICTS: usize = 10;
 
 /// The call of a function: its arguments, and perhaps the term that its value is unified with.
 struct Call<'c> {
@@ -36,6 +25,17 @@ struct Call<'c> {
     operands: &'c [Rc<Term>],
     known: Known,
     candidates: Candidates,
+}
+
+impl Call<'_> {
+    /// The operands beside the parameters of a rule, and its value beside the output.
+    fn pairs(&self, rule: &Rule, query: &Query) -> Vec<(Cell, Cell)> {
+        let has_output = self.operands.len() > self.document.parameters;
+        let heads = rule.args.iter().chain(rule.value.iter().filter(|_| has_output));
+        let pair =
+            |(given, head)| (Cell::new(given, self.at.scope()), Cell::new(head, &query.scope));
+        self.operands.iter().zip(heads).map(pair).collect()
+    }
 }
 
 /// The values of the rules before.
@@ -51,7 +51,7 @@ impl<'p> Machine<'p> {
         &mut self,
         at: At<'_>,
         reference: &Reference<'_>,
-        path: &mut Vec<Value>,
+        path: &[Value],
         document: &'p Document,
         next: &mut dyn FnMut(&mut Self) -> Flow,
     ) -> Flow {
@@ -74,26 +74,19 @@ impl<'p> Machine<'p> {
         let args: Vec<Option<Value>> =
             args.iter().map(|arg| Cell::new(arg, at.scope()).ground()).collect();
         let input = self.environment.input.as_ref();
+        let rules = (&*document.rules, document.default.as_ref());
         let lookup = Lookup { base: &|path| self.base(path), args: &args, input };
-        let candidates = document.index.look_up(document, &lookup, self.shortcuts);
+        let candidates = document.index.look_up(rules, &lookup, self.shortcuts);
         if let Some(expr) = at.expr() {
             let count = candidates.rules.len();
             let rules = if count == 1 { "rule" } else { "rules" };
             let early = if candidates.is_early { ", early exit" } else { "" };
             let message = format!("(matched {count} {rules}{early})");
-            let ids: Vec<usize> = candidates
-                .rules
-                .iter()
-                .flat_map(|(rule, others)| std::iter::once(rule).chain(others))
-                .map(|rule| rule.id)
-                .collect();
-            let lookup = Some((&*document.path, ids.as_slice()));
+            let lookup = Some(&*document.path);
             self.tell_more(Op::Index, at.query, Node::Expr(expr), &message, lookup);
         }
         Ok(candidates)
     }
-
-    // -------------------------------------------------------- complete rules
 
     fn complete(
         &mut self,
@@ -118,9 +111,11 @@ impl<'p> Machine<'p> {
             }
             None => {}
         }
-        suppress(self.complete_values(at, &known, candidates, &mut |machine, value| {
+        let flow = self.complete_values(at, &known, candidates, &mut |machine, value| {
             machine.term(at, reference, below, value, next)
-        }))
+        });
+        self.tell_conflict(at, candidates, None, &flow);
+        suppress(flow)
     }
 
     fn complete_values(
@@ -188,8 +183,6 @@ impl<'p> Machine<'p> {
         (result, flow)
     }
 
-    // ------------------------------------------------------------- functions
-
     /// Calls `next` for each solution of the call of a policy's function.
     pub(crate) fn function(
         &mut self,
@@ -221,7 +214,9 @@ impl<'p> Machine<'p> {
             };
         }
         let call = Call { at, document, operands, known, candidates };
-        suppress(self.function_values(&call, next))
+        let flow = self.function_values(&call, next);
+        self.tell_conflict(at, &call.candidates, Some(&call), &flow);
+        suppress(flow)
     }
 
     fn function_values(
@@ -258,13 +253,7 @@ impl<'p> Machine<'p> {
         let node = Node::Rule(rule);
         self.tell(Op::Enter, &query, node);
         let has_output = call.operands.len() > call.document.parameters;
-        let heads = rule.args.iter().chain(rule.value.iter().filter(|_| has_output));
-        let pairs: Vec<_> = call
-            .operands
-            .iter()
-            .zip(heads)
-            .map(|(given, head)| (Cell::new(given, at.scope()), Cell::new(head, &query.scope)))
-            .collect();
+        let pairs = call.pairs(rule, &query);
         let mut result = None;
         let flow = self.unify_all(At { query: &query, index: 0 }, &pairs, &mut |machine| {
             machine.eval(&query, 0, &mut |machine| {
@@ -295,6 +284,81 @@ impl<'p> Machine<'p> {
             })
         });
         (result, flow)
+    }
+
+    /// After a conflict of rules, OPA evaluates all of them again, to find the values that conflict.
+    /// The events are told; the values do not matter.
+    fn tell_conflict(
+        &mut self,
+        at: At<'_>,
+        candidates: &Candidates,
+        call: Option<&Call<'_>>,
+        flow: &Flow,
+    ) {
+        let Err(Stop::Fault(fault)) = flow else { return };
+        let all = || {
+            let rules = candidates.rules.iter();
+            rules.flat_map(|(rule, others)| std::iter::once(rule).chain(others))
+        };
+        let is_own = |rule: &Rc<Rule>| fault.span == Some(rule.span);
+        if fault.kind != ErrorKind::Conflict || !all().any(is_own) {
+            return;
+        }
+        let mut values: Vec<Value> = Vec::new();
+        for (rule, others) in &candidates.rules {
+            for rule in std::iter::once(rule).chain(others) {
+                match self.conflicting(at, rule, candidates.is_early, call, &mut values) {
+                    Some(true) => break,
+                    Some(false) => {}
+                    None => return,
+                }
+            }
+        }
+    }
+
+    /// Evaluates a rule for its values until one conflicts: whether it has one. `None` ends the
+    /// search.
+    fn conflicting(
+        &mut self,
+        at: At<'_>,
+        rule: &Rc<Rule>,
+        is_early: bool,
+        call: Option<&Call<'_>>,
+        values: &mut Vec<Value>,
+    ) -> Option<bool> {
+        let query = self.child(at.query, &rule.body, is_early);
+        let node = Node::Rule(rule);
+        self.tell(Op::Enter, &query, node);
+        let mut has_value = false;
+        let mut found = |machine: &mut Self| {
+            machine.tell_exit(&query, node);
+            has_value = true;
+            let value = rule.value.as_ref();
+            let value = value.and_then(|value| Cell::new(value, &query.scope).ground());
+            let value = value.unwrap_or(Value::Undefined);
+            if values.first() != Some(&value) {
+                values.push(value);
+                if values.len() > 1 {
+                    return Err(conflict(String::new(), rule.span));
+                }
+            }
+            machine.tell(Op::Redo, &query, node);
+            Ok(())
+        };
+        let flow = match call {
+            None => self.eval(&query, 0, &mut found),
+            Some(call) => {
+                let pairs = call.pairs(rule, &query);
+                self.unify_all(At { query: &query, index: 0 }, &pairs, &mut |machine| {
+                    machine.eval(&query, 0, &mut found)
+                })
+            }
+        };
+        match flow {
+            Err(Stop::Fault(fault)) if !fault.message.is_empty() => None,
+            _ if values.len() > MAX_CONFLICTS => None,
+            _ => Some(has_value),
+        }
     }
 }
 

@@ -5,8 +5,10 @@ use std::rc::Rc;
 use regorus::Value;
 use regorus::value::Object;
 
-use super::machine::{At, Flow, Machine, Stop};
-use super::nodes::{Term, TermKind, Tree};
+use super::frame::At;
+use super::machine::{Flow, Machine, Stop};
+use super::nodes::{Term, TermKind};
+use super::rules::Tree;
 use super::scope::{Cell, NOWHERE, Scope};
 use crate::builtins::order;
 use crate::core::data;
@@ -166,7 +168,7 @@ impl<'p> Machine<'p> {
     fn leaf(&mut self, at: At<'_>, path: &[Value]) -> Result<Option<Value>, Stop> {
         let scope = at.scope();
         let part = |kind| Rc::new(Term { kind, span: NOWHERE });
-        let result = Cell::new(&part(TermKind::Var("_leaf".into())), scope);
+        let result = Cell::new(&part(TermKind::Var("$leaf".into())), scope);
         let mut keys = vec![part(TermKind::Var("data".into()))];
         keys.extend(path.iter().map(|key| part(TermKind::Value(key.clone()))));
         let reference = Cell::new(&part(TermKind::Ref(keys)), scope);

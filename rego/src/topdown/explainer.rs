@@ -8,8 +8,8 @@ use super::environment::Environment;
 use super::index::Shortcuts;
 use super::machine::{Fault, Flow, Machine, Stop, suppress};
 use super::nodes::{Body, Expr};
-use super::prepare::{self, Rules};
-use super::record::{Mode, Recorder, Trace};
+use super::prepare;
+use super::rules::Rules;
 use super::scope::{Cell, Scope};
 use super::trace::{Observer, Unobserved};
 use crate::ast::{self, Module, Term, TermValue};
@@ -37,7 +37,6 @@ pub struct Explainer {
     pub(crate) rules: Rules,
     pub(crate) data: Rc<Data>,
     pub(crate) strictness: Strictness,
-    pub(crate) shortcuts: Shortcuts,
 }
 
 /// What is asked, and when.
@@ -60,21 +59,12 @@ impl Explainer {
         let Parsed { sources, modules, data, .. } = front_end::parse(files, settings)?;
         let parsed = modules.clone();
         let compiled = front_end::compile(&sources, modules, settings.tests)?;
-        let rules = prepare::rules(&compiled.modules, &compiled.tree, None)
+        let rules = prepare::rules(&compiled.modules, &compiled.tree)
             .map_err(|fault| vec![Report::of(fault, &sources)])?;
         let strictness =
             if settings.strict_builtin_errors { Strictness::Strict } else { Strictness::Lenient };
         let data = Rc::new(Data::new(data));
-        let shortcuts = Shortcuts::default();
-        Ok(Self { sources, parsed, compiled, rules, data, strictness, shortcuts })
-    }
-
-    /// Makes later evaluations look at every rule, also at those of which the index knows that they
-    /// cannot hold: for whoever asks why a rule did not hold.
-    #[must_use]
-    pub const fn without_index(mut self) -> Self {
-        self.shortcuts.index = false;
-        self
+        Ok(Self { sources, parsed, compiled, rules, data, strictness })
     }
 
     /// The value of `data` at a path, or [`Value::Undefined`]; the same as
@@ -84,25 +74,22 @@ impl Explainer {
         self.observe(path, question, &mut Unobserved)
     }
 
-    /// The same, with the events of the evaluation. `with_locals` keeps the values of variables,
-    /// which [`Trace::to_json`] has.
-    pub fn trace(
-        &self,
-        path: &[Value],
-        question: Question,
-        mode: Mode,
-        with_locals: bool,
-    ) -> (Evaluation<Value>, Trace<'_>) {
-        let mut recorder = Recorder::new(self, mode, with_locals);
-        let evaluation = self.observe(path, question, &mut recorder);
-        (evaluation, recorder.finish())
-    }
-
     /// The same, observed.
     pub(crate) fn observe(
         &self,
         path: &[Value],
         question: Question,
+        observer: &mut dyn Observer,
+    ) -> Evaluation<Value> {
+        self.observe_with(path, question, Shortcuts::default(), observer)
+    }
+
+    /// The same with only some of OPA's shortcuts.
+    pub(crate) fn observe_with(
+        &self,
+        path: &[Value],
+        question: Question,
+        shortcuts: Shortcuts,
         observer: &mut dyn Observer,
     ) -> Evaluation<Value> {
         let (body, name) = document_query(path);
@@ -114,7 +101,7 @@ impl Explainer {
             }
             Ok(())
         };
-        let (flow, prints) = self.run(&body, question, observer, &mut found);
+        let (flow, prints) = self.run(&body, (question, shortcuts), observer, &mut found);
         let result = match flow {
             Ok(()) => Ok(value),
             Err(fault) => Err(self.error(*fault)),
@@ -126,7 +113,7 @@ impl Explainer {
     pub(crate) fn run(
         &self,
         body: &Rc<Body>,
-        question: Question,
+        (question, shortcuts): (Question, Shortcuts),
         observer: &mut dyn Observer,
         found: &mut dyn FnMut(&mut Machine<'_>, &Rc<Scope>) -> Flow,
     ) -> (Result<(), Box<Fault>>, Vec<String>) {
@@ -140,7 +127,7 @@ impl Explainer {
         let context = Context::new(moment.now_ns, moment.deadline);
         let tables = (&self.rules, &self.sources);
         let mut machine = Machine::new(tables, environment, context, strictness, observer);
-        machine.shortcuts = self.shortcuts;
+        machine.shortcuts = shortcuts;
         let mut flow = machine.run(body, found);
         // Each early exit that is left has an evaluation inside that ended the same way.
         while let Err(Stop::Early(_) | Stop::Deferred(_)) = flow {

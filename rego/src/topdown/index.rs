@@ -5,15 +5,32 @@ use std::rc::Rc;
 
 use regorus::Value;
 
-use super::conditions::{self, Condition, Conditions, Source};
-use super::definitions::Candidates;
-use super::nodes::{Document, Rule, TermKind};
+use super::conditions::{Condition, Conditions, Source};
+use super::nodes::{Rule, TermKind};
+use super::requirements;
 use crate::core::data;
 
 /// The conditions of a document's rules, branches of `else` included, by the rules' numbers.
 #[derive(Debug, Default)]
 pub(crate) struct Index {
     conditions: Vec<(usize, Conditions)>,
+}
+
+/// The rules of a document that the index leaves to evaluate.
+#[derive(Debug, Default)]
+pub(crate) struct Candidates {
+    /// Each with the branches that follow it.
+    pub(crate) rules: Vec<(Rc<Rule>, Vec<Rc<Rule>>)>,
+    pub(crate) default: Option<Rc<Rule>>,
+    /// Whether one solution of one rule is enough: all have the same value.
+    pub(crate) is_early: bool,
+}
+
+impl Candidates {
+    /// Whether there is nothing to evaluate.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.rules.is_empty() && self.default.is_none()
+    }
 }
 
 /// The parts of OPA's evaluation that only make it faster.
@@ -39,6 +56,10 @@ pub(crate) struct Lookup<'l> {
 }
 
 impl Lookup<'_> {
+    fn is_unknown(&self, source: &Source) -> bool {
+        matches!(source, Source::Argument(position) if *position >= self.args.len())
+    }
+
     /// `None` is undefined; `Some(None)` is an argument without a value.
     fn resolve(&self, source: &Source) -> Option<Option<Value>> {
         match source {
@@ -56,18 +77,20 @@ impl Index {
     /// The index of some rules.
     pub(crate) fn new(rules: &[Rc<Rule>], is_virtual: &dyn Fn(&[Value]) -> bool) -> Self {
         let all = rules.iter().flat_map(chain);
-        Self { conditions: all.map(|rule| (rule.id, conditions::of(&rule, is_virtual))).collect() }
+        Self {
+            conditions: all.map(|rule| (rule.id, requirements::of(&rule, is_virtual))).collect(),
+        }
     }
 
     /// The rules to evaluate.
     pub(crate) fn look_up(
         &self,
-        document: &Document,
+        (defined, default): (&[Rc<Rule>], Option<&Rc<Rule>>),
         lookup: &Lookup<'_>,
         shortcuts: Shortcuts,
     ) -> Candidates {
         // OPA asks for memberships only where all candidates are evaluated.
-        let asks_members = !agree(document.rules.iter().flat_map(chain));
+        let asks_members = !agree(defined.iter().flat_map(chain));
         let holds = |rule: &Rc<Rule>| {
             let conditions = self.conditions.iter().find(|(id, _)| *id == rule.id);
             !shortcuts.index
@@ -76,7 +99,7 @@ impl Index {
                 })
         };
         let mut rules = Vec::new();
-        for rule in &document.rules {
+        for rule in defined {
             let mut candidates = chain(rule).filter(|rule| holds(rule));
             if let Some(first) = candidates.next() {
                 rules.push((first, candidates.collect::<Vec<_>>()));
@@ -84,7 +107,7 @@ impl Index {
         }
         let all = rules.iter().flat_map(|(rule, others)| std::iter::once(rule).chain(others));
         let is_early = shortcuts.early_exit && agree(all.map(Rc::clone));
-        Candidates { rules, default: document.default.clone(), is_early }
+        Candidates { rules, default: default.cloned(), is_early }
     }
 }
 
@@ -149,6 +172,8 @@ fn path_can_hold(path: &[&(Source, Condition)], lookup: &Lookup<'_>) -> bool {
         }
         keep_one_end(&mut conditions);
         match lookup.resolve(source) {
+            // A function's document is looked up without arguments.
+            _ if lookup.is_unknown(source) => true,
             None => false,
             Some(value) => conditions.iter().any(|condition| condition.admits(value.as_ref())),
         }

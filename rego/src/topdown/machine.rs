@@ -11,9 +11,10 @@ use std::time::Instant;
 use regorus::Value;
 
 use super::environment::{Environment, Mock};
+use super::frame::{At, Query};
 use super::index::Shortcuts;
 use super::nodes::{Body, Every, Expr, ExprKind, Operator, Replacement, Target, Term, TermKind};
-use super::prepare::Rules;
+use super::rules::Rules;
 use super::scope::{Cell, NOWHERE, Scope};
 use super::trace::{Event, Node, Observer, Op};
 use crate::builtins::Context;
@@ -64,42 +65,6 @@ pub(crate) fn suppress(flow: Flow) -> Flow {
             None => Ok(()),
         },
         other => other,
-    }
-}
-
-/// The evaluation of one body.
-#[derive(Debug)]
-pub(crate) struct Query {
-    pub(crate) id: u64,
-    /// The number of the query that it is part of; 0 for the outermost.
-    pub(crate) parent: u64,
-    pub(crate) body: Rc<Body>,
-    pub(crate) scope: Rc<Scope>,
-    /// Whether one solution is enough.
-    pub(crate) is_early: bool,
-    pub(crate) defined: StdCell<bool>,
-    /// The place of the last event.
-    pub(crate) last: StdCell<Option<Span>>,
-}
-
-/// A statement of a query.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct At<'q> {
-    pub(crate) query: &'q Query,
-    pub(crate) index: usize,
-}
-
-impl<'q> At<'q> {
-    pub(crate) fn expr(&self) -> Option<&'q Rc<Expr>> {
-        self.query.body.exprs.get(self.index)
-    }
-
-    pub(crate) fn span(&self) -> Option<Span> {
-        self.expr().map(|expr| expr.source.span)
-    }
-
-    pub(crate) fn scope(&self) -> &'q Rc<Scope> {
-        &self.query.scope
     }
 }
 
@@ -208,8 +173,6 @@ impl<'p> Machine<'p> {
         Query { scope: Rc::default(), is_early, ..self.closure(parent, body) }
     }
 
-    // ---------------------------------------------------------------- events
-
     pub(crate) fn tell(&mut self, op: Op, query: &Query, node: Node<'_>) {
         self.tell_more(op, query, node, "", None);
     }
@@ -225,15 +188,13 @@ impl<'p> Machine<'p> {
         query: &Query,
         node: Node<'_>,
         message: &str,
-        lookup: Option<(&[Value], &[usize])>,
+        lookup: Option<&[Value]>,
     ) {
         let span = node.span().or_else(|| query.last.get());
         query.last.set(span);
         let environment = &self.environment;
         self.observer.observe(&Event { op, query, node, span, message, lookup, environment });
     }
-
-    // ---------------------------------------------------------------- limits
 
     /// Fails where the evaluation takes too long or too much stack.
     pub(crate) fn check(&mut self) -> Flow {
@@ -252,8 +213,6 @@ impl<'p> Machine<'p> {
         }
         Ok(())
     }
-
-    // ------------------------------------------------------------ statements
 
     /// Evaluates a body from a statement on.
     pub(crate) fn eval(
@@ -317,7 +276,7 @@ impl<'p> Machine<'p> {
             }
             ExprKind::Call(operator, operands) => self.call(at, operator, operands, &mut go)?,
             ExprKind::Term(term) => {
-                let name = format!("_term_{}_{}", at.query.id, at.index);
+                let name = format!("$_term_{}_{}", at.query.id, at.index);
                 let result = Term { kind: TermKind::Var(name.into()), span: NOWHERE };
                 let result = Cell::new(&Rc::new(result), scope);
                 self.unify(at, &Cell::new(term, scope), &result, &mut |machine| match result

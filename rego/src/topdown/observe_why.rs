@@ -7,9 +7,10 @@ use regorus::Value;
 
 use super::environment::{Environment, Known};
 use super::explainer::{Explainer, Question};
-use super::nodes::{Body, Document, Expr, ExprKind, Rule, Term as Node, TermKind};
-use super::prepare;
+use super::index::Shortcuts;
+use super::nodes::{Body, Expr, ExprKind, Rule, Term as Node, TermKind};
 use super::record::reference;
+use super::rules::{self, Document};
 use super::scope::{Cell, Scope};
 use super::trace::{self, Event, Observer, Op};
 use super::why::{
@@ -17,18 +18,25 @@ use super::why::{
     Named, Place, RuleOutcome, RuleWhy, StatementOutcome, StatementWhy, Why, cut,
 };
 use crate::ast::{self, Term, TermValue};
+use crate::builtins::json::write;
 use crate::compile::text;
 use crate::compile::vars::{is_generated, is_wildcard};
 use crate::core::data;
 use crate::policy::Evaluation;
 use crate::source::Span;
 
+/// How long the text of a call or reference may be that stands beside its value.
+const MAX_NAME: usize = 120;
+
 impl Explainer {
     /// The value of `data` at a path, and why it is this one.
     #[must_use]
     pub fn why(&self, path: &[Value], question: Question) -> (Evaluation<Value>, Why) {
+        let evaluation = self.evaluate(path, question.clone());
         let mut watcher = Watcher::new(self);
-        let evaluation = self.observe(path, question, &mut watcher);
+        // Rules that OPA's index leaves out are evaluated too, so that one sees why they do not hold.
+        let shortcuts = Shortcuts { index: false, ..Shortcuts::default() };
+        let _: Evaluation<Value> = self.observe_with(path, question, shortcuts, &mut watcher);
         let mut why = watcher.finish(reference(path));
         match &evaluation.result {
             Ok(Value::Undefined) => {}
@@ -40,7 +48,7 @@ impl Explainer {
 }
 
 fn json(value: &Value) -> String {
-    value.to_json_str().unwrap_or_else(|_| value.to_string())
+    write::marshal(value, None).unwrap_or_else(|_| value.to_string())
 }
 
 /// Follows an evaluation.
@@ -50,8 +58,6 @@ struct Watcher<'e> {
     /// The looked up documents in order.
     looked_up: Vec<&'e Document>,
     seen: HashSet<*const Document>,
-    /// The numbers of the rules that the index has not left out, ever.
-    candidates: HashSet<usize>,
     rules: HashMap<usize, RuleFacts>,
     bodies: HashMap<*const Body, Rc<Statements>>,
     facts: HashMap<(*const Body, usize), Facts>,
@@ -114,10 +120,9 @@ impl<'e> Watcher<'e> {
     fn new(explainer: &'e Explainer) -> Self {
         Self {
             explainer,
-            documents: prepare::documents(&explainer.rules),
+            documents: rules::documents(&explainer.rules),
             looked_up: Vec::new(),
             seen: HashSet::new(),
-            candidates: HashSet::new(),
             rules: HashMap::new(),
             bodies: HashMap::new(),
             facts: HashMap::new(),
@@ -185,8 +190,7 @@ impl Observer for Watcher<'_> {
     fn observe(&mut self, event: &Event<'_>) {
         match (event.op, event.node) {
             (Op::Index, _) => {
-                let Some((path, candidates)) = event.lookup else { return };
-                self.candidates.extend(candidates);
+                let Some(path) = event.lookup else { return };
                 if let Some(document) = self.documents.get(path).copied()
                     && self.seen.insert(std::ptr::from_ref(document))
                 {
@@ -209,8 +213,6 @@ impl Observer for Watcher<'_> {
     }
 }
 
-// ------------------------------------------------------------------ values
-
 /// The values of what a statement reads.
 struct Values<'v> {
     explainer: &'v Explainer,
@@ -227,25 +229,45 @@ impl Values<'_> {
                 self.term(left);
                 self.term(right);
             }
-            ExprKind::Call(_, operands) => operands.iter().for_each(|operand| self.term(operand)),
+            ExprKind::Call(_, operands) => {
+                let (output, args) = match operands.split_last() {
+                    // The compiler has given the value of the call a variable.
+                    Some((output, args)) if self.is_unnamed(output) => (Some(output), args),
+                    _ => (None, operands.as_slice()),
+                };
+                args.iter().for_each(|operand| self.term(operand));
+                let call = self.explainer.sources.text(expr.source.span);
+                let value = output.and_then(|output| Cell::new(output, self.scope).ground());
+                if value.is_some() && call.len() < MAX_NAME && !call.contains('\n') {
+                    self.add(call.to_owned(), value);
+                }
+            }
             ExprKind::Every(every) => self.term(&every.domain),
             ExprKind::Not(_) | ExprKind::And(..) | ExprKind::Or(..) => {}
         }
     }
 
+    fn is_unnamed(&self, term: &Node) -> bool {
+        matches!(&term.kind, TermKind::Var(name) if self.explainer.name_of(name).is_none())
+    }
+
     fn term(&mut self, term: &Rc<Node>) {
         match &term.kind {
             TermKind::Var(name) => {
-                let value = Cell::new(term, self.scope).ground();
-                match self.explainer.name_of(name) {
-                    Some(shown) => self.add(shown, value),
-                    None => {}
+                if let Some(shown) = self.explainer.name_of(name) {
+                    self.add(shown, Cell::new(term, self.scope).ground());
                 }
             }
             TermKind::Ref(terms) => {
-                let Some(shown) = self.explainer.shown_term(term) else { return };
-                let value = self.reference(terms);
-                self.add(shown, value);
+                // A key without a name, as in `xs[_]`, ends what is shown.
+                let named = terms.iter().take_while(|key| !self.is_unnamed(key));
+                let named: Vec<_> = named.cloned().collect();
+                if named.len() > 1
+                    && let Some(shown) = self.explainer.reference_text(&named)
+                {
+                    let value = self.reference(&named);
+                    self.add(shown, value);
+                }
                 terms.iter().skip(1).for_each(|key| self.term(key));
             }
             TermKind::Array(terms) | TermKind::Set(terms) => {
@@ -298,12 +320,21 @@ impl Values<'_> {
 }
 
 impl Explainer {
-    /// A variable as the policy writes it: its own name, or the expression that the compiler has
-    /// put into it. Wildcards have none.
+    /// A variable as the policy writes it: its own name, or the reference or call that the compiler
+    /// has put into it. Wildcards and constants have none.
     fn name_of(&self, name: &ast::Name) -> Option<String> {
         if let Some(subject) = self.compiled.subjects.get(name) {
+            let is_named = match subject {
+                TermValue::Ref(terms) => {
+                    terms.first().is_some_and(|head| matches!(head.value, TermValue::Var(_)))
+                }
+                TermValue::Var(_) | TermValue::Call(_) => true,
+                _ => false,
+            };
             let term = Term { value: subject.clone(), span: super::explainer::OF_QUERY };
-            return Some(self.term_text(&term));
+            let text = self.term_text(&term);
+            return (is_named && text.len() < MAX_NAME && !text.contains("__local"))
+                .then_some(text);
         }
         let original = self.compiled.rewritten.get(name).unwrap_or(name);
         (!is_generated(original) && !is_wildcard(original)).then(|| original.to_string())
@@ -316,14 +347,7 @@ impl Explainer {
     }
 
     /// A reference as the policy writes it.
-    fn shown_term(&self, term: &Rc<Node>) -> Option<String> {
-        let written = self.sources.text(term.span);
-        // The compiler's own references have the place of a larger expression.
-        let is_reference = written.starts_with("input") || written.starts_with("data");
-        if is_reference && !written.contains(char::is_whitespace) && written.len() < MAX_VALUE {
-            return Some(written.to_owned());
-        }
-        let TermKind::Ref(terms) = &term.kind else { return None };
+    fn reference_text(&self, terms: &[Rc<Node>]) -> Option<String> {
         let part = |term: &Rc<Node>| {
             let value = match &term.kind {
                 TermKind::Value(value) => super::explainer::syntax(value),
@@ -336,8 +360,9 @@ impl Explainer {
             Some(Term { value, span: term.span })
         };
         let terms: Vec<Term> = terms.iter().map(part).collect::<Option<_>>()?;
-        let term = Term { value: TermValue::Ref(terms), span: term.span };
-        Some(self.term_text(&term))
+        let term = Term { value: TermValue::Ref(terms), span: super::explainer::OF_QUERY };
+        let text = self.term_text(&term);
+        (text.len() < MAX_NAME).then_some(text)
     }
 
     fn place(&self, span: Span) -> Place {
@@ -345,8 +370,6 @@ impl Explainer {
         Place { file: location.file.to_string(), row: location.row, col: location.col }
     }
 }
-
-// --------------------------------------------------------------- the result
 
 impl Watcher<'_> {
     fn finish(mut self, document: String) -> Why {
@@ -379,11 +402,9 @@ impl Watcher<'_> {
         let outcome = match (entered, held) {
             (_, 1..) => RuleOutcome::Held,
             (1.., 0) => RuleOutcome::Failed,
-            (0, 0) if is_default || self.candidates.contains(&rule.id) => RuleOutcome::NotReached,
-            (0, 0) => RuleOutcome::Excluded,
+            (0, 0) => RuleOutcome::NotReached,
         };
-        let statements = self.statements(&rule.body);
-        let is_generated = statements.iter().all(|statement| statement.source == "true");
+        let statements = if rule.is_generated { Vec::new() } else { self.statements(&rule.body) };
         RuleWhy {
             name: rule.name.to_string(),
             place: self.explainer.place(rule.span),
@@ -393,7 +414,7 @@ impl Watcher<'_> {
             is_default,
             is_else: rule.place.branch > 0,
             evaluations: entered,
-            statements: if is_generated { Vec::new() } else { statements },
+            statements,
         }
     }
 
@@ -403,6 +424,8 @@ impl Watcher<'_> {
         self.is_truncated |= statements.groups.len() > MAX_STATEMENTS;
         let groups = statements.groups.iter().enumerate().take(MAX_STATEMENTS);
         groups
+            // What the compiler has added has no text.
+            .filter(|(_, (span, _))| !span.is_empty())
             .map(|(group, (span, members))| {
                 let facts = self.facts.remove(&(Rc::as_ptr(body), group)).unwrap_or_default();
                 self.statement(*span, members, facts)

@@ -6,11 +6,14 @@ use std::rc::Rc;
 use regorus::Value;
 use regorus::value::{Object, Set};
 
-use super::definitions::{Candidates, conflict};
+use super::definitions::conflict;
 use super::documents::Reference;
 use super::environment::Known;
-use super::machine::{At, Flow, Machine, Stop};
-use super::nodes::{Document, Rule, Shape};
+use super::frame::At;
+use super::index::Candidates;
+use super::machine::{Flow, Machine, Stop};
+use super::nodes::Rule;
+use super::rules::{Document, Shape};
 use super::scope::Cell;
 use super::trace::{Node, Op};
 use crate::core::data;
@@ -264,7 +267,7 @@ fn add(
     made: &mut Made,
     rule: &Rule,
     below: usize,
-    query: &super::machine::Query,
+    query: &super::frame::Query,
 ) -> Result<bool, Stop> {
     let ground = |term| Cell::new(term, &query.scope).ground();
     let is_member = rule.is_member();

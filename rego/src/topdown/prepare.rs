@@ -1,15 +1,15 @@
 //! The compiled modules as the evaluator's nodes.
 
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use regorus::Value;
 
 use super::index::Index;
 use super::nodes::{
-    Body, Collection, Comprehension, Document, Every, Expr, ExprKind, Operator, Replacement, Rule,
-    RulePlace, Shape, Target, Term, TermKind, Tree, With,
+    Body, Collection, Comprehension, Every, Expr, ExprKind, Operator, Replacement, Rule, RulePlace,
+    Target, Term, TermKind, With,
 };
+use super::rules::{Document, Rules, Shape, Tree};
 use crate::ast::{self, Module, TermValue};
 use crate::builtins::table::declaration;
 use crate::compile::arity::builtin_name;
@@ -19,26 +19,12 @@ use crate::diagnostic::{Code, Diagnostic};
 use crate::lower::constants::{constant, key_value};
 use crate::source::Span;
 
-/// The rules of all modules.
-#[derive(Debug, Default)]
-pub(crate) struct Rules {
-    pub(crate) root: Tree,
-    /// The number of rules, `else` branches included.
-    pub(crate) count: usize,
-}
-
-/// Converts modules and their tree of rules. A module that is left out, such as a query's, has no
-/// rules in the tree.
+/// Converts modules and their tree of rules.
 ///
 /// # Errors
 /// A number that no value can have.
-pub(crate) fn rules(
-    modules: &[Module],
-    tree: &RuleTree,
-    left_out: Option<usize>,
-) -> Result<Rules, Diagnostic> {
-    let mut converter =
-        Converter { modules, root: tree, functions: &|_| false, count: 0, left_out };
+pub(crate) fn rules(modules: &[Module], tree: &RuleTree) -> Result<Rules, Diagnostic> {
+    let mut converter = Converter { modules, root: tree, functions: &|_| false, count: 0 };
     let is_function = |path: &[ast::Term]| {
         tree.find(path).is_some_and(|node| {
             node.rules.iter().any(|place| {
@@ -49,7 +35,7 @@ pub(crate) fn rules(
     };
     converter.functions = &is_function;
     let root = converter.tree(tree, &[])?;
-    Ok(Rules { root, count: converter.count })
+    Ok(Rules { root })
 }
 
 /// Converts a body that stands by itself.
@@ -69,8 +55,7 @@ pub(crate) fn body(
             })
         })
     };
-    let converter =
-        Converter { modules, root: tree, functions: &is_function, count: 0, left_out: None };
+    let converter = Converter { modules, root: tree, functions: &is_function, count: 0 };
     converter.body(body)
 }
 
@@ -85,13 +70,19 @@ pub(crate) fn branch(modules: &[Module], place: RulePlace) -> Option<&ast::Rule>
     std::iter::successors(Some(first), |rule| rule.else_rule.as_deref()).nth(place.branch)
 }
 
+/// The place of a statement in a rule. OPA gives the generated body of a default the place of its
+/// keyword.
+pub(crate) fn statement_span(rule: &ast::Rule, span: Span) -> Span {
+    let keyword = u32::try_from("default".len()).unwrap_or(0);
+    if rule.is_default { Span { end: span.end.min(span.start + keyword), ..span } } else { span }
+}
+
 struct Converter<'a> {
     modules: &'a [Module],
     root: &'a RuleTree,
     /// Whether a reference below `data` names a function.
     functions: &'a dyn Fn(&[ast::Term]) -> bool,
     count: usize,
-    left_out: Option<usize>,
 }
 
 impl Converter<'_> {
@@ -106,11 +97,8 @@ impl Converter<'_> {
             let mut path = path.to_vec();
             path.push(key.clone());
             let child = self.tree(child, &path)?;
-            // A left out module's package is in the tree of the compiler.
-            if child.document.is_some() || !child.children.is_empty() || self.left_out.is_none() {
-                node.by_key.insert(key.clone(), node.children.len());
-                node.children.push((key, child));
-            }
+            node.by_key.insert(key.clone(), node.children.len());
+            node.children.push((key, child));
         }
         Ok(node)
     }
@@ -120,8 +108,7 @@ impl Converter<'_> {
         tree: &RuleTree,
         path: &[Value],
     ) -> Result<Option<Document>, Diagnostic> {
-        let is_here = |place: &RuleRef| self.left_out != Some(place.module);
-        let mut places: Vec<RuleRef> = tree.rules.iter().copied().filter(is_here).collect();
+        let mut places: Vec<RuleRef> = tree.rules.clone();
         if places.is_empty() {
             return Ok(None);
         }
@@ -129,7 +116,7 @@ impl Converter<'_> {
             // In OPA, all rules below a reference with variables make one document.
             let mut todo: Vec<&RuleTree> = tree.children.values().rev().collect();
             while let Some(tree) = todo.pop() {
-                places.extend(tree.rules.iter().copied().filter(is_here));
+                places.extend(&tree.rules);
                 todo.extend(tree.children.values().rev());
             }
         }
@@ -157,7 +144,6 @@ impl Converter<'_> {
             shape,
             parameters,
             path: path.into(),
-            name: first.name.clone(),
             index: Index::new(&rules, &|path| self.is_virtual(path)),
             rules,
             default,
@@ -200,6 +186,8 @@ impl Converter<'_> {
             None => None,
         };
         let one = |term: &ast::Term| self.term(term);
+        let mut body = rule.body.clone();
+        body.iter_mut().for_each(|expr| expr.span = statement_span(rule, expr.span));
         Ok(Rc::new(Rule {
             id,
             place: RulePlace { module: place.module, rule: place.rule, branch },
@@ -207,11 +195,12 @@ impl Converter<'_> {
             args: self.terms(rule.head.args.as_deref().unwrap_or_default())?,
             key: rule.head.key.as_ref().map(one).transpose()?,
             value: rule.head.value.as_ref().map(one).transpose()?,
-            body: self.body(&rule.body)?,
+            body: self.body(&body)?,
             other,
             name: text::of_ref(&ground).into(),
             span: rule.span,
             head_span: rule.head.span,
+            is_generated: rule.generated_body,
         }))
     }
 
@@ -390,11 +379,4 @@ fn key_of(key: &Key) -> Result<Value, Diagnostic> {
 fn unexpected(what: &str, span: Span) -> Diagnostic {
     let message = format!("internal error: the compiler has left {what} in the tree");
     Diagnostic::new(Code::Compile, message, span)
-}
-
-/// Documents by path, for what is shown.
-pub(crate) fn documents(rules: &Rules) -> BTreeMap<Rc<[Value]>, &Document> {
-    let mut found = Vec::new();
-    rules.root.documents(&mut found);
-    found.into_iter().map(|document| (Rc::clone(&document.path), document)).collect()
 }

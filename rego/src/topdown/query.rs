@@ -5,16 +5,19 @@ use std::rc::Rc;
 use regorus::Value;
 
 use super::explainer::{Explainer, Question};
+use super::index::Shortcuts;
 use super::machine::Fault;
 use super::nodes::{Body, ExprKind};
-use super::prepare::{self, Rules};
+use super::prepare;
 use super::record::{Mode, Recorder, Trace};
+use super::rules::Rules;
 use super::scope::Cell;
 use super::trace::Observer;
 use crate::ast::{self, Module, Name, Package, RegoVersion, Rule, Term, TermValue};
 use crate::builtins::table::declaration;
 use crate::bundle::Tests;
 use crate::compile::locals::operator;
+use crate::compile::tree::QUERY_PACKAGE;
 use crate::compile::vars::{is_generated, is_wildcard};
 use crate::compile::visit::{Flow, Node, is_closure, walk};
 use crate::compile::{Compiled, text};
@@ -27,9 +30,6 @@ use crate::source::{FileId, Sources, Span};
 
 /// How many solutions a query may have.
 pub const MAX_SOLUTIONS: usize = 10_000;
-
-/// The package of the module that holds a query while it is compiled: no policy can have it.
-const PACKAGE: &str = "$query";
 
 /// A compiled query.
 #[derive(Debug)]
@@ -89,7 +89,7 @@ impl Explainer {
         let mut compiled = front_end::compile(&sources, modules, Tests::Excluded)?;
         let place = compiled.modules.iter().position(|module| module.file == file);
         let converted = |compiled: &Compiled| -> Result<(Rules, Rc<Body>), Diagnostic> {
-            let rules = prepare::rules(&compiled.modules, &compiled.tree, place)?;
+            let rules = prepare::rules(&compiled.modules, &compiled.tree)?;
             let module = place.and_then(|place| compiled.modules.get(place));
             let body = module.and_then(|module| module.rules.first());
             let body = body.map(|rule| rule.body.as_slice()).unwrap_or_default();
@@ -114,7 +114,6 @@ impl Explainer {
             rules,
             data: Rc::clone(&self.data),
             strictness: self.strictness,
-            shortcuts: self.shortcuts,
         };
         Ok(Query { explainer, body, variables })
     }
@@ -145,22 +144,25 @@ impl Query {
         observer: &mut dyn Observer,
     ) -> Evaluation<Vec<Solution>> {
         let mut solutions: Vec<Solution> = Vec::new();
-        let (flow, prints) = self.explainer.run(&self.body, question, observer, &mut |_, scope| {
-            if solutions.len() >= MAX_SOLUTIONS {
-                let message = format!("the query has more than {MAX_SOLUTIONS} solutions");
-                let kind = crate::machine::ErrorKind::Limit;
-                return Err(Fault { kind, message, span: None }.into());
-            }
-            let value = |(shown, name): &(Name, Name)| {
-                let value = scope.get(name).and_then(|cell: Cell| cell.ground())?;
-                Some((shown.to_string(), value))
-            };
-            solutions.push(self.variables.iter().filter_map(value).collect());
-            Ok(())
-        });
+        let (flow, prints) = self.explainer.run(
+            &self.body,
+            (question, Shortcuts::default()),
+            observer,
+            &mut |_, scope| {
+                if solutions.len() >= MAX_SOLUTIONS {
+                    let message = format!("the query has more than {MAX_SOLUTIONS} solutions");
+                    let kind = crate::machine::ErrorKind::Limit;
+                    return Err(Fault { kind, message, span: None }.into());
+                }
+                let value = |(shown, name): &(Name, Name)| {
+                    let value = scope.get(name).and_then(|cell: Cell| cell.ground())?;
+                    Some((shown.to_string(), value))
+                };
+                solutions.push(self.variables.iter().filter_map(value).collect());
+                Ok(())
+            },
+        );
         let result = match flow {
-            // In OPA, a statement of the query that is false leaves no solution either: the body
-            // has none then.
             Ok(()) => Ok(solutions),
             Err(fault) => Err(self.explainer.error(*fault)),
         };
@@ -273,7 +275,8 @@ fn query_module(file: FileId, body: ast::Body) -> Module {
         annotations: Vec::new(),
         span,
     };
-    let path = vec![term(TermValue::Var("data".into())), term(TermValue::String(PACKAGE.into()))];
+    let path =
+        vec![term(TermValue::Var("data".into())), term(TermValue::String(QUERY_PACKAGE.into()))];
     Module {
         file,
         package: Package { path, span },

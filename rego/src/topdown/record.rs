@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use regorus::Value;
 
-use super::explainer::{Explainer, OF_QUERY, syntax};
+use super::explainer::{Explainer, OF_QUERY, Question, syntax};
 use super::nodes::{Body, Expr, Rule};
 use super::prepare;
 use super::trace::{Event, Node, Observer, Op};
@@ -15,6 +15,7 @@ use crate::compile::text;
 use crate::compile::vars::is_generated;
 use crate::compile::visit::{Flow, NodeMut, walk_mut};
 use crate::opa_json::write::{self, Part};
+use crate::policy::Evaluation;
 use crate::source::Span;
 
 /// How many events a trace keeps.
@@ -71,7 +72,6 @@ enum Kept {
 /// Records events.
 #[derive(Debug)]
 pub(crate) struct Recorder<'e> {
-    explainer: &'e Explainer,
     mode: Mode,
     /// Whether values of variables are kept.
     with_locals: bool,
@@ -84,7 +84,7 @@ pub(crate) struct Recorder<'e> {
 impl<'e> Recorder<'e> {
     pub(crate) fn new(explainer: &'e Explainer, mode: Mode, with_locals: bool) -> Self {
         let trace = Trace { explainer, events: Vec::new(), is_truncated: false };
-        Self { explainer, mode, with_locals, trace, bytes: 0, begun: HashMap::new() }
+        Self { mode, with_locals, trace, bytes: 0, begun: HashMap::new() }
     }
 
     pub(crate) fn finish(self) -> Trace<'e> {
@@ -119,7 +119,7 @@ impl<'e> Recorder<'e> {
             node,
             span: event.span,
             message: event.message.to_owned(),
-            document: event.lookup.map(|(path, _)| reference(path)),
+            document: event.lookup.map(reference),
             locals,
         }
     }
@@ -149,6 +149,10 @@ impl<'e> Recorder<'e> {
 }
 
 impl Observer for Recorder<'_> {
+    fn wants_parts(&self) -> bool {
+        self.mode == Mode::Debug
+    }
+
     fn observe(&mut self, event: &Event<'_>) {
         if self.trace.is_truncated {
             return;
@@ -198,12 +202,9 @@ pub(crate) fn reference(path: &[Value]) -> String {
     text::of_ref(&terms)
 }
 
-/// A term as syntax, as far as its variables have values.
+/// A term as syntax.
 fn shown(cell: &super::scope::Cell) -> TermValue {
-    match cell.ground() {
-        Some(value) => syntax(&value),
-        None => shown_term(&cell.resolved().term),
-    }
+    shown_term(&cell.term)
 }
 
 fn shown_term(term: &super::nodes::Term) -> TermValue {
@@ -404,6 +405,20 @@ impl Trace<'_> {
 }
 
 impl Explainer {
+    /// The value of `data` at a path, and the events of its evaluation. `with_locals` keeps the values of variables,
+    /// which [`Trace::to_json`] has.
+    pub fn trace(
+        &self,
+        path: &[Value],
+        question: Question,
+        mode: Mode,
+        with_locals: bool,
+    ) -> (Evaluation<Value>, Trace<'_>) {
+        let mut recorder = Recorder::new(self, mode, with_locals);
+        let evaluation = self.observe(path, question, &mut recorder);
+        (evaluation, recorder.finish())
+    }
+
     /// A statement with the names of variables that the policy has.
     pub(crate) fn renamed(&self, expr: &ast::Expr) -> ast::Expr {
         let mut expr = expr.clone();

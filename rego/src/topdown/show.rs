@@ -102,7 +102,7 @@ impl Lines {
         let (style, word) = match rule.outcome {
             RuleOutcome::Held => (Style::Held, "held    "),
             RuleOutcome::Failed => (Style::Failed, "failed  "),
-            RuleOutcome::Excluded | RuleOutcome::NotReached => (Style::Skipped, "skipped "),
+            RuleOutcome::NotReached => (Style::Skipped, "skipped "),
         };
         let kind = match (rule.is_default, rule.is_else) {
             (true, _) => "default ",
@@ -119,14 +119,8 @@ impl Lines {
         if rule.evaluations > 1 {
             line = line.with(Style::Plain, &format!("  ({} evaluations)", rule.evaluations));
         }
-        match rule.outcome {
-            RuleOutcome::Excluded => {
-                line = line.with(Style::Plain, "  a condition on the input cannot hold");
-            }
-            RuleOutcome::NotReached => {
-                line = line.with(Style::Plain, "  another definition decided");
-            }
-            RuleOutcome::Held | RuleOutcome::Failed => {}
+        if rule.outcome == RuleOutcome::NotReached {
+            line = line.with(Style::Plain, "  another definition decided");
         }
         self.add(Line::default());
         self.add(line);

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use regorus::Value;
 
 use super::environment::Environment;
-use super::machine::Query;
+use super::frame::Query;
 use super::nodes::{Body, Expr, Rule};
 use super::scope::Cell;
 use crate::source::Span;
@@ -81,8 +81,8 @@ pub(crate) struct Event<'e> {
     pub(crate) node: Node<'e>,
     pub(crate) span: Option<Span>,
     pub(crate) message: &'e str,
-    /// The looked up document, of [`Op::Index`]: its path below `data`, and the rules to evaluate.
-    pub(crate) lookup: Option<(&'e [Value], &'e [usize])>,
+    /// The looked up document, of [`Op::Index`]: its path below `data`.
+    pub(crate) lookup: Option<&'e [Value]>,
     pub(crate) environment: &'e Environment,
 }
 
@@ -90,6 +90,11 @@ pub(crate) struct Event<'e> {
 pub(crate) trait Observer {
     /// One event. It must not take long: it is called for each step.
     fn observe(&mut self, event: &Event<'_>);
+
+    /// Whether it wants to know how the parts of two values are compared.
+    fn wants_parts(&self) -> bool {
+        false
+    }
 }
 
 /// Observes nothing.

@@ -6,7 +6,8 @@ use regorus::Value;
 use regorus::value::{Array, Object, Set};
 
 use super::documents::Reference;
-use super::machine::{At, Fault, Flow, Machine, Stop};
+use super::frame::At;
+use super::machine::{Fault, Flow, Machine, Stop};
 use super::nodes::{Collection, Comprehension, Term, TermKind};
 use super::scope::Cell;
 use super::trace::{Node, Op};
@@ -51,11 +52,10 @@ impl Machine<'_> {
                 flow
             }
             (TermKind::Value(x), TermKind::Value(y)) => {
-                if x == y {
-                    self.unify_parts(at, a, b, next)
-                } else {
-                    Ok(())
+                if self.observer.wants_parts() {
+                    self.tell_parts(at, x, y);
                 }
+                if x == y { next(self) } else { Ok(()) }
             }
             (TermKind::Array(_), _) | (_, TermKind::Array(_)) => self.unify_parts(at, a, b, next),
             (TermKind::Object(_), _) | (_, TermKind::Object(_)) => {
@@ -68,7 +68,36 @@ impl Machine<'_> {
         }
     }
 
-    /// Arrays element by element; equal values.
+    /// Tells how OPA compares two values: part by part, until two differ.
+    fn tell_parts(&mut self, at: At<'_>, x: &Value, y: &Value) -> bool {
+        let pairs: Vec<(&Value, &Value)> = match (x, y) {
+            (Value::Array(x), Value::Array(y)) if x.len() == y.len() => {
+                x.iter().zip(y.iter()).collect()
+            }
+            (Value::Object(x), Value::Object(y)) if x.len() == y.len() => {
+                let mut pairs = Vec::new();
+                for (key, value) in order::entries(x) {
+                    match y.get(key) {
+                        Some(other) => pairs.push((value, other)),
+                        None => break,
+                    }
+                }
+                pairs
+            }
+            _ => return x == y,
+        };
+        // As deep as a value may be.
+        for (x, y) in pairs {
+            let (a, b) = (Cell::value(x.clone(), at.scope()), Cell::value(y.clone(), at.scope()));
+            self.tell(Op::Unify, at.query, Node::Unify(&a, &b));
+            if !self.tell_parts(at, x, y) {
+                return false;
+            }
+        }
+        x == y
+    }
+
+    /// Arrays element by element.
     fn unify_parts(
         &mut self,
         at: At<'_>,
@@ -76,9 +105,6 @@ impl Machine<'_> {
         b: &Cell,
         next: &mut dyn FnMut(&mut Self) -> Flow,
     ) -> Flow {
-        if matches!((&a.term.kind, &b.term.kind), (TermKind::Value(_), TermKind::Value(_))) {
-            return next(self);
-        }
         match (array_parts(a), array_parts(b)) {
             (Some(a), Some(b)) if a.len() == b.len() => {
                 let pairs: Vec<_> = a.into_iter().zip(b).collect();
@@ -179,7 +205,7 @@ impl Machine<'_> {
     ) -> Result<Value, Stop> {
         let Comprehension { kind, key, value, body } = comprehension;
         let query = self.closure(at.query, body);
-        let query = super::machine::Query { scope: Rc::clone(&cell.scope), ..query };
+        let query = super::frame::Query { scope: Rc::clone(&cell.scope), ..query };
         let (mut array, mut members, mut object) = (Array::new(), Set::new(), Object::new());
         self.run_query(&query, &mut |_| {
             let ground = |term: &Rc<Term>| Cell::new(term, &query.scope).ground();

@@ -82,8 +82,6 @@ pub enum RuleOutcome {
     Held,
     /// A statement of it did not hold.
     Failed,
-    /// It was not evaluated, because the index knew that a statement would not hold.
-    Excluded,
     /// It was not evaluated, because another definition had decided.
     NotReached,
 }

@@ -89,7 +89,7 @@ fn an_answer_says_whether_there_was_an_input_and_whether_a_rule_defines_the_docu
     assert_eq!(document("envoy/authz/allow", "").input, Given::Nothing);
     assert_eq!(document("envoy/authz/allow", r#"{"input":null}"#).input, Given::Nothing);
     assert_eq!(document("envoy/authz/allow", r#"{"input":0}"#).input, Given::Input);
-    assert!(document("envoy/authz/told/x", "{}").has_rules);
+    assert!(document("envoy/authz/numbers/0", "{}").has_rules);
     for path in ["envoy/authz/other", "base/0", "nothing"] {
         assert!(!document(path, "{}").has_rules, "{path}");
     }

@@ -5,9 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::ast::{ExprKind, Module};
+use crate::compile::test_cases::TEST_CASE;
 use crate::compile::visit::{Flow, Node as Syntax, chain, walk};
 use crate::source::{Sources, Span};
-use crate::topdown::observed::{Event, Node, Observer, Op};
+use crate::topdown::observed::{
+    Event, Expr, ExprKind as Call, Node, Observer, Op, Operator, statement_span,
+};
 
 /// The coverage of a bundle's files.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -92,12 +95,17 @@ impl Observer for Reached {
             (Op::Exit, Node::Rule(rule)) => {
                 self.0.insert(rule.head_span);
             }
-            (Op::Eval, Node::Expr(expr)) => {
+            (Op::Eval, Node::Expr(expr)) if !is_test_case(expr) => {
                 self.0.insert(expr.source.span);
             }
             _ => {}
         }
     }
+}
+
+/// Whether a statement says which case of a test runs; nobody wrote it.
+fn is_test_case(expr: &Expr) -> bool {
+    matches!(&expr.kind, Call::Call(Operator::Builtin(name), _) if &**name == TEST_CASE)
 }
 
 /// What evaluations have reached: as they are, without an index, and without early exits.
@@ -129,6 +137,10 @@ fn range(sources: &Sources, span: Span) -> Option<(String, Range)> {
     let count = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
     let start = Position { row: count(location.row), col: count(location.col) };
     let text = sources.text(span);
+    // OPA's tree has no place for the generated body of an `else` without one.
+    if text == "else" {
+        return None;
+    }
     let newlines = text.matches('\n').count();
     let last = text.rsplit('\n').next().unwrap_or_default().chars().count();
     let col = if newlines == 0 { start.col } else { 1 };
@@ -172,7 +184,7 @@ pub(super) fn report(sources: &Sources, modules: &[Module], reaches: &Reaches) -
                 if let Syntax::Expr(expr) = node
                     && !matches!(expr.kind, ExprKind::Some(_))
                 {
-                    look(expr.span);
+                    look(statement_span(rule, expr.span));
                 }
                 Flow::Into
             });

@@ -10,4 +10,7 @@ mod run;
 
 pub use cases::SubResult;
 pub use coverage::{Coverage, FileCoverage, Kind, Position, Range};
-pub use run::{Failure, Options, Outcome, Suite, TestResult, Tests};
+pub use run::{Failure, Options, Outcome, Suite, SuiteResult, TestResult};
+
+#[cfg(test)]
+mod tests;

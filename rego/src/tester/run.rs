@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use super::cases::{self, Begun, SubResult};
 use super::coverage::{self, Coverage, Reaches};
-use crate::ast::{Module, Rule, Term};
+use crate::ast::{Module, Rule, Term, TermValue};
 use crate::builtins::{self, Context};
-use crate::bundle::{File, Tests as Included};
+use crate::bundle::{File, Tests};
 use crate::compile::test_cases::{PREFIX, SKIPPED, key_of, name_of};
 use crate::compile::text;
 use crate::compile::visit::ground_prefix;
@@ -49,7 +49,7 @@ impl Default for Options {
 
 /// The results of a suite.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Tests {
+pub struct SuiteResult {
     /// The tests, by file and in the order in which they stand there.
     pub results: Vec<TestResult>,
     /// What they cover, where that is measured.
@@ -130,7 +130,7 @@ impl Suite {
     /// # Errors
     /// The faults of the first stage with any, up to a bound.
     pub fn load(files: Vec<File>, settings: &Settings) -> Result<Self, Vec<Report>> {
-        let settings = Settings { tests: Included::Included, ..settings.clone() };
+        let settings = Settings { tests: Tests::Included, ..settings.clone() };
         let policy = Policy::load(files.clone(), &settings)?;
         let explainer = Explainer::load(files, &settings)?;
         let modules = &explainer.compiled.modules;
@@ -150,20 +150,19 @@ impl Suite {
     ///
     /// # Errors
     /// The regular expression is not valid.
-    pub fn run(&mut self, options: &Options) -> Result<Tests, String> {
+    pub fn run(&mut self, options: &Options) -> Result<SuiteResult, String> {
         let mut reaches = Reaches::default();
         let mut results = Vec::new();
         for test in &self.tests {
             if !test.matches(options)? {
                 continue;
             }
-            let runner =
-                Runner { policy: &mut self.policy, explainer: &mut self.explainer, options };
+            let runner = Runner { policy: &mut self.policy, explainer: &self.explainer, options };
             results.push(runner.run(test, &mut reaches));
         }
         let Explainer { sources, parsed, .. } = &self.explainer;
         let coverage = options.coverage.then(|| coverage::report(sources, parsed, &reaches));
-        Ok(Tests { results, coverage })
+        Ok(SuiteResult { results, coverage })
     }
 }
 
@@ -177,7 +176,10 @@ impl Test {
         let package = package.map(|term| key_of(term, 1));
         let path = package.chain(keys).map(|key| key_value(&key?, None).ok());
         let mut full: Vec<Term> = module.package.path.clone();
-        full.extend(head.iter().cloned());
+        full.extend(head.iter().map(|term| match &term.value {
+            TermValue::Var(name) => Term { value: TermValue::String(name.clone()), ..term.clone() },
+            _ => term.clone(),
+        }));
         let location = explainer.sources.location(rule.span);
         let is_partial = rule.head.key.is_some() && rule.head.value.is_some();
         let is_dynamic = ground_prefix(&rule.head.reference).len() < rule.head.reference.len();
@@ -211,12 +213,12 @@ impl Test {
 
 struct Runner<'r> {
     policy: &'r mut Policy,
-    explainer: &'r mut Explainer,
+    explainer: &'r Explainer,
     options: &'r Options,
 }
 
 impl Runner<'_> {
-    fn run(mut self, test: &Test, reaches: &mut Reaches) -> TestResult {
+    fn run(self, test: &Test, reaches: &mut Reaches) -> TestResult {
         let mut result = TestResult {
             place: test.place.clone(),
             package: test.package.clone(),
@@ -268,11 +270,10 @@ impl Runner<'_> {
             // As in OPA, only of tests without an error.
             if served.is_ok() {
                 for (shortcuts, observer) in runs {
-                    self.explainer.shortcuts = shortcuts;
-                    let _ = self.observe(test, observer);
+                    let question = self.question();
+                    let _ = self.explainer.observe_with(&test.path, question, shortcuts, observer);
                 }
             }
-            self.explainer.shortcuts = all;
         }
         if let Some(explained) = explained
             && !agree(&served, &explained)
