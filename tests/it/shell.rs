@@ -262,7 +262,8 @@ fn eval_takes_an_input_of_json_or_yaml_from_a_file_or_standard_input() {
 
 #[test]
 fn eval_answers_a_query_with_its_solutions_or_with_the_place_of_its_mistake() {
-    let directory = bundle(&[("policy.rego", POLICY), ("data.json", "{\"names\": [\"a\", \"b\"]}")]);
+    let directory =
+        bundle(&[("policy.rego", POLICY), ("data.json", "{\"names\": [\"a\", \"b\"]}")]);
     let eval = |query: &str| run(directory.path(), &["eval", ".", query, "--format", "json"]);
     let solutions = json!({"result": [{"i": 0, "name": "a"}, {"i": 1, "name": "b"}]});
     assert_eq!(eval("name := data.names[i]").json(), solutions);
@@ -305,17 +306,17 @@ fn test_prints_as_opa_does_and_fails_where_a_test_does() {
     let more = "package app_test\n\ntest_no if {\n\tprint(\"hi\")\n\tdata.app.allow with input.user as \"joe\"\n}\n\ntodo_test_x if true\n";
     write(directory.path(), &[("more_test.rego", more)]);
     let done = test(&[]).expect(1, "data.app_test.test_no: FAIL (", "");
-    assert!(done.stdout.contains("\n\n  hi\n\n"), "{done:?}");
-    assert!(done.stdout.contains("input.user is \"joe\"") || done.stdout.contains("failed"));
+    assert!(done.stdout.contains("\n\n  hi\n  asked by joe\n\n"), "{done:?}");
+    assert!(done.stdout.contains("input.user is \"joe\""), "{done:?}");
     assert!(done.stdout.ends_with("\nPASS: 2/4\nFAIL: 1/4\nSKIPPED: 1/4\n"), "{done:?}");
     test(&["--run", "test_x"]).expect(1, "data.app_test.todo_test_x: SKIPPED\n", "");
     test(&["--run", "test_x", "-z"]).expect(0, "SKIPPED: 1/1\n", "");
     let results = test(&["--format", "json"]).expect(1, "", "").json();
     let failed = results.as_array().unwrap().iter().find(|result| result["name"] == "test_no");
     assert_eq!(failed.unwrap()["fail"], true);
-    assert_eq!(failed.unwrap()["output"], "aGkK");
+    assert_eq!(failed.unwrap()["output"], "aGkKYXNrZWQgYnkgam9lCg==");
     let xml = test(&["--format", "junit"]).expect(1, "<testsuites tests=\"4\" failures=\"1\"", "");
-    assert!(xml.stdout.contains("<system-out>hi</system-out>"), "{xml:?}");
+    assert!(xml.stdout.contains("<system-out>hi\nasked by joe</system-out>"), "{xml:?}");
     let broken = [("more_test.rego", "package app_test\ntest_no if {\n")];
     write(directory.path(), &broken);
     test(&[]).expect(1, "", "error[rego_parse_error]");
@@ -326,9 +327,10 @@ fn test_reports_the_coverage_and_fails_below_the_threshold() {
     let tests = TESTS.replace("test_joe", "todo_test_joe");
     let policy = format!("{POLICY}\nother if input.other\n");
     let directory = bundle(&[("policy.rego", &policy), ("policy_test.rego", &tests)]);
-    let test = |arguments: &[&str]| run(directory.path(), &[&["test", ".", "-z"], arguments].concat());
+    let test =
+        |arguments: &[&str]| run(directory.path(), &[&["test", ".", "-z"], arguments].concat());
     let coverage = test(&["--coverage"]).expect(0, "", "").json();
-    assert_eq!(coverage["files"]["policy.rego"]["not_covered_lines"], 1);
+    assert_eq!(coverage["files"]["policy.rego"]["not_covered_lines"], 2);
     test(&["--coverage", "--format", "pretty"]).expect(0, "PASS: 1/2\n", "").expect(
         0,
         "\nall files",
@@ -343,7 +345,8 @@ fn test_reports_the_coverage_and_fails_below_the_threshold() {
 #[test]
 fn no_text_of_a_bundle_or_an_input_gives_orders_to_the_terminal() {
     let policy = "package app\n\nx := \"\u{1b}[31m\u{9b}2J\" # \u{1b}]0;title\u{7}\n\ny := usr + \"\u{1b}[0m\"\n";
-    let test = "package app_test\n\ntest_x if {\n\tprint(\"\u{1b}[2J\")\n\tx := input[\"\u{1b}\"]\n}\n";
+    let test =
+        "package app_test\n\ntest_x if {\n\tprint(\"\u{1b}[2J\")\n\tx := input[\"\u{1b}\"]\n}\n";
     let directory = bundle(&[
         ("bad/policy.rego", policy),
         ("good/policy.rego", "package app\nx := input\n"),

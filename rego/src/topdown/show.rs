@@ -130,6 +130,10 @@ impl Lines {
     }
 
     fn statement(&mut self, statement: &StatementWhy, indent: usize) {
+        // A part of a rule's head that the compiler made a statement of.
+        if statement.source.trim().is_empty() {
+            return;
+        }
         let (style, word) = match statement.outcome {
             StatementOutcome::Held => (Style::Held, "held    "),
             StatementOutcome::Failed => (Style::Failed, "failed  "),
@@ -147,6 +151,10 @@ impl Lines {
             line = line.with(Style::Plain, &counts);
         }
         self.add(line);
+        // It prints its values itself.
+        if source.starts_with("print(") {
+            return;
+        }
         let shown = |attempt: &&Attempt| match statement.outcome {
             StatementOutcome::Held => attempt.held,
             StatementOutcome::Failed | StatementOutcome::NotReached => true,
@@ -162,6 +170,9 @@ impl Lines {
     }
 
     fn values(&mut self, values: &[Named], indent: usize) {
+        // The statement shows its constants already.
+        let is_constant = |named: &Named| named.name.starts_with(['{', '[', '"', '`']);
+        let values: Vec<&Named> = values.iter().filter(|named| !is_constant(named)).collect();
         if values.is_empty() {
             return;
         }

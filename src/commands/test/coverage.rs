@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::io;
 use std::path::Path;
 
-use enforcer_rego::testing::{Coverage, FileCoverage, Range};
+use enforcer_rego::tester::{Coverage, FileCoverage, Range};
 
 use super::super::diagnostic::path_of;
 use super::super::terminal::{Style, Terminal, printable};
@@ -95,7 +95,7 @@ fn line_ranges(ranges: &[Range]) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use enforcer_rego::testing::Position;
+    use enforcer_rego::tester::Position;
 
     use super::*;
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use data_encoding::BASE64;
-use enforcer_rego::testing::{Outcome, SubResult, TestResult};
+use enforcer_rego::tester::{Outcome, SubResult, TestResult};
 use enforcer_rego::topdown::why::Place;
 use serde::Serialize;
 

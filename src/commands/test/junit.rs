@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use enforcer_rego::testing::{Outcome, TestResult};
+use enforcer_rego::tester::{Outcome, TestResult};
 
 use super::{CANCELLED, too_long};
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use clap::ArgMatches;
 use enforcer_protocol::{Findings, Inspection, Outcome as Answered, TestSettings};
-use enforcer_rego::testing::{Outcome, Tests};
+use enforcer_rego::tester::{Outcome, SuiteResult};
 
 use super::Verdict;
 use super::bundle::{Answer, Session, ended, path, unusable};
@@ -74,7 +74,7 @@ pub(crate) fn test(arguments: &ArgMatches) -> Result<Verdict, Failure> {
 
 /// Tests that were run.
 struct Run<'a> {
-    tests: Tests,
+    tests: SuiteResult,
     timeout: Duration,
     arguments: &'a ArgMatches,
 }

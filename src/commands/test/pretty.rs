@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
-use enforcer_rego::testing::{Outcome, SubResult, TestResult};
+use enforcer_rego::tester::{Outcome, SubResult, TestResult};
 
 use super::super::diagnostic::path_of;
 use super::super::terminal::{Style, Terminal};
@@ -129,26 +129,56 @@ impl Pretty<'_> {
         shown.push('\n');
     }
 
+    /// How many tests there are of each kind. A test with cases counts as its cases, as in OPA.
     fn summary(&self, results: &[TestResult]) -> String {
-        let total = results.len();
-        let count = |kind: fn(&Outcome) -> bool| {
-            results.iter().filter(|result| kind(&result.outcome)).count()
-        };
+        let mut counts = Counts::default();
+        for result in results {
+            match result.outcome {
+                Outcome::Error { .. } | Outcome::TimedOut => counts.errors += 1,
+                Outcome::Skipped => counts.skipped += 1,
+                Outcome::Passed | Outcome::Failed(_) if !result.cases.is_empty() => {
+                    counts.cases(&result.cases, 1);
+                }
+                Outcome::Passed => counts.passed += 1,
+                Outcome::Failed(_) => counts.failed += 1,
+            }
+        }
+        let Counts { passed, failed, skipped, errors } = counts;
+        let total = passed + failed + skipped + errors;
         let kinds = [
-            (Style::Good, "PASS", count(|outcome| matches!(outcome, Outcome::Passed))),
-            (Style::Error, "FAIL", count(|outcome| matches!(outcome, Outcome::Failed(_)))),
-            (Style::Warning, "SKIPPED", count(|outcome| matches!(outcome, Outcome::Skipped))),
-            (
-                Style::Error,
-                "ERROR",
-                count(|outcome| matches!(outcome, Outcome::Error { .. } | Outcome::TimedOut)),
-            ),
+            (Style::Good, "PASS", passed),
+            (Style::Error, "FAIL", failed),
+            (Style::Warning, "SKIPPED", skipped),
+            (Style::Error, "ERROR", errors),
         ];
-        let lines =
-            kinds.into_iter().filter(|(_, _, count)| *count > 0).map(|(style, word, count)| {
-                format!("{}: {count}/{total}\n", self.terminal.paint(style, word))
-            });
+        let there = kinds.into_iter().filter(|(_, _, count)| *count > 0);
+        let lines = there.map(|(style, word, count)| {
+            format!("{}: {count}/{total}\n", self.terminal.paint(style, word))
+        });
         lines.collect()
+    }
+}
+
+/// How many tests and cases there are of each kind.
+#[derive(Default)]
+struct Counts {
+    passed: usize,
+    failed: usize,
+    skipped: usize,
+    errors: usize,
+}
+
+impl Counts {
+    fn cases(&mut self, cases: &BTreeMap<String, SubResult>, level: usize) {
+        for case in cases.values() {
+            if !case.cases.is_empty() && level < MAX_LEVELS {
+                self.cases(&case.cases, level + 1);
+            } else if case.failed {
+                self.failed += 1;
+            } else {
+                self.passed += 1;
+            }
+        }
     }
 }
 

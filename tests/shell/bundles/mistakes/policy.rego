@@ -10,5 +10,5 @@ allow if {
 
 allow if {
 	input.action == "read"
-	owner == input.user.id
+	count(input.user.groups, 1) > 0
 }
