@@ -115,7 +115,10 @@ impl Checked {
                 shown += &format!("only the first {MAX_DIAGNOSTICS} are shown\n\n");
             }
         }
-        if self.errors.iter().any(|error| error.code == DiagnosticCode::Bundle)
+        let is_about_packages = |error: &Diagnostic| {
+            error.code == DiagnosticCode::Bundle && error.message.starts_with("every package ")
+        };
+        if self.errors.iter().any(is_about_packages)
             && self.namespace == "strict"
             && let Some(tenant) = &self.tenant
         {

@@ -155,21 +155,23 @@ impl Lines {
         if source.starts_with("print(") {
             return;
         }
-        let shown = |attempt: &&Attempt| match statement.outcome {
-            StatementOutcome::Held => attempt.held,
-            StatementOutcome::Failed | StatementOutcome::NotReached => true,
-        };
-        let mut shown_attempts: Vec<&Attempt> = statement.attempts.iter().filter(shown).collect();
-        shown_attempts.dedup();
-        for attempt in shown_attempts {
-            self.values(&attempt.values, indent + 14);
+        let mut attempts: Vec<&Attempt> = statement.attempts.iter().collect();
+        attempts.dedup();
+        let is_mixed = statement.held > 0 && statement.failed > 0;
+        for attempt in attempts {
+            let word = match (is_mixed, attempt.held) {
+                (false, _) => None,
+                (true, true) => Some((Style::Held, "held with ")),
+                (true, false) => Some((Style::Failed, "failed with ")),
+            };
+            self.values(word, &attempt.values, indent + 14);
         }
         if statement.outcome != StatementOutcome::NotReached {
             statement.inside.iter().for_each(|inner| self.statement(inner, indent + 2));
         }
     }
 
-    fn values(&mut self, values: &[Named], indent: usize) {
+    fn values(&mut self, word: Option<(Style, &str)>, values: &[Named], indent: usize) {
         // The statement shows its constants already.
         let is_constant = |named: &Named| named.name.starts_with(['{', '[', '"', '`']);
         let values: Vec<&Named> = values.iter().filter(|named| !is_constant(named)).collect();
@@ -177,6 +179,9 @@ impl Lines {
             return;
         }
         let mut line = Line::new(Style::Plain, &" ".repeat(indent));
+        if let Some((style, word)) = word {
+            line = line.with(style, word);
+        }
         for (position, named) in values.iter().enumerate() {
             if position > 0 {
                 line = line.with(Style::Plain, ", ");
