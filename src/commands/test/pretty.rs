@@ -51,14 +51,9 @@ impl Pretty<'_> {
         let place = format!("{}:{}:", file.display(), result.place.row);
         let _ = writeln!(shown, "{}", self.terminal.link(Style::Frame, &place, &file));
         let _ = writeln!(shown, "{}", self.line(result));
-        if let Some((code, message, place)) = self.error(&result.outcome) {
-            let place = place.map_or(String::new(), |(file, row)| {
-                format!("{}:{row}: ", path_of(self.bundle, file).display())
-            });
-            for (position, line) in message.split('\n').enumerate() {
-                let head = if position == 0 { format!("{place}{code}: ") } else { String::new() };
-                let line = self.terminal.paint(Style::Plain, &format!("{head}{line}"));
-                let _ = writeln!(shown, "  {line}");
+        if let Some(text) = self.error(&result.outcome) {
+            for line in text.split('\n') {
+                let _ = writeln!(shown, "  {}", self.terminal.paint(Style::Plain, line));
             }
         }
         self.cases(&result.cases, 1, shown);
@@ -89,14 +84,15 @@ impl Pretty<'_> {
         }
     }
 
-    /// Code, message and place of an error.
-    fn error<'o>(&self, outcome: &'o Outcome) -> Option<(&'o str, String, Option<(&'o str, u32)>)> {
+    /// Place, code and message of an error.
+    fn error(&self, outcome: &Outcome) -> Option<String> {
         match outcome {
-            Outcome::Error { code, message, place } => {
-                let place = place.as_ref().map(|place| (place.file.as_str(), place.row));
-                Some((code, message.clone(), place))
+            Outcome::Error { code, message, place: None } => Some(format!("{code}: {message}")),
+            Outcome::Error { code, message, place: Some(place) } => {
+                let file = path_of(self.bundle, &place.file);
+                Some(format!("{}:{}: {code}: {message}", file.display(), place.row))
             }
-            Outcome::TimedOut => Some((CANCELLED, too_long(self.timeout), None)),
+            Outcome::TimedOut => Some(format!("{CANCELLED}: {}", too_long(self.timeout))),
             Outcome::Passed | Outcome::Failed(_) | Outcome::Skipped => None,
         }
     }
