@@ -299,8 +299,8 @@ impl Evaluated {
         let value = self.value.as_deref();
         match (&self.told, format) {
             (Told::Why(why, _), Format::Pretty | Format::Raw) => {
-                for line in why.lines() {
-                    writeln!(output, "{}", terminal.line(&line))?;
+                for line in why.lines().iter().flat_map(|line| terminal.lines(line)) {
+                    writeln!(output, "{line}")?;
                 }
             }
             (Told::Why(_, report), Format::Json) => {

@@ -8,6 +8,12 @@ use std::path::Path;
 
 use enforcer_rego::topdown::show;
 
+/// Columns of an explanation, as far as its values allow.
+const WIDTH: usize = 100;
+
+/// What stands between two values of an explanation.
+const SEPARATOR: &str = ", ";
+
 /// How a text is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Style {
@@ -91,20 +97,36 @@ impl Terminal {
         }
     }
 
-    /// A line of an explanation.
-    pub(super) fn line(self, line: &show::Line) -> String {
-        let styled = |part: &show::Part| {
-            let style = match part.style {
-                show::Style::Plain | show::Style::Source => Style::Plain,
-                show::Style::Heading => Style::Bold,
-                show::Style::Held => Style::Good,
-                show::Style::Failed => Style::Error,
-                show::Style::Skipped => Style::Dim,
-                show::Style::Place | show::Style::Value => Style::Frame,
-            };
-            self.paint(style, &part.text)
+    /// A line of an explanation: as lines, where it lists more values than fit into [`WIDTH`].
+    pub(super) fn lines(self, line: &show::Line) -> Vec<String> {
+        let indent = line.0.first().map_or("", |part| part.text.as_str());
+        let indent = if indent.trim().is_empty() { indent } else { "" };
+        let mut lines = vec![String::new()];
+        let mut width = 0;
+        for group in line.0.split_inclusive(|part| part.text == SEPARATOR) {
+            let length: usize = group.iter().map(|part| part.text.chars().count()).sum();
+            if width > 0 && width + length > WIDTH {
+                lines.push(indent.to_owned());
+                width = indent.len();
+            }
+            width += length;
+            if let Some(last) = lines.last_mut() {
+                last.extend(group.iter().map(|part| self.part(part)));
+            }
+        }
+        lines.iter().map(|line| line.trim_end().to_owned()).collect()
+    }
+
+    fn part(self, part: &show::Part) -> String {
+        let style = match part.style {
+            show::Style::Plain | show::Style::Source => Style::Plain,
+            show::Style::Heading => Style::Bold,
+            show::Style::Held => Style::Good,
+            show::Style::Failed => Style::Error,
+            show::Style::Skipped => Style::Dim,
+            show::Style::Place | show::Style::Value => Style::Frame,
         };
-        line.0.iter().map(styled).collect()
+        self.paint(style, &part.text)
     }
 }
 
@@ -134,6 +156,16 @@ mod tests {
             let shown = terminal.paint(Style::Plain, "a\u{1b}[31m\u{9b}2J\rb\u{202e}c\n\u{7}é");
             assert_eq!(shown, "a\u{fffd}[31m\u{fffd}2J\u{fffd}b\u{fffd}c\u{fffd}\u{fffd}é");
         }
+    }
+
+    #[test]
+    fn values_that_do_not_fit_into_a_line_are_on_the_next_at_the_same_column() {
+        let part = |text: &str| show::Part { style: show::Style::Plain, text: text.to_owned() };
+        let (long, short) = ("x".repeat(60), "y".repeat(20));
+        let parts = [part("    "), part(&long), part(", "), part(&short), part(", "), part(&long)];
+        let lines = Terminal::PLAIN.lines(&show::Line(parts.to_vec()));
+        assert_eq!(lines, [format!("    {long}, {short},"), format!("    {long}")]);
+        assert_eq!(Terminal::PLAIN.lines(&show::Line::default()), [""]);
     }
 
     #[test]

@@ -249,6 +249,18 @@ fn the_lines_show_what_each_attempt_saw_where_some_held_and_no_operands_of_print
 }
 
 #[test]
+fn the_collection_of_a_membership_is_not_shown_as_its_value() {
+    let policy = "allow if input.x in object.get(data, input.k, [])";
+    let lines = why(policy, "{\"x\": 2, \"k\": \"nums\"}").lines();
+    let lines: Vec<String> = lines.iter().map(super::show::Line::plain).collect();
+    assert!(lines.iter().any(|line| line.contains("input.x is 2")), "{lines:#?}");
+    assert!(
+        !lines.iter().any(|line| line.contains("[]) is [1,3]") && line.contains("input.x in")),
+        "{lines:#?}"
+    );
+}
+
+#[test]
 fn an_explanation_survives_serialization() {
     let explained = why(POLICY, "{\"user\": {\"role\": \"root\"}}");
     let text = serde_json::to_string(&explained).unwrap();

@@ -117,9 +117,7 @@ impl Pretty<'_> {
         let Outcome::Failed(failure) = &result.outcome else { return };
         let Some(why) = &failure.why else { return };
         let _ = writeln!(shown, "{}\n", self.line(result));
-        for line in why.lines() {
-            let line = self.terminal.line(&line);
-            let line = line.trim_end();
+        for line in why.lines().iter().flat_map(|line| self.terminal.lines(line)) {
             let _ = writeln!(shown, "{}{line}", if line.is_empty() { "" } else { "  " });
         }
         shown.push('\n');
