@@ -5,15 +5,17 @@ use bincode::{Decode, Encode};
 
 use crate::diagnostic::Diagnostic;
 use crate::json::JsonReport;
-use crate::limits::{MAX_DIAGNOSTIC_STRING, MAX_DIAGNOSTICS};
+use crate::limits::{MAX_DIAGNOSTIC_STRING, MAX_DIAGNOSTICS, MAX_PRINTED_LINES};
 use crate::outcome::{Evaluator, Outcome};
 use crate::query::{DocumentQuery, InputSource};
 
 /// A question about a bundle.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub enum Inspection {
-    /// What is wrong with the bundle, or suspicious.
+    /// What is wrong with the bundle, or suspicious, also in its tests.
     Check,
+    /// A document's value as the evaluator that serves gives it, and the lines that it printed.
+    Evaluate(DocumentQuery, InputSource),
     /// A document's value, and the events of its evaluation as OPA shows them.
     Document(DocumentQuery, InputSource, Explain),
     /// The solutions of a query that the request brings, as OPA's Query API has them.
@@ -92,6 +94,9 @@ pub enum Findings {
         /// Warnings, at most [`MAX_DIAGNOSTICS`](crate::MAX_DIAGNOSTICS).
         warnings: Vec<Diagnostic>,
     },
+    /// To `Evaluate`: the result, and the printed lines, at most
+    /// [`MAX_PRINTED_LINES`](crate::MAX_PRINTED_LINES).
+    Evaluated(Outcome, Vec<String>),
     /// To `Document`: the result, and the events, where OPA shows some.
     Document(Outcome, Option<JsonReport>),
     /// To `Query`: the solutions, and the events.
@@ -129,6 +134,10 @@ impl Findings {
                 let mut texts =
                     version.as_deref().into_iter().chain(evaluator.interpreted_because());
                 texts.all(is_short) && are_few(warnings)
+            }
+            Self::Evaluated(outcome, printed) => {
+                let are_short = printed.iter().all(|line| is_short(line));
+                outcome.is_within_limits() && printed.len() <= MAX_PRINTED_LINES && are_short
             }
             Self::Document(outcome, explanation) => {
                 outcome.is_within_limits() && explanation.as_ref().is_none_or(JsonReport::is_valid)
@@ -173,6 +182,14 @@ mod tests {
             ),
             (usable(None, MAX_DIAGNOSTICS), usable(None, MAX_DIAGNOSTICS + 1)),
             (usable(Some(String::new()), 0), usable(Some(long()), 0)),
+            (
+                Findings::Evaluated(Outcome::TimedOut, vec![String::new(); MAX_PRINTED_LINES]),
+                Findings::Evaluated(Outcome::TimedOut, vec![String::new(); MAX_PRINTED_LINES + 1]),
+            ),
+            (
+                Findings::Evaluated(Outcome::TimedOut, vec![String::new()]),
+                Findings::Evaluated(Outcome::TimedOut, vec![long()]),
+            ),
             (
                 Findings::Document(Outcome::TimedOut, Some(report("[]"))),
                 Findings::Document(Outcome::TimedOut, Some(report("[],"))),

@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 
 /// Version of this protocol, in the first frame. Supervisor and worker are one binary, so a
 /// mismatch means that the other end is a different program.
-pub const PROTOCOL_VERSION: u16 = 6;
+pub const PROTOCOL_VERSION: u16 = 7;
 
 /// Bytes of the length that precedes every frame, most significant byte first.
 pub const FRAME_HEADER_LENGTH: usize = 4;
@@ -51,6 +51,9 @@ pub const MAX_DIAGNOSTICS: usize = 16;
 
 /// Bytes of each text of a diagnostic, of a bundle's version and revision, and of why it is interpreted.
 pub const MAX_DIAGNOSTIC_STRING: usize = 1024;
+
+/// Lines that an evaluation printed in one report about it.
+pub const MAX_PRINTED_LINES: usize = 1000;
 
 /// Sandbox layers that one `Hello` may list.
 pub const MAX_SANDBOX_LAYERS: usize = 64;

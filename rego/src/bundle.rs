@@ -60,7 +60,8 @@ enum Kind<'a> {
 }
 
 /// Whether a file holds tests, by its path.
-pub(crate) fn is_test(path: &str) -> bool {
+#[must_use]
+pub fn is_test(path: &str) -> bool {
     path.ends_with("_test.rego")
 }
 

@@ -38,10 +38,10 @@ pub mod types;
 mod yaml;
 
 pub use builtins::table::capabilities;
-pub use bundle::{File, MAX_IGNORED_FILES, Tests};
+pub use bundle::{File, MAX_IGNORED_FILES, Tests, is_test};
 pub use policy::{
     DocumentQuery, Evaluation, EvaluationError, Evaluator, FailureKind, Moment, Namespace, Policy,
     Settings,
 };
 pub use regorus::Value;
-pub use report::Report;
+pub use report::{CUT_BEFORE, Report};

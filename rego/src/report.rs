@@ -8,6 +8,13 @@ use crate::source::{Location, Sources};
 /// Characters of a source line that a report shows. A longer line is truncated around the fault.
 const SHOWN_LINE: usize = 160;
 
+/// Characters before the fault in a line whose start is cut off, the `…` in their place included.
+/// [`Report::line`] is documented with it, so that a reader can mark the fault.
+pub const CUT_BEFORE: usize = SHOWN_LINE / 2;
+
+/// Stands for the part of a line that is cut off.
+const CUT: char = '…';
+
 /// A fault or warning with its place in the author's own text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
@@ -17,7 +24,8 @@ pub struct Report {
     pub message: String,
     /// The place; `None` for a fault of the whole bundle.
     pub location: Option<Location>,
-    /// The author's line at that place.
+    /// The author's line at that place. A `…` stands for a start or end that is cut off; behind one
+    /// at the start, the fault is at the character [`CUT_BEFORE`], counted from 0.
     pub line: Option<String>,
     /// One line of advice, where the cause is common.
     pub help: Option<String>,
@@ -82,10 +90,25 @@ impl Report {
 /// A line for display: without the end of line, and truncated around `column` where it is long.
 fn shown(line: &str, column: usize) -> Option<String> {
     let line = line.trim_end_matches(['\r', '\n']);
-    let start = column.saturating_sub(SHOWN_LINE / 2);
-    let start = if line.chars().nth(SHOWN_LINE).is_some() { start } else { 0 };
-    let shown: String = line.chars().skip(start).take(SHOWN_LINE).collect();
-    (!shown.trim().is_empty()).then_some(shown)
+    if line.trim().is_empty() {
+        return None;
+    }
+    if line.chars().nth(SHOWN_LINE).is_none() {
+        return Some(line.to_owned());
+    }
+    let start = column.saturating_sub(CUT_BEFORE);
+    let mut shown: Vec<char> = line.chars().skip(start).take(SHOWN_LINE).collect();
+    if start > 0
+        && let Some(first) = shown.first_mut()
+    {
+        *first = CUT;
+    }
+    if line.chars().nth(start + SHOWN_LINE).is_some()
+        && let Some(last) = shown.last_mut()
+    {
+        *last = CUT;
+    }
+    Some(shown.into_iter().collect())
 }
 
 impl fmt::Display for Report {
@@ -109,7 +132,17 @@ mod tests {
     fn a_long_line_is_cut_around_the_fault() {
         let line = format!("{}fault{}", "x".repeat(1000), "y".repeat(1000));
         let shown = shown(&line, 1000).unwrap();
-        assert!(shown.contains("xfaulty") && shown.len() == SHOWN_LINE, "{shown}");
+        assert!(shown.contains("xfaulty") && shown.chars().count() == SHOWN_LINE, "{shown}");
+        assert!(shown.starts_with("…x") && shown.ends_with("y…"), "{shown}");
+        assert_eq!(shown.chars().skip(CUT_BEFORE).take(5).collect::<String>(), "fault");
+    }
+
+    #[test]
+    fn a_line_is_marked_where_it_is_cut_only() {
+        let line = "y".repeat(SHOWN_LINE + 1);
+        assert!(shown(&line, 0).unwrap().starts_with('y'));
+        assert!(shown(&line, SHOWN_LINE).unwrap().ends_with('y'));
+        assert_eq!(shown(&line[1..], 0).unwrap(), line[1..]);
     }
 
     #[test]

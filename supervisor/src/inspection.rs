@@ -26,7 +26,7 @@ const AT_ONCE: usize = 2;
 const TURN: Duration = Duration::from_secs(2);
 
 /// How long loading the bundle and answering may take, beyond the tenant's load timeout.
-const ANSWER_TIME: Duration = Duration::from_secs(5);
+pub(crate) const ANSWER_TIME: Duration = Duration::from_secs(5);
 
 /// Why an inspection has no findings.
 #[derive(Debug, thiserror::Error)]
@@ -90,7 +90,12 @@ impl Inspector {
             user: tenant.user(),
         };
         let process = self.spawner.spawn(order).await.map_err(host)?;
-        let subject = Subject { tenant_id: &tenant.id, limits: &tenant.limits, bundle: &bundle };
+        let subject = Subject {
+            tenant_id: &tenant.id,
+            limits: &tenant.limits,
+            bundle: &bundle,
+            answer_time: ANSWER_TIME,
+        };
         let answer = subject.ask(process, self.mode, inspection, body).await;
         if matches!(answer, Err(InspectionError::TimedOut)) {
             tenant.metrics.limit_reached(TenantLimit::InspectionTime);
@@ -105,6 +110,8 @@ pub(crate) struct Subject<'a> {
     pub(crate) tenant_id: &'a TenantId,
     pub(crate) limits: &'a TenantLimits,
     pub(crate) bundle: &'a Bundle,
+    /// How long the answer may take, beyond the load timeout.
+    pub(crate) answer_time: Duration,
 }
 
 impl Subject<'_> {
@@ -123,7 +130,7 @@ impl Subject<'_> {
         // Not read: the findings have what the policy prints. It is kept open until the end, so that
         // writing to it is no error.
         let _unread = printed;
-        let deadline = Instant::now() + self.limits.load_timeout + ANSWER_TIME;
+        let deadline = Instant::now() + self.limits.load_timeout + self.answer_time;
         let question = Question { inspection, deadline, body };
         let connection = Connection::new(socket, MAX_RESULT);
         let asked = inspect(connection, self.tenant_id, self.limits, mode, self.bundle, question);

@@ -26,6 +26,7 @@ pub use worker::connection::fuzzing;
 
 pub use app::error::SupervisorError;
 pub use app::host::prepare_process;
+pub use app::inspect::{BundleInspector, BundleSubject, Loading, NoFindings};
 pub use app::{report_sandbox, run};
 pub use config::{Config, ConfigErrors, LogConfig, SETTINGS, Setting};
 pub use isolation::context::protect_supervisor;

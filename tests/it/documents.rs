@@ -36,7 +36,7 @@ const HOST_DEPENDENT: &str = "sandbox";
 const MAPS: [&str; 5] = ["tenants", "errors", "limits", "states", "host_limits"];
 
 /// Commands that are not run here, each with the suite that runs it.
-const RUN_ELSEWHERE: [(&str, &str); 14] = [
+const RUN_ELSEWHERE: [(&str, &str); 15] = [
     ("cargo run --release --package edge-policy-enforcer\n", "tests/newcomer/run"),
     ("cargo run --release --package edge-policy-enforcer -- --config", "tests/newcomer/run"),
     ("cargo run --release --package edge-policy-enforcer -- capabilities", "tests/newcomer/run"),
@@ -49,6 +49,7 @@ const RUN_ELSEWHERE: [(&str, &str); 14] = [
     ("rm -r config/tenants.d/acme", "tests/newcomer/run"),
     ("curl -sN -H 'Accept: text/event-stream'", "tests/newcomer/run"),
     ("curl -s localhost:8181/metrics", "tests/metrics/run"),
+    ("edge-policy-enforcer ", "tests/it/shell.rs"),
     ("opa build --bundle policies/acme", "tests/bundles/run"),
     // The peers take minutes to install; without them the bench is a step of .ci/run.
     ("bench/install-peers target/peers", ".ci/run"),

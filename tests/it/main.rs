@@ -30,6 +30,7 @@ mod operations;
 mod processes;
 mod reload;
 mod sandbox;
+mod shell;
 mod shutdown;
 mod stream;
 mod stream_client;

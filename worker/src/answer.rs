@@ -95,7 +95,8 @@ const fn of_wire(format: TextFormat) -> Format {
     }
 }
 
-fn document(
+/// Answers about a document with the evaluator that serves.
+pub(crate) fn document(
     policy: &mut Policy,
     query: &DocumentQuery,
     input: Option<Value>,

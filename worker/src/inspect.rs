@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use enforcer_protocol::{
     DocumentQuery, Explain, ExplainForm, ExplainMode, Findings, InputSource, Inspection,
-    JsonReport, MAX_DIAGNOSTICS, Outcome, QuerySource, TestSettings,
+    JsonReport, MAX_DIAGNOSTICS, MAX_PRINTED_LINES, Outcome, QuerySource, TestSettings,
 };
 use enforcer_rego::request::{self, Format};
 use enforcer_rego::tester::{Options, Suite};
@@ -39,6 +39,10 @@ pub(crate) fn inspect(
     };
     match inspection {
         Inspection::Check => check(bundle),
+        Inspection::Evaluate(query, source) => {
+            let asked = Asked { query, source: *source, body, deadline_micros };
+            evaluate(bundle, &asked)
+        }
         Inspection::Tests(settings) => tests(bundle, settings, deadline_micros),
         Inspection::Document(query, source, explain) => match loaded(bundle, Tests::Excluded) {
             Ok(explainer) => {
@@ -69,15 +73,45 @@ fn unusable(reports: Vec<Report>) -> Findings {
     Findings::Unusable(reports.into_iter().take(MAX_DIAGNOSTICS).map(of_report).collect())
 }
 
+/// Tests do not serve, so a mistake in one keeps no bundle from serving. Who checks a bundle wants
+/// to know of it nevertheless.
 fn check(bundle: Bundle) -> Findings {
-    match Policy::load(bundle) {
-        Ok(policy) => Findings::Usable {
-            version: policy.version(),
-            evaluator: policy.evaluator(),
-            warnings: policy.warnings(),
-        },
-        Err(diagnostics) => Findings::Unusable(diagnostics),
+    let with_tests = settings_of(&bundle, Tests::Included);
+    let has_tests = bundle.files.iter().any(|file| enforcer_rego::is_test(&file.path));
+    let files = has_tests.then(|| bundle.files.clone());
+    let policy = match Policy::load(bundle) {
+        Ok(policy) => policy,
+        Err(diagnostics) => return Findings::Unusable(diagnostics),
+    };
+    if let Some(Err(reports)) = files.map(|files| Explainer::load(files, &with_tests)) {
+        return unusable(reports);
     }
+    Findings::Usable {
+        version: policy.version(),
+        evaluator: policy.evaluator(),
+        warnings: policy.warnings(),
+    }
+}
+
+fn evaluate(bundle: Bundle, asked: &Asked<'_>) -> Findings {
+    let mut policy = match Policy::load(bundle) {
+        Ok(policy) => policy,
+        Err(diagnostics) => return Findings::Unusable(diagnostics),
+    };
+    let start = Instant::now();
+    let input = match input_of(asked.body, asked.source) {
+        Ok(input) => input,
+        Err(message) => return Findings::Failed(Outcome::InvalidRequest(shortened(&message))),
+    };
+    let outcome = crate::answer::document(
+        &mut policy,
+        asked.query,
+        input,
+        start.elapsed(),
+        asked.deadline_micros,
+    );
+    let printed = policy.take_prints().into_iter().take(MAX_PRINTED_LINES);
+    Findings::Evaluated(outcome, printed.map(|line| shortened(&line)).collect())
 }
 
 /// A question about a document.

@@ -24,9 +24,10 @@ pub(crate) fn settings_of(bundle: &Bundle, tests: Tests) -> Settings {
     }
 }
 
-/// The paths of a decision's rules below `data`: the entrypoint, and the others beside it.
+/// The paths of a decision's rules below `data`: the entrypoint, and the others beside it. A bundle
+/// without an entrypoint makes no decisions.
 fn decision_paths(entrypoint: &[String]) -> Vec<Vec<String>> {
-    let package = entrypoint.split_last().map_or(entrypoint, |(_, package)| package);
+    let Some((_, package)) = entrypoint.split_last() else { return Vec::new() };
     let details = DETAILS.map(|rule| [package, &[rule.to_owned()]].concat());
     [entrypoint.to_vec()].into_iter().chain(details).collect()
 }

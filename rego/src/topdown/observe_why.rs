@@ -8,7 +8,7 @@ use regorus::Value;
 use super::environment::{Environment, Known};
 use super::explainer::{Explainer, Question};
 use super::index::Shortcuts;
-use super::nodes::{Body, Expr, ExprKind, Rule, Term as Node, TermKind};
+use super::nodes::{Body, Expr, ExprKind, Operator, Rule, Term as Node, TermKind};
 use super::record::reference;
 use super::rules::{self, Document};
 use super::scope::{Cell, Scope};
@@ -19,6 +19,7 @@ use super::why::{
 };
 use crate::ast::{self, Term, TermValue};
 use crate::builtins::json::write;
+use crate::builtins::table::declaration;
 use crate::compile::text;
 use crate::compile::vars::{is_generated, is_wildcard};
 use crate::core::data;
@@ -229,10 +230,19 @@ impl Values<'_> {
                 self.term(left);
                 self.term(right);
             }
-            ExprKind::Call(_, operands) => {
+            ExprKind::Call(operator, operands) => {
+                // A call with as many operands as parameters is a statement of its own: `x in xs`.
+                let has_output = match operator {
+                    Operator::Builtin(name) => {
+                        declaration(name).is_none_or(|declared| operands.len() > declared.arity())
+                    }
+                    Operator::Function(_) => true,
+                };
                 let (output, args) = match operands.split_last() {
                     // The compiler has given the value of the call a variable.
-                    Some((output, args)) if self.is_unnamed(output) => (Some(output), args),
+                    Some((output, args)) if has_output && self.is_unnamed(output) => {
+                        (Some(output), args)
+                    }
                     _ => (None, operands.as_slice()),
                 };
                 args.iter().for_each(|operand| self.term(operand));

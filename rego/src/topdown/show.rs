@@ -130,6 +130,10 @@ impl Lines {
     }
 
     fn statement(&mut self, statement: &StatementWhy, indent: usize) {
+        // A part of a rule's head that the compiler made a statement of.
+        if statement.source.trim().is_empty() {
+            return;
+        }
         let (style, word) = match statement.outcome {
             StatementOutcome::Held => (Style::Held, "held    "),
             StatementOutcome::Failed => (Style::Failed, "failed  "),
@@ -147,25 +151,37 @@ impl Lines {
             line = line.with(Style::Plain, &counts);
         }
         self.add(line);
-        let shown = |attempt: &&Attempt| match statement.outcome {
-            StatementOutcome::Held => attempt.held,
-            StatementOutcome::Failed | StatementOutcome::NotReached => true,
-        };
-        let mut shown_attempts: Vec<&Attempt> = statement.attempts.iter().filter(shown).collect();
-        shown_attempts.dedup();
-        for attempt in shown_attempts {
-            self.values(&attempt.values, indent + 14);
+        // It prints its values itself.
+        if source.starts_with("print(") {
+            return;
+        }
+        let mut attempts: Vec<&Attempt> = statement.attempts.iter().collect();
+        attempts.dedup();
+        let is_mixed = statement.held > 0 && statement.failed > 0;
+        for attempt in attempts {
+            let word = match (is_mixed, attempt.held) {
+                (false, _) => None,
+                (true, true) => Some((Style::Held, "held with ")),
+                (true, false) => Some((Style::Failed, "failed with ")),
+            };
+            self.values(word, &attempt.values, indent + 14);
         }
         if statement.outcome != StatementOutcome::NotReached {
             statement.inside.iter().for_each(|inner| self.statement(inner, indent + 2));
         }
     }
 
-    fn values(&mut self, values: &[Named], indent: usize) {
+    fn values(&mut self, word: Option<(Style, &str)>, values: &[Named], indent: usize) {
+        // The statement shows its constants already.
+        let is_constant = |named: &Named| named.name.starts_with(['{', '[', '"', '`']);
+        let values: Vec<&Named> = values.iter().filter(|named| !is_constant(named)).collect();
         if values.is_empty() {
             return;
         }
         let mut line = Line::new(Style::Plain, &" ".repeat(indent));
+        if let Some((style, word)) = word {
+            line = line.with(style, word);
+        }
         for (position, named) in values.iter().enumerate() {
             if position > 0 {
                 line = line.with(Style::Plain, ", ");

@@ -2,6 +2,7 @@
 
 pub(crate) mod error;
 pub(crate) mod host;
+pub(crate) mod inspect;
 mod signals;
 
 use std::sync::Arc;

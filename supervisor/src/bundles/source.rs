@@ -8,7 +8,7 @@ use enforcer_protocol::TenantId;
 use super::walk::{Directory, Stat, identity, stat_directory};
 
 /// What the name of an archive ends with, behind the tenant's id.
-pub(super) const ARCHIVE_SUFFIX: &str = ".tar.gz";
+pub(crate) const ARCHIVE_SUFFIX: &str = ".tar.gz";
 
 /// The places of one tenant's bundle.
 #[derive(Clone, Debug)]
@@ -33,6 +33,11 @@ impl Source {
             directory: bundles_dir.join(tenant_id.as_str()),
             archive: bundles_dir.join(format!("{tenant_id}{ARCHIVE_SUFFIX}")),
         }
+    }
+
+    /// The bundle at a path, which may be a directory or an archive of any name.
+    pub(crate) fn at(path: &Path) -> Self {
+        Self { directory: path.to_owned(), archive: path.to_owned() }
     }
 
     /// A bundle that is, or would be, in this directory.

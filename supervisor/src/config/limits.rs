@@ -53,6 +53,13 @@ impl TenantLimits {
         }
     }
 
+    /// The limits of a bundle that is no tenant's: it may define any package, and no rule of it
+    /// decides.
+    pub(crate) fn without_tenant(self) -> Self {
+        let entrypoint = Some(Entrypoint(Arc::new([])));
+        Self { namespace: Namespace::Open, entrypoint, ..self }
+    }
+
     /// The keys below `data` of the document that clients see as the tenant's own: a strict
     /// tenant's package, or all of an open tenant's data.
     pub(crate) fn root<'a>(&self, tenant_id: &'a TenantId) -> Vec<&'a str> {
@@ -69,7 +76,7 @@ pub(super) const TENANTS: &str = "tenants";
 /// The rule of a tenant's package that decides.
 const DEFAULT_RULE: &str = "allow";
 
-/// A rule, by its keys below `data`. It has at least one.
+/// A rule, by its keys below `data`. It has at least one, except in a bundle that is no tenant's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Entrypoint(pub(super) Arc<[String]>);
 

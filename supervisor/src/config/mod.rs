@@ -75,6 +75,26 @@ impl Config {
         flag: impl Fn(&str) -> Option<String>,
         variables: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, ConfigErrors> {
+        Self::read(flag, variables, directory)
+    }
+
+    /// [`Config::parse`] for a command about bundles, which may be anywhere: `BUNDLES_DIR` need not
+    /// be there.
+    ///
+    /// # Errors
+    /// All errors, not only the first.
+    pub fn parse_for_bundles(
+        flag: impl Fn(&str) -> Option<String>,
+        variables: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigErrors> {
+        Self::read(flag, variables, |text| Ok(PathBuf::from(text)))
+    }
+
+    fn read(
+        flag: impl Fn(&str) -> Option<String>,
+        variables: impl IntoIterator<Item = (String, String)>,
+        directory: fn(&str) -> Result<PathBuf, String>,
+    ) -> Result<Self, ConfigErrors> {
         let variables = variables.into_iter().collect::<Vec<_>>();
         let mut reader =
             Reader { flag, variables: &variables, file: ConfigFile::default(), errors: Vec::new() };
@@ -140,6 +160,11 @@ impl Config {
     /// What this tenant's bundle needs to be accepted.
     pub(crate) fn verification(&self, tenant_id: &TenantId) -> &BundleVerification {
         self.verification_of.get(tenant_id).unwrap_or(&self.verification)
+    }
+
+    /// What the bundles of other tenants, and of nobody, need to be accepted.
+    pub(crate) const fn verification_of_others(&self) -> &BundleVerification {
+        &self.verification
     }
 
     /// The limits of tenants without limits of their own.

@@ -165,3 +165,40 @@ fn an_inspection_without_time_has_no_result() {
     let findings = inspect(bundle(&files), &inspection, br#"{"input":{}}"#, 0);
     assert_eq!(findings, Findings::Failed(Outcome::TimedOut));
 }
+
+#[test]
+fn a_mistake_in_a_test_is_found_by_a_check_and_keeps_no_bundle_from_being_evaluated() {
+    let files = [("policy.rego", MODULE), ("policy_test.rego", "package a_test\ntest_a if {")];
+    let findings = inspect(bundle(&files), &Inspection::Check, b"", u64::MAX);
+    let Findings::Unusable(diagnostics) = findings else { panic!("{findings:?}") };
+    assert_eq!(diagnostics[0].location.as_ref().unwrap().file, "policy_test.rego");
+    let inspection = Inspection::Evaluate(allow(), InputSource::Absent);
+    let findings = inspect(bundle(&files), &inspection, b"", monotonic_micros() + 10_000_000);
+    assert!(matches!(findings, Findings::Evaluated(Outcome::Document(_), _)), "{findings:?}");
+}
+
+#[test]
+fn a_document_comes_with_the_lines_that_it_printed_up_to_a_bound() {
+    let policy = "package tenants.a\n\nallow if {\n\tsome i in numbers.range(1, 2000)\n\tprint(i)\n\ti < 0\n}\n";
+    let inspection = Inspection::Evaluate(allow(), InputSource::Absent);
+    let bundle = bundle(&[("policy.rego", policy)]);
+    let findings = inspect(bundle, &inspection, b"", monotonic_micros() + 10_000_000);
+    let Findings::Evaluated(Outcome::Document(answer), printed) = findings else { panic!() };
+    assert_eq!(answer.value, None);
+    assert_eq!((printed.len(), printed[0].as_str()), (MAX_PRINTED_LINES, "1"));
+}
+
+#[test]
+fn a_bundle_without_an_entrypoint_has_no_warning_that_no_rule_decides() {
+    let policy = [("policy.rego", "package app\n\nx := 1\n")];
+    let warnings = |entrypoint: &[&str]| {
+        let entrypoint = entrypoint.iter().map(|&key| key.to_owned()).collect();
+        let bundle = Bundle { entrypoint, ..bundle(&policy) };
+        match inspect(bundle, &Inspection::Check, b"", u64::MAX) {
+            Findings::Usable { warnings, .. } => warnings.len(),
+            findings => panic!("{findings:?}"),
+        }
+    };
+    assert_eq!(warnings(&[]), 0);
+    assert_eq!(warnings(&["tenants", "a", "allow"]), 1);
+}
