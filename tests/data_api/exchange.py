@@ -88,7 +88,8 @@ def answers(reason, request, opa, ours, when=lambda exchange: True):
             return exchange
         if not all(fits(wanted, exchange.opa.get(part)) for part, wanted in opa.items()):
             return exchange
-        if not all(fits(wanted, exchange.ours.get(part)) for part, wanted in ours.items()):
+        empty = exchange.request.method == "HEAD" and exchange.ours.get("body") == b""
+        if not all(fits(wanted, exchange.ours.get(part)) for part, wanted in ours.items() if part != "body" or not empty):
             return exchange
         return exchange.take(ours) if when(exchange) else exchange
 
