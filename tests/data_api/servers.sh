@@ -44,6 +44,7 @@ start_enforcer() {
     cargo build --release --package edge-policy-enforcer
     ENFORCER=target/release/edge-policy-enforcer
   fi
+  : >"$log" # It is read before the shell that starts the binary has made it.
   # Deadlines are not compared, and other suites keep the machine busy.
   ENFORCER_PORT=0 BUNDLES_DIR=$directory/tenants ENFORCER_LOG_FORMAT=json ENFORCER_QUERY_API=true ENFORCER_INSPECTIONS_PER_SECOND=1000 ENFORCER_EVAL_TIMEOUT_MS=20000 \
     "$ENFORCER" 2>"$log" &

@@ -17,7 +17,7 @@ BODIES = (
     "input: !!float 1", "input: !!bool yes", "input: !!set {a, b}", "input: !!binary aGk=", 'input: "\\u00e9\\x41\\n"', 'input: "\\ud800"',
     "input: |\n  a\n  b\n", "input: >\n  a\n  b\n", "input: |-\n  a", "input: 'it''s'", "a: [", "a: {", "a: 'x", "input: @x", "input: `x",
     "\tinput: 1", "input:\n\t- 1", "input: 1\n---\ninput: 2", "---\ninput: 1\n...\n", "input: 1\n---\nx: [", "input: <<", "input: {<<: {a: 1}, b: 2}",
-    "x: &x {a: 1}\ninput: {<<: *x, b: 2}", "input: {<<: [{a: 1}, {a: 2, b: 3}]}", '{"input":1} x', '{"input":1', '{"input":1.50}', '{"input":1e400}',
+    "x: &x {a: 1}\ninput: {<<: *x, b: 2}", "input: {<<: [{a: 1}, {a: 2, b: 3}]}", '{"input":1} x', '{"input":1', '{"input":1.50}', '{"input":1e400}', '{"input":12345678901234567890123}', '{"input":0.12345678901234567890}',
     '{"input":{"a":1,"a":2}}', '{"input":"\\ud800"}', "\ufeffinput: 1", '\ufeff{"input":1}', "%YAML 1.2\n---\ninput: 1", "%YAML 1.1\n---\ninput: yes",
     "input: -0", "input: 1_000", "input: 0b11", "input: 12:30:45", "input: =", "input: +1", "input: 1.", "input: .5", "input: 1e400", "input: -1e400",
     "input: [1, 2,]", "input: [a, [b, {c: d}]]", "input:\n- 1\n- a: 2\n  b: 3", "input: {a: , b: 2}", "input: a: b", "input: [}", "a: 1\n b: 2",

@@ -122,7 +122,11 @@ func main() {
 	check("null", "undefined", opa.result("GET", "v1/data/tenants/t/null_rule", nil))
 	check("an escaped path", "slash", opa.result("GET", "v1/data/tenants/t/object/a%2Fb", nil))
 	check("a base document", "France", opa.result("GET", "v1/data/eu/region/fr/name", nil))
-	check("the input as a parameter", []any{number("1.50")}, opa.result("GET", "v1/data/tenants/t/echo?input=%5B1.50%5D", nil))
+	written := "1.50"
+	if os.Getenv("SDK_DIFFERS") == "yes" {
+		written = "1.5"
+	}
+	check("the input as a parameter", []any{number(written)}, opa.result("GET", "v1/data/tenants/t/echo?input=%5B1.50%5D", nil))
 	for _, value := range []any{true, "text", "é😀 <&>", []any{number("1"), map[string]any{"a": nil}}, map[string]any{}, number("12345678901234567890123")} {
 		check(fmt.Sprintf("the input %v", value), value, opa.result("POST", "v1/data/tenants/t/echo", input(value)))
 	}
