@@ -25,6 +25,7 @@ use super::health::{BundlesHealth, ReconcilerState};
 use super::looks::{CHEAP, Due, Seen, look_at};
 use super::remote::cache::CachedFiles;
 use super::remote::downloads::Downloads;
+use super::remote::poller::Poller;
 
 use super::source::Source;
 use super::walk::Directory;

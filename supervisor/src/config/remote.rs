@@ -126,7 +126,14 @@ impl Fields<'_> {
             Toml::Integer(number) => parse(&number.to_string()),
             _ => Err("expected a string".to_owned()),
         };
-        parsed.map_err(|expected| self.fault(key, value, &expected)).ok()
+        let hidden = Toml::from("…");
+        // A password in an address is not repeated.
+        let is_shown = !value.as_str().is_some_and(|text| text.contains('@'));
+        parsed
+            .map_err(|expected| {
+                self.fault(key, if is_shown { value } else { &hidden }, &expected);
+            })
+            .ok()
     }
 
     fn needed<T>(&mut self, key: &str, parse: impl Fn(&str) -> Result<T, String>) -> Option<T> {
@@ -160,8 +167,10 @@ pub(super) fn remote_bundles(file: &ConfigFile) -> (RemoteBundles, Vec<ConfigErr
     let services = services(file, &mut faults);
     let cache = cache(file, &mut faults);
     let mut of = BTreeMap::new();
+    let mut is_cache_needed = false;
     for (id, value) in file.tenants().into_iter().flatten() {
         let Some(bundle) = value.as_table().and_then(|table| table.get("bundle")) else { continue };
+        is_cache_needed = true;
         let name = format!("tenants.{id}.bundle");
         let Toml::Table(table) = bundle else {
             faults.push(file.fault(&name, bundle, "expected a table with service and resource"));
@@ -174,7 +183,7 @@ pub(super) fn remote_bundles(file: &ConfigFile) -> (RemoteBundles, Vec<ConfigErr
             of.insert(id, bundle);
         }
     }
-    if cache.is_none() && !of.is_empty() {
+    if is_cache_needed && file.section("bundle_cache").is_none() {
         faults.push(file.fault(
             "bundle_cache.directory",
             &Toml::from(""),
