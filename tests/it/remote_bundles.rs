@@ -331,6 +331,12 @@ fn a_tenant_waits_for_its_first_bundle() {
     let source = source(&enforcer);
     assert_eq!(source["last_error"]["http_code"], 404, "{source}");
     assert_eq!(enforcer.get("/health?bundles").status, 500);
+    // Looking at it again, which happens all the time, changes nothing.
+    let asked = server.requests().len();
+    wait_for("more requests", || (server.requests().len() > asked + 20).then_some(()));
+    let tenant = enforcer.tenant("acme");
+    let shown = (&tenant["state"], &tenant["last_error"]);
+    assert_eq!(shown, (&"waiting".into(), &Value::Null), "{tenant}");
     server.serve("\"1\"", bundle("acme", "first"));
     enforcer.wait_for_reason("acme", "first");
     assert_eq!(enforcer.get("/health?bundles").status, 200);

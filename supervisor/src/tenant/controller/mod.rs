@@ -412,7 +412,9 @@ impl Controller {
             // Its first download is awaited, or the answer says why it did not come.
             Reading::Gone(_) if self.waits_for_download() => {
                 self.has_read(None);
-                if !self.tenant.status.is_download_pending() {
+                // Told again, a tenant that waits would have lost a bundle.
+                let is_waiting = self.state.summary() == TenantState::Waiting;
+                if !is_waiting && !self.tenant.status.is_download_pending() {
                     self.tenant.status.clear_error(ErrorSource::Reading);
                     self.found = Found::Unknown;
                     self.handle(Event::Empty, "no bundle has been downloaded yet").await;
