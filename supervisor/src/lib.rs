@@ -19,6 +19,7 @@ mod signatures;
 mod stream;
 mod telemetry;
 mod tenant;
+mod tls;
 mod worker;
 
 #[doc(hidden)]

@@ -11,6 +11,7 @@ use enforcer_supervisor::SETTINGS;
 use serde_json::Value;
 
 use crate::archives::signed_by_opa;
+use crate::bundle_server::Authority;
 use crate::enforcer::{Enforcer, binary};
 use crate::http_client::Response;
 
@@ -225,7 +226,11 @@ fn assert_is_configuration(block: &Block) {
     let file = directory.path().join("enforcer.toml");
     fs::write(&file, &block.content).unwrap();
     // The key that the documents' tables name.
-    fs::create_dir(directory.path().join("keys")).unwrap();
+    for name in ["keys", "tls", "secrets"] {
+        fs::create_dir(directory.path().join(name)).unwrap();
+    }
+    fs::write(directory.path().join("tls/ca.pem"), Authority::new().pem).unwrap();
+    fs::write(directory.path().join("secrets/cdn.token"), "token\n").unwrap();
     let (key, _) = signed_by_opa("ES256");
     fs::write(directory.path().join("keys/release.pem"), key).unwrap();
     let mut command = binary();

@@ -20,6 +20,8 @@ use tracing::{error, info, warn};
 
 use crate::bundles::health::{BundlesHealth, ReconcilerState};
 use crate::bundles::reconciler::{Reconciler, Shared};
+use crate::bundles::remote::cache::create_directory;
+use crate::bundles::remote::downloads::Downloads;
 use crate::clock::utc_now;
 use crate::config::{Config, SandboxConfig};
 use crate::http::server::{Server, prepare_thread};
@@ -60,10 +62,15 @@ const LOADING_NICENESS: i32 = 10;
 /// Threads for looking at files and reading bundles. One tenant whose file system hangs takes one.
 const BLOCKING_THREADS: usize = 512;
 
+/// Threads for looking up the addresses of bundles' servers, which blocks.
+const LOOKUP_THREADS: usize = 64;
+
 /// The runtimes whose threads give way to those that decide.
 struct BackgroundRuntimes {
     /// For blocking work only.
     loading: Handle,
+    /// For remote bundles.
+    downloads: Handle,
     stream: Handle,
 }
 
@@ -87,6 +94,18 @@ pub fn run(config: &Config, log: &LogGuard) -> Result<(), SupervisorError> {
         .on_thread_start(|| lower_priority(LOADING_NICENESS))
         .build()
         .map_err(refused())?;
+    // One thread: bundles are few, and TLS of many at once must not crowd out decisions.
+    let download_runtime = Builder::new_multi_thread()
+        .enable_all()
+        .worker_threads(1)
+        .max_blocking_threads(LOOKUP_THREADS)
+        .thread_name("downloads")
+        .on_thread_start(|| {
+            lower_priority(LOADING_NICENESS);
+            prepare_thread();
+        })
+        .build()
+        .map_err(refused())?;
     let stream_runtime = Builder::new_multi_thread()
         .enable_all()
         .thread_name("stream")
@@ -98,6 +117,7 @@ pub fn run(config: &Config, log: &LogGuard) -> Result<(), SupervisorError> {
         .map_err(refused())?;
     let background = BackgroundRuntimes {
         loading: loading_runtime.handle().clone(),
+        downloads: download_runtime.handle().clone(),
         stream: stream_runtime.handle().clone(),
     };
     let result = runtime.block_on(async {
@@ -108,6 +128,7 @@ pub fn run(config: &Config, log: &LogGuard) -> Result<(), SupervisorError> {
     runtime.shutdown_timeout(Duration::ZERO);
     loading_runtime.shutdown_timeout(Duration::ZERO);
     stream_runtime.shutdown_timeout(Duration::ZERO);
+    download_runtime.shutdown_timeout(Duration::ZERO);
     result
 }
 
@@ -180,12 +201,24 @@ impl Supervisor {
             Arc::new(Stream::new(config.max_stream_consumers, stream_runtime, stream_metrics));
         let bundles = Arc::new(BundlesHealth::default());
         let reload = Arc::new(Notify::new());
+        let cache = config.remote.cache.clone();
+        if !config.remote.of.is_empty() {
+            create_directory(&cache)
+                .map_err(host_error("the directory in [bundle_cache] cannot be used"))?;
+        }
+        let downloads = Downloads::new(
+            background.downloads,
+            background.loading.clone(),
+            cache,
+            metrics.bundle_downloads_active.clone(),
+        );
         let shared = Shared {
             registry: Arc::clone(&registry),
             connections: Arc::clone(&connections),
             stream: Arc::clone(&stream),
             health: Arc::clone(&bundles),
             reload: Arc::clone(&reload),
+            downloads,
         };
         let context = Context {
             spawner: spawner.clone(),

@@ -65,6 +65,10 @@ pub(crate) enum BundleError {
         "there is a directory and an archive of this tenant; remove the one that is not its bundle"
     )]
     Ambiguous,
+    #[error(
+        "the configuration file has a remote bundle of this tenant, and BUNDLES_DIR has one too; remove the one that is not its bundle"
+    )]
+    AlsoRemote,
     #[error("{path}: cannot be read: {error}")]
     Unreadable { path: String, error: Errno },
     #[error("{path}: leads out of the bundle's directory; a link must be relative and stay inside")]

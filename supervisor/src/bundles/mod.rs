@@ -9,6 +9,7 @@ mod looks;
 mod names;
 pub(crate) mod read;
 pub(crate) mod reconciler;
+pub(crate) mod remote;
 mod signed;
 pub(crate) mod source;
 mod walk;

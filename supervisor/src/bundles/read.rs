@@ -42,6 +42,14 @@ pub(crate) fn read(
         let (read, directory) = match source.place() {
             Place::Directory(root) => (read_directory(root, max_bytes), root.file_name()),
             Place::Archive(path) => (read_archive(path, max_bytes), None),
+            Place::Downloaded(path) => {
+                let whole = |error| match error {
+                    BundleError::BeingWritten(error) => error.into(),
+                    error => error,
+                };
+                (read_archive(&path, max_bytes).map_err(whole), None)
+            }
+            Place::AlsoRemote => (Err(BundleError::AlsoRemote), None),
             Place::Both => (Err(BundleError::Ambiguous), None),
         };
         match read {

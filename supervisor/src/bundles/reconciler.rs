@@ -23,6 +23,10 @@ use tracing::{debug, error, info, warn};
 use super::entries::{Entry, device, entries, tenant_of};
 use super::health::{BundlesHealth, ReconcilerState};
 use super::looks::{CHEAP, Due, Seen, look_at};
+use super::remote::cache::CachedFiles;
+use super::remote::downloads::Downloads;
+use super::remote::poller::Poller;
+
 use super::source::Source;
 use super::walk::Directory;
 use super::watches::{Changes, Names, Watches, settled};
@@ -69,6 +73,7 @@ pub(crate) struct Shared {
     pub(crate) health: Arc<BundlesHealth>,
     /// An operator asks for all bundles to be read again.
     pub(crate) reload: Arc<Notify>,
+    pub(crate) downloads: Downloads,
 }
 
 /// A tenant that is registered.
@@ -170,6 +175,7 @@ impl Reconciler {
                 () = reload.notified() => {
                     self.list().await;
                     for managed in self.managed.values() {
+                        managed.signals.poll_now.notify_one();
                         managed.signals.reload.notify_one();
                     }
                 }
@@ -355,6 +361,13 @@ impl Reconciler {
         self.leaving.retain(|_, controller| !controller.is_finished());
         let mut is_changed = false;
         let mut present = BTreeSet::new();
+        let bundles_dir = &self.config.bundles_dir;
+        let remote = self.config.remote.of.keys().map(|id| {
+            let files = CachedFiles::new(&self.shared.downloads.cache, id);
+            Entry::Tenant(id.clone(), Source::remote(bundles_dir, id, files))
+        });
+        // First, so that what BUNDLES_DIR has of such a tenant is found to be too much.
+        let entries: Vec<Entry> = remote.chain(entries).collect();
         for entry in entries {
             match entry {
                 Entry::NoTenant(name) => self.report(name),
@@ -419,13 +432,23 @@ impl Reconciler {
         }
         tenant.tell(Change::Added, "its bundle is there".to_owned(), Vec::new());
         let signals = Arc::new(ControlSignals::new(&self.context));
+        let verification = Arc::new(self.config.verification(&id).clone());
+        if let Some(bundle) = self.config.remote.of.get(&id) {
+            let downloads = &self.shared.downloads;
+            let poller = Poller::new(
+                Arc::clone(&tenant),
+                bundle.clone(),
+                Arc::clone(&verification),
+                Arc::clone(&signals),
+                &self.context,
+                downloads,
+            );
+            self.controllers.spawn_on(poller.run(), &downloads.runtime);
+        }
         let controller = run_controller(
             Arc::clone(&tenant),
             requests,
-            BundleSource {
-                source: source.clone(),
-                verification: Arc::new(self.config.verification(&id).clone()),
-            },
+            BundleSource { source: source.clone(), verification },
             Arc::clone(&signals),
             self.context.clone(),
         );

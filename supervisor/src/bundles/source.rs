@@ -1,10 +1,11 @@
-//! Where a tenant's bundle is: a directory or an archive in `BUNDLES_DIR`.
+//! Where a tenant's bundle is: a directory or an archive in `BUNDLES_DIR`, or a downloaded archive.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 
 use enforcer_protocol::TenantId;
 
+use super::remote::cache::CachedFiles;
 use super::walk::{Directory, Stat, identity, stat_directory};
 
 /// What the name of an archive ends with, behind the tenant's id.
@@ -15,6 +16,20 @@ pub(crate) const ARCHIVE_SUFFIX: &str = ".tar.gz";
 pub(crate) struct Source {
     directory: PathBuf,
     archive: PathBuf,
+    remote: Remote,
+}
+
+/// Whether the bundle is downloaded, and which copy of it is meant.
+#[derive(Clone, Debug)]
+enum Remote {
+    /// It is in `BUNDLES_DIR`.
+    No,
+    /// The newest copy, which may be refused: something serves meanwhile.
+    Newest(CachedFiles),
+    /// The last good copy where there is one.
+    Good(CachedFiles),
+    /// `archive` is one that was downloaded as a whole.
+    Whole,
 }
 
 /// The place that has the bundle now.
@@ -24,6 +39,10 @@ pub(super) enum Place<'a> {
     Archive(&'a Path),
     /// Both are there, and either may be the one that is meant.
     Both,
+    /// An archive that was downloaded. Nobody is writing it.
+    Downloaded(PathBuf),
+    /// The bundle is remote, and there is one in `BUNDLES_DIR` too.
+    AlsoRemote,
 }
 
 impl Source {
@@ -32,24 +51,54 @@ impl Source {
         Self {
             directory: bundles_dir.join(tenant_id.as_str()),
             archive: bundles_dir.join(format!("{tenant_id}{ARCHIVE_SUFFIX}")),
+            remote: Remote::No,
+        }
+    }
+
+    /// The places of a tenant's bundle that is downloaded to `files`.
+    pub(crate) fn remote(bundles_dir: &Path, tenant_id: &TenantId, files: CachedFiles) -> Self {
+        Self { remote: Remote::Newest(files), ..Self::new(bundles_dir, tenant_id) }
+    }
+
+    /// An archive that was downloaded as a whole, whatever is in `BUNDLES_DIR`.
+    pub(super) fn of_whole_archive(archive: &Path) -> Self {
+        Self { directory: PathBuf::new(), archive: archive.to_owned(), remote: Remote::Whole }
+    }
+
+    /// Whether the bundle is downloaded.
+    pub(crate) const fn is_remote(&self) -> bool {
+        !matches!(self.remote, Remote::No)
+    }
+
+    /// The bundle that a tenant without a serving worker should have: the last good copy, where
+    /// bundles are downloaded. A newer one may be refused, and is tried beside it.
+    pub(crate) fn for_start(self) -> Self {
+        match self.remote {
+            Remote::Newest(files) => Self { remote: Remote::Good(files), ..self },
+            remote => Self { remote, ..self },
         }
     }
 
     /// The bundle at a path, which may be a directory or an archive of any name.
     pub(crate) fn at(path: &Path) -> Self {
-        Self { directory: path.to_owned(), archive: path.to_owned() }
+        Self { directory: path.to_owned(), archive: path.to_owned(), remote: Remote::No }
     }
 
     /// A bundle that is, or would be, in this directory.
     #[cfg(test)]
     pub(crate) fn of_directory(directory: &Path) -> Self {
-        Self { directory: directory.to_owned(), archive: directory.join("no archive") }
+        let archive = directory.join("no archive");
+        Self { directory: directory.to_owned(), archive, remote: Remote::No }
     }
 
     /// A bundle that is, or would be, this archive.
     #[cfg(test)]
     pub(crate) fn of_archive(archive: &Path) -> Self {
-        Self { directory: archive.with_extension("no directory"), archive: archive.to_owned() }
+        Self {
+            directory: archive.with_extension("no directory"),
+            archive: archive.to_owned(),
+            remote: Remote::No,
+        }
     }
 
     /// The directory's path, which paths of [`Directory`] are below.
@@ -65,6 +114,20 @@ impl Source {
             && self.directory.metadata().map_or(true, |metadata| metadata.is_dir());
         let is_archive = is_there(&self.archive)
             && self.archive.metadata().map_or(true, |metadata| !metadata.is_dir());
+        let (files, is_newest) = match &self.remote {
+            Remote::Whole => return Place::Downloaded(self.archive.clone()),
+            Remote::Newest(_) | Remote::Good(_) if is_directory || is_archive => {
+                return Place::AlsoRemote;
+            }
+            Remote::Newest(files) => (Some(files), true),
+            Remote::Good(files) => (Some(files), false),
+            Remote::No => (None, false),
+        };
+        if let Some(files) = files {
+            let (good, candidate) = (files.good(), files.candidate());
+            let is_candidate = if is_newest { is_there(&candidate) } else { !is_there(&good) };
+            return Place::Downloaded(if is_candidate { candidate } else { good });
+        }
         match (is_directory, is_archive) {
             (true, true) => Place::Both,
             (false, true) => Place::Archive(&self.archive),
@@ -77,7 +140,8 @@ impl Source {
         match self.place() {
             Place::Directory(root) => stat_directory(root),
             Place::Archive(path) => stat_archive(path),
-            Place::Both => {
+            Place::Downloaded(path) => stat_archive(&path),
+            Place::Both | Place::AlsoRemote => {
                 let (directory, archive) =
                     (stat_directory(&self.directory), stat_archive(&self.archive));
                 let mut hasher = DefaultHasher::new();

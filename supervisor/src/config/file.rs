@@ -19,6 +19,12 @@ const TENANTS_KEY: &str = "tenants";
 /// Key of the configuration file's table of keys.
 const BUNDLE_KEYS_KEY: &str = "bundle_keys";
 
+/// Keys of the configuration file's tables of remote bundles.
+const REMOTE_KEYS: [&str; 2] = ["services", "bundle_cache"];
+
+/// Key of a tenant's table of its remote bundle.
+const REMOTE_BUNDLE_KEY: &str = "bundle";
+
 /// The configuration file, as it was read.
 #[derive(Debug, Default)]
 pub(super) struct ConfigFile {
@@ -46,6 +52,7 @@ impl ConfigFile {
                 }
                 // Their own reader has their faults.
                 (BUNDLE_KEYS_KEY, _) => {}
+                (key, _) if REMOTE_KEYS.contains(&key) => {}
                 (key, value) => {
                     let mut known =
                         SETTINGS.iter().filter(|setting| setting.flag != CONFIG_FILE.flag);
@@ -72,7 +79,8 @@ impl ConfigFile {
             return;
         };
         for (key, value) in table {
-            if !OF_A_TENANT.iter().any(|setting| setting.key() == *key) {
+            if key != REMOTE_BUNDLE_KEY && !OF_A_TENANT.iter().any(|setting| setting.key() == *key)
+            {
                 let known: Vec<String> = OF_A_TENANT.iter().map(Setting::key).collect();
                 let expected = format!("expected one of {}", known.join(", "));
                 faults.push(self.fault(&format!("{name}.{key}"), value, &expected));
@@ -98,6 +106,11 @@ impl ConfigFile {
         };
         let value = table.get(&key)?;
         Some((format!("{prefix}{key} in {}", self.path), text_of(value)))
+    }
+
+    /// A table of the file that is no setting, where there is one.
+    pub(super) fn section(&self, name: &'static str) -> Option<(&'static str, &Toml)> {
+        self.table.get(name).map(|value| (name, value))
     }
 
     /// `[bundle_keys]`, where there is one.

@@ -8,10 +8,12 @@ mod limits;
 mod log;
 mod origin;
 mod reader;
+mod remote;
 mod sandbox;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod url;
 mod values;
 
 use std::collections::BTreeMap;
@@ -25,6 +27,7 @@ use enforcer_protocol::TenantId;
 use bundle_keys::bundle_keys;
 use file::{ConfigFile, config_file};
 use reader::Reader;
+use remote::remote_bundles;
 use settings::*;
 use values::*;
 
@@ -35,8 +38,10 @@ pub use errors::ConfigErrors;
 pub(crate) use limits::{Activation, EvaluatorChoice, RunTests, TenantLimits};
 pub use log::LogConfig;
 pub(crate) use log::LogFormat;
+pub(crate) use remote::{Polling, RemoteBundle, RemoteBundles, Service, bearer};
 pub(crate) use sandbox::{SandboxConfig, WorkerUsers};
 pub use settings::{SETTINGS, Setting};
+pub(crate) use url::{Scheme, Url};
 
 /// Prefix of the variables that are only ours: one that is unknown is probably misspelt.
 const OWN_PREFIX: &str = "ENFORCER_";
@@ -53,6 +58,7 @@ pub struct Config {
     limits_of: BTreeMap<TenantId, TenantLimits>,
     verification: BundleVerification,
     verification_of: BTreeMap<TenantId, BundleVerification>,
+    pub(crate) remote: RemoteBundles,
     pub(crate) sandbox: SandboxConfig,
     pub(crate) max_connections: usize,
     pub(crate) max_stream_consumers: usize,
@@ -121,6 +127,8 @@ impl Config {
         let (keys, faults) = bundle_keys(&reader.file);
         let (keys, are_keys_good) = (Arc::new(keys), faults.is_empty());
         reader.errors.extend(faults);
+        let (remote, faults) = remote_bundles(&reader.file);
+        reader.errors.extend(faults);
         // Settings that name a key which could not be read are not at fault.
         let mut verification = None;
         let mut verification_of = None;
@@ -141,6 +149,7 @@ impl Config {
                 limits_of: limits_of?,
                 verification: verification?,
                 verification_of: verification_of?,
+                remote,
                 sandbox: sandbox?,
                 max_connections: max_connections?,
                 max_stream_consumers: max_stream_consumers?,

@@ -139,6 +139,12 @@ pub(super) fn origins(text: &str) -> Result<Vec<String>, String> {
 }
 
 pub(super) fn idle_timeout(text: &str) -> Result<Duration, String> {
+    duration(text, 100..=86_400_000)
+        .map_err(|_| "expected a time from 100ms to 24h, such as 500ms, 30s, 5m or 1h".to_owned())
+}
+
+/// A time within `bounds`, which are in milliseconds. A number without a unit is in seconds.
+pub(super) fn duration(text: &str, bounds: RangeInclusive<u64>) -> Result<Duration, String> {
     let digits = text.find(|character: char| !character.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at_checked(digits).unwrap_or_default();
     let millis_per_unit: u64 = match unit {
@@ -149,10 +155,14 @@ pub(super) fn idle_timeout(text: &str) -> Result<Duration, String> {
         _ => 0,
     };
     let millis = number.parse().ok().and_then(|number: u64| number.checked_mul(millis_per_unit));
+    let is_time = millis_per_unit > 0;
     millis
-        .filter(|millis| (100..=86_400_000).contains(millis))
+        .filter(|millis| is_time && bounds.contains(millis))
         .map(Duration::from_millis)
-        .ok_or_else(|| "expected a time from 100ms to 24h, such as 500ms, 30s, 5m or 1h".to_owned())
+        .ok_or_else(|| {
+            let (least, most) = (bounds.start(), bounds.end() / 1000);
+            format!("expected a time from {least}ms to {most}s, such as 500ms, 30s, 5m or 1h")
+        })
 }
 
 pub(super) fn level(text: &str) -> Result<LevelFilter, String> {

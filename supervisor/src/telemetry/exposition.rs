@@ -14,6 +14,7 @@ use prometheus_client::registry::Registry as Families;
 use super::logging::LostLines;
 use super::metrics::{BUCKET_BOUNDS_MICROS, EvaluationTotals, HostMetrics, TenantMetrics};
 use super::process;
+use crate::bundles::remote::status::{BundleSourceStatus, DownloadCounts};
 use crate::clock::unix_seconds;
 use crate::readiness::Readiness;
 use crate::tenant::registry::{Registry, Tenants};
@@ -129,6 +130,11 @@ fn register_host(families: &mut Families, host: &HostMetrics) {
         "bundles_dir_readable",
         "Whether BUNDLES_DIR can be read",
         host.bundles_dir_readable.clone(),
+    );
+    families.register(
+        "bundle_download_active",
+        "Requests for remote bundles that are made now, without servers that wait",
+        host.bundle_downloads_active.clone(),
     );
     families.register(
         "sandbox_off",
@@ -275,6 +281,7 @@ impl Collector for TenantCollector {
         let rows = Row::all(&tenants);
         encode_counters(&mut encoder, &rows)?;
         encode_gauges(&mut encoder, &rows)?;
+        encode_downloads(&mut encoder, &tenants)?;
         encode_evaluations(&mut encoder, &rows)
     }
 }
@@ -371,6 +378,54 @@ fn encode_gauges(encoder: &mut DescriptorEncoder<'_>, rows: &[Row<'_>]) -> fmt::
         if let Some(quarantine) = &status.quarantine {
             let until = unix_seconds(quarantine.until);
             family.encode_family(&[("tenant", *tenant)])?.encode_gauge(&until)?;
+        }
+    }
+    Ok(())
+}
+
+/// Of remote bundles, which are downloaded while their tenants are asleep, too.
+fn encode_downloads(encoder: &mut DescriptorEncoder<'_>, tenants: &Tenants) -> fmt::Result {
+    let remote: Vec<(&str, BundleSourceStatus, &DownloadCounts)> = tenants
+        .iter()
+        .filter_map(|(id, tenant)| {
+            Some((id.as_str(), tenant.status.bundle_source()?, &tenant.metrics.downloads))
+        })
+        .collect();
+    let help = "Attempts to download a remote bundle, by their results";
+    let name = "bundle_download_attempts";
+    let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+    for (tenant, _, counts) in &remote {
+        for (result, count) in counts.results() {
+            counter(&mut family, &[("tenant", *tenant), ("result", result.name())], count)?;
+        }
+    }
+    let help = "Bytes of remote bundles that were received, those of refused ones included";
+    let name = "bundle_download_bytes";
+    let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+    for (tenant, _, counts) in &remote {
+        counter(&mut family, &[("tenant", *tenant)], counts.bytes())?;
+    }
+    let help = "How often a server went back to a revision that it had replaced before";
+    let name = "bundle_download_rollbacks";
+    let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+    for (tenant, _, counts) in &remote {
+        counter(&mut family, &[("tenant", *tenant)], counts.rollbacks())?;
+    }
+    let help = "When the server last gave a good bundle or said that there is no newer one, in seconds since 1970; absent before that";
+    let name = "bundle_download_last_success_timestamp_seconds";
+    let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+    for (tenant, source, _) in &remote {
+        if let Some(at) = source.last_successful_attempt {
+            family.encode_family(&[("tenant", *tenant)])?.encode_gauge(&unix_seconds(at))?;
+        }
+    }
+    let help = "Since when a remote bundle could not be updated, in seconds since 1970; absent while it can";
+    let name = "bundle_download_failing_since_timestamp_seconds";
+    let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+    for (tenant, source, _) in &remote {
+        if let Some(error) = &source.last_error {
+            let since = unix_seconds(error.since);
+            family.encode_family(&[("tenant", *tenant)])?.encode_gauge(&since)?;
         }
     }
     Ok(())

@@ -17,6 +17,7 @@ use uuid::Uuid;
 use super::lifecycle::STABLE;
 use super::request::AskError;
 use super::state::{Admission, Cause, TenantState};
+use crate::bundles::remote::status::BundleSourceStatus;
 use crate::clock::{rfc3339, utc_now};
 use crate::config::Activation;
 use crate::error_code::ErrorCode;
@@ -133,12 +134,23 @@ pub(crate) struct Status {
     pub(crate) quarantine: Option<Quarantine>,
     /// Since when and why an older revision serves than the directory has.
     pub(crate) stale: Option<Stale>,
+    /// Where the bundle is downloaded from, if it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) bundle_source: Option<BundleSourceStatus>,
 }
 
 impl Status {
     /// When the revision began to serve.
     pub(crate) const fn revision_since(&self) -> Option<DateTime<Utc>> {
         self.revision_since
+    }
+
+    /// Since when and why the revision that serves may be older than the server's.
+    fn stale_by_download(&self) -> Option<Stale> {
+        self.revision?;
+        let error = self.bundle_source.as_ref()?.last_error.as_ref()?;
+        let reason = format!("the bundle cannot be downloaded: {}", error.message);
+        Some(Stale { since: error.since, reason })
     }
 
     /// What is wrong with the bundle now.
@@ -320,6 +332,7 @@ impl StatusBoard {
             last_evaluation_error: None,
             quarantine: None,
             stale: None,
+            bundle_source: None,
         };
         Self {
             admission: AtomicU8::new(Self::OPEN),
@@ -334,6 +347,7 @@ impl StatusBoard {
         let mut status = self.locked();
         status.clear_outdated_error();
         let mut status = status.clone();
+        status.stale = status.stale.take().or_else(|| status.stale_by_download());
         for (code, count) in self.metrics.errors() {
             status.evaluation_errors.total += count;
             status.evaluation_errors.by_code.insert(code.name(), count);
@@ -343,6 +357,22 @@ impl StatusBoard {
             status.restarts_by_cause.insert(cause.name(), count);
         }
         status
+    }
+
+    /// The downloads of the bundle are as this says now.
+    pub(crate) fn set_bundle_source(&self, source: BundleSourceStatus) {
+        self.locked().bundle_source = Some(source);
+    }
+
+    /// How downloading the bundle goes, if it is remote.
+    pub(crate) fn bundle_source(&self) -> Option<BundleSourceStatus> {
+        self.locked().bundle_source.clone()
+    }
+
+    /// Whether the bundle is remote, and no attempt to download it has ended yet.
+    pub(crate) fn is_download_pending(&self) -> bool {
+        let status = self.locked();
+        status.bundle_source.as_ref().is_some_and(|source| source.last_attempt.is_none())
     }
 
     /// The state now.

@@ -21,6 +21,8 @@ pub(crate) struct HostMetrics {
     pub(crate) ignored_directories: Counter,
     /// 1 while `BUNDLES_DIR` can be read.
     pub(crate) bundles_dir_readable: Gauge,
+    /// Requests for remote bundles that are made now.
+    pub(crate) bundle_downloads_active: Gauge,
     /// 1 while workers run without a sandbox.
     pub(crate) sandbox_off: Gauge,
     /// From starting a worker to its bundle being loaded, in seconds, of all tenants together.
@@ -101,6 +103,7 @@ impl HostMetrics {
             max_connections: Gauge::default(),
             ignored_directories: Counter::default(),
             bundles_dir_readable,
+            bundle_downloads_active: Gauge::default(),
             sandbox_off: Gauge::default(),
             start_seconds: Histogram::new(START_BUCKETS),
             stream: StreamMetrics::default(),

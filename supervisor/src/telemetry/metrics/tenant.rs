@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::evaluations::EvaluationTimes;
+use crate::bundles::remote::status::DownloadCounts;
 use crate::error_code::ErrorCode;
 use crate::tenant::state::Cause;
 
@@ -19,6 +20,8 @@ pub(crate) struct TenantMetrics {
     pub(crate) quarantines: AtomicU64,
     /// Requests about which the bytecode and the interpreter disagreed.
     pub(crate) evaluator_differences: AtomicU64,
+    /// Of a remote bundle.
+    pub(crate) downloads: DownloadCounts,
     errors: [AtomicU64; ErrorCode::ALL.len()],
     limits: [AtomicU64; TenantLimit::ALL.len()],
     restarts: [AtomicU64; Cause::ALL.len()],
@@ -111,6 +114,7 @@ impl TenantMetrics {
             evaluations: EvaluationTimes::new(),
             quarantines: AtomicU64::new(0),
             evaluator_differences: AtomicU64::new(0),
+            downloads: DownloadCounts::new(),
             errors: [const { AtomicU64::new(0) }; ErrorCode::ALL.len()],
             limits: [const { AtomicU64::new(0) }; TenantLimit::ALL.len()],
             restarts: [const { AtomicU64::new(0) }; Cause::ALL.len()],

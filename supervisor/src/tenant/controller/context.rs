@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use enforcer_protocol::Revision;
 use tokio::runtime::Handle;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::bundles::source::Source;
@@ -34,6 +35,15 @@ pub(crate) struct BundleSource {
     pub(crate) verification: Arc<BundleVerification>,
 }
 
+/// What has become of a bundle that was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// A worker has loaded it and serves.
+    Serves(Revision),
+    /// It is refused.
+    Refused(Revision),
+}
+
 /// The instructions to one tenant's controller.
 #[derive(Debug)]
 pub(crate) struct ControlSignals {
@@ -41,10 +51,14 @@ pub(crate) struct ControlSignals {
     pub(crate) look: Notify,
     /// An operator asks for all bundles to be read and tried again.
     pub(crate) reload: Notify,
+    /// An operator asks for the bundle to be downloaded now, where it is remote.
+    pub(crate) poll_now: Arc<Notify>,
     /// The tenant was removed, or the supervisor ends.
     pub(crate) stop: CancellationToken,
     /// The fingerprint of the files that were read last; 0 before that.
     read_fingerprint: AtomicU64,
+    /// What the controller has decided last.
+    verdict: watch::Sender<Option<Verdict>>,
 }
 
 impl ControlSignals {
@@ -52,9 +66,20 @@ impl ControlSignals {
         Self {
             look: Notify::new(),
             reload: Notify::new(),
+            poll_now: Arc::default(),
             stop: context.stop.child_token(),
             read_fingerprint: AtomicU64::new(0),
+            verdict: watch::Sender::new(None),
         }
+    }
+
+    /// What the controller decides from now on.
+    pub(crate) fn verdicts(&self) -> watch::Receiver<Option<Verdict>> {
+        self.verdict.subscribe()
+    }
+
+    pub(super) fn set_verdict(&self, verdict: Option<Verdict>) {
+        self.verdict.send_if_modified(|before| std::mem::replace(before, verdict) != verdict);
     }
 
     /// The bundle has this fingerprint now. Makes the controller look if it has read another.

@@ -88,7 +88,7 @@ impl Loading {
 }
 
 /// The result of a look.
-pub(super) enum Reading {
+pub(crate) enum Reading {
     /// The files are as they were when they were read last.
     Unchanged,
     /// The bundle, and the fingerprint of its files.
@@ -108,7 +108,7 @@ pub(super) enum Reading {
 /// Reads the bundle in `source`, unless its files still have the fingerprint `known`. Large bundles
 /// wait for one another, so that not all of them are in memory twice at once; small ones wait for no
 /// other. The wait for a file system that hangs has a deadline.
-pub(super) async fn load(
+pub(crate) async fn load(
     source: BundleSource,
     known: Option<u64>,
     max_bytes: u64,

@@ -33,7 +33,7 @@ use crate::telemetry::metrics::{BundleLoad, TenantLimit};
 use crate::worker::exit::{Ended, Exit, Purpose};
 use crate::worker::handshake::Stage;
 use crate::worker::pipeline::{ServeParams, Served};
-use context::{BundleSource, Context, ControlSignals};
+use context::{BundleSource, Context, ControlSignals, Verdict};
 use loader::{Loading, Look, READ_AGAIN, READ_PATIENCE, Reading, load};
 use publisher::{Publisher, ServedBefore, WorkerFailure};
 use starter::{Loaded, StartError, start};
@@ -255,6 +255,7 @@ impl Controller {
 
     fn publish(&self, reason: &str, retry_at: Option<DateTime<Utc>>) {
         let is_served = self.serving.is_some();
+        self.signals.set_verdict(self.verdict());
         self.publisher.publish(Publication {
             state: self.state.summary(),
             admission: self.state.admission(),
@@ -265,17 +266,30 @@ impl Controller {
         });
     }
 
+    /// What has become of the bundle that was read last.
+    fn verdict(&self) -> Option<Verdict> {
+        let Found::Revision(found) = self.found else { return None };
+        if self.state.is_refused(found) || self.state.summary() == TenantState::Rejected {
+            return Some(Verdict::Refused(found));
+        }
+        let serves = self.serving.is_some() && self.state.good_revision() == Some(found);
+        serves.then_some(Verdict::Serves(found))
+    }
+
     /// Why an older revision serves than the directory has, if so.
     fn stale(&self) -> Option<String> {
         let good = self.state.good_revision()?;
+        let is_remote = self.source.source.is_remote();
+        let bundle =
+            if is_remote { "the bundle that was downloaded" } else { "the bundle in BUNDLES_DIR" };
         match &self.found {
             Found::Unknown => None,
             Found::Revision(found) if *found == good => None,
             Found::Revision(found) if self.state.is_refused(*found) => {
-                Some("the bundle in BUNDLES_DIR was rejected".to_owned())
+                Some(format!("{bundle} was rejected"))
             }
-            Found::Revision(_) => Some("the bundle in BUNDLES_DIR is not loaded yet".to_owned()),
-            Found::Unusable(why) => Some(format!("the bundle in BUNDLES_DIR was rejected: {why}")),
+            Found::Revision(_) => Some(format!("{bundle} is not loaded yet")),
+            Found::Unusable(why) => Some(format!("{bundle} was rejected: {why}")),
             Found::Unreadable(why) => Some(format!("the bundle cannot be read: {why}")),
         }
     }
@@ -355,7 +369,10 @@ impl Controller {
             Look::IfChanged => self.read,
             Look::Anyway => None,
         };
-        let source = self.source.clone();
+        let mut source = self.source.clone();
+        if self.serving.is_none() {
+            source.source = source.source.for_start();
+        }
         let max_bytes = MAX_BUNDLE_BYTES.min(self.tenant.limits.memory);
         let large_readers = Arc::clone(&self.context.large_readers);
         let loading = self.context.loading.clone();
@@ -392,6 +409,17 @@ impl Controller {
                 self.has_read(Some(fingerprint));
                 self.refuse(message, diagnostics).await;
             }
+            // Its first download is awaited, or the answer says why it did not come.
+            Reading::Gone(_) if self.waits_for_download() => {
+                self.has_read(None);
+                // Told again, a tenant that waits would have lost a bundle.
+                let is_waiting = self.state.summary() == TenantState::Waiting;
+                if !is_waiting && !self.tenant.status.is_download_pending() {
+                    self.tenant.status.clear_error(ErrorSource::Reading);
+                    self.found = Found::Unknown;
+                    self.handle(Event::Empty, "no bundle has been downloaded yet").await;
+                }
+            }
             Reading::Gone(message) => {
                 // A tenant that stays away is removed soon; one that is added again is read then.
                 self.has_read(None);
@@ -411,6 +439,11 @@ impl Controller {
         if let Some(look) = then {
             self.look(look);
         }
+    }
+
+    /// Whether there is no bundle of any revision, and there may be one as soon as it is downloaded.
+    fn waits_for_download(&self) -> bool {
+        self.source.source.is_remote() && self.state.good_revision().is_none()
     }
 
     fn has_read(&mut self, fingerprint: Option<u64>) {
