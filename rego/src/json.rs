@@ -15,7 +15,8 @@ use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use crate::number;
 
-/// Every number of up to 15 characters is read exactly at once.
+/// Every number of up to 15 characters is read exactly at once, unless its exponent is negative: it
+/// may be too small for a double.
 const SHORTEST_LONG_NUMBER: usize = 16;
 
 /// Why a document cannot be read.
@@ -76,9 +77,11 @@ fn long_numbers(json: &[u8]) -> Result<Vec<(usize, Value)>, JsonError> {
                         !matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E')
                     })
                     .unwrap_or(token.len());
-                if length >= SHORTEST_LONG_NUMBER {
-                    let text = token.get(..length).and_then(|token| str::from_utf8(token).ok());
-                    let value = number::parse(text.unwrap_or_default())
+                let token = token.get(..length).unwrap_or_default();
+                let may_be_small = token.windows(2).any(|pair| matches!(pair, b"e-" | b"E-"));
+                if length >= SHORTEST_LONG_NUMBER || may_be_small {
+                    let text = str::from_utf8(token).unwrap_or_default();
+                    let value = number::parse(text)
                         .map_err(|error| JsonError { message: error.to_string(), offset })?;
                     long.push((count, value));
                 }

@@ -28,6 +28,9 @@ pub enum NumberError {
     /// Beyond the largest double, and not written as an integer.
     #[error("this number is too large for a double; write it as an integer, or make it a string")]
     TooLarge,
+    /// So near to zero that a double has fewer digits than the text, or none.
+    #[error("this number is too small for a double; write 0, or make it a string")]
+    TooSmall,
 }
 
 /// The value of a number's text (JSON's and Rego's syntax: `-1`, `0.10`, `1e3`, `.5`).
@@ -59,6 +62,7 @@ pub fn parse(text: &str) -> Result<Value, NumberError> {
         (Some(written), Some(held)) if written == held => {
             from_float(value).ok_or(NumberError::TooLarge)
         }
+        (Some(_), _) if value.abs() < f64::MIN_POSITIVE => Err(NumberError::TooSmall),
         (Some(_), _) => Err(NumberError::Inexact),
         (None, _) => Err(NumberError::NotANumber),
     }
@@ -135,6 +139,8 @@ mod tests {
             ("0.123456789012345678901", NumberError::Inexact),
             ("9007199254740993.0", NumberError::Inexact),
             ("9007199254740993e0", NumberError::Inexact),
+            ("1e-400", NumberError::TooSmall),
+            ("-4.9e-325", NumberError::TooSmall),
             ("1e999", NumberError::TooLarge),
             ("-1e999", NumberError::TooLarge),
             ("x", NumberError::NotANumber),

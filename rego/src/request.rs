@@ -1,6 +1,8 @@
 //! Requests and answers of OPA's Data API: inputs as OPA's server reads them, paths as it turns
 //! them into references, and results as it writes them.
 
+use std::str::Utf8Error;
+
 use regorus::Value;
 
 use crate::builtins::Failure;
@@ -15,7 +17,7 @@ use crate::yaml;
 pub enum Format {
     /// JSON. Text after the first value is ignored, as OPA ignores it.
     Json,
-    /// YAML.
+    /// YAML. A text that is JSON is read as JSON, as OPA reads it: numbers keep their digits.
     Yaml,
 }
 
@@ -39,7 +41,14 @@ pub fn body(body: &[u8], format: Format) -> Result<Option<Value>, String> {
             read::parse_first(&text).map(Some).map_err(message)
         }
         Format::Yaml if body.is_empty() => Ok(None),
-        Format::Yaml => yaml::parse(&as_go_reads(body)).map(Some).map_err(|error| error.message),
+        Format::Yaml => {
+            let text = as_go_reads(body);
+            if read::is_valid(&text).map_err(message)? {
+                return read::parse(&text).map(Some).map_err(message);
+            }
+            let text = str::from_utf8(body).map_err(not_utf8)?;
+            yaml::parse(text).map(Some).map_err(|error| error.message)
+        }
     }
 }
 
@@ -192,6 +201,16 @@ pub fn to_json(value: &Value) -> Result<String, String> {
     write::marshal(value, None).map_err(message)
 }
 
+/// Go's messages about YAML that is not UTF-8.
+fn not_utf8(error: Utf8Error) -> String {
+    let what = match error.error_len() {
+        None => "incomplete UTF-8 octet sequence",
+        Some(1) => "invalid leading UTF-8 octet",
+        Some(_) => "invalid trailing UTF-8 octet",
+    };
+    format!("yaml: {what}")
+}
+
 fn message(failure: Failure) -> String {
     failure.to_string()
 }
@@ -230,6 +249,7 @@ mod tests {
         assert_eq!(json(r#"{"input":{"b":1,"a":[2.50]}}"#), some(r#"{"a":[2.5],"b":1}"#));
         assert_eq!(json(r#"{"INPUT":1}"#), some("1"));
         assert_eq!(json(r#"{"input":1} x"#), some("1"));
+        assert!(json(r#"{"input":1e-400}"#).is_err());
         assert_eq!(json(r#"{"input":"\ud800"}"#), some("\"\u{fffd}\""));
         let alias = "into Go value of type types.alias";
         assert_eq!(json("[1]"), Err(format!("json: cannot unmarshal array {alias}")));
@@ -241,6 +261,11 @@ mod tests {
         assert_eq!(yaml("input: {a: 1}"), some(r#"{"a":1}"#));
         let content = "yaml: line 1: did not find expected node content";
         assert_eq!(yaml("a: ["), Err(content.to_owned()));
+        assert_eq!(yaml(r#"{"input":"\ud800"}"#), some("\"\u{fffd}\""));
+        let large = "12345678901234567890123";
+        assert_eq!(yaml(&format!(r#"{{"input":{large}}}"#)), some(large));
+        let octet = "yaml: invalid leading UTF-8 octet";
+        assert_eq!(body(b"input: \xff", Format::Yaml), Err(octet.to_owned()));
         assert_eq!(parameter(b""), Err("EOF".to_owned()));
         assert!(parameter(b"1 2").is_err());
     }

@@ -92,6 +92,18 @@ ACCEPTED = (
         {"status": "405|500|400"},
         {"status": "404", "Content-Type": JSON, "Allow": None, "Vary": None, "body": NO_RESOURCE},
     ),
+    answers(
+        "an id that no file can have is quoted in another notation",
+        "GET /v1/policies/(%00|%ff)",
+        {"status": "404"},
+        {"body": error("resource_not_found", r'storage_not_found_error: policy id .{1,16}')},
+    ),
+    answers(
+        "a call with too many arguments is told as everywhere in a policy",
+        "(GET|POST) /v1/query.*double%?.*",
+        {"status": "400", "body": '.*: arity mismatch".*'},
+        {"body": r'.*"message": "function data\.tenants\.t\.double has arity 1, got [0-9] arguments".*'},
+    ),
     # What OPA reads as an input.
     as_another("a name of JSON is exact: OPA takes INPUT for input", steps.exact_input),
     answers(
@@ -237,6 +249,9 @@ ACCEPTED = (
     ),
     answers("the answer does depend on Accept-Encoding", r"POST /(\?pretty)?( '.*)?", {"Vary": None}, {"Vary": "Accept-Encoding"}),
     Difference("provenance tells our version, and the tenant's bundle and revision", steps.provenance),
+    opa_body("values may be secret, and errors go to logs and to the stream", rb'(produced conflicting values(?: for the same inputs)?):(?:\\n  (?:[^"\\]|\\[^n])* at [^"\\]+:[0-9]+)+', rb"\1"),
+    opa_body("generated variables of a query have the names that those of a policy have", rb"__localq([0-9]+)__", rb"__local\1__"),
+    opa_body("a byte that is not UTF-8 is U+FFFD before the text is parsed", rb"invalid character '\xc3[\x80-\xbf]'", b"invalid character '\xc3\xaf'"),
     opa_body("comments are no part of a compiled module", rb',"comments":\[(?:\{"Text":"[^"]*","Location":\{[^{}]*\}\},?)+\]', rb""),
     opa_body("an error has its line in one form, whether it was found by the parser or not", rb'"details": ?\{\s*("line": ?"(?:[^"\\]|\\.)*"),\s*"idx": ?[0-9]+\s*\}', rb"\1"),
     opa_body("the trees of OPA's types are told in the message: details", rb',\n( +)"details": \{\n +"(?:have|want|ref)": .*?\n\1\}', rb""),

@@ -18,9 +18,13 @@ use crate::http_client::Response;
 const CONFIGURATION: &str = "docs/configuration.md";
 
 /// Values that differ each time. They have to be present, and of the same type.
-const VOLATILE: [&str; 9] = [
+const VOLATILE: [&str; 13] = [
     "eval_duration_micros",
     "decision_id",
+    "batch_decision_id",
+    "timer_rego_input_parse_ns",
+    "timer_rego_query_eval_ns",
+    "timer_server_handler_ns",
     "since",
     "revision_since",
     "pid",

@@ -273,7 +273,11 @@ fn nanos(duration: Duration) -> u64 {
 fn query_of(source: QuerySource, body: &[u8]) -> Result<(String, Option<Value>), String> {
     let failed = |error: &str| format!("error(s) occurred while decoding request: {error}");
     match source {
-        QuerySource::Parameter => Ok((String::from_utf8_lossy(body).into_owned(), None)),
+        QuerySource::Parameter => {
+            let text = str::from_utf8(body);
+            text.map(|text| (text.to_owned(), None))
+                .map_err(|_| "illegal utf-8 character".to_owned())
+        }
         QuerySource::Body => {
             let read = request::body(body, Format::Json).map_err(|error| failed(&error))?;
             let read = read.ok_or_else(|| failed("EOF"))?;

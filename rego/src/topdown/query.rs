@@ -85,7 +85,7 @@ impl Explainer {
         body: ast::Body,
     ) -> Result<Query, Vec<Report>> {
         let mut modules = self.parsed.clone();
-        modules.push(query_module(file, with_false(body)));
+        modules.push(query_module(file, self.with_false(body)));
         let mut compiled = front_end::compile(&sources, modules, Tests::Excluded)?;
         let place = compiled.modules.iter().position(|module| module.file == file);
         let converted = |compiled: &Compiled| -> Result<(Rules, Rc<Body>), Diagnostic> {
@@ -116,6 +116,47 @@ impl Explainer {
             strictness: self.strictness,
         };
         Ok(Query { explainer, body, variables })
+    }
+
+    /// In OPA, a query of one statement that does not iterate has a solution where its value is false,
+    /// too: the value goes to a variable without a name.
+    fn with_false(&self, mut body: ast::Body) -> ast::Body {
+        if let [expr] = body.as_mut_slice()
+            && !expr.negated
+            && !iterates(expr)
+        {
+            let value = Term { value: TermValue::Var("$term1".into()), span: expr.span };
+            match &mut expr.kind {
+                ast::ExprKind::Term(term) => {
+                    let equal = operator("eq", expr.span);
+                    expr.kind = ast::ExprKind::Call(vec![equal, term.clone(), value]);
+                }
+                ast::ExprKind::Call(terms) => {
+                    let name = terms.first().map(text::of_term).unwrap_or_default();
+                    let is_void = declaration(&name).is_some_and(|found| found.result.is_none());
+                    let has_output = self.arity(&name).is_some_and(|arity| terms.len() > arity + 1);
+                    if !is_void && !has_output && !matches!(name.as_str(), "eq" | "assign") {
+                        terms.push(value);
+                    }
+                }
+                _ => {}
+            }
+        }
+        body
+    }
+
+    /// How many arguments a function takes, by its full name.
+    fn arity(&self, name: &str) -> Option<usize> {
+        if let Some(found) = declaration(name) {
+            return Some(found.arity());
+        }
+        self.parsed.iter().find_map(|module| {
+            let package = text::of_ref(&module.package.path);
+            let below = name.strip_prefix(package.as_str())?.strip_prefix('.')?;
+            let is_it = |rule: &&Rule| text::of_ref(&rule.head.reference) == below;
+            let rule = module.rules.iter().find(is_it)?;
+            rule.head.args.as_ref().map(Vec::len)
+        })
     }
 }
 
@@ -202,32 +243,6 @@ fn variables_of(term: &super::nodes::Term, names: &mut Vec<Name>) {
         }),
         TermKind::Value(_) | TermKind::Comprehension(_) => {}
     }
-}
-
-/// In OPA, a query of one statement that does not iterate has a solution where its value is false,
-/// too: the value goes to a variable without a name.
-fn with_false(mut body: ast::Body) -> ast::Body {
-    if let [expr] = body.as_mut_slice()
-        && !expr.negated
-        && !iterates(expr)
-    {
-        let value = Term { value: TermValue::Var("$value".into()), span: expr.span };
-        match &mut expr.kind {
-            ast::ExprKind::Term(term) => {
-                let equal = operator("eq", expr.span);
-                expr.kind = ast::ExprKind::Call(vec![equal, value, term.clone()]);
-            }
-            ast::ExprKind::Call(terms) => {
-                let name = terms.first().map(text::of_term).unwrap_or_default();
-                let is_void = declaration(&name).is_some_and(|found| found.result.is_none());
-                if !is_void && !matches!(name.as_str(), "eq" | "assign") {
-                    terms.push(value);
-                }
-            }
-            _ => {}
-        }
-    }
-    body
 }
 
 /// Whether a statement may have several solutions.

@@ -238,7 +238,7 @@ fn lines_for_a_terminal_have_no_control_characters() {
 
 #[test]
 fn the_lines_show_what_each_attempt_saw_where_some_held_and_no_operands_of_print() {
-    let policy = "allow contains x if {\n\tsome x in [1, 2]\n\tprint(\"at\", x)\n\tx == input.y\n}";
+    let policy = "package t.a\nallow contains x if {\n\tsome x in [1, 2]\n\tprint(\"at\", x)\n\tx == input.y\n}";
     let lines = why(policy, "{\"y\": 2}").lines();
     let lines: Vec<String> = lines.iter().map(|line| line.plain().trim().to_owned()).collect();
     let has = |text: &str| lines.iter().any(|line| line == text);
@@ -250,7 +250,7 @@ fn the_lines_show_what_each_attempt_saw_where_some_held_and_no_operands_of_print
 
 #[test]
 fn the_collection_of_a_membership_is_not_shown_as_its_value() {
-    let policy = "allow if input.x in object.get(data, input.k, [])";
+    let policy = "package t.a\nallow if input.x in object.get({\"nums\": data.nums}, input.k, [])";
     let lines = why(policy, "{\"x\": 2, \"k\": \"nums\"}").lines();
     let lines: Vec<String> = lines.iter().map(show::Line::plain).collect();
     assert!(lines.iter().any(|line| line.contains("input.x is 2")), "{lines:#?}");

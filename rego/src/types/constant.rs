@@ -78,6 +78,25 @@ impl Constant {
         }
     }
 
+    /// It as Rego writes it: with a space behind commas and colons.
+    pub(super) fn as_term(&self) -> String {
+        match self {
+            Self::Array(elements) => {
+                let elements: Vec<String> = elements.iter().map(Self::as_term).collect();
+                format!("[{}]", elements.join(", "))
+            }
+            Self::Object(fields) => {
+                let field = |(key, value): &(Name, Self)| {
+                    format!("{}: {}", serde_json::Value::from(&**key), value.as_term())
+                };
+                let fields: Vec<String> = fields.iter().map(field).collect();
+                format!("{{{}}}", fields.join(", "))
+            }
+            Self::Number(text) => text.to_string(),
+            Self::Null | Self::Bool(_) | Self::String(_) => self.to_json().to_string(),
+        }
+    }
+
     /// Its position in an array: OPA accepts integers in their usual form, not `1.0`.
     pub(super) fn position(&self) -> Option<usize> {
         match self {

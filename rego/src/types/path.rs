@@ -83,7 +83,7 @@ fn field_names(of: &Type) -> Vec<String> {
     keys.dedup();
     let written = |key: &Constant| match key {
         Constant::String(text) => key_text(&Value::from(&**text)),
-        other => other.to_string(),
+        other => other.as_term(),
     };
     keys.iter().take(MAX_NAMES).map(written).collect()
 }

@@ -185,7 +185,7 @@ fn a_document_comes_with_the_lines_that_it_printed_up_to_a_bound() {
     let findings = inspect(bundle, &inspection, b"", monotonic_micros() + 10_000_000);
     let Findings::Evaluated(Outcome::Document(answer), printed) = findings else { panic!() };
     assert_eq!(answer.value, None);
-    assert_eq!((printed.len(), printed[0].as_str()), (MAX_PRINTED_LINES, "1"));
+    assert_eq!((printed.len(), printed[0].as_str()), (MAX_PRINTED_LINES, "policy.rego:5: 1"));
 }
 
 #[test]

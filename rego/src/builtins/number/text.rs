@@ -31,9 +31,10 @@ pub(crate) fn parse(text: &str) -> Result<Value, Failure> {
     }
     number::parse(&format!("{sign}{whole}{rest}")).map_err(|error| match error {
         NumberError::NotANumber => Failure::Builtin("invalid number".to_owned()),
-        NumberError::TooLong | NumberError::Inexact | NumberError::TooLarge => {
-            limits::exceeded(&error.to_string())
-        }
+        NumberError::TooLong
+        | NumberError::Inexact
+        | NumberError::TooLarge
+        | NumberError::TooSmall => limits::exceeded(&error.to_string()),
     })
 }
 

@@ -1,6 +1,8 @@
 //! `/v1/query`: queries that the request brings. They are compiled with the whole bundle, and may
 //! search for anything, so a worker of its own answers each.
 
+use std::time::{Duration, Instant};
+
 use axum::body::Body as HttpBody;
 use axum::http::Method;
 use axum::http::request::Parts;
@@ -16,7 +18,7 @@ use super::super::json::ObjectWriter;
 use super::super::state::AppState;
 use super::parameters::Parameters;
 use super::refuse;
-use super::response::Client;
+use super::response::{Client, nanos};
 use crate::clock::new_id;
 use crate::stream::RequestInput;
 use crate::tenant::admission::Tenant;
@@ -26,6 +28,19 @@ use crate::tenant::admission::Tenant;
 struct Metrics {
     timer_rego_query_compile_ns: u64,
     timer_rego_query_eval_ns: u64,
+    /// `POST` alone has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    timer_server_handler_ns: Option<u64>,
+}
+
+impl Metrics {
+    fn new([compile, evaluate]: [u64; 2], handler: Option<Duration>) -> Self {
+        Self {
+            timer_rego_query_compile_ns: compile,
+            timer_rego_query_eval_ns: evaluate,
+            timer_server_handler_ns: handler.map(nanos),
+        }
+    }
 }
 
 /// Answers `GET` and `POST` of `/v1/query`, where the operator has turned it on.
@@ -63,6 +78,7 @@ async fn answer(
     head: &Parts,
     body: HttpBody,
 ) -> Result<String, ApiError> {
+    let start = Instant::now();
     let (source, text) = if head.method == Method::GET {
         body::drain_or_close(head, body).await;
         let missing = || ApiError::InvalidParameter("missing parameter 'q'".to_owned());
@@ -74,7 +90,9 @@ async fn answer(
     let inspection = Inspection::Query(source, explain);
     match app.inspector.inspect(tenant, inspection, &text).await? {
         Findings::Solutions { result, explanation, nanos } => {
-            Ok(solutions(parameters, &result, explanation.as_ref(), nanos))
+            let handler = (head.method == Method::POST).then(|| start.elapsed());
+            let metrics = Metrics::new(nanos, handler);
+            Ok(solutions(parameters, &result, explanation.as_ref(), &metrics))
         }
         Findings::Refused(message, errors) => Err(ApiError::QueryRefused { message, errors }),
         Findings::Unanswerable(message) => Err(ApiError::QueryUnanswerable(message)),
@@ -90,17 +108,14 @@ fn solutions(
     parameters: &Parameters,
     result: &JsonReport,
     explanation: Option<&JsonReport>,
-    [compile, evaluate]: [u64; 2],
+    metrics: &Metrics,
 ) -> String {
     let mut answer = ObjectWriter::new(result.as_str().len() + 128);
     if let Some(explanation) = explanation {
         answer.raw("explanation", explanation.as_str());
     }
     if parameters.metrics || parameters.instrument {
-        answer.member(
-            "metrics",
-            &Metrics { timer_rego_query_compile_ns: compile, timer_rego_query_eval_ns: evaluate },
-        );
+        answer.member("metrics", metrics);
     }
     // As OPA has it: no solution, no member.
     if result.as_str() != "[]" {

@@ -169,7 +169,7 @@ pub(super) fn data_response(
         answer.raw("explanation", explanation.as_str());
     }
     if parameters.metrics || parameters.instrument {
-        let timer_server_handler_ns = u64::try_from(handled.as_nanos()).unwrap_or(u64::MAX);
+        let timer_server_handler_ns = nanos(handled);
         answer.member(
             "metrics",
             &Metrics {
@@ -215,4 +215,9 @@ pub(super) fn value_response(
         None if document.has_rules => Err(ApiError::UndefinedDocument(reference)),
         None => Err(ApiError::MissingDocument(reference)),
     }
+}
+
+/// Nanoseconds as metrics have them.
+pub(super) fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -40,30 +40,42 @@ enum Resource<'a> {
 
 impl<'a> Resource<'a> {
     fn of(path: &'a str) -> Self {
-        let below = |prefix: &str| {
-            let rest = path.strip_prefix(prefix)?;
-            (rest.is_empty() || rest.starts_with('/')).then_some(rest)
-        };
-        if path.is_empty() {
+        let is = |words: &[&str]| below(path, words).is_some_and(is_empty);
+        if is_empty(path) {
             Self::DefaultDecision
-        } else if let Some(rest) = below("v1/data") {
+        } else if let Some(rest) = below(path, &["v1", "data"]) {
             Self::DataV1(rest)
-        } else if let Some(rest) = below("v0/data") {
+        } else if let Some(rest) = below(path, &["v0", "data"]) {
             Self::DataV0(rest)
-        } else if let Some(rest) = below("v1/batch/data") {
+        } else if let Some(rest) = below(path, &["v1", "batch", "data"]) {
             Self::Batch(rest)
-        } else if let Some(rest) = below("v1/policies") {
+        } else if let Some(rest) = below(path, &["v1", "policies"]) {
             Self::Policies(rest)
+        } else if is(&["health"]) {
+            Self::Health
+        } else if is(&["v1", "query"]) {
+            Self::Query
+        } else if is(&["v1", "config"]) {
+            Self::Config
+        } else if is(&["v1", "status"]) {
+            Self::Status
         } else {
-            match path {
-                "health" => Self::Health,
-                "v1/query" => Self::Query,
-                "v1/config" => Self::Config,
-                "v1/status" => Self::Status,
-                _ => Self::Unknown,
-            }
+            Self::Unknown
         }
     }
+}
+
+/// The part of a path that follows some segments. As in OPA, slashes may be doubled: a base URL that
+/// ends in one is often joined with a path that begins with one.
+fn below<'a>(path: &'a str, words: &[&str]) -> Option<&'a str> {
+    words.iter().try_fold(path, |rest, word| {
+        let rest = rest.trim_start_matches('/').strip_prefix(word)?;
+        (rest.is_empty() || rest.starts_with('/')).then_some(rest)
+    })
+}
+
+fn is_empty(path: &str) -> bool {
+    path.bytes().all(|byte| byte == b'/')
 }
 
 /// Answers a request below a tenant's root. `path` begins with the tenant's id.
@@ -222,8 +234,12 @@ mod tests {
             ("v1/policies/a/b.rego", Resource::Policies("/a/b.rego")),
             ("health", Resource::Health),
             ("v1/config", Resource::Config),
+            ("v1/config/", Resource::Config),
+            ("//", Resource::DefaultDecision),
+            ("/v1//data//a", Resource::DataV1("//a")),
+            ("health//", Resource::Health),
+            ("health/x", Resource::Unknown),
             ("v1/dataset", Resource::Unknown),
-            ("v1/config/", Resource::Unknown),
             ("v1", Resource::Unknown),
             ("V1/data", Resource::Unknown),
         ] {
