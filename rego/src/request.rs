@@ -8,7 +8,7 @@ use regorus::Value;
 use crate::builtins::Failure;
 use crate::builtins::json::{read, write};
 use crate::compile::text::KEYWORDS;
-use crate::core::data::merge;
+use crate::core::data::{merge, whole_number};
 use crate::json;
 use crate::yaml;
 
@@ -141,24 +141,6 @@ pub fn with_common(input: &Value, common: &Value) -> Value {
 #[must_use]
 pub fn path_key(segment: &str) -> Value {
     whole_number(segment).map_or_else(|| Value::from(segment), Value::from)
-}
-
-/// A whole number as OPA's server reads it: with a sign, and with a point that only zeros follow.
-fn whole_number(segment: &str) -> Option<i64> {
-    /// Longer segments are text.
-    const LONGEST: usize = 19;
-    let digits = segment.strip_prefix(['-', '+']).unwrap_or(segment);
-    if digits.is_empty() || digits.len() > LONGEST {
-        return None;
-    }
-    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-    let is_whole = whole.bytes().all(|byte| byte.is_ascii_digit())
-        && fraction.bytes().all(|byte| byte == b'0');
-    if !is_whole || whole.is_empty() {
-        return is_whole.then_some(0);
-    }
-    let sign = if segment.starts_with('-') { "-" } else { "" };
-    format!("{sign}{whole}").parse().ok()
 }
 
 /// A reference to the document at a path below `data`, as OPA writes references.

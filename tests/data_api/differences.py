@@ -88,15 +88,15 @@ ACCEPTED = (
     ),
     answers(
         "nothing is below a query or the health",
-        "[A-Za-z]+ (/v1/query/|/health/).*",
+        "[A-Za-z]+ (/v1/query/|/health/)[^/].*",
         {"status": "405|500|400"},
         {"status": "404", "Content-Type": JSON, "Allow": None, "Vary": None, "body": NO_RESOURCE},
     ),
     answers(
         "an id that no file can have is quoted in another notation",
-        "GET /v1/policies/(%00|%ff)",
+        "GET /v1/policies/[^/]*(%00|%ff)",
         {"status": "404"},
-        {"body": error("resource_not_found", r'storage_not_found_error: policy id .{1,16}')},
+        {"body": error("resource_not_found", r'storage_not_found_error: policy id .{1,40}')},
     ),
     answers(
         "a call with too many arguments is told as everywhere in a policy",
@@ -116,7 +116,13 @@ ACCEPTED = (
         "YAML is read in UTF-8 only, as RFC 9512 has it",
         "POST .* Content-Type: application/yaml '\\\\xff\\\\xfei\\\\x00'",
         {"status": "400"},
-        {"body": error(INVALID, "body contains malformed input document: yaml: control characters are not allowed")},
+        {"body": error(INVALID, "body contains malformed input document: yaml: invalid leading UTF-8 octet")},
+    ),
+    answers(
+        "a query that is not UTF-8 is refused before it is parsed",
+        "GET /v1/query[?]q=.*%ff.*",
+        {"status": "400", "body": '.*"illegal utf-8 character".*'},
+        {"body": error(INVALID, "illegal utf-8 character")},
     ),
     # Methods.
     answers(
@@ -128,7 +134,7 @@ ACCEPTED = (
     ),
     answers(
         "bundles are the only way to change a tenant",
-        "(PUT|PATCH|DELETE) /v1/(data|policies)[/ ].*|(PUT|PATCH|DELETE) /v1/data",
+        "(PUT|PATCH|DELETE) /*v1/+(data|policies)[/ ].*|(PUT|PATCH|DELETE) /v1/data",
         {"status": "400|404|204|500"},
         {"status": "405", "Content-Type": JSON, "Allow": "[A-Z, ]+", "Vary": None, "body": NO_METHOD},
         steps.not_in_allow,
@@ -162,6 +168,13 @@ ACCEPTED = (
         {"status": "200|400|404|500"},
         {"status": "400", "body": error(INVALID, MALFORMED + "this number is too large for a double; write it as an integer, or make it a string" + LIMIT)},
         steps.too_large,
+    ),
+    answers(
+        "a double cannot hold it, and 0 is another number",
+        ".*",
+        {"status": "200|404|500"},
+        {"status": "400", "body": error(INVALID, MALFORMED + "this number is too small for a double; write 0, or make it a string" + LIMIT)},
+        steps.too_small,
     ),
     answers(
         "a double cannot hold so many digits, and rounding could make two numbers equal",
@@ -251,7 +264,7 @@ ACCEPTED = (
     Difference("provenance tells our version, and the tenant's bundle and revision", steps.provenance),
     opa_body("values may be secret, and errors go to logs and to the stream", rb'(produced conflicting values(?: for the same inputs)?):(?:\\n  (?:[^"\\]|\\[^n])* at [^"\\]+:[0-9]+)+', rb"\1"),
     opa_body("generated variables of a query have the names that those of a policy have", rb"__localq([0-9]+)__", rb"__local\1__"),
-    opa_body("a byte that is not UTF-8 is U+FFFD before the text is parsed", rb"invalid character '\xc3[\x80-\xbf]'", b"invalid character '\xc3\xaf'"),
+    opa_body("a byte that is not UTF-8 is U+FFFD before the text is parsed", rb"invalid character '[\xc2\xc3][\x80-\xbf]'", b"invalid character '\xc3\xaf'"),
     opa_body("comments are no part of a compiled module", rb',"comments":\[(?:\{"Text":"[^"]*","Location":\{[^{}]*\}\},?)+\]', rb""),
     opa_body("an error has its line in one form, whether it was found by the parser or not", rb'"details": ?\{\s*("line": ?"(?:[^"\\]|\\.)*"),\s*"idx": ?[0-9]+\s*\}', rb"\1"),
     opa_body("the trees of OPA's types are told in the message: details", rb',\n( +)"details": \{\n +"(?:have|want|ref)": .*?\n\1\}', rb""),

@@ -36,6 +36,10 @@ def too_large(exchange):
     return any(abs(float(number)) == float("inf") for number in numbers(exchange))
 
 
+def too_small(exchange):
+    return any(0 < abs(Decimal(number)) < Decimal("2.2250738585072014e-308") for number in numbers(exchange))
+
+
 def too_exact(exchange):
     return any(len(number.lower().partition("e")[0].lstrip("-0.").replace(".", "")) > 17 for number in numbers(exchange))
 
@@ -77,6 +81,10 @@ def document(request):
     """The document that a path names: empty segments are left out, and dots are keys. Go forgets
     the escapes of a path that has other bytes than ASCII as they are."""
     path, mark, query = request.path.partition(b"?")
+    path = re.sub(rb"^/+(v[01])/+", rb"/\1/", path)
+    endpoint = re.fullmatch(rb"/*(health|v1/query)/+", path)
+    if endpoint:
+        return replace(request, path=b"/" + endpoint[1] + mark + query)
     found = re.fullmatch(rb"(/v[01]/data|/v1/policies)((?:/[^/]*)*)", path)
     if not found:
         return None

@@ -27,7 +27,7 @@ pub fn value_at<'v>(collection: &'v Value, key: &Value) -> Option<&'v Value> {
 }
 
 /// The member of a store's document at a key: keys are text, so a number is the key of the same
-/// text, and text of digits is an index.
+/// text, and text of a whole number is an index.
 #[must_use]
 pub fn stored_at<'v>(document: &'v Value, key: &Value) -> Option<&'v Value> {
     match (document, key) {
@@ -35,18 +35,30 @@ pub fn stored_at<'v>(document: &'v Value, key: &Value) -> Option<&'v Value> {
         (Value::Object(object), Value::Number(_)) => {
             object.get(&Value::from(number::text::of(key)))
         }
-        (Value::Array(array), Value::String(text)) => array.get(index(text)?),
+        (Value::Array(array), Value::String(text)) => {
+            array.get(usize::try_from(whole_number(text)?).ok()?)
+        }
         (Value::Array(_), Value::Number(_)) => value_at(document, key),
         _ => None,
     }
 }
 
-/// Text as an index: decimal digits after at most one sign.
-fn index(text: &str) -> Option<usize> {
-    let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
-    let plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-    let number = digits.parse().ok().filter(|_| plain)?;
-    (number == 0 || !text.starts_with('-')).then_some(number)
+/// A whole number as OPA reads it in paths: with a sign, and with a point that only zeros follow.
+pub(crate) fn whole_number(text: &str) -> Option<i64> {
+    /// Longer text is no number.
+    const LONGEST: usize = 19;
+    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
+    if digits.is_empty() || digits.len() > LONGEST {
+        return None;
+    }
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    let is_whole = whole.bytes().all(|byte| byte.is_ascii_digit())
+        && fraction.bytes().all(|byte| byte == b'0');
+    if !is_whole || whole.is_empty() {
+        return is_whole.then_some(0);
+    }
+    let sign = if text.starts_with('-') { "-" } else { "" };
+    format!("{sign}{whole}").parse().ok()
 }
 
 /// Merges two documents: the keys of two objects at a path are merged, elsewhere the first counts.

