@@ -50,11 +50,11 @@ pub(super) async fn query(
     head: &Parts,
     body: HttpBody,
 ) -> Response {
-    if !tenant.limits.query_api {
-        return refuse(ApiError::QueryApiOff, head, body).await;
-    }
     if head.method != Method::GET && head.method != Method::POST {
         return refuse(ApiError::MethodNotAllowed { allow: Some("GET, POST") }, head, body).await;
+    }
+    if !tenant.limits.query_api {
+        return refuse(ApiError::QueryApiOff, head, body).await;
     }
     let parameters = Parameters::of(head.uri.query());
     let client = Client::plain(parameters.pretty);
