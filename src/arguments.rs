@@ -128,7 +128,7 @@ fn eval() -> Command {
 Without QUERY and --data-path the value of the tenant's entrypoint is printed (by default
 tenants/<id>/allow), or of all of data where the bundle is no tenant's. A QUERY may be any Rego; its
 solutions are printed, each with the values of its variables. A QUERY that is just a reference, such
-as data.app.allow, prints its value. What the policy prints goes to standard error.\n\n\
+as data.app.allow, prints its value. Output of print goes to standard error.\n\n\
 Exits with 0 if there is a result or it is undefined, with 1 if the policy cannot be loaded or fails
 (or, with --fail, if the result is undefined), and with 2 if the command or the input is wrong."
         ))

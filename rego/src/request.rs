@@ -4,10 +4,11 @@
 use std::str::Utf8Error;
 
 use regorus::Value;
+use regorus::value::Object;
 
 use crate::builtins::Failure;
 use crate::builtins::json::{read, write};
-use crate::compile::text::KEYWORDS;
+use crate::compile::text::{KEYWORDS, is_plain_name};
 use crate::core::data::{merge, whole_number};
 use crate::json;
 use crate::yaml;
@@ -70,15 +71,7 @@ pub fn parameter(text: &[u8]) -> Result<Value, String> {
 pub fn input_of(body: Option<Value>) -> Result<Option<Value>, String> {
     let other = match body {
         None | Some(Value::Null | Value::Undefined) => return Ok(None),
-        Some(Value::Object(object)) => {
-            // Go's decoder takes names in any case; the exact one is taken first here.
-            let exact = object.get(&Value::from("input"));
-            let folded = || {
-                let found = object.iter().find(|(key, _)| is_input(key));
-                found.map(|(_, value)| value)
-            };
-            return Ok(exact.or_else(folded).filter(|input| **input != Value::Null).cloned());
-        }
+        Some(Value::Object(object)) => return Ok(named(&object, "input").cloned()),
         Some(other) => other,
     };
     let kind = kind_of(&other);
@@ -96,14 +89,7 @@ pub fn query_of(body: &Value) -> Result<(String, Option<Value>), String> {
         Value::Object(object) => object,
         other => return Err(unfit(kind_of(other), "value of type types.QueryRequestV1")),
     };
-    let named = |name: &str| {
-        let exact = object.get(&Value::from(name));
-        let is_it =
-            |key: &Value| matches!(key, Value::String(key) if key.eq_ignore_ascii_case(name));
-        let folded = || object.iter().find(|(key, _)| is_it(key)).map(|(_, value)| value);
-        exact.or_else(folded).filter(|value| **value != Value::Null)
-    };
-    let text = match named("query") {
+    let text = match named(object, "query") {
         None => String::new(),
         Some(Value::String(text)) => text.to_string(),
         Some(other) => {
@@ -111,7 +97,16 @@ pub fn query_of(body: &Value) -> Result<(String, Option<Value>), String> {
             return Err(unfit(kind_of(other), field));
         }
     };
-    Ok((text, named("input").cloned()))
+    Ok((text, named(object, "input").cloned()))
+}
+
+/// The member of this name, unless it is null. Go's decoder takes names in any case; the exact one is
+/// taken first here.
+fn named<'o>(object: &'o Object, name: &str) -> Option<&'o Value> {
+    let is_it = |key: &Value| matches!(key, Value::String(key) if key.eq_ignore_ascii_case(name));
+    let folded = || object.iter().find(|(key, _)| is_it(key)).map(|(_, value)| value);
+    let found = object.get(&Value::from(name)).or_else(folded);
+    found.filter(|value| **value != Value::Null)
 }
 
 /// The kind of a value in Go's messages.
@@ -124,10 +119,6 @@ const fn kind_of(value: &Value) -> &'static str {
         Value::Array(_) | Value::Set(_) => "array",
         Value::Object(_) => "object",
     }
-}
-
-fn is_input(key: &Value) -> bool {
-    matches!(key, Value::String(key) if key.eq_ignore_ascii_case("input"))
 }
 
 /// An input with the members of `common` that it lacks, at any depth. Where one of them is not an
@@ -149,7 +140,7 @@ pub fn reference(path: &[Value]) -> String {
     let mut text = "data".to_owned();
     for key in path {
         match key {
-            Value::String(name) if is_name(name) => {
+            Value::String(name) if is_plain_name(name) && !KEYWORDS.contains(&&**name) => {
                 text.push('.');
                 text.push_str(name);
             }
@@ -166,13 +157,6 @@ pub fn reference(path: &[Value]) -> String {
 /// A key as OPA writes it in brackets.
 pub(crate) fn key_text(key: &Value) -> String {
     write::marshal(key, None).unwrap_or_default()
-}
-
-fn is_name(text: &str) -> bool {
-    let mut characters = text.bytes();
-    !KEYWORDS.contains(&text)
-        && characters.next().is_some_and(|first| first.is_ascii_alphabetic() || first == b'_')
-        && characters.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
 /// The JSON of a result, as OPA's server writes it: without whitespace, with sorted keys.

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use enforcer_protocol::{Findings, Inspection, MAX_RESULT, SandboxMode, TenantId};
+use enforcer_protocol::{Findings, Inspection, MAX_RESULT, Revision, SandboxMode, TenantId};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -65,7 +65,8 @@ impl Inspector {
         Self { spawner, mode, metrics, turns: Semaphore::new(AT_ONCE) }
     }
 
-    /// Asks about the bundle that serves a tenant.
+    /// Asks about the bundle that serves a tenant. The revision is the one of the bundle that was
+    /// asked about: another may serve by the time of the answer.
     ///
     /// # Errors
     /// When there are no findings.
@@ -74,7 +75,7 @@ impl Inspector {
         tenant: &Tenant,
         inspection: Inspection,
         body: &[u8],
-    ) -> Result<Findings, InspectionError> {
+    ) -> Result<(Findings, Revision), InspectionError> {
         let bundle = tenant.bundle().ok_or(InspectionError::NoBundle)?;
         if !tenant.may_inspect() {
             return Err(InspectionError::TooMany);
@@ -100,7 +101,7 @@ impl Inspector {
         if matches!(answer, Err(InspectionError::TimedOut)) {
             tenant.metrics.limit_reached(TenantLimit::InspectionTime);
         }
-        answer
+        answer.map(|findings| (findings, bundle.revision))
     }
 }
 

@@ -9,7 +9,7 @@ use enforcer_protocol::{
 use enforcer_rego::request::{self, Format};
 use enforcer_rego::{Value, json};
 
-use crate::clock::monotonic_micros;
+use crate::clock::{monotonic_micros, nanos};
 use crate::decision::{RuleValues, decide};
 use crate::diagnostics::{evaluation_failed, shortened};
 use crate::engine::Policy;
@@ -52,7 +52,10 @@ pub(crate) fn answer(
                 Ok(input) => input,
                 Err(message) => return Reply::One(Outcome::InvalidRequest(shortened(&message))),
             };
-            Reply::One(document(policy, query, input, read.elapsed(), deadline_micros))
+            let parsing = read.elapsed();
+            let path = keys_of(query);
+            let query = of_path(&path, query);
+            Reply::One(document(policy, query, input, parsing, deadline_micros))
         }
         Query::Batch(query) => match batch(policy, query, body, deadline_micros) {
             Ok(items) => Reply::Batch(items),
@@ -95,31 +98,40 @@ const fn of_wire(format: TextFormat) -> Format {
     }
 }
 
+/// The keys below `data` that a query's path has.
+pub(crate) fn keys_of(query: &DocumentQuery) -> Vec<Value> {
+    query.path.iter().map(|segment| request::path_key(segment)).collect()
+}
+
+/// A query as the engine has it.
+pub(crate) const fn of_path<'p>(
+    path: &'p [Value],
+    query: &DocumentQuery,
+) -> enforcer_rego::DocumentQuery<'p> {
+    enforcer_rego::DocumentQuery { path, strict_builtin_errors: query.strict_builtin_errors }
+}
+
 /// Answers about a document with the evaluator that serves.
 pub(crate) fn document(
     policy: &mut Policy,
-    query: &DocumentQuery,
+    query: enforcer_rego::DocumentQuery<'_>,
     input: Option<Value>,
     parsing: Duration,
     deadline_micros: u64,
 ) -> Outcome {
-    let path: Vec<Value> = query.path.iter().map(|segment| request::path_key(segment)).collect();
+    let path = query.path;
     let has_input = input.is_some();
     let start = Instant::now();
-    if let Err(message) = policy.check_path(&path) {
+    if let Err(message) = policy.check_path(path) {
         return Outcome::PathRefused(bounded(message));
     }
-    let asked = enforcer_rego::DocumentQuery {
-        path: &path,
-        strict_builtin_errors: query.strict_builtin_errors,
-    };
-    let value = match policy.document(asked, input, deadline_micros) {
+    let value = match policy.document(query, input, deadline_micros) {
         Ok(value) => value,
         Err(outcome) => return outcome,
     };
     let found = Found {
         value,
-        has_rules: policy.has_rules(&path),
+        has_rules: policy.has_rules(path),
         has_input,
         parsing,
         evaluating: start.elapsed(),
@@ -197,6 +209,10 @@ fn batch(
         return Err(invalid(&message));
     }
     let common = member(&document_of, "common_input");
+    let path = match query {
+        BatchQuery::Decision => Vec::new(),
+        BatchQuery::Document(query) => keys_of(query),
+    };
     let mut items = Vec::with_capacity(inputs.len());
     let mut prints = Vec::new();
     for (key, input) in inputs.iter() {
@@ -211,7 +227,7 @@ fn batch(
             BatchQuery::Decision => policy.decide(&input, deadline_micros),
             BatchQuery::Document(query) => {
                 let input = Some(input).filter(|input| *input != Value::Null);
-                document(policy, query, input, Duration::ZERO, deadline_micros)
+                document(policy, of_path(&path, query), input, Duration::ZERO, deadline_micros)
             }
         };
         let micros = monotonic_micros().saturating_sub(start);
@@ -222,10 +238,6 @@ fn batch(
     policy.keep_prints(prints);
     items.sort_by(|item, other| item.key.cmp(&other.key));
     Ok(items)
-}
-
-fn nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -21,6 +21,11 @@ pub(crate) fn time_left(deadline_micros: u64) -> Option<Duration> {
     (left > 0).then(|| Duration::from_micros(left))
 }
 
+/// Nanoseconds as answers have them.
+pub(crate) fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
 /// The time for `time.now_ns`. A clock outside the range of `i64` is clamped to it.
 pub(crate) fn now_ns() -> i64 {
     match SystemTime::now().duration_since(UNIX_EPOCH) {

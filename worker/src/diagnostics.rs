@@ -1,6 +1,8 @@
 //! The engine's faults as the supervisor receives them: bounded texts in the protocol's types.
 
-use enforcer_protocol::{Diagnostic, DiagnosticCode, Location, MAX_DIAGNOSTIC_STRING};
+use enforcer_protocol::{
+    Diagnostic, DiagnosticCode, Location, MAX_DIAGNOSTIC_STRING, MAX_DIAGNOSTICS, Outcome,
+};
 use enforcer_rego::diagnostic::Code;
 use enforcer_rego::{EvaluationError, FailureKind, Report};
 
@@ -24,8 +26,21 @@ pub(crate) fn of_report(report: Report) -> Diagnostic {
     }
 }
 
+/// The faults or warnings of a bundle, as many as an answer may have.
+pub(crate) fn of_reports(reports: Vec<Report>) -> Vec<Diagnostic> {
+    reports.into_iter().take(MAX_DIAGNOSTICS).map(of_report).collect()
+}
+
+/// The outcome of an evaluation that has no value.
+pub(crate) fn outcome_of(error: EvaluationError) -> Outcome {
+    match error {
+        EvaluationError::TimedOut => Outcome::TimedOut,
+        error => Outcome::Failed(of_evaluation(error)),
+    }
+}
+
 /// Why an evaluation failed.
-pub(crate) fn of_evaluation(error: EvaluationError) -> Diagnostic {
+fn of_evaluation(error: EvaluationError) -> Diagnostic {
     match error {
         EvaluationError::Failed { kind, message, location } => {
             let code = match kind {

@@ -11,7 +11,7 @@ use enforcer_rego::{
 use crate::bundle::Bundle;
 use crate::clock::{now_ns, time_left};
 use crate::decision::{RuleValues, decide};
-use crate::diagnostics::{evaluation_failed, of_evaluation, of_report, shortened};
+use crate::diagnostics::{evaluation_failed, of_report, of_reports, outcome_of, shortened};
 use crate::gate;
 use crate::settings::settings_of;
 use crate::value::member;
@@ -46,9 +46,7 @@ impl Policy {
             let message = "the engine failed on this bundle: please report it";
             Err(vec![enforcer_rego::Report::of_bundle(message)])
         });
-        let policy = loaded.map_err(|reports| {
-            reports.into_iter().take(MAX_DIAGNOSTICS).map(of_report).collect::<Vec<_>>()
-        })?;
+        let policy = loaded.map_err(of_reports)?;
         let tenant_id = Value::from(tenant_id.as_str());
         let mut policy = Self {
             policy,
@@ -134,10 +132,7 @@ impl Policy {
         };
         self.prints = prints;
         self.has_differed |= matches!(result, Err(EvaluationError::Differed));
-        result.map_err(|error| match error {
-            EvaluationError::TimedOut => Outcome::TimedOut,
-            error => Outcome::Failed(of_evaluation(error)),
-        })
+        result.map_err(outcome_of)
     }
 
     /// Checks that the types of the policy's rules allow a path.

@@ -8,7 +8,7 @@ use enforcer_rego::tester::{Options, Outcome, Suite, TestResult};
 
 use crate::bundle::Bundle;
 use crate::clock::now_ns;
-use crate::diagnostics::{of_report, shortened};
+use crate::diagnostics::{of_reports, shortened};
 use crate::settings::settings_of;
 
 /// The remedy, for the bundle's author.
@@ -21,9 +21,7 @@ const ADVICE: &str = "`edge-policy-enforcer test` with the bundle shows why";
 pub(crate) fn pass(bundle: &Bundle) -> Result<Option<Diagnostic>, Vec<Diagnostic>> {
     let TestGate::Required { timeout_micros } = bundle.tests else { return Ok(None) };
     let settings = settings_of(bundle, Tests::Included);
-    let mut suite = Suite::load(bundle.files.clone(), &settings).map_err(|reports| {
-        reports.into_iter().take(MAX_DIAGNOSTICS).map(of_report).collect::<Vec<_>>()
-    })?;
+    let mut suite = Suite::load(bundle.files.clone(), &settings).map_err(of_reports)?;
     let options = Options {
         timeout: Duration::from_micros(timeout_micros),
         now_ns: now_ns(),

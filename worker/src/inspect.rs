@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use enforcer_protocol::{
     DocumentQuery, Explain, ExplainForm, ExplainMode, Findings, InputSource, Inspection,
-    JsonReport, MAX_DIAGNOSTICS, MAX_PRINTED_LINES, Outcome, QuerySource, TestSettings,
+    JsonReport, MAX_PRINTED_LINES, Outcome, QuerySource, TestSettings,
 };
 use enforcer_rego::request::{self, Format};
 use enforcer_rego::tester::{Options, Suite};
@@ -13,10 +13,10 @@ use enforcer_rego::topdown::{Explainer, Mode, QueryError, Question, Trace};
 use enforcer_rego::{EvaluationError, Moment, Report, Settings, Tests, Value};
 use serde::Serialize;
 
-use crate::answer::{Found, document_outcome, input_of};
+use crate::answer::{self, Found, document_outcome, input_of, keys_of, of_path};
 use crate::bundle::Bundle;
-use crate::clock::{now_ns, time_left};
-use crate::diagnostics::{evaluation_failed, of_evaluation, of_report, shortened};
+use crate::clock::{nanos, now_ns, time_left};
+use crate::diagnostics::{evaluation_failed, of_reports, outcome_of, shortened};
 use crate::engine::Policy;
 use crate::settings::settings_of;
 
@@ -33,44 +33,37 @@ pub(crate) fn inspect(
     deadline_micros: u64,
 ) -> Findings {
     let max_result = bundle.max_result;
-    let loaded = |bundle: Bundle, tests| {
-        let settings = settings_of(&bundle, tests);
-        Explainer::load(bundle.files, &settings)
-    };
+    let asked = |query, source| Asked { query, source, body, deadline_micros };
     match inspection {
         Inspection::Check => check(bundle),
-        Inspection::Evaluate(query, source) => {
-            let asked = Asked { query, source: *source, body, deadline_micros };
-            evaluate(bundle, &asked)
-        }
+        Inspection::Evaluate(query, source) => evaluate(bundle, &asked(query, *source)),
         Inspection::Tests(settings) => tests(bundle, settings, deadline_micros),
-        Inspection::Document(query, source, explain) => match loaded(bundle, Tests::Excluded) {
-            Ok(explainer) => {
-                let asked = Asked { query, source: *source, body, deadline_micros };
-                document(&explainer, &asked, *explain, max_result)
-            }
-            Err(reports) => unusable(reports),
-        },
-        Inspection::Why(query, source) => match loaded(bundle, Tests::Excluded) {
-            Ok(explainer) => {
-                let asked = Asked { query, source: *source, body, deadline_micros };
-                why(&explainer, &asked)
-            }
-            Err(reports) => unusable(reports),
-        },
-        Inspection::Query(source, explain) => match loaded(bundle, Tests::Excluded) {
-            Ok(explainer) => solutions(&explainer, *source, *explain, body, deadline_micros),
-            Err(reports) => unusable(reports),
-        },
-        Inspection::Policies(id) => match loaded(bundle, Tests::Excluded) {
-            Ok(explainer) => policies(&explainer, id.as_deref()),
-            Err(reports) => unusable(reports),
-        },
+        Inspection::Document(query, source, explain) => explained(bundle, |explainer| {
+            document(explainer, &asked(query, *source), *explain, max_result)
+        }),
+        Inspection::Why(query, source) => {
+            explained(bundle, |explainer| why(explainer, &asked(query, *source)))
+        }
+        Inspection::Query(source, explain) => explained(bundle, |explainer| {
+            solutions(explainer, *source, *explain, body, deadline_micros)
+        }),
+        Inspection::Policies(id) => {
+            explained(bundle, |explainer| policies(explainer, id.as_deref()))
+        }
+    }
+}
+
+/// The answer of the evaluator that explains.
+fn explained(bundle: Bundle, answer: impl FnOnce(&Explainer) -> Findings) -> Findings {
+    let settings = settings_of(&bundle, Tests::Excluded);
+    match Explainer::load(bundle.files, &settings) {
+        Ok(explainer) => answer(&explainer),
+        Err(reports) => unusable(reports),
     }
 }
 
 fn unusable(reports: Vec<Report>) -> Findings {
-    Findings::Unusable(reports.into_iter().take(MAX_DIAGNOSTICS).map(of_report).collect())
+    Findings::Unusable(of_reports(reports))
 }
 
 /// Tests do not serve, so a mistake in one keeps no bundle from serving. Who checks a bundle wants
@@ -103,13 +96,10 @@ fn evaluate(bundle: Bundle, asked: &Asked<'_>) -> Findings {
         Ok(input) => input,
         Err(message) => return Findings::Failed(Outcome::InvalidRequest(shortened(&message))),
     };
-    let outcome = crate::answer::document(
-        &mut policy,
-        asked.query,
-        input,
-        start.elapsed(),
-        asked.deadline_micros,
-    );
+    let parsing = start.elapsed();
+    let path = asked.path();
+    let query = of_path(&path, asked.query);
+    let outcome = answer::document(&mut policy, query, input, parsing, asked.deadline_micros);
     let printed = policy.take_prints().into_iter().take(MAX_PRINTED_LINES);
     Findings::Evaluated(outcome, printed.map(|line| shortened(&line)).collect())
 }
@@ -124,7 +114,7 @@ struct Asked<'a> {
 
 impl Asked<'_> {
     fn path(&self) -> Vec<Value> {
-        self.query.path.iter().map(|segment| request::path_key(segment)).collect()
+        keys_of(self.query)
     }
 
     /// What the evaluator is asked, and how long it took to read the input.
@@ -200,13 +190,6 @@ fn report(value: &impl Serialize) -> JsonReport {
     JsonReport::new(serde_json::to_string(value).unwrap_or_else(|_| "null".to_owned()))
 }
 
-fn outcome_of(error: EvaluationError) -> Outcome {
-    match error {
-        EvaluationError::TimedOut => Outcome::TimedOut,
-        error => Outcome::Failed(of_evaluation(error)),
-    }
-}
-
 fn why(explainer: &Explainer, asked: &Asked<'_>) -> Findings {
     match asked.question() {
         Ok((question, _)) => {
@@ -265,10 +248,6 @@ fn solutions(
     }
 }
 
-fn nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
-}
-
 /// The text of a query, and its input. The errors are OPA's.
 fn query_of(source: QuerySource, body: &[u8]) -> Result<(String, Option<Value>), String> {
     let failed = |error: &str| format!("error(s) occurred while decoding request: {error}");
@@ -288,14 +267,11 @@ fn query_of(source: QuerySource, body: &[u8]) -> Result<(String, Option<Value>),
 
 fn refused(error: QueryError) -> Findings {
     let message = |what| format!("error(s) occurred while {what} query");
-    let diagnostics = |reports: Vec<Report>| {
-        reports.into_iter().take(MAX_DIAGNOSTICS).map(of_report).collect::<Vec<_>>()
-    };
     match error {
         QueryError::Unusable(message) => Findings::Unanswerable(shortened(&message)),
-        QueryError::Parse(reports) => Findings::Refused(message("parsing"), diagnostics(reports)),
+        QueryError::Parse(reports) => Findings::Refused(message("parsing"), of_reports(reports)),
         QueryError::Compile(reports) => {
-            Findings::Refused(message("compiling"), diagnostics(reports))
+            Findings::Refused(message("compiling"), of_reports(reports))
         }
     }
 }

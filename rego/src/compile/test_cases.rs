@@ -10,13 +10,13 @@ use super::tree::Key;
 use super::visit::{Flow, Node, ground_prefix, walk, walk_terms};
 use crate::ast::{Expr, ExprKind, Name, Rule, Term, TermValue};
 
-/// What the names of tests begin with.
+/// The beginning of the names of tests.
 pub(crate) const PREFIX: &str = "test_";
 
-/// What the names of tests that are skipped begin with.
+/// The beginning of the names of skipped tests.
 pub(crate) const SKIPPED: &str = "todo_test_";
 
-/// What says which case of a test runs.
+/// The name that says which case of a test runs.
 pub(crate) const TEST_CASE: &str = "internal.test_case";
 
 /// Changes tests after the stage of this name.

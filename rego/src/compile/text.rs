@@ -230,7 +230,8 @@ fn write_template(text: &mut String, parts: &[TemplatePart]) {
     text.push('"');
 }
 
-fn is_plain_name(text: &str) -> bool {
+/// Whether text may follow a dot in a reference, unless it is a keyword.
+pub(crate) fn is_plain_name(text: &str) -> bool {
     let mut chars = text.chars();
     chars.next().is_some_and(|first| first.is_ascii_alphabetic() || first == '_')
         && chars.all(|char| char.is_ascii_alphanumeric() || char == '_')

@@ -108,7 +108,7 @@ fn is_test_case(expr: &Expr) -> bool {
     matches!(&expr.kind, Call::Call(Operator::Builtin(name), _) if &**name == TEST_CASE)
 }
 
-/// What evaluations have reached: as they are, without an index, and without early exits.
+/// The places that evaluations have reached: as they are, without an index, and without early exits.
 #[derive(Debug, Default)]
 pub(super) struct Reaches {
     pub(super) plain: Reached,

@@ -52,7 +52,7 @@ impl Default for Options {
 pub struct SuiteResult {
     /// The tests, by file and in the order in which they stand there.
     pub results: Vec<TestResult>,
-    /// What they cover, where that is measured.
+    /// The coverage of the tests, if it is measured.
     pub coverage: Option<Coverage>,
 }
 
@@ -75,7 +75,7 @@ pub struct TestResult {
     pub cases: BTreeMap<String, SubResult>,
 }
 
-/// What became of a test.
+/// The outcome of a test.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {

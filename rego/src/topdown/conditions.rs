@@ -10,7 +10,7 @@ use crate::ast::Name;
 /// How many ways to reach a rule are told apart; with more, an `or` says nothing.
 const MAX_PATHS: usize = 32;
 
-/// What a condition is about.
+/// The subject of a condition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Source {
     Input(Vec<Value>),
@@ -18,7 +18,7 @@ pub(crate) enum Source {
     Argument(usize),
 }
 
-/// What a rule requires of a value.
+/// A requirement of a rule on a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Condition {
     /// It is defined, and perhaps this variable's value.

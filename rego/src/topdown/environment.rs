@@ -33,7 +33,7 @@ pub(crate) enum Mock {
     Function(Operator),
 }
 
-/// What a value is known of.
+/// The subject of a known value.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Known {
     /// The document at a path.
@@ -70,7 +70,7 @@ impl Environment {
         self.replaced.iter().any(|replaced| path.starts_with(replaced))
     }
 
-    /// What is known; `Some(None)` is known to be undefined.
+    /// The known value; `Some(None)` means that it is known to be undefined.
     pub(crate) fn known(&self, key: &Known) -> Option<Option<Value>> {
         self.known.borrow().get(key).cloned()
     }

@@ -48,7 +48,7 @@ impl Default for Shortcuts {
     }
 }
 
-/// What conditions are about.
+/// The values that conditions are about.
 pub(crate) struct Lookup<'l> {
     pub(crate) base: &'l dyn Fn(&[Value]) -> Option<Value>,
     pub(crate) args: &'l [Option<Value>],

@@ -40,7 +40,7 @@ pub(crate) struct Comprehension {
     pub(crate) body: Rc<Body>,
 }
 
-/// What a comprehension makes.
+/// The collection that a comprehension makes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Collection {
     Array,
@@ -86,7 +86,7 @@ pub(crate) enum ExprKind {
     Or(Rc<Body>, Rc<Body>),
 }
 
-/// What a call calls.
+/// The function of a call.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Operator {
     /// A function of the policy: its path below `data`.
@@ -111,7 +111,7 @@ pub(crate) struct With {
     pub(crate) value: Replacement,
 }
 
-/// What `with` replaces.
+/// The document or function that `with` replaces.
 #[derive(Debug)]
 pub(crate) enum Target {
     Input(Vec<Value>),
@@ -119,7 +119,7 @@ pub(crate) enum Target {
     Function(Operator),
 }
 
-/// What `with` puts there.
+/// The replacement of `with`.
 #[derive(Debug)]
 pub(crate) enum Replacement {
     Term(Rc<Term>),

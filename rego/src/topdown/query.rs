@@ -16,6 +16,7 @@ use super::trace::Observer;
 use crate::ast::{self, Module, Name, Package, RegoVersion, Rule, Term, TermValue};
 use crate::builtins::table::declaration;
 use crate::bundle::Tests;
+use crate::compile::arity::{Functions, Parameters};
 use crate::compile::locals::operator;
 use crate::compile::tree::QUERY_PACKAGE;
 use crate::compile::vars::{is_generated, is_wildcard};
@@ -34,7 +35,7 @@ pub const MAX_SOLUTIONS: usize = 10_000;
 /// A compiled query.
 #[derive(Debug)]
 pub struct Query {
-    /// The bundle with the query, which is compiled anew with it.
+    /// The bundle, compiled again together with the query.
     explainer: Explainer,
     body: Rc<Body>,
     /// The variables that solutions have, with the names that the query has.
@@ -126,6 +127,8 @@ impl Explainer {
             && !iterates(expr)
         {
             let value = Term { value: TermValue::Var("$term1".into()), span: expr.span };
+            let parameters = Parameters::new(&self.compiled.modules);
+            let functions = Functions { tree: &self.compiled.tree, parameters: &parameters };
             match &mut expr.kind {
                 ast::ExprKind::Term(term) => {
                     let equal = operator("eq", expr.span);
@@ -134,7 +137,13 @@ impl Explainer {
                 ast::ExprKind::Call(terms) => {
                     let name = terms.first().map(text::of_term).unwrap_or_default();
                     let is_void = declaration(&name).is_some_and(|found| found.result.is_none());
-                    let has_output = self.arity(&name).is_some_and(|arity| terms.len() > arity + 1);
+                    let has_output = match terms.first().map(|operator| &operator.value) {
+                        Some(TermValue::Ref(reference)) => {
+                            let arity = functions.arity(reference);
+                            arity.is_some_and(|arity| terms.len() > arity + 1)
+                        }
+                        _ => false,
+                    };
                     if !is_void && !has_output && !matches!(name.as_str(), "eq" | "assign") {
                         terms.push(value);
                     }
@@ -143,20 +152,6 @@ impl Explainer {
             }
         }
         body
-    }
-
-    /// How many arguments a function takes, by its full name.
-    fn arity(&self, name: &str) -> Option<usize> {
-        if let Some(found) = declaration(name) {
-            return Some(found.arity());
-        }
-        self.parsed.iter().find_map(|module| {
-            let package = text::of_ref(&module.package.path);
-            let below = name.strip_prefix(package.as_str())?.strip_prefix('.')?;
-            let is_it = |rule: &&Rule| text::of_ref(&rule.head.reference) == below;
-            let rule = module.rules.iter().find(is_it)?;
-            rule.head.args.as_ref().map(Vec::len)
-        })
     }
 }
 

@@ -28,7 +28,7 @@ pub(crate) struct Document {
     pub(crate) index: Index,
 }
 
-/// What rules make.
+/// The document that rules make.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Shape {
     /// One value, or a function's values.

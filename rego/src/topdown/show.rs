@@ -9,7 +9,7 @@ pub const MAX_LINES: usize = 400;
 /// How many characters of a statement are shown on its line.
 const MAX_STATEMENT: usize = 100;
 
-/// What a part of a line is.
+/// The kind of a part of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Style {
     /// Ordinary text.

@@ -51,7 +51,7 @@ impl Op {
     }
 }
 
-/// What an event is about.
+/// The subject of an event.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Node<'e> {
     Body(&'e Rc<Body>),

@@ -108,15 +108,19 @@ impl Source {
 
     /// What is there now. Neither counts as a directory, which reading then does not find.
     pub(super) fn place(&self) -> Place<'_> {
-        // What cannot be examined is there too: reading it reports the error.
+        // A file that cannot be examined is there too: reading it reports the error.
         let is_there = |path: &Path| path.symlink_metadata().is_ok();
-        let is_directory = is_there(&self.directory)
-            && self.directory.metadata().map_or(true, |metadata| metadata.is_dir());
-        let is_archive = is_there(&self.archive)
-            && self.archive.metadata().map_or(true, |metadata| !metadata.is_dir());
+        let is_directory = || {
+            is_there(&self.directory)
+                && self.directory.metadata().map_or(true, |metadata| metadata.is_dir())
+        };
+        let is_archive = || {
+            is_there(&self.archive)
+                && self.archive.metadata().map_or(true, |metadata| !metadata.is_dir())
+        };
         let (files, is_newest) = match &self.remote {
             Remote::Whole => return Place::Downloaded(self.archive.clone()),
-            Remote::Newest(_) | Remote::Good(_) if is_directory || is_archive => {
+            Remote::Newest(_) | Remote::Good(_) if is_directory() || is_archive() => {
                 return Place::AlsoRemote;
             }
             Remote::Newest(files) => (Some(files), true),
@@ -128,7 +132,7 @@ impl Source {
             let is_candidate = if is_newest { is_there(&candidate) } else { !is_there(&good) };
             return Place::Downloaded(if is_candidate { candidate } else { good });
         }
-        match (is_directory, is_archive) {
+        match (is_directory(), is_archive()) {
             (true, true) => Place::Both,
             (false, true) => Place::Archive(&self.archive),
             (_, false) => Place::Directory(&self.directory),

@@ -107,6 +107,14 @@ pub(super) fn answer_of(
     }
 }
 
+/// Why an outcome is no answer, where only a failure may come.
+pub(super) fn failure_of(tenant: &Tenant, outcome: Outcome, micros: u64) -> NotEvaluated {
+    match answer_of(tenant, outcome, micros) {
+        Err(not_evaluated) => not_evaluated,
+        Ok(_) => NotEvaluated::unexpected(),
+    }
+}
+
 fn timeout_micros(tenant: &Tenant) -> u64 {
     u64::try_from(tenant.limits.evaluation_timeout.as_micros()).unwrap_or(u64::MAX)
 }

@@ -12,7 +12,7 @@ use enforcer_protocol::{DocumentQuery, Findings, InputSource, Inspection, TextFo
 
 use super::body;
 use super::error::ApiError;
-use super::evaluation::answer_of;
+use super::evaluation::failure_of;
 use super::json::ObjectWriter;
 use super::state::AppState;
 use crate::tenant::admission::Tenant;
@@ -35,21 +35,18 @@ async fn answer(
     body: HttpBody,
 ) -> Result<String, ApiError> {
     let read = body::read(tenant, head, body).await?;
-    let revision = tenant.bundle().map(|bundle| bundle.revision);
     let path = tenant.limits.entrypoint(&tenant.id).into_iter().map(str::to_owned).collect();
     let query = DocumentQuery { path, strict_builtin_errors: false };
     let inspection = Inspection::Why(query, InputSource::Member(TextFormat::Json));
-    match app.inspector.inspect(tenant, inspection, &read.bytes).await? {
+    let (findings, revision) = app.inspector.inspect(tenant, inspection, &read.bytes).await?;
+    match findings {
         Findings::Report(report) => {
             let mut answer = ObjectWriter::new(report.as_str().len() + 128);
             answer.raw("result", report.as_str());
             answer.member("revision", &revision);
             Ok(answer.finish())
         }
-        Findings::Failed(outcome) => match answer_of(tenant, outcome, 0) {
-            Err(not_evaluated) => Err(not_evaluated.error),
-            Ok(_) => Err(ApiError::Internal),
-        },
+        Findings::Failed(outcome) => Err(failure_of(tenant, outcome, 0).error),
         _ => Err(ApiError::Internal),
     }
 }

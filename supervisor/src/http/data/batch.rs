@@ -14,7 +14,9 @@ use uuid::Uuid;
 use super::super::body;
 use super::super::decision::DecisionBody;
 use super::super::error::ApiError;
-use super::super::evaluation::{Evaluated, NotEvaluated, answer_of, evaluate, record_failure};
+use super::super::evaluation::{
+    Evaluated, NotEvaluated, answer_of, evaluate, failure_of, record_failure,
+};
 use super::super::json::{ObjectWriter, escaped};
 use super::parameters::Parameters;
 use super::response::Client;
@@ -66,10 +68,7 @@ async fn answer(tenant: &Tenant, query: BatchQuery, head: &Parts, body: HttpBody
         Answered::Batch(items) => items,
         // It could not be read, or its answer is too long.
         Answered::One(outcome) => {
-            let not_evaluated = match answer_of(tenant, outcome, micros) {
-                Err(not_evaluated) => not_evaluated,
-                Ok(_) => NotEvaluated::unexpected(),
-            };
+            let not_evaluated = failure_of(tenant, outcome, micros);
             return failed(tenant, batch_id, not_evaluated, Some(&whole));
         }
     };

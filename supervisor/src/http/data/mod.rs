@@ -31,7 +31,6 @@ use super::error::ApiError;
 use super::evaluation::{Evaluated, NotEvaluated, answer_of, evaluate, record_failure};
 use super::state::AppState;
 use crate::clock::new_id;
-use crate::inspection::InspectionError;
 use crate::stream::{Decided, RequestInput};
 use crate::telemetry::logging::DECISION_TARGET;
 use crate::tenant::admission::Tenant;
@@ -182,12 +181,10 @@ async fn ask_why(
     inspection: Inspection,
     body: &RequestBody,
 ) -> Result<Found, NotEvaluated> {
-    let not_evaluated = |error| NotEvaluated { error, micros: None };
-    let revision = tenant.bundle().map(|bundle| bundle.revision);
-    let revision = revision.ok_or(InspectionError::NoBundle);
-    let revision = revision.map_err(|error| not_evaluated(error.into()))?;
     let inspected = app.inspector.inspect(tenant, inspection, &body.bytes).await;
-    match inspected.map_err(|error| not_evaluated(error.into()))? {
+    let (findings, revision) =
+        inspected.map_err(|error| NotEvaluated { error: error.into(), micros: None })?;
+    match findings {
         Findings::Document(outcome, explanation) => match answer_of(tenant, outcome, 0)? {
             Outcome::Document(document) => {
                 let micros = document.evaluation_nanos / 1000;

@@ -44,7 +44,8 @@ async fn answer(app: &AppState, tenant: &Tenant, path: &str) -> Result<String, A
         id => Some(percent_decode_str(id).decode_utf8_lossy().into_owned()),
     };
     let inspection = Inspection::Policies(id.clone());
-    match app.inspector.inspect(tenant, inspection, &[]).await? {
+    let (findings, _) = app.inspector.inspect(tenant, inspection, &[]).await?;
+    match findings {
         Findings::Report(report) => {
             let mut answer = ObjectWriter::new(report.as_str().len() + 16);
             answer.raw("result", &escaped(report.as_str()));

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::super::body;
 use super::super::error::ApiError;
-use super::super::evaluation::{NotEvaluated, answer_of, record_failure};
+use super::super::evaluation::{NotEvaluated, failure_of, record_failure};
 use super::super::json::ObjectWriter;
 use super::super::state::AppState;
 use super::parameters::Parameters;
@@ -88,7 +88,8 @@ async fn answer(
     };
     let explain: Option<Explain> = parameters.explain();
     let inspection = Inspection::Query(source, explain);
-    match app.inspector.inspect(tenant, inspection, &text).await? {
+    let (findings, _) = app.inspector.inspect(tenant, inspection, &text).await?;
+    match findings {
         Findings::Solutions { result, explanation, nanos } => {
             let handler = (head.method == Method::POST).then(|| start.elapsed());
             let metrics = Metrics::new(nanos, handler);
@@ -96,10 +97,7 @@ async fn answer(
         }
         Findings::Refused(message, errors) => Err(ApiError::QueryRefused { message, errors }),
         Findings::Unanswerable(message) => Err(ApiError::QueryUnanswerable(message)),
-        Findings::Failed(outcome) => match answer_of(tenant, outcome, 0) {
-            Err(NotEvaluated { error, micros: _ }) => Err(error),
-            Ok(_) => Err(ApiError::Internal),
-        },
+        Findings::Failed(outcome) => Err(failure_of(tenant, outcome, 0).error),
         _ => Err(ApiError::Internal),
     }
 }
