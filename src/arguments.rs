@@ -25,6 +25,9 @@ pub(crate) const TEST: &str = "test";
 /// The subcommand that prints a shell's completions.
 pub(crate) const COMPLETION: &str = "completion";
 
+/// The subcommand about bearer tokens.
+pub(crate) const TOKEN: &str = "token";
+
 /// The settings that the commands for bundles take as flags too: those that decide how a bundle is
 /// loaded.
 const SETTINGS_OF_A_BUNDLE: [&str; 5] =
@@ -76,6 +79,7 @@ pub(crate) fn shown() -> Command {
                         .help("Print JSON instead of a table"),
                 ),
         )
+        .subcommand(token())
         .subcommand(
             Command::new(COMPLETION)
                 .about("Prints the completions of a shell")
@@ -91,6 +95,53 @@ For fish:  edge-policy-enforcer completion fish > ~/.config/fish/completions/edg
                         .help("The shell"),
                 ),
         )
+}
+
+fn token() -> Command {
+    let new = Command::new("new")
+        .about("Makes a token, and prints it with the lines for the configuration file")
+        .after_help("\
+The first line of the output is the token, for whoever is to ask with it. The rest goes into the file
+that --config names, which holds the token's SHA-256 and not the token. SIGHUP has the file read again.")
+        .arg(
+            Arg::new("name")
+                .long("name")
+                .value_name("NAME")
+                .required(true)
+                .value_parser(name)
+                .help("Who it is for, as the log will say"),
+        )
+        .arg(
+            Arg::new("role")
+                .long("role")
+                .value_name("ROLE")
+                .required(true)
+                .action(ArgAction::Append)
+                .value_parser(["decide", "observe", "operate"])
+                .help("What it allows; may be given more than once"),
+        )
+        .arg(
+            Arg::new("tenant")
+                .long("tenant")
+                .short('t')
+                .value_name("ID")
+                .required(true)
+                .action(ArgAction::Append)
+                .value_parser(tenant_or_all)
+                .help("A tenant that it is for, or * for all; may be given more than once"),
+        )
+        .arg(
+            Arg::new("expires")
+                .long("expires")
+                .value_name("TIME")
+                .value_parser(expiry)
+                .help("When it ends, such as 2027-01-01T00:00:00Z; without it, never"),
+        );
+    Command::new(TOKEN)
+        .about("Makes bearer tokens for clients")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(new)
 }
 
 fn check() -> Command {
@@ -291,6 +342,23 @@ fn setting(setting: &Setting) -> Arg {
         .value_name("VALUE")
         .allow_hyphen_values(true)
         .help(format!("{} [{}] [default: {}]", setting.help, setting.variable, setting.default))
+}
+
+fn name(text: &str) -> Result<String, String> {
+    let is_name = (1..=128).contains(&text.chars().count()) && !text.contains(char::is_control);
+    if is_name { Ok(text.to_owned()) } else { Err("expected 1 to 128 characters".to_owned()) }
+}
+
+/// A time as the configuration file takes it.
+fn expiry(text: &str) -> Result<String, String> {
+    enforcer_supervisor::parse_expiry(text).map(|_| text.to_owned())
+}
+
+fn tenant_or_all(text: &str) -> Result<String, String> {
+    if text != "*" {
+        TenantId::from_str(text).map_err(|error| error.to_string())?;
+    }
+    Ok(text.to_owned())
 }
 
 fn percent(text: &str) -> Result<f64, String> {

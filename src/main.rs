@@ -13,7 +13,7 @@ use enforcer_protocol::SandboxMode;
 use enforcer_supervisor::WORKER_SUBCOMMAND;
 use enforcer_worker::Spec;
 
-use arguments::{CAPABILITIES, CHECK, COMPLETION, EVAL, SANDBOX, TEST, command, config};
+use arguments::{CAPABILITIES, CHECK, COMPLETION, EVAL, SANDBOX, TEST, TOKEN, command, config};
 use commands::Verdict;
 use failure::Failure;
 
@@ -31,6 +31,11 @@ fn main() -> ExitCode {
         Some((EVAL, arguments)) => commands::eval(arguments),
         Some((TEST, arguments)) => commands::test(arguments),
         Some((COMPLETION, arguments)) => commands::completion(arguments),
+        Some((TOKEN, arguments)) => match arguments.subcommand() {
+            Some((_, arguments)) => commands::token(arguments),
+            // clap requires one.
+            None => Ok(Verdict::Negative),
+        },
         _ => supervise(&arguments),
     };
     match result {

@@ -9,11 +9,13 @@ mod eval;
 mod json;
 mod terminal;
 mod test;
+mod token;
 
 pub(crate) use check::check;
 pub(crate) use completion::completion;
 pub(crate) use eval::eval;
 pub(crate) use test::test;
+pub(crate) use token::token;
 
 /// The answer of a command that could be carried out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -25,11 +25,16 @@ macro_rules! codes {
 codes! {
     /// The request is malformed: its JSON, a parameter, its tenant id, or its `Host`.
     InvalidParameter = "invalid_parameter";
-    /// A page of another origin opens the decision stream.
+    /// The request shows no credential that is accepted.
+    Unauthorized = "unauthorized";
+    /// The credential lacks the role that the request needs, the operator has not turned it on, or a
+    /// page of another origin asks.
     Forbidden = "forbidden";
     /// The input's subject belongs to another tenant.
     TenantMismatch = "tenant_mismatch";
-    /// There is no such tenant or path.
+    /// The request's `Host` is not one that is answered here.
+    MisdirectedRequest = "misdirected_request";
+    /// There is no such tenant or path, or it is another's.
     ResourceNotFound = "resource_not_found";
     /// The document is undefined (`/v0/data` only).
     UndefinedDocument = "undefined_document";
@@ -70,7 +75,9 @@ impl ErrorCode {
             | Self::WorkerUnavailable
             | Self::EvaluationTimeout => true,
             Self::InvalidParameter
+            | Self::Unauthorized
             | Self::Forbidden
+            | Self::MisdirectedRequest
             | Self::TenantMismatch
             | Self::ResourceNotFound
             | Self::UndefinedDocument

@@ -3,6 +3,7 @@
 //! Nothing here parses Rego, a tenant's data, or a request's body: all of that happens in the
 //! tenant's own worker.
 
+mod access;
 mod app;
 mod blocking;
 mod bundles;
@@ -25,11 +26,12 @@ mod worker;
 #[doc(hidden)]
 pub use worker::connection::fuzzing;
 
+pub use access::token::NewToken;
 pub use app::error::SupervisorError;
 pub use app::host::prepare_process;
 pub use app::inspect::{BundleInspector, BundleSubject, Loading, NoFindings};
 pub use app::{report_sandbox, run};
-pub use config::{Config, ConfigErrors, LogConfig, SETTINGS, Setting};
+pub use config::{Config, ConfigErrors, ListenAddress, LogConfig, SETTINGS, Setting, parse_expiry};
 pub use isolation::context::protect_supervisor;
 pub use isolation::report::{LayerReport, SandboxReport};
 pub use telemetry::logging::{LogGuard, init as init_logging};

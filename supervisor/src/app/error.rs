@@ -1,7 +1,8 @@
 //! Why the supervisor could not start, or could not go on.
 
 use std::io;
-use std::net::SocketAddr;
+
+use crate::config::ListenAddress;
 
 /// Why the supervisor could not start, or could not go on.
 #[derive(Debug, thiserror::Error)]
@@ -16,11 +17,11 @@ pub enum SupervisorError {
     },
     /// The supervisor cannot listen on the address.
     #[error(
-        "cannot listen on {address}: {error}; choose another with ENFORCER_HOST and ENFORCER_PORT"
+        "cannot listen on {address}: {error}; choose another with ENFORCER_HOST and ENFORCER_PORT, or ENFORCER_LISTEN"
     )]
     Listen {
         /// The address of the configuration.
-        address: SocketAddr,
+        address: ListenAddress,
         /// The operating system's error.
         error: io::Error,
     },

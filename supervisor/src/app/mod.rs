@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use enforcer_protocol::SandboxMode;
-use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinHandle;
@@ -18,12 +17,14 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
+use crate::access::{Access, Rules};
 use crate::bundles::health::{BundlesHealth, ReconcilerState};
 use crate::bundles::reconciler::{Reconciler, Shared};
 use crate::bundles::remote::cache::create_directory;
 use crate::bundles::remote::downloads::Downloads;
 use crate::clock::utc_now;
-use crate::config::{Config, SandboxConfig};
+use crate::config::{Config, ConfiguredCredentials, ListenAddress, SandboxConfig};
+use crate::http::listener::Listener;
 use crate::http::server::{Server, prepare_thread};
 use crate::http::state::AppState;
 use crate::inspection::Inspector;
@@ -153,6 +154,7 @@ pub fn report_sandbox(config: &Config) -> Result<SandboxReport, SupervisorError>
 /// The parts of a running supervisor.
 struct Supervisor {
     signals: Signals,
+    access: Arc<Access>,
     reload: Arc<Notify>,
     readiness: Arc<Readiness>,
     bundles: Arc<BundlesHealth>,
@@ -178,11 +180,14 @@ impl Supervisor {
         survive_full_files()?;
         let signals = Signals::new()?;
         // First of all, so that a port in use is found before any worker was started.
-        let listener = TcpListener::bind(config.listen)
-            .await
-            .map_err(|error| SupervisorError::Listen { address: config.listen, error })?;
-        let address =
-            listener.local_addr().map_err(host_error("the listening socket has no address"))?;
+        let mut listeners = Vec::new();
+        for address in &config.listen.addresses {
+            listeners.push(listen(address).await?);
+        }
+        let diagnostics = match config.listen.diagnostics {
+            Some(address) => Some(listen(&ListenAddress::Tcp(address)).await?),
+            None => None,
+        };
 
         let metrics = Arc::new(HostMetrics::new());
         let sandbox = Arc::new(prepare_sandbox(config).await?);
@@ -248,7 +253,14 @@ impl Supervisor {
             lost_lines.clone(),
         );
         let inspector = Inspector::new(spawner.clone(), sandbox_mode, Arc::clone(&metrics));
+        let access = Arc::new(Access::new(rules(&config.credentials)));
+        background.stream.spawn({
+            let (access, stop) = (Arc::clone(&access), stop_controllers.clone());
+            async move { access.run(stop).await }
+        });
         let app = Arc::new(AppState {
+            access: Arc::clone(&access),
+            hosts: config.listen.hosts.clone(),
             registry,
             inspector,
             metrics,
@@ -264,11 +276,25 @@ impl Supervisor {
             started: utc_now(),
         });
         let stop_server = CancellationToken::new();
-        let server = Server::new(listener, app);
+        for listener in &listeners {
+            let address = listener.address().map_err(no_address())?;
+            match address {
+                ListenAddress::Tcp(address) => {
+                    let dashboard = format!("http://{address}/dashboard");
+                    info!(%address, dashboard, "listening");
+                }
+                ListenAddress::Unix(_) => info!(%address, "listening"),
+            }
+        }
+        if let Some(listener) = &diagnostics {
+            let address = listener.address().map_err(no_address())?;
+            info!(%address, "listening for /health and /metrics, which need no credential here");
+        }
+        let server = Server { listeners, diagnostics, app };
         let server = tokio::spawn(server.run(stop_server.clone(), config.shutdown_timeout));
-        info!(%address, dashboard = %format_args!("http://{address}/dashboard"), "listening");
         Ok(Self {
             signals,
+            access,
             reload,
             readiness,
             bundles,
@@ -288,7 +314,8 @@ impl Supervisor {
             tokio::select! {
                 event = self.signals.next() => match event {
                     SignalEvent::Reload => {
-                        info!("SIGHUP: all bundles are read and tried again");
+                        info!("SIGHUP: credentials and all bundles are read again");
+                        reload_credentials(config.clone(), Arc::clone(&self.access)).await;
                         self.reload.notify_one();
                     }
                     SignalEvent::End(name) => {
@@ -355,6 +382,39 @@ impl Supervisor {
             name = again => warn!("{name} again: stopped at once"),
         }
         Ok(())
+    }
+}
+
+async fn listen(address: &ListenAddress) -> Result<Listener, SupervisorError> {
+    let refused = |error| SupervisorError::Listen { address: address.clone(), error };
+    Listener::bind(address).await.map_err(refused)
+}
+
+fn no_address() -> impl Fn(std::io::Error) -> SupervisorError {
+    host_error("the listening socket has no address")
+}
+
+fn rules(configured: &ConfiguredCredentials) -> Rules {
+    match &configured.credentials {
+        Some(credentials) => Rules::Restricted(credentials.clone()),
+        None => Rules::Open,
+    }
+}
+
+/// Replaces the credentials by those that the configuration file has now. If they are not valid, those
+/// from before stay: neither does a mistake lock everybody out, nor does it let anybody in.
+async fn reload_credentials(config: Config, access: Arc<Access>) {
+    let is_restricted = config.credentials.credentials.is_some();
+    let read = tokio::task::spawn_blocking(move || config.read_credentials()).await;
+    match read {
+        Ok(Ok(configured)) if configured.credentials.is_none() && is_restricted => {
+            error!(
+                "the configuration file has no [credentials] any more, and those from before stay; restart the supervisor to serve without"
+            );
+        }
+        Ok(Ok(configured)) => access.replace(rules(&configured)),
+        Ok(Err(errors)) => error!("credentials stay as they were, because {errors}"),
+        Err(error) => error!("credentials stay as they were, because reading them failed: {error}"),
     }
 }
 

@@ -175,8 +175,7 @@ impl Reconciler {
                 () = reload.notified() => {
                     self.list().await;
                     for managed in self.managed.values() {
-                        managed.signals.poll_now.notify_one();
-                        managed.signals.reload.notify_one();
+                        managed.tenant.orders.reload();
                     }
                 }
                 () = changes.any.notified() => {

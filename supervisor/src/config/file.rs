@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use enforcer_protocol::TenantId;
 use toml::{Table, Value as Toml};
 
+use super::credentials::CREDENTIALS_KEY;
 use super::errors::ConfigError;
 use super::settings::{CONFIG_FILE, OF_A_TENANT, SETTINGS, Setting};
 
@@ -51,7 +52,7 @@ impl ConfigFile {
                     ));
                 }
                 // Their own reader has their faults.
-                (BUNDLE_KEYS_KEY, _) => {}
+                (BUNDLE_KEYS_KEY | CREDENTIALS_KEY, _) => {}
                 (key, _) if REMOTE_KEYS.contains(&key) => {}
                 (key, value) => {
                     let mut known =
@@ -113,6 +114,11 @@ impl ConfigFile {
         self.table.get(name).map(|value| (name, value))
     }
 
+    /// Where it is, if there is one.
+    pub(super) fn path(&self) -> Option<PathBuf> {
+        (!self.path.is_empty()).then(|| PathBuf::from(&self.path))
+    }
+
     /// `[bundle_keys]`, where there is one.
     pub(super) fn bundle_keys(&self) -> Option<(&'static str, &Toml)> {
         self.table.get(BUNDLE_KEYS_KEY).map(|keys| (BUNDLE_KEYS_KEY, keys))
@@ -132,6 +138,9 @@ impl ConfigFile {
 fn text_of(value: &Toml) -> String {
     match value {
         Toml::String(text) => text.clone(),
+        Toml::Array(array) if array.iter().all(Toml::is_str) => {
+            array.iter().filter_map(Toml::as_str).collect::<Vec<_>>().join(",")
+        }
         other => other.to_string(),
     }
 }

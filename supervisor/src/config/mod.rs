@@ -2,9 +2,12 @@
 //! built from it.
 
 mod bundle_keys;
+mod credentials;
 mod errors;
+mod fields;
 mod file;
 mod limits;
+mod listen;
 mod log;
 mod origin;
 mod reader;
@@ -17,7 +20,6 @@ mod url;
 mod values;
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,6 +27,7 @@ use std::time::Duration;
 use enforcer_protocol::TenantId;
 
 use bundle_keys::bundle_keys;
+use credentials::credentials;
 use file::{ConfigFile, config_file};
 use reader::Reader;
 use remote::remote_bundles;
@@ -34,8 +37,13 @@ use values::*;
 #[cfg(test)]
 pub(crate) use bundle_keys::BundleKey;
 pub(crate) use bundle_keys::{BundleVerification, SignatureRequirement};
+pub(crate) use credentials::ConfiguredCredentials;
+pub use credentials::parse_expiry;
 pub use errors::ConfigErrors;
 pub(crate) use limits::{Activation, EvaluatorChoice, RunTests, TenantLimits};
+use listen::Credential;
+pub use listen::ListenAddress;
+pub(crate) use listen::{Hosts, Listen};
 pub use log::LogConfig;
 pub(crate) use log::LogFormat;
 pub(crate) use remote::{Polling, RemoteBundle, RemoteBundles, Service, bearer};
@@ -49,7 +57,10 @@ const OWN_PREFIX: &str = "ENFORCER_";
 /// A whole and valid configuration.
 #[derive(Clone, Debug)]
 pub struct Config {
-    pub(crate) listen: SocketAddr,
+    pub(crate) listen: Listen,
+    pub(crate) credentials: ConfiguredCredentials,
+    /// The configuration file, from which credentials are read again.
+    pub(crate) file: Option<PathBuf>,
     pub(crate) bundles_dir: PathBuf,
     pub(crate) hot_reload: bool,
     /// How to log.
@@ -109,8 +120,13 @@ impl Config {
             reader.errors.extend(file.faults());
             reader.file = file;
         }
-        let host = reader.read(HOST, host);
-        let port = reader.read(PORT, |text| number(text, 0..=u16::MAX));
+        let (credentials, faults) = credentials(&reader.file);
+        reader.errors.extend(faults);
+        let credential = match credentials.credentials {
+            Some(_) => Credential::Needed,
+            None => Credential::NotNeeded,
+        };
+        let listen = reader.listen(credential);
         let bundles_dir = reader.read(BUNDLES_DIR, directory);
         let hot_reload = reader.read(HOT_RELOAD, boolean);
         let level = reader.read(LOG_LEVEL, level);
@@ -137,11 +153,14 @@ impl Config {
             verification_of = reader.of_tenants(|reader, id| reader.verification(Some(id), &keys));
         }
 
+        let file = reader.file.path();
         let errors = reader.errors;
         let whole = || {
             errors.is_empty().then_some(())?;
             Some(Self {
-                listen: SocketAddr::new(host?, port?),
+                listen: listen?,
+                credentials,
+                file,
                 bundles_dir: bundles_dir?,
                 hot_reload: hot_reload?,
                 log: LogConfig { level: level?, format: format?, decisions: decisions? },
@@ -159,6 +178,22 @@ impl Config {
             })
         };
         whole().ok_or(ConfigErrors(errors))
+    }
+
+    /// The credentials as the configuration file has them now. It blocks.
+    ///
+    /// # Errors
+    /// All errors of the file and of its credentials, not only the first.
+    pub(crate) fn read_credentials(&self) -> Result<ConfiguredCredentials, ConfigErrors> {
+        let Some(path) = &self.file else { return Ok(ConfiguredCredentials::default()) };
+        let path = path.display().to_string();
+        let refused = |expected| {
+            let name = CONFIG_FILE.variable.to_owned();
+            ConfigErrors(vec![errors::ConfigError { name, value: path.clone(), expected }])
+        };
+        let file = config_file(&path).map_err(refused)?.unwrap_or_default();
+        let (credentials, faults) = credentials(&file);
+        if faults.is_empty() { Ok(credentials) } else { Err(ConfigErrors(faults)) }
     }
 
     /// This tenant's limits.

@@ -1,6 +1,7 @@
 //! Reads settings from flags, variables and the file, and collects the errors.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
@@ -14,6 +15,10 @@ use super::bundle_keys::{
 use super::errors::ConfigError;
 use super::file::ConfigFile;
 use super::limits::{Entrypoint, TENANTS, TenantLimits};
+use super::listen::{
+    Credential, Listen, ListenAddress, addresses, allowed_hosts, diagnostics_address,
+    insecure_listen,
+};
 use super::sandbox::SandboxConfig;
 use super::settings::*;
 use super::values::*;
@@ -116,6 +121,35 @@ impl<F: Fn(&str) -> Option<String>> Reader<'_, F> {
             allowed: allowed?,
             scope: scope?,
         })
+    }
+
+    /// Where to listen, with this protection.
+    pub(super) fn listen(&mut self, is_asked_for: Credential) -> Option<Listen> {
+        let host = self.read(HOST, host);
+        let port = self.read(PORT, |text| number(text, 0..=u16::MAX));
+        let listed = self.read(LISTEN, addresses);
+        let diagnostics = self.read(DIAGNOSTICS_ADDRESS, diagnostics_address);
+        let allowed = self.read(ALLOWED_HOSTS, allowed_hosts);
+        let insecure = self.read(INSECURE_LISTEN, insecure_listen)?;
+        let (diagnostics, listed) = (diagnostics?, listed?);
+        let (addresses, setting) = match listed {
+            Some(listed) => (listed, LISTEN),
+            None => (vec![ListenAddress::Tcp(SocketAddr::new(host?, port?))], HOST),
+        };
+        if let Err(expected) = insecure.check(&addresses, is_asked_for) {
+            self.fault(setting, expected);
+        }
+        let exposed: Vec<ListenAddress> = diagnostics.map(ListenAddress::Tcp).into_iter().collect();
+        if let Err(expected) = insecure.check(&exposed, Credential::NotNeeded) {
+            self.fault(DIAGNOSTICS_ADDRESS, expected);
+        }
+        let hosts = insecure.hosts(allowed?, is_asked_for);
+        Some(Listen { addresses, diagnostics, hosts })
+    }
+
+    /// Records that the value of a setting is at fault.
+    fn fault(&mut self, setting: Setting, expected: String) {
+        let _: Option<()> = self.read(setting, |_| Err(expected));
     }
 
     pub(super) fn sandbox(&mut self) -> Option<SandboxConfig> {

@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use enforcer_protocol::TenantId;
 use hyper::header::{HeaderName, HeaderValue};
-use toml::{Table, Value as Toml};
+use toml::Value as Toml;
 
 use super::errors::ConfigError;
+use super::fields::Fields;
 use super::file::ConfigFile;
 use super::url::{Scheme, Url};
 use super::values::duration;
@@ -97,70 +98,6 @@ pub(crate) struct RemoteBundles {
     pub(crate) of: BTreeMap<TenantId, RemoteBundle>,
 }
 
-/// A table of the file while it is read. Every fault is kept, not only the first.
-struct Fields<'a> {
-    file: &'a ConfigFile,
-    name: String,
-    table: &'a Table,
-    faults: &'a mut Vec<ConfigError>,
-}
-
-impl Fields<'_> {
-    fn fault(&mut self, key: &str, value: &Toml, expected: &str) {
-        self.faults.push(self.file.fault(&format!("{}.{key}", self.name), value, expected));
-    }
-
-    fn known(&mut self, keys: &[&str]) {
-        for (key, value) in self.table {
-            if !keys.contains(&key.as_str()) {
-                self.fault(key, value, &format!("expected one of {}", keys.join(", ")));
-            }
-        }
-    }
-
-    /// A value of text that `parse` understands; `None` without it, and after a fault.
-    fn text<T>(&mut self, key: &str, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
-        let value = self.table.get(key)?;
-        let parsed = match value {
-            Toml::String(text) => parse(text),
-            Toml::Integer(number) => parse(&number.to_string()),
-            _ => Err("expected a string".to_owned()),
-        };
-        let hidden = Toml::from("…");
-        // A password in an address is not repeated.
-        let is_shown = !value.as_str().is_some_and(|text| text.contains('@'));
-        parsed
-            .map_err(|expected| {
-                self.fault(key, if is_shown { value } else { &hidden }, &expected);
-            })
-            .ok()
-    }
-
-    fn needed<T>(&mut self, key: &str, parse: impl Fn(&str) -> Result<T, String>) -> Option<T> {
-        if self.table.contains_key(key) {
-            return self.text(key, parse);
-        }
-        let expected = parse("").err().unwrap_or_else(|| "expected a value".to_owned());
-        self.fault(key, &Toml::from(""), &expected);
-        None
-    }
-
-    fn time(&mut self, key: &str, bounds: RangeInclusive<u64>, default: Duration) -> Duration {
-        self.text(key, |text| duration(text, bounds)).unwrap_or(default)
-    }
-
-    fn boolean(&mut self, key: &str) -> bool {
-        match self.table.get(key) {
-            None => false,
-            Some(Toml::Boolean(value)) => *value,
-            Some(other) => {
-                self.fault(key, other, "expected true or false");
-                false
-            }
-        }
-    }
-}
-
 /// The remote bundles of a configuration file, and the faults of its tables.
 pub(super) fn remote_bundles(file: &ConfigFile) -> (RemoteBundles, Vec<ConfigError>) {
     let mut faults = Vec::new();
@@ -176,7 +113,7 @@ pub(super) fn remote_bundles(file: &ConfigFile) -> (RemoteBundles, Vec<ConfigErr
             faults.push(file.fault(&name, bundle, "expected a table with service and resource"));
             continue;
         };
-        let mut fields = Fields { file, name, table, faults: &mut faults };
+        let mut fields = Fields::new(file, name, table, &mut faults);
         let bundle = bundle_of(&mut fields, &services);
         // An invalid id was reported with the file's other faults.
         if let (Ok(id), Some(bundle)) = (id.parse::<TenantId>(), bundle) {
@@ -199,7 +136,7 @@ fn cache(file: &ConfigFile, faults: &mut Vec<ConfigError>) -> Option<PathBuf> {
         faults.push(file.fault(name, value, "expected a table with directory"));
         return None;
     };
-    let mut fields = Fields { file, name: name.to_owned(), table, faults };
+    let mut fields = Fields::new(file, name.to_owned(), table, faults);
     fields.known(&["directory"]);
     fields.needed("directory", |text| match text {
         "" => Err("expected a directory, relative to this file".to_owned()),
@@ -225,7 +162,7 @@ fn services(
     for (id, value) in tables {
         let name = format!("{name}.{id}");
         let service = match value {
-            Toml::Table(table) => service(id, &mut Fields { file, name, table, faults }),
+            Toml::Table(table) => service(id, &mut Fields::new(file, name, table, faults)),
             other => {
                 faults.push(file.fault(&name, other, "expected a table with url"));
                 None

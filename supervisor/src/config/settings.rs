@@ -36,6 +36,14 @@ settings! {
         "Address to listen on: an IP address, or localhost";
     PORT = "ENFORCER_PORT", "port", "8181",
         "TCP port to listen on, 0 to 65535; 0 picks a free port and logs it";
+    LISTEN = "ENFORCER_LISTEN", "listen", "none",
+        "Comma-separated addresses to listen on instead of host and port, such as 127.0.0.1:8181,unix:/run/edge-policy-enforcer/api.sock; or none";
+    INSECURE_LISTEN = "ENFORCER_INSECURE_LISTEN", "insecure-listen", "refuse",
+        "Whether addresses that other hosts reach may be listened on unprotected: refuse, without-tls (anyone on the way reads credentials and inputs), or without-tls-and-credentials (anyone who reaches the port may do everything)";
+    ALLOWED_HOSTS = "ENFORCER_ALLOWED_HOSTS", "allowed-hosts", "none",
+        "Comma-separated names that requests may have in Host, besides those of this machine's loopback, such as pdp.example.com; with none and credentials, any";
+    DIAGNOSTICS_ADDRESS = "ENFORCER_DIAGNOSTICS_ADDRESS", "diagnostics-address", "none",
+        "Address that serves /health and /metrics to everyone without a credential, such as 127.0.0.1:8282; or none";
     BUNDLES_DIR = "BUNDLES_DIR", "bundles-dir", "config/tenants.d",
         "Directory that contains one bundle per tenant: a directory, or an archive named <tenant>.tar.gz";
     HOT_RELOAD = "ENABLE_HOT_RELOAD", "enable-hot-reload", "true",

@@ -10,9 +10,8 @@ use tracing::info;
 use uuid::Uuid;
 
 use super::body;
-use super::error::{ApiError, json};
+use super::error::json;
 use super::evaluation::{Evaluated, NotEvaluated, answer_of, evaluate, record_failure};
-use super::state::AppState;
 use crate::clock::new_id;
 use crate::stream::{Decided, RequestInput};
 use crate::telemetry::logging::{DECISION_TARGET, printable};
@@ -47,34 +46,26 @@ impl<'a> DecisionBody<'a> {
 }
 
 /// Has the tenant's policy decide about the input in `body`.
-pub(crate) async fn decide(
-    app: &AppState,
-    tenant_id: &TenantId,
-    head: &Parts,
-    body: HttpBody,
-) -> Response {
-    let Some(tenant) = app.registry.get(tenant_id) else {
-        return ApiError::UnknownTenant.response(body::drain_or_close(head, body).await);
-    };
+pub(crate) async fn decide(tenant: &Tenant, head: &Parts, body: HttpBody) -> Response {
     let decision_id = new_id();
-    let read = match body::read(&tenant, head, body).await {
+    let read = match body::read(tenant, head, body).await {
         Ok(read) => read,
         Err(refused) => {
             let not_made = NotEvaluated::from(refused);
-            record_failure(&tenant, decision_id, &not_made, None);
+            record_failure(tenant, decision_id, &not_made, None);
             return not_made.error.into_response();
         }
     };
     let input = RequestInput::Member(read.bytes.clone());
-    match ask(&tenant, read).await {
+    match ask(tenant, read).await {
         Ok(Made { decision, revision, micros }) => {
-            let made = DecisionBody::new(tenant_id, decision_id, &decision, micros);
+            let made = DecisionBody::new(&tenant.id, decision_id, &decision, micros);
             let answer = json(StatusCode::OK, &made);
-            record(&tenant, Decided { id: decision_id, decision, micros, revision }, &input);
+            record(tenant, Decided { id: decision_id, decision, micros, revision }, &input);
             answer
         }
         Err(not_made) => {
-            record_failure(&tenant, decision_id, &not_made, Some(&input));
+            record_failure(tenant, decision_id, &not_made, Some(&input));
             not_made.error.into_response()
         }
     }

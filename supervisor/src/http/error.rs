@@ -1,7 +1,7 @@
 //! The one place where errors become HTTP: a status, a code, and a message for the user.
 
 use axum::http::header::{
-    ALLOW, CONNECTION, CONTENT_TYPE, RETRY_AFTER, SEC_WEBSOCKET_VERSION, UPGRADE,
+    ALLOW, CONNECTION, CONTENT_TYPE, RETRY_AFTER, SEC_WEBSOCKET_VERSION, UPGRADE, WWW_AUTHENTICATE,
 };
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::body::{BodyError, Refused, Rest};
 use super::json::{ObjectWriter, escaped};
+use crate::access::{Refusal, Role};
 use crate::error_code::ErrorCode;
 use crate::inspection::InspectionError;
 use crate::tenant::request::AskError;
@@ -33,6 +34,16 @@ pub(crate) enum ApiError {
     InvalidParameter(String),
     #[error("the request needs one valid Host header")]
     InvalidHost,
+    #[error("{}", .0.told())]
+    Unauthorized(Refusal),
+    #[error("this credential lacks the role {} for this tenant", role.name())]
+    Forbidden { role: Role },
+    #[error("this needs a credential with the role {} for all tenants", role.name())]
+    ForbiddenForAll { role: Role },
+    #[error(
+        "no host of this name is served here; an operator may add it to ENFORCER_ALLOWED_HOSTS"
+    )]
+    MisdirectedRequest,
     #[error("there is no such tenant")]
     UnknownTenant,
     #[error("there is no such resource")]
@@ -44,8 +55,8 @@ pub(crate) enum ApiError {
     MissingDocument(String),
     #[error("the resource does not support this method")]
     MethodNotAllowed {
-        /// The methods that it supports, where the router does not say so itself.
-        allow: Option<&'static str>,
+        /// The methods that it supports.
+        allow: &'static str,
     },
     #[error(
         "this page may not open the stream; an operator may add its origin to ENFORCER_STREAM_ORIGINS"
@@ -136,6 +147,13 @@ impl ApiError {
                 }
                 BodyError::NoMemory => (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Overloaded),
             },
+            Self::Unauthorized(_) => (StatusCode::UNAUTHORIZED, ErrorCode::Unauthorized),
+            Self::Forbidden { .. } | Self::ForbiddenForAll { .. } => {
+                (StatusCode::FORBIDDEN, ErrorCode::Forbidden)
+            }
+            Self::MisdirectedRequest => {
+                (StatusCode::MISDIRECTED_REQUEST, ErrorCode::MisdirectedRequest)
+            }
             Self::TenantMismatch => (StatusCode::FORBIDDEN, ErrorCode::TenantMismatch),
             Self::ForbiddenOrigin => (StatusCode::FORBIDDEN, ErrorCode::Forbidden),
             Self::UpgradeRequired => (StatusCode::UPGRADE_REQUIRED, ErrorCode::UpgradeRequired),
@@ -222,8 +240,12 @@ impl ApiError {
             response.headers_mut().insert(UPGRADE, HeaderValue::from_static("websocket"));
             response.headers_mut().insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
         }
-        if let Self::MethodNotAllowed { allow: Some(allow) } = self {
+        if let Self::MethodNotAllowed { allow } = self {
             response.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
+        }
+        if let Self::Unauthorized(_) = self {
+            // RFC 6750, section 3.
+            response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         close_if_unread(&mut response, rest);
         response

@@ -5,15 +5,20 @@ use std::sync::Arc;
 use axum::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use enforcer_protocol::SandboxMode;
+use enforcer_protocol::{SandboxMode, TenantId};
 use serde::Serialize;
+use tracing::info;
 
-use super::error::{ApiError, json};
-use super::path::segments;
+use super::body::Rest;
+use super::error::{ApiError, close_if_unread, json};
+use super::path::Operation;
 use super::query::parameters;
 use super::state::AppState;
+use crate::access::Caller;
 use crate::bundles::health::ReconcilerState;
 use crate::telemetry::exposition::Format;
+use crate::telemetry::logging::printable;
+use crate::tenant::admission::Tenant;
 use crate::tenant::status::Status;
 use crate::worker::usage::{Usage, usage};
 
@@ -126,18 +131,44 @@ pub(crate) fn list_tenants(app: &AppState) -> Response {
     fresh(json(StatusCode::OK, &ResultBody { result }))
 }
 
-/// `GET /v1/tenants/{tenant_id}`; `path` is the part after `/v1/tenants/`.
-pub(crate) fn show_tenant(app: &AppState, path: &str) -> Result<Response, ApiError> {
-    let segments = segments(path)?;
-    let [tenant_id] = segments.as_slice() else {
-        return Err(ApiError::UnknownResource);
-    };
-    let tenant = app.registry.get(&tenant_id.parse()?).ok_or(ApiError::UnknownTenant)?;
+/// `GET /v1/tenants/{tenant_id}`.
+pub(crate) fn show_tenant(tenant: &Tenant) -> Response {
     let status = tenant.status.status();
     let uptime_millis = status.serving_since.map(|since| since.elapsed().as_millis());
     let usage = status.pid.and_then(usage);
     let result = StatusWithUsage { status, uptime_millis, usage };
-    Ok(fresh(json(StatusCode::OK, &ResultBody { result })))
+    fresh(json(StatusCode::OK, &ResultBody { result }))
+}
+
+/// `POST /v1/tenants/{tenant_id}/{operation}`. The tenant's controller carries it out.
+pub(crate) fn operate(
+    tenant: &Tenant,
+    operation: Operation,
+    caller: &Caller,
+    rest: Rest,
+) -> Response {
+    info!(
+        tenant_id = %tenant.id,
+        operation = operation.name(),
+        caller = %printable(caller.name()),
+        "an operator asked for it"
+    );
+    match operation {
+        Operation::Reload => tenant.orders.reload(),
+        Operation::Restart => tenant.orders.restart(),
+        Operation::Release => tenant.orders.release(),
+    }
+    let result = Ordered { tenant_id: &tenant.id, operation: operation.name() };
+    let mut response = fresh(json(StatusCode::ACCEPTED, &ResultBody { result }));
+    close_if_unread(&mut response, rest);
+    response
+}
+
+/// An operation that was begun.
+#[derive(Debug, Serialize)]
+struct Ordered<'a> {
+    tenant_id: &'a TenantId,
+    operation: &'static str,
 }
 
 /// `GET /metrics`.
@@ -152,7 +183,6 @@ pub(crate) async fn show_metrics(
     Ok(fresh(([(CONTENT_TYPE, format.media_type())], text).into_response()))
 }
 
-/// An answer that must not be cached.
 /// Does work that grows with the number of tenants on threads that give way to those that decide:
 /// asking for it again and again must not slow a decision.
 pub(super) async fn in_background<T: Send + 'static>(
@@ -163,6 +193,7 @@ pub(super) async fn in_background<T: Send + 'static>(
     runtime.spawn_blocking(move || work(&app)).await.map_err(|_| ApiError::Internal)
 }
 
+/// An answer that must not be cached.
 pub(super) fn fresh(mut response: Response) -> Response {
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response

@@ -36,7 +36,7 @@ impl DataPath<'_> {
 }
 
 /// The decision, behind a tenant's segment.
-const DECISION: &str = "/allow";
+pub(crate) const DECISION: &str = "/allow";
 
 /// Reads the part of a path after `/v1/data/`.
 ///
@@ -51,23 +51,59 @@ pub(crate) fn data_path(path: &str) -> Result<DataPath<'_>, ApiError> {
     Ok(DataPath { tenant_id: segments(id)?.concat().parse()?, rest })
 }
 
-/// An action on a tenant.
+/// A resource of one tenant below `/v1/tenants/`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum TenantAction {
+pub(crate) enum TenantResource {
+    /// Where it stands.
+    Status,
     /// Explain a decision.
     Why,
+    /// Tell its worker what to do.
+    Operation(Operation),
 }
 
-/// Reads the part of a path after `/v1/tenants/`: the tenant, and the action on it.
+/// Something that an operator has done with a tenant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Operation {
+    /// Read its bundle again.
+    Reload,
+    /// Replace its worker by a fresh one.
+    Restart,
+    /// Try again at once, after a quarantine or a pause.
+    Release,
+}
+
+impl Operation {
+    /// Every operation.
+    pub(crate) const ALL: [Self; 3] = [Self::Reload, Self::Restart, Self::Release];
+
+    /// The operation as the path has it.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Reload => "reload",
+            Self::Restart => "restart",
+            Self::Release => "release",
+        }
+    }
+}
+
+/// Reads the part of a path after `/v1/tenants/`.
 ///
 /// # Errors
-/// When it names no tenant, or an unknown action.
-pub(crate) fn tenant_action(path: &str) -> Result<(TenantId, Option<TenantAction>), ApiError> {
-    match segments(path)?.as_slice() {
-        [tenant_id] => Ok((tenant_id.parse()?, None)),
-        [tenant_id, action] if action == "why" => Ok((tenant_id.parse()?, Some(TenantAction::Why))),
-        _ => Err(ApiError::UnknownResource),
-    }
+/// When it names no resource of a tenant, or the tenant id is invalid.
+pub(crate) fn tenant_resource(path: &str) -> Result<(TenantId, TenantResource), ApiError> {
+    let segments = segments(path)?;
+    let (tenant_id, resource) = match segments.as_slice() {
+        [tenant_id] => (tenant_id, TenantResource::Status),
+        [tenant_id, action] if action == "why" => (tenant_id, TenantResource::Why),
+        [tenant_id, action] => {
+            let operation = Operation::ALL.into_iter().find(|it| it.name() == action);
+            let operation = operation.ok_or(ApiError::UnknownResource)?;
+            (tenant_id, TenantResource::Operation(operation))
+        }
+        _ => return Err(ApiError::UnknownResource),
+    };
+    Ok((tenant_id.parse()?, resource))
 }
 
 /// The first segment, below which all tenants are.
@@ -101,12 +137,19 @@ mod tests {
     }
 
     #[test]
-    fn an_action_is_the_segment_after_the_tenant() {
-        let id = "a".parse().unwrap();
-        assert_eq!(tenant_action("a/why").unwrap(), (id, Some(TenantAction::Why)));
-        assert_eq!(tenant_action("a").unwrap().1, None);
-        for path in ["a/", "a/other", "a/why/", "a%2Fwhy"] {
-            assert!(tenant_action(path).is_err(), "{path}");
+    fn a_resource_is_the_segment_after_the_tenant() {
+        let of = |path| tenant_resource(path).map(|(id, resource)| (id.to_string(), resource));
+        for (path, resource) in [
+            ("a", TenantResource::Status),
+            ("a/why", TenantResource::Why),
+            ("a/reload", TenantResource::Operation(Operation::Reload)),
+            ("a/restart", TenantResource::Operation(Operation::Restart)),
+            ("a/release", TenantResource::Operation(Operation::Release)),
+        ] {
+            assert_eq!(of(path).unwrap(), ("a".to_owned(), resource), "{path}");
+        }
+        for path in ["a/", "a/other", "a/why/", "a%2Fwhy", "a/reload/x"] {
+            assert!(of(path).is_err(), "{path}");
         }
     }
 

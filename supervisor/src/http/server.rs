@@ -16,20 +16,20 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use nix::sys::socket::setsockopt;
-use nix::sys::socket::sockopt::{SndBuf, TcpUserTimeout};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
+use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use tracing::{debug, info, warn};
 
-use super::connection::{ConnectionGuard, IsStream, WRITE_TIMEOUT};
+use super::connection::{ConnectionGuard, IsStream};
 use super::date;
-use super::routes::{answer, router};
+use super::listener::{Listener, Stream};
+use super::routes::{answer, diagnostics_router, router};
 use super::state::AppState;
+use crate::access::Connection;
 use crate::permits::{ConnectionPermit, InFlight};
 use crate::telemetry::metrics::{HostLimit, OpenGauge};
 
@@ -42,11 +42,6 @@ const READ_BUFFER: usize = 64 * 1024;
 
 /// Header fields of one request.
 const MAX_HEADERS: usize = 64;
-
-/// Bytes that the kernel buffers for a client that does not read; it doubles the value for its own
-/// overhead (`SO_SNDBUF`, `socket(7)`). Left alone it may grow to megabytes, which thousands of
-/// consumers of the stream that do not read would add up to gigabytes.
-const SEND_BUFFER: usize = 128 * 1024;
 
 /// How long consumers of the stream may take to disconnect at shutdown: the time to be told, and
 /// then to disconnect.
@@ -64,50 +59,47 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// The HTTP server, bound and not yet accepting.
 #[derive(Debug)]
 pub(crate) struct Server {
-    listener: TcpListener,
+    /// For clients.
+    pub(crate) listeners: Vec<Listener>,
+    /// For health and metrics.
+    pub(crate) diagnostics: Option<Listener>,
+    pub(crate) app: Arc<AppState>,
+}
+
+/// All that the connections of one server share.
+#[derive(Clone)]
+struct Connections {
     app: Arc<AppState>,
+    stop: CancellationToken,
+    open: TaskTracker,
+    in_flight: TaskTracker,
 }
 
 impl Server {
-    pub(crate) const fn new(listener: TcpListener, app: Arc<AppState>) -> Self {
-        Self { listener, app }
-    }
-
     /// Serves until `stop`, then lets requests in flight end for up to `shutdown_timeout`.
     pub(crate) async fn run(self, stop: CancellationToken, shutdown_timeout: Duration) {
-        let Self { listener, app } = self;
-        let router = router(Arc::clone(&app));
-        if let Err(error) = setsockopt(&listener, SndBuf, &SEND_BUFFER) {
-            // Accepted sockets inherit it.
-            warn!("SO_SNDBUF: {error}; clients that do not read may hold much kernel memory");
-        }
+        let Self { listeners, diagnostics, app } = self;
         let stop_connections = CancellationToken::new();
         let open = TaskTracker::new();
         let in_flight = TaskTracker::new();
-        loop {
-            let accepted = tokio::select! {
-                accepted = accept(&listener, &app) => accepted,
-                () = stop.cancelled() => break,
-            };
-            match accepted {
-                Ok((stream, permit)) => {
-                    open.spawn(serve(
-                        stream,
-                        permit,
-                        router.clone(),
-                        Arc::clone(&app),
-                        stop_connections.clone(),
-                        in_flight.clone(),
-                    ));
-                }
-                Err(error) => {
-                    warn!("a connection could not be accepted: {error}");
-                    sleep(ACCEPT_PAUSE).await;
-                }
-            }
-        }
+        let connections = Connections {
+            app: Arc::clone(&app),
+            stop: stop_connections.clone(),
+            open: open.clone(),
+            in_flight: in_flight.clone(),
+        };
+        let router = router(Arc::clone(&app));
+        let for_clients = listeners.into_iter().map(|listener| (listener, router.clone()));
+        let for_diagnostics =
+            diagnostics.map(|listener| (listener, diagnostics_router(Arc::clone(&app))));
+        let accepting: JoinSet<()> = for_clients
+            .chain(for_diagnostics)
+            .map(|(listener, router)| {
+                accept_all(listener, router, connections.clone(), stop.clone())
+            })
+            .collect();
         // New clients are refused from here on, not left waiting.
-        drop(listener);
+        accepting.join_all().await;
         info!(open = open.len(), "no longer accepting; requests in flight go on");
         stop_connections.cancel();
         open.close();
@@ -163,42 +155,55 @@ async fn all_answered(in_flight: &TaskTracker) {
     }
 }
 
-/// Waits for a client, and then for a permit for its connection.
-async fn accept(
-    listener: &TcpListener,
-    app: &AppState,
-) -> io::Result<(TcpStream, ConnectionPermit)> {
-    let (stream, _) = listener.accept().await?;
-    if app.connections.is_exhausted() {
-        app.metrics.limit_reached(HostLimit::Connections);
+/// Accepts a listener's connections, until `stop`.
+async fn accept_all(
+    listener: Listener,
+    router: Router,
+    connections: Connections,
+    stop: CancellationToken,
+) {
+    let app = &connections.app;
+    loop {
+        let accepted = async {
+            let accepted = listener.accept().await?;
+            if app.connections.is_exhausted() {
+                app.metrics.limit_reached(HostLimit::Connections);
+            }
+            Ok::<_, io::Error>((accepted, app.connections.acquire().await))
+        };
+        let Some(accepted) = stop.run_until_cancelled(accepted).await else { return };
+        match accepted {
+            Ok(((stream, client), permit)) => {
+                let router = router.clone();
+                let shared = connections.clone();
+                connections.open.spawn(serve(stream, client, permit, router, shared));
+            }
+            Err(error) => {
+                warn!("a connection could not be accepted: {error}");
+                sleep(ACCEPT_PAUSE).await;
+            }
+        }
     }
-    Ok((stream, app.connections.acquire().await))
 }
 
 async fn serve(
-    stream: TcpStream,
+    stream: Stream,
+    client: Connection,
     permit: ConnectionPermit,
     router: Router,
-    app: Arc<AppState>,
-    stop: CancellationToken,
-    in_flight: TaskTracker,
+    connections: Connections,
 ) {
+    let Connections { app, stop, in_flight, open: _ } = connections;
     let open = OpenGauge::new(&app.metrics.connections);
     let eviction = permit.eviction();
     let guard = Arc::new(ConnectionGuard::new(permit, open));
-    // Answers are small and written whole; waiting to join them with others only delays them.
-    if let Err(error) = stream.set_nodelay(true) {
-        debug!("TCP_NODELAY: {error}");
-    }
-    let write_millis = u32::try_from(WRITE_TIMEOUT.as_millis()).unwrap_or(u32::MAX);
-    if let Err(error) = setsockopt(&stream, TcpUserTimeout, &write_millis) {
-        debug!("TCP_USER_TIMEOUT: {error}");
-    }
+    let client = Arc::new(client);
     let streams = Arc::new(Notify::new());
     let service = service_fn({
         let streams = Arc::clone(&streams);
         move |request: Request<Incoming>| {
             let mut request = request.map(HttpBody::new);
+            request.extensions_mut().insert(Arc::clone(&client));
             if request.headers().contains_key(UPGRADE) {
                 request.extensions_mut().insert(Arc::clone(&guard));
             }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use enforcer_protocol::SandboxMode;
 
+use crate::access::Access;
 use crate::bundles::health::BundlesHealth;
+use crate::config::Hosts;
 use crate::inspection::Inspector;
 use crate::permits::ConnectionPermits;
 use crate::readiness::Readiness;
@@ -19,6 +21,9 @@ use crate::tenant::registry::Registry;
 /// The state that every request can reach.
 #[derive(Debug)]
 pub(crate) struct AppState {
+    pub(crate) access: Arc<Access>,
+    /// The hosts that requests may be for.
+    pub(crate) hosts: Hosts,
     pub(crate) registry: Arc<Registry>,
     pub(crate) inspector: Inspector,
     pub(crate) metrics: Arc<HostMetrics>,

@@ -122,6 +122,16 @@ fn register_host(families: &mut Families, host: &HostMetrics) {
         host.max_connections.clone(),
     );
     families.register(
+        "forbidden_requests",
+        "Requests whose credential lacked a role, or was for other tenants",
+        host.forbidden.clone(),
+    );
+    families.register(
+        "misdirected_requests",
+        "Requests for hosts that are not served here",
+        host.misdirected.clone(),
+    );
+    families.register(
         "ignored_directories",
         "Directories in BUNDLES_DIR whose name is not a tenant id",
         host.ignored_directories.clone(),
@@ -226,6 +236,13 @@ impl Collector for HostCollector {
             encoder.encode_descriptor("host_limit_reached", help, None, MetricType::Counter)?;
         for (limit, count) in self.host.limits() {
             counter(&mut family, &[("limit", limit.name())], count)?;
+        }
+
+        let help = "Requests without a credential that is accepted";
+        let mut family =
+            encoder.encode_descriptor("refused_credentials", help, None, MetricType::Counter)?;
+        for (refusal, count) in self.host.refused_credentials() {
+            counter(&mut family, &[("reason", refusal.name())], count)?;
         }
 
         let states: Vec<TenantState> =

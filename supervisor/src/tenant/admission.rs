@@ -9,6 +9,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 use tracing::{info, warn};
 
+use super::orders::Orders;
 use super::poison::PoisonInputs;
 use super::request::{Answer, AskError, Request, RequestBody};
 use super::state::TenantState;
@@ -61,6 +62,7 @@ pub(crate) struct Tenant {
     pub(crate) metrics: Arc<TenantMetrics>,
     pub(crate) poison: Arc<PoisonInputs>,
     pub(crate) stream: Arc<TenantStream>,
+    pub(crate) orders: Orders,
     /// Gives out users for workers, if the supervisor may switch users.
     users: Option<Users>,
     /// The user that its workers run as, once one was needed and free.
@@ -101,6 +103,7 @@ impl Tenant {
             metrics,
             poison: Arc::default(),
             stream: Arc::new(stream),
+            orders: Orders::default(),
             users,
             user: Mutex::new(None),
             requests: RwLock::new(requests),

@@ -3,6 +3,7 @@
 pub(crate) mod admission;
 pub(crate) mod controller;
 pub(crate) mod lifecycle;
+pub(crate) mod orders;
 pub(crate) mod poison;
 pub(crate) mod registry;
 pub(crate) mod request;

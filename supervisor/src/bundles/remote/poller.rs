@@ -9,7 +9,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use enforcer_protocol::Revision;
 use tokio::runtime::Handle;
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 use tracing::{debug, info, warn};
 
@@ -43,7 +43,6 @@ pub(crate) struct Poller {
     fetcher: Arc<Fetcher>,
     signals: Arc<ControlSignals>,
     verdicts: watch::Receiver<Option<Verdict>>,
-    poll_now: Arc<Notify>,
     files: CachedFiles,
     loading: Handle,
     schedule: Schedule,
@@ -118,7 +117,6 @@ impl Poller {
         tenant.status.set_bundle_source(status.clone());
         Self {
             verdicts: signals.verdicts(),
-            poll_now: Arc::clone(&signals.poll_now),
             schedule: Schedule::new(&bundle.polling),
             fetcher: Arc::new(fetcher),
             loading: context.loading.clone(),
@@ -166,12 +164,12 @@ impl Poller {
             self.status.long_polling = schedule.mode() == Mode::LongPolling;
             self.publish();
             debug!(tenant_id = %self.tenant.id, ?outcome, ?pause, "the bundle's server was asked");
-            let poll_now = Arc::clone(&self.poll_now);
+            let tenant = Arc::clone(&self.tenant);
             let mut pause = pin!(sleep(pause));
             loop {
                 tokio::select! {
                     () = &mut pause => break,
-                    () = poll_now.notified() => {
+                    () = tenant.orders.download.notified() => {
                         is_asked = true;
                         // What was refused is tried again.
                         self.candidate.take_if(|candidate| candidate.trial == Trial::Refused);
@@ -194,12 +192,12 @@ impl Poller {
         };
         let question = Question { url: self.bundle.url.clone(), etag: self.etag(), wait };
         let fetcher = Arc::clone(&self.fetcher);
-        let poll_now = Arc::clone(&self.poll_now);
+        let tenant = Arc::clone(&self.tenant);
         let mut fetch = pin!(fetcher.fetch(&question));
         let fetched = loop {
             tokio::select! {
                 fetched = &mut fetch => break fetched,
-                () = poll_now.notified(), if wait.is_some() => return None,
+                () = tenant.orders.download.notified(), if wait.is_some() => return None,
                 Ok(()) = self.verdicts.changed() => self.take_verdict().await,
             }
         };

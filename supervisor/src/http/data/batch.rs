@@ -50,7 +50,7 @@ pub(crate) async fn documents(
 
 async fn answer(tenant: &Tenant, query: BatchQuery, head: &Parts, body: HttpBody) -> Response {
     if head.method != Method::POST {
-        return refuse(ApiError::MethodNotAllowed { allow: Some("POST") }, head, body).await;
+        return refuse(ApiError::MethodNotAllowed { allow: "POST" }, head, body).await;
     }
     let batch_id = new_id();
     let read = match body::read(tenant, head, body).await {

@@ -40,7 +40,7 @@ use response::{Client, data_response, value_response};
 
 pub(super) use batch::{decisions, documents};
 pub(super) use path::document_path;
-pub(super) use root::below_root;
+pub(super) use root::{Resource, below_root, resource_below_root};
 
 /// The versions of the Data API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,7 +59,7 @@ pub(super) async fn v1(
     body: HttpBody,
 ) -> Response {
     if head.method != Method::GET && head.method != Method::POST {
-        return refuse(ApiError::MethodNotAllowed { allow: Some("GET, POST") }, head, body).await;
+        return refuse(ApiError::MethodNotAllowed { allow: "GET, POST" }, head, body).await;
     }
     answer(app, tenant, Version::V1, path, head, body).await
 }
@@ -73,7 +73,7 @@ async fn v0(
     body: HttpBody,
 ) -> Response {
     if head.method != Method::POST {
-        return refuse(ApiError::MethodNotAllowed { allow: Some("POST") }, head, body).await;
+        return refuse(ApiError::MethodNotAllowed { allow: "POST" }, head, body).await;
     }
     answer(app, tenant, Version::V0, path, head, body).await
 }

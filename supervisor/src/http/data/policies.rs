@@ -26,7 +26,7 @@ pub(super) async fn policies(
     body: HttpBody,
 ) -> Response {
     if head.method != Method::GET {
-        return refuse(ApiError::MethodNotAllowed { allow: Some("GET") }, head, body).await;
+        return refuse(ApiError::MethodNotAllowed { allow: "GET" }, head, body).await;
     }
     let rest = body::drain_or_close(head, body).await;
     match answer(app, tenant, path).await {

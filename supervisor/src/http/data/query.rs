@@ -51,7 +51,7 @@ pub(super) async fn query(
     body: HttpBody,
 ) -> Response {
     if head.method != Method::GET && head.method != Method::POST {
-        return refuse(ApiError::MethodNotAllowed { allow: Some("GET, POST") }, head, body).await;
+        return refuse(ApiError::MethodNotAllowed { allow: "GET, POST" }, head, body).await;
     }
     if !tenant.limits.query_api {
         return refuse(ApiError::QueryApiOff, head, body).await;

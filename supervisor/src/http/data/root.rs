@@ -6,6 +6,7 @@ use axum::body::Body as HttpBody;
 use axum::http::Method;
 use axum::http::request::Parts;
 use axum::response::Response;
+use enforcer_protocol::TenantId;
 use serde::Serialize;
 
 use super::super::body;
@@ -24,7 +25,7 @@ use crate::tenant::admission::Tenant;
 
 /// A resource below a tenant's root.
 #[derive(Debug, PartialEq, Eq)]
-enum Resource<'a> {
+pub(crate) enum Resource<'a> {
     /// `POST /`: the decision, as `/v0/data` has it.
     DefaultDecision,
     DataV0(&'a str),
@@ -77,35 +78,36 @@ fn is_empty(path: &str) -> bool {
     path.bytes().all(|byte| byte == b'/')
 }
 
-/// Answers a request below a tenant's root. `path` begins with the tenant's id.
+/// The tenant and the resource that a path names, which begins with the tenant's id.
+///
+/// # Errors
+/// When the tenant id is invalid.
+pub(crate) fn resource_below_root(path: &str) -> Result<(TenantId, Resource<'_>), ApiError> {
+    let (id, rest) = path.split_once('/').unwrap_or((path, ""));
+    Ok((segments(id)?.concat().parse()?, Resource::of(rest)))
+}
+
+/// Answers a request for a resource below a tenant's root.
 pub(crate) async fn below_root(
     app: &AppState,
-    path: &str,
+    tenant: &Tenant,
+    resource: Resource<'_>,
     head: &Parts,
     body: HttpBody,
 ) -> Response {
-    let (id, rest) = path.split_once('/').unwrap_or((path, ""));
-    let tenant_id = match segments(id).map(|segments| segments.concat().parse()) {
-        Ok(Ok(tenant_id)) => tenant_id,
-        Ok(Err(invalid)) => return refuse(ApiError::InvalidTenantId(invalid), head, body).await,
-        Err(error) => return refuse(error, head, body).await,
-    };
-    let Some(tenant) = app.registry.get(&tenant_id) else {
-        return refuse(ApiError::UnknownTenant, head, body).await;
-    };
-    match Resource::of(rest) {
-        Resource::DataV1(path) => v1(app, &tenant, document_path(&[], path), head, body).await,
-        Resource::DataV0(path) => v0(app, &tenant, document_path(&[], path), head, body).await,
-        Resource::Batch(path) => documents(&tenant, document_path(&[], path), head, body).await,
+    match resource {
+        Resource::DataV1(path) => v1(app, tenant, document_path(&[], path), head, body).await,
+        Resource::DataV0(path) => v0(app, tenant, document_path(&[], path), head, body).await,
+        Resource::Batch(path) => documents(tenant, document_path(&[], path), head, body).await,
         Resource::DefaultDecision => {
             let entrypoint = tenant.limits.entrypoint(&tenant.id);
-            v0(app, &tenant, document_path(&entrypoint, ""), head, body).await
+            v0(app, tenant, document_path(&entrypoint, ""), head, body).await
         }
-        Resource::Query => query(app, &tenant, head, body).await,
-        Resource::Policies(path) => policies(app, &tenant, path, head, body).await,
-        Resource::Health => only_get(head, body, || health(&tenant, head.uri.query())).await,
-        Resource::Config => only_get(head, body, || Ok(config(&tenant))).await,
-        Resource::Status => only_get(head, body, || Ok(status(&tenant))).await,
+        Resource::Query => query(app, tenant, head, body).await,
+        Resource::Policies(path) => policies(app, tenant, path, head, body).await,
+        Resource::Health => only_get(head, body, || health(tenant, head.uri.query())).await,
+        Resource::Config => only_get(head, body, || Ok(config(tenant))).await,
+        Resource::Status => only_get(head, body, || Ok(status(tenant))).await,
         Resource::Unknown => refuse(ApiError::UnknownResource, head, body).await,
     }
 }
@@ -116,7 +118,7 @@ async fn only_get(
     answer: impl FnOnce() -> Result<String, ApiError>,
 ) -> Response {
     if head.method != Method::GET {
-        return refuse(ApiError::MethodNotAllowed { allow: Some("GET") }, head, body).await;
+        return refuse(ApiError::MethodNotAllowed { allow: "GET" }, head, body).await;
     }
     let rest = body::drain_or_close(head, body).await;
     match answer() {

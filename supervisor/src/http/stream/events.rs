@@ -1,7 +1,10 @@
 //! A consumer's events, for every transport.
 
+use std::sync::Arc;
+
 use tokio::sync::OwnedSemaphorePermit;
 
+use crate::access::License;
 use crate::stream::Subscription;
 use crate::telemetry::metrics::OpenGauge;
 
@@ -22,11 +25,17 @@ impl ConsumerPermit {
 #[derive(Debug)]
 pub(super) struct Events {
     pub(super) subscription: Subscription,
+    /// Ends when the supervisor does, or when the consumer's credential is no longer accepted.
+    pub(super) license: Arc<License>,
     _permit: ConsumerPermit,
 }
 
 impl Events {
-    pub(super) const fn new(subscription: Subscription, permit: ConsumerPermit) -> Self {
-        Self { subscription, _permit: permit }
+    pub(super) const fn new(
+        subscription: Subscription,
+        permit: ConsumerPermit,
+        license: Arc<License>,
+    ) -> Self {
+        Self { subscription, license, _permit: permit }
     }
 }

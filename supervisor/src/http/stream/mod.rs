@@ -14,8 +14,10 @@ use axum::response::{IntoResponse, Response};
 use enforcer_protocol::TenantId;
 
 use super::error::ApiError;
+use super::gate;
 use super::query::parameters;
 use super::state::AppState;
+use crate::access::{Proof, Role, Scope};
 use crate::stream::{Cursor, EventKind, Kinds, Resumption};
 use crate::telemetry::metrics::{HostLimit, OpenGauge};
 use events::{ConsumerPermit, Events};
@@ -37,15 +39,19 @@ struct Wanted {
 
 /// Opens the stream, or says why not. Every refusal is an ordinary answer, before anything is
 /// upgraded.
-pub(crate) async fn open(app: &Arc<AppState>, request: Request) -> Response {
+pub(crate) async fn open(app: &Arc<AppState>, proof: Proof, request: Request) -> Response {
     if request.method() != Method::GET {
         // The answer to HEAD has no events, which would be built all the same.
-        return ApiError::MethodNotAllowed { allow: Some("GET") }.into_response();
+        return ApiError::MethodNotAllowed { allow: "GET" }.into_response();
     }
-    open_transport(app, request).await.unwrap_or_else(ApiError::into_response)
+    open_transport(app, proof, request).await.unwrap_or_else(ApiError::into_response)
 }
 
-async fn open_transport(app: &Arc<AppState>, request: Request) -> Result<Response, ApiError> {
+async fn open_transport(
+    app: &Arc<AppState>,
+    proof: Proof,
+    request: Request,
+) -> Result<Response, ApiError> {
     let (head, body) = request.into_parts();
     let transport = transport(&head.headers)?;
     let page = origin::page(&head.headers, &app.stream_origins)?;
@@ -53,12 +59,12 @@ async fn open_transport(app: &Arc<AppState>, request: Request) -> Result<Respons
         Transport::WebSocket => {
             let handshake = websocket::accept_handshake(head, &body)?;
             let head = &handshake.request;
-            let events = subscribe(app, head.uri(), Resumption::Never).await?;
+            let events = subscribe(app, proof, head.uri(), Resumption::Never).await?;
             Ok(websocket::open(app, handshake, events))
         }
         Transport::ServerSentEvents => {
             let resumption = cursor(&head.headers).map_or(Resumption::Possible, Resumption::From);
-            let events = subscribe(app, &head.uri, resumption).await?;
+            let events = subscribe(app, proof, &head.uri, resumption).await?;
             Ok(server_sent_events::open(app, page, events))
         }
     }
@@ -106,11 +112,23 @@ fn take_permit(app: &AppState) -> Result<ConsumerPermit, ApiError> {
 }
 
 /// The events that a request asks for, and the permit to get them.
-async fn subscribe(app: &AppState, uri: &Uri, resumption: Resumption) -> Result<Events, ApiError> {
+async fn subscribe(
+    app: &AppState,
+    proof: Proof,
+    uri: &Uri,
+    resumption: Resumption,
+) -> Result<Events, ApiError> {
     let Wanted { tenant_id, kinds } = wanted(uri.query().unwrap_or_default())?;
-    let tenant = match tenant_id {
-        None => None,
-        Some(tenant_id) => Some(app.registry.get(&tenant_id).ok_or(ApiError::UnknownTenant)?),
+    let caller = gate::check(app, &proof)?;
+    let (tenant, scope) = match tenant_id {
+        None => {
+            gate::permit_for_all(app, &caller, Role::Operate)?;
+            (None, Scope::All(Role::Operate))
+        }
+        Some(tenant_id) => {
+            let tenant = gate::tenant(app, &caller, Role::Observe, &tenant_id)?;
+            (Some(tenant), Scope::Tenant(Role::Observe, tenant_id))
+        }
     };
     // Before the subscription: for a consumer that is refused no event may be built or kept.
     let permit = take_permit(app)?;
@@ -125,7 +143,8 @@ async fn subscribe(app: &AppState, uri: &Uri, resumption: Resumption) -> Result<
     let subscription = subscribed.await.map_err(|_| ApiError::Internal)?;
     // It was removed meanwhile.
     let subscription = subscription.ok_or(ApiError::UnknownTenant)?;
-    Ok(Events::new(subscription, permit))
+    let license = app.access.license(proof, caller, scope, &app.stream.stop);
+    Ok(Events::new(subscription, permit, license))
 }
 
 /// The cursor that a consumer of server-sent events sends.

@@ -81,7 +81,7 @@ impl Feed {
         };
         let next = tokio::select! {
             next = next => next,
-            () = self.app.stream.stop.cancelled() => return None,
+            () = self.events.license.token().cancelled() => return None,
         };
         let piece = match next {
             Ok(Ok(delivery)) => self.gather(delivery),

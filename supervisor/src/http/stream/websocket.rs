@@ -19,7 +19,7 @@ use hyper_util::rt::TokioIo;
 use nix::sys::socket::setsockopt;
 use nix::sys::socket::sockopt::TcpUserTimeout;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::error::ProtocolError;
@@ -28,11 +28,13 @@ use tokio_tungstenite::tungstenite::protocol::frame::Frame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{CloseCode, Data, OpCode};
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_util::either::Either;
 use tracing::debug;
 
 use super::events::Events;
 use crate::http::connection::{self, ConnectionGuard};
 use crate::http::error::ApiError;
+use crate::http::listener::Stream;
 use crate::http::state::AppState;
 use crate::stream::{CONNECTED, Delivery, Ended};
 use crate::telemetry::metrics::HostLimit;
@@ -147,13 +149,19 @@ async fn serve(
 
 /// Takes the connection over from the HTTP server to the stream's runtime. Returns also the bytes
 /// that were read already.
-fn take_over(upgraded: Upgraded) -> io::Result<(TcpStream, Vec<u8>)> {
+fn take_over(upgraded: Upgraded) -> io::Result<(Stream, Vec<u8>)> {
     let parts = upgraded
-        .downcast::<TokioIo<TcpStream>>()
+        .downcast::<TokioIo<Stream>>()
         .map_err(|_| io::Error::other("this is not the accepted connection"))?;
-    let stream = TcpStream::from_std(parts.io.into_inner().into_std()?)?;
-    let millis = u32::try_from(KERNEL_PATIENCE.as_millis()).unwrap_or(u32::MAX);
-    setsockopt(&stream, TcpUserTimeout, &millis)?;
+    let stream = match parts.io.into_inner() {
+        Either::Left(stream) => {
+            let stream = TcpStream::from_std(stream.into_std()?)?;
+            let millis = u32::try_from(KERNEL_PATIENCE.as_millis()).unwrap_or(u32::MAX);
+            setsockopt(&stream, TcpUserTimeout, &millis)?;
+            Either::Left(stream)
+        }
+        Either::Right(stream) => Either::Right(UnixStream::from_std(stream.into_std()?)?),
+    };
     Ok((stream, parts.read_buf.to_vec()))
 }
 
@@ -186,7 +194,7 @@ enum Rest {
 
 impl Consumer {
     async fn serve(&mut self) -> CloseReason {
-        let stop = self.app.stream.stop.clone();
+        let ended = self.events.license.token().clone();
         let mut ping = interval_at(Instant::now() + PING_INTERVAL, PING_INTERVAL);
         ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut was_heard = true;
@@ -201,7 +209,10 @@ impl Consumer {
                 // read before it is missed. A client's bytes are limited in rate, so reading them
                 // starves nothing.
                 biased;
-                () = stop.cancelled() => Err(away()),
+                () = ended.cancelled() => {
+                    let is_stopping = self.app.stream.stop.is_cancelled();
+                    return if is_stopping { away() } else { revoked() };
+                }
                 message = self.socket.next() => {
                     was_heard = true;
                     heard(message)
@@ -341,7 +352,9 @@ impl Consumer {
             };
             // The connection ends in either case.
             let _ = timeout(CLOSE_TIMEOUT, going).await;
-        } else if let Err(error) = stream.set_zero_linger() {
+        } else if let Either::Left(stream) = stream
+            && let Err(error) = stream.set_zero_linger()
+        {
             debug!("unread bytes for a client may stay in the kernel: {error}");
         }
     }
@@ -349,6 +362,10 @@ impl Consumer {
 
 const fn away() -> CloseReason {
     CloseReason::Close(CloseCode::Away, "the server is shutting down")
+}
+
+fn revoked() -> CloseReason {
+    CloseReason::Close(CloseCode::Policy, "the credential is no longer accepted")
 }
 
 /// Handles a client's message. Most are ignored: the stream goes one way.
@@ -380,12 +397,12 @@ fn heard(message: Option<Result<Message, Error>>) -> Result<(), CloseReason> {
 /// `QuotaExceeded`.
 #[derive(Debug)]
 struct LimitedStream {
-    stream: TcpStream,
+    stream: Stream,
     limiter: RateLimiter,
 }
 
 impl LimitedStream {
-    fn new(stream: TcpStream) -> Self {
+    fn new(stream: Stream) -> Self {
         Self { stream, limiter: RateLimiter::new(CLIENT_BYTES, CLIENT_BYTES) }
     }
 }

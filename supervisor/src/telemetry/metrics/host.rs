@@ -6,6 +6,8 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 
+use crate::access::Refusal;
+
 /// Buckets of the time that a worker takes to start, in seconds: from a few milliseconds to the
 /// default deadline.
 const START_BUCKETS: [f64; 9] = [2e-3, 5e-3, 10e-3, 20e-3, 50e-3, 200e-3, 1.0, 5.0, 10.0];
@@ -28,6 +30,11 @@ pub(crate) struct HostMetrics {
     /// From starting a worker to its bundle being loaded, in seconds, of all tenants together.
     pub(crate) start_seconds: Histogram,
     pub(crate) stream: StreamMetrics,
+    /// Requests whose credential lacked a role, or was for other tenants.
+    pub(crate) forbidden: Counter,
+    /// Requests for hosts that are not served here.
+    pub(crate) misdirected: Counter,
+    refused_credentials: [AtomicU64; Refusal::ALL.len()],
     limits: [AtomicU64; HostLimit::ALL.len()],
 }
 
@@ -107,8 +114,24 @@ impl HostMetrics {
             sandbox_off: Gauge::default(),
             start_seconds: Histogram::new(START_BUCKETS),
             stream: StreamMetrics::default(),
+            forbidden: Counter::default(),
+            misdirected: Counter::default(),
+            refused_credentials: [const { AtomicU64::new(0) }; Refusal::ALL.len()],
             limits: [const { AtomicU64::new(0) }; HostLimit::ALL.len()],
         }
+    }
+
+    /// Counts a request whose credential was refused.
+    pub(crate) fn refused_credential(&self, refusal: Refusal) {
+        if let Some(count) = self.refused_credentials.get(refusal as usize) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// How many requests were refused for each reason.
+    pub(crate) fn refused_credentials(&self) -> impl Iterator<Item = (Refusal, u64)> {
+        let counts = self.refused_credentials.iter().map(|count| count.load(Ordering::Relaxed));
+        Refusal::ALL.into_iter().zip(counts)
     }
 
     /// Counts that a limit was reached.

@@ -49,10 +49,6 @@ pub(crate) enum Verdict {
 pub(crate) struct ControlSignals {
     /// The bundle may have changed.
     pub(crate) look: Notify,
-    /// An operator asks for all bundles to be read and tried again.
-    pub(crate) reload: Notify,
-    /// An operator asks for the bundle to be downloaded now, where it is remote.
-    pub(crate) poll_now: Arc<Notify>,
     /// The tenant was removed, or the supervisor ends.
     pub(crate) stop: CancellationToken,
     /// The fingerprint of the files that were read last; 0 before that.
@@ -65,8 +61,6 @@ impl ControlSignals {
     pub(crate) fn new(context: &Context) -> Self {
         Self {
             look: Notify::new(),
-            reload: Notify::new(),
-            poll_now: Arc::default(),
             stop: context.stop.child_token(),
             read_fingerprint: AtomicU64::new(0),
             verdict: watch::Sender::new(None),

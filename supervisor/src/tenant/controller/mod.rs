@@ -190,7 +190,7 @@ impl Controller {
         self.state = state;
         self.publish("the tenant was registered", None);
         Box::pin(self.carry_out(actions, "", None)).await;
-        let signals = Arc::clone(&self.signals);
+        let (signals, tenant) = (Arc::clone(&self.signals), Arc::clone(&self.tenant));
         while !self.state.is_stopped() {
             tokio::select! {
                 () = signals.stop.cancelled() => {
@@ -205,7 +205,15 @@ impl Controller {
                     Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
                     Err(_) => {}
                 },
-                () = signals.reload.notified() => Box::pin(self.reload()).await,
+                () = tenant.orders.reload.notified() => Box::pin(self.reload()).await,
+                () = tenant.orders.restart.notified() => {
+                    let why = "an operator asked for a fresh worker";
+                    Box::pin(self.handle(Event::Restart, why)).await;
+                }
+                () = tenant.orders.release.notified() => {
+                    let why = "an operator asked for another try";
+                    Box::pin(self.handle(Event::Retry, why)).await;
+                }
                 () = signals.look.notified() => self.look(Look::IfChanged),
                 Some(request) = waiting(self.requests.as_mut()), if self.wants_requests() => {
                     Box::pin(self.take_request(request)).await;

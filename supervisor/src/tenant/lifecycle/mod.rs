@@ -126,6 +126,8 @@ pub(crate) enum Event {
     PauseOver(PauseId),
     /// An operator asks for another try after any result.
     Retry,
+    /// An operator asks for a fresh worker.
+    Restart,
     /// The supervisor ends, or the tenant is removed.
     Stop,
 }
@@ -358,6 +360,22 @@ impl State {
                     self.start(actions);
                 }
             }
+            Event::Restart => match self.phase {
+                // It takes over as a new revision's does, so no request is lost.
+                Phase::Steady if self.draining.is_none() => self.start_good(actions),
+                // One that is to be tried later is tried now.
+                Phase::Backoff { .. } | Phase::Quarantined { .. } | Phase::Unloadable { .. } => {
+                    self.take(now, Event::Retry, actions);
+                }
+                // A fresh one starts or has just begun to serve, or there is no bundle for one.
+                Phase::Steady
+                | Phase::Asleep
+                | Phase::Reading
+                | Phase::Starting { .. }
+                | Phase::Waiting
+                | Phase::Rejected
+                | Phase::Stopped => {}
+            },
             Event::Stop => self.phase = Phase::Stopped,
         }
     }

@@ -49,6 +49,7 @@ impl World {
             },
             12 => Event::PauseOver(self.pauses.pop()?.0),
             13 if cause == Cause::Host => Event::Retry,
+            13 if cause == Cause::Crash => Event::Restart,
             13 if cause == Cause::Killed => Event::Idle(self.serving.take()?),
             _ => return None,
         };
@@ -117,7 +118,7 @@ proptest! {
             let starts = actions.iter().any(|action| matches!(action, Action::Start(..)));
             if was_quarantined && starts {
                 prop_assert!(
-                    is_pause_over || matches!(event, Event::Read(_) | Event::Retry),
+                    is_pause_over || matches!(event, Event::Read(_) | Event::Retry | Event::Restart),
                     "{event:?} started a worker of a quarantined tenant"
                 );
             }

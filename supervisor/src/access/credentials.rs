@@ -1,0 +1,57 @@
+//! The credentials that an operator has configured.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+
+use super::principal::{Principal, Refusal};
+use super::proof::PeerIds;
+use super::token::TokenHash;
+
+/// Who may connect to a Unix socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PeerRule {
+    User(u32),
+    Group(u32),
+}
+
+impl PeerRule {
+    const fn fits(self, peer: PeerIds) -> bool {
+        match self {
+            Self::User(uid) => peer.uid == uid,
+            Self::Group(gid) => peer.gid == gid,
+        }
+    }
+}
+
+/// All credentials.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Credentials {
+    pub(crate) tokens: HashMap<TokenHash, Arc<Principal>>,
+    /// The first that fits is the one.
+    pub(crate) peers: Vec<(PeerRule, Arc<Principal>)>,
+}
+
+impl Credentials {
+    /// Whose token this is.
+    ///
+    /// # Errors
+    /// When it is not one that is accepted now.
+    pub(crate) fn of_token(
+        &self,
+        token: &str,
+        now: DateTime<Utc>,
+    ) -> Result<&Arc<Principal>, Refusal> {
+        let principal = self.tokens.get(&TokenHash::of(token)).ok_or(Refusal::Unknown)?;
+        if principal.expires.is_some_and(|expires| expires <= now) {
+            return Err(Refusal::Expired);
+        }
+        Ok(principal)
+    }
+
+    /// Whose process this is, if it is one of somebody.
+    pub(crate) fn of_peer(&self, peer: PeerIds) -> Option<&Arc<Principal>> {
+        self.peers.iter().find(|(rule, _)| rule.fits(peer)).map(|(_, principal)| principal)
+    }
+}

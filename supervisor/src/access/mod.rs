@@ -1,0 +1,18 @@
+//! Who may ask: credentials, and what each of them may do.
+//!
+//! A request is authenticated once (`gate.rs`), before anything about a tenant is looked up. Whoever
+//! has no right to a tenant gets the answer that an unknown tenant has.
+
+pub(crate) mod credentials;
+pub(crate) mod gate;
+pub(crate) mod grant;
+pub(crate) mod license;
+pub(crate) mod principal;
+pub(crate) mod proof;
+pub(crate) mod token;
+
+pub(crate) use gate::{Access, Rules};
+pub(crate) use grant::{Right, Role};
+pub(crate) use license::{License, Scope};
+pub(crate) use principal::{Caller, Refusal};
+pub(crate) use proof::{Connection, PeerIds, Proof};

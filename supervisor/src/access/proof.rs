@@ -1,0 +1,117 @@
+//! What a request and its connection show of who asks.
+
+use std::net::SocketAddr;
+
+use hyper::HeaderMap;
+use hyper::header::AUTHORIZATION;
+use zeroize::Zeroizing;
+
+use super::principal::Refusal;
+
+/// Bytes of a token that is looked at. Tokens of identity providers have two or three thousand.
+const MAX_TOKEN: usize = 16 * 1024;
+
+/// A process at the other end of a Unix socket, as the kernel says (`SO_PEERCRED`, `unix(7)`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PeerIds {
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
+}
+
+/// What a connection shows of its client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Connection {
+    Tcp(SocketAddr),
+    Unix(PeerIds),
+}
+
+impl Connection {
+    /// The process at the other end, if the kernel knows it.
+    pub(crate) const fn peer(&self) -> Option<PeerIds> {
+        match self {
+            Self::Tcp(_) => None,
+            Self::Unix(ids) => Some(*ids),
+        }
+    }
+}
+
+/// What a request showed of who asks, kept for as long as its answer lasts.
+#[derive(Clone)]
+pub(crate) struct Proof {
+    pub(super) connection: Connection,
+    pub(super) token: Option<Zeroizing<String>>,
+}
+
+impl Proof {
+    /// Of a request.
+    ///
+    /// # Errors
+    /// When its `Authorization` header is not one bearer token.
+    pub(crate) fn of(connection: &Connection, headers: &HeaderMap) -> Result<Self, Refusal> {
+        let token = bearer(headers)?.map(|token| Zeroizing::new(token.to_owned()));
+        Ok(Self { connection: connection.clone(), token })
+    }
+}
+
+impl std::fmt::Debug for Proof {
+    /// Without the token.
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Proof").field("connection", &self.connection).finish()
+    }
+}
+
+/// The bearer token of a request (RFC 6750, section 2.1), if it has an `Authorization` header.
+///
+/// # Errors
+/// When the header is there and is not one bearer token.
+pub(crate) fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let (Some(value), second) = (values.next(), values.next()) else { return Ok(None) };
+    let text = value.to_str().ok().filter(|_| second.is_none()).ok_or(Refusal::Malformed)?;
+    let (scheme, token) = text.split_once(' ').ok_or(Refusal::Malformed)?;
+    let token = token.trim_matches(' ');
+    let is_token = (1..=MAX_TOKEN).contains(&token.len()) && token.bytes().all(is_token_byte);
+    if scheme.eq_ignore_ascii_case("bearer") && is_token {
+        return Ok(Some(token));
+    }
+    Err(Refusal::Malformed)
+}
+
+/// The characters of a token, as RFC 6750 has them.
+const fn is_token_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'+' | b'/' | b'=')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(values: &[&[u8]]) -> Result<Option<String>, Refusal> {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            let value = hyper::header::HeaderValue::from_bytes(value).unwrap();
+            headers.append(AUTHORIZATION, value);
+        }
+        bearer(&headers).map(|token| token.map(str::to_owned))
+    }
+
+    #[test]
+    fn a_token_is_the_one_after_bearer() {
+        for value in ["Bearer abc", "bearer abc", "BEARER  abc "] {
+            assert_eq!(read(&[value.as_bytes()]), Ok(Some("abc".to_owned())), "{value}");
+        }
+        assert_eq!(read(&[]), Ok(None));
+    }
+
+    #[test]
+    fn a_header_that_is_not_one_token_is_refused() {
+        let long = format!("Bearer {}", "a".repeat(MAX_TOKEN + 1));
+        for value in
+            ["", "Bearer", "Bearer ", "Basic abc", "abc", "Bearer a b", "Bearer a,b", &long]
+        {
+            assert_eq!(read(&[value.as_bytes()]), Err(Refusal::Malformed), "{value}");
+        }
+        assert_eq!(read(&[b"Bearer \xff"]), Err(Refusal::Malformed));
+        assert_eq!(read(&[b"Bearer a", b"Bearer a"]), Err(Refusal::Malformed));
+    }
+}
