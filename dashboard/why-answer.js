@@ -83,6 +83,11 @@ export const MAX_CAUSES = 5;
  * @property {Note[]} notes
  */
 
+/** Values of rules that no definition added to: those of a set or an object are empty. */
+const NOTHING = new Set(["false", "[]", "{}"]);
+/** Enough of a revision to tell it from another. */
+const SHORT_REVISION = 12;
+
 /** @type {Record<string, Outcome>} */
 const OUTCOMES = { held: "held", failed: "failed", not_reached: "skipped" };
 
@@ -345,7 +350,7 @@ export function causesOf({ document, rules }) {
       for (const statement of rule.statements) {
         if (statement.depth > 0 || statement.outcome !== "failed") continue;
         const read = statement.attempts.flatMap((attempt) => attempt.values);
-        const others = read.filter(({ name: other, value }) => (value === null || value === "false") && names.has(other));
+        const others = read.filter(({ name: other, value }) => (value === null || NOTHING.has(value)) && names.has(other));
         for (const other of others) asked.add(other.name);
         if (others.length === 0) causes.push({ rule: index, statement });
       }
@@ -380,8 +385,8 @@ export function openRules({ rules, value }, room) {
 /** Which revision explains, where another one decided, or nobody knows which. @param {string} decided empty where it is unknown @param {string} explains */
 export function revisionWords(decided, explains) {
   if (decided === explains) return "";
-  if (decided === "") return `Revision ${explains} explains it now.`;
-  return `This decision was made by revision ${decided}; revision ${explains} explains it now.`;
+  const now = `evision ${explains.slice(0, SHORT_REVISION)} explains it now.`;
+  return decided === "" ? `R${now}` : `This decision was made by revision ${decided.slice(0, SHORT_REVISION)}; r${now}`;
 }
 
 /** @type {Record<string, string>} */

@@ -38,6 +38,16 @@ function lastValues({ attempts }) {
   return attempts.findLast((attempt) => !attempt.held)?.values.slice(0, MAX_CAUSE_VALUES) ?? [];
 }
 
+/** A statement and what it saw. @param {import("./why-answer.js").Statement} statement */
+function causeOf(statement) {
+  const values = lastValues(statement);
+  const isOfItself = values.length === 1 && values[0].name === statement.source;
+  return [
+    isOfItself ? null : said(oneLine(statement.source), { class: "mono" }),
+    ...values.map(({ name, value }) => el("p", {}, said(name, { class: "mono" }), el("span", { class: "dim" }, " is "), valueOf(value))),
+  ];
+}
+
 export class Explanation {
   /**
    * @param {import("./why-answer.js").Answer} answer
@@ -72,8 +82,8 @@ export class Explanation {
     const differs = other === "" && allow !== null && now !== null && now !== allow;
     return el("div", { class: "why-heading" },
       el("p", { class: "why-verdict" }, nameOf(answer.document), " ", said(verdictWords(answer), { class: "mono why-value" })),
-      other !== "" ? el("p", { class: revision === "" ? "dim why-revision" : "why-other why-revision" }, said(other))
-        : el("p", { class: "dim why-revision" }, "Revision ", el("span", { class: "mono", title: answer.revision }, visible(shortRevision(answer.revision))), " made this decision, and explains it."),
+      other !== "" ? el("p", { class: revision === "" ? "dim why-revision" : "why-other why-revision" }, said(other, { title: visible(`${revision} ${answer.revision}`.trim()) }))
+        : el("p", { class: "dim why-revision" }, "Revision ", el("span", { class: "mono", title: visible(answer.revision) }, visible(shortRevision(answer.revision))), " made this decision, and explains it."),
       differs ? el("p", { class: "why-other" }, "The decision was another one then. The policy may depend on the time, or on something else that is not in the input.") : null);
   }
 
@@ -90,9 +100,7 @@ export class Explanation {
         const { file } = answer.rules[rule];
         return el("li", {},
           el("button", { type: "button", class: "why-jump", on: { click: () => this.jump(rule, statement.row) } }, said(placeWords(file, statement.row))),
-          el("div", { class: "why-cause" },
-            said(oneLine(statement.source), { class: "mono" }),
-            ...lastValues(statement).map(({ name, value }) => el("p", {}, said(name, { class: "mono" }), el("span", { class: "dim" }, " is "), valueOf(value)))));
+          el("div", { class: "why-cause" }, ...causeOf(statement)));
       })),
       more > 0 ? el("p", { class: "dim" }, `and ${plural(more, "other statement")}`) : null);
   }
@@ -170,6 +178,10 @@ export class Explanation {
   /** @param {import("./why-answer.js").Note} note @param {import("./why-answer.js").Rule} rule */
   note({ outcome, source, times, groups }, rule) {
     const isOwn = source === "";
+    const only = groups.length === 1 && groups[0].values.length === 1 ? groups[0].values[0] : null;
+    if (!isOwn && only !== null && only.name === source && times === "") {
+      return el("div", { class: `why-note ${outcome}` }, el("p", { class: "why-again" }, el("span", { class: "why-word" }, outcome), el("span", {}, ...this.value(only, rule))));
+    }
     return el("div", { class: `why-note ${outcome}` },
       isOwn && times === "" ? null : el("p", { class: "why-again" },
         isOwn ? null : el("span", { class: "why-word" }, outcome),

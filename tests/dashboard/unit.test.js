@@ -24,7 +24,7 @@ import { MAX_EVENTS, Store } from "../../dashboard/store.js";
 import { tenantFacts } from "../../dashboard/tenant-facts.js";
 import { answerOf, causesOf, linesOf, MAX_LINES, MAX_SOURCE, MAX_VALUE, openRules, refusalOf, revisionWords, verdictWords } from "../../dashboard/why-answer.js";
 import { random } from "./mock.js";
-import { explanation, residency, rule, statement, valuesOf } from "./why-answers.js";
+import { explanation, residency, roles, rule, statement, valuesOf } from "./why-answers.js";
 
 const NOW = 1_800_000_000_000;
 
@@ -683,6 +683,8 @@ test("the cause is where the rules that were asked end, and not what another rul
     rule("data.t.allow", 1, "allow if {\n\tnot blocked\n\tinput.x\n}", "failed", [statement(2, 2, "not blocked", "held"), statement(3, 2, "input.x", "failed", { "input.x": null })]),
     rule("data.t.blocked", 5, "blocked if input.y", "failed", [statement(5, 12, "input.y", "failed", { "input.y": null })]),
   ], "ab")), ["input.x"]);
+  // Neither is the number of a set's members, where the set's own rules failed.
+  assert.deepEqual(of(roles("a", "ab")), ["input.environment.ticket", "permission.resource == input.resource.type"]);
   // Rules that ask one another end.
   const ring = ["a", "b"].map((name, i) => rule(`data.t.${name}`, i, name, "failed", [statement(i, 1, name, "failed", { [`data.t.${name === "a" ? "b" : "a"}`]: null })]));
   assert.deepEqual(of(explanation("data.t.a", ring, "ab")), []);
@@ -735,6 +737,7 @@ test("rules that matter are open first, as many as there is room for", () => {
 test("which revision explains is said where it is another one", () => {
   assert.equal(revisionWords("aa", "aa"), "");
   assert.equal(revisionWords("aa", "bb"), "This decision was made by revision aa; revision bb explains it now.");
+  assert.match(revisionWords("a".repeat(64), "b".repeat(64)), /^This decision was made by revision a{12}; revision b{12} explains/);
   assert.equal(revisionWords("", "bb"), "Revision bb explains it now.");
 });
 

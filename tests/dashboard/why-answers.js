@@ -45,3 +45,26 @@ export function residency(tenant, revision) {
     rule(`${of}.suspended`, 44, "suspended if input.subject.user_id in data.suspended", "not_reached"),
   ], revision);
 }
+
+/** Roles, denied: a loop of which some attempts held, statements of one line, an `else`, and a text of wide letters. @param {string} tenant @param {string} revision */
+export function roles(tenant, revision) {
+  const of = `data.tenants.${tenant}`;
+  const attempts = (/** @type {[boolean, Record<string, string|null>][]} */ ...all) => all.map(([held, values]) => ({ held, values: valuesOf(values) }));
+  return explanation(`${of}.allow`, [
+    rule(`${of}.allow`, 8, "allow if count(granting_roles) > 0", "failed", [
+      statement(8, 10, "count(granting_roles) > 0", "failed", { [`${of}.granting_roles`]: "[]", "count(granting_roles)": "0" }),
+    ]),
+    rule(`${of}.allow`, 10, 'allow if { input.subject.on_call; input.environment.ticket; input.action != "delete" }', "failed", [
+      statement(10, 12, "input.subject.on_call", "held", { "input.subject.on_call": "true" }),
+      statement(10, 35, "input.environment.ticket", "failed", { "input.environment.ticket": null }),
+      statement(10, 61, 'input.action != "delete"', "not_reached"),
+    ]),
+    rule(`${of}.allow`, 6, "default allow := false", "held", [], { value: "false", is_default: true }),
+    rule(`${of}.granting_roles`, 27, "granting_roles contains role if {\n\tsome role in data.user_roles[input.subject.user_id]\n\tsome permission in data.role_permissions[role]\n\tpermission.action == input.action\n\tpermission.resource == input.resource.type\n}", "failed", [
+      statement(28, 2, "some role in data.user_roles[input.subject.user_id]", "held", {}, { held: 2, attempts: attempts([true, { "input.subject.user_id": '"bob"', role: '"operator"' }], [true, { "input.subject.user_id": '"bob"', role: '"監査役"' }]) }),
+      statement(29, 2, "some permission in data.role_permissions[role]", "held", {}, { held: 3, attempts: attempts([true, { permission: '{"action":"read","resource":"device"}' }], [true, { permission: '{"action":"restart","resource":"device"}' }]) }),
+      statement(30, 2, "permission.action == input.action", "held", {}, { held: 1, failed: 2, attempts: attempts([false, { "permission.action": '"read"', "input.action": '"restart"' }], [true, { "permission.action": '"restart"', "input.action": '"restart"' }]) }),
+      statement(31, 2, "permission.resource == input.resource.type", "failed", { "permission.resource": '"device"', "input.resource.type": '"ゲートウェイ"' }),
+    ]),
+  ], revision);
+}
