@@ -705,6 +705,9 @@ test("what an answer may hold is bounded, and that something was left out is sai
   assert.ok(shown.lines.length <= MAX_LINES);
   const feeds = linesOf(read(explanation("data.t.allow", [rule("r", 1, "\n".repeat(4_000), "held")], "ab")).rules[0]);
   assert.ok(feeds.lines.length <= MAX_LINES);
+  const stray = linesOf(read(explanation("data.t.allow", [rule("r", 1, "\n".repeat(250), "held", Array.from({ length: 200 }, (_, i) => statement(1_000 + i, 1, "s", "held")))], "ab")).rules[0]);
+  assert.equal(stray.lines.length, MAX_LINES);
+  assert.ok(stray.isTruncated);
   let nested = statement(1, 1, "s", "held");
   for (let i = 0; i < 2_000; i += 1) nested = statement(1, 1, "s", "held", {}, { inside: [nested] });
   assert.ok(read(explanation("data.t.allow", [rule("r", 1, "s", "held", [nested])], "ab")).rules[0].statements.length < 20);
