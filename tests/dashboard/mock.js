@@ -57,6 +57,8 @@ export class Mock {
     this.refuseStream = false;
     /** What was asked of /why, in turn: the tenants and the bodies. @type {{tenant: string, body: string}[]} */
     this.asked = [];
+    /** How many of them were given up before there was an answer. */
+    this.givenUp = 0;
     /** The answer of /why. @type {(tenant: string, body: string) => Promise<{status?: number, body: any}>|{status?: number, body: any}} */
     this.why = (tenant) => ({ body: residency(tenant, this.tenants.get(tenant)?.revision ?? "") });
     /** What a gateway puts before every path. */
@@ -253,6 +255,9 @@ export class Mock {
       for await (const chunk of request) chunks.push(chunk);
       const asked = { tenant: decodeURIComponent(why[1]), body: Buffer.concat(chunks).toString() };
       this.asked.push(asked);
+      response.once("close", () => {
+        if (!response.writableEnded) this.givenUp += 1;
+      });
       const { status = 200, body } = await this.why(asked.tenant, asked.body);
       return json(status, body);
     }

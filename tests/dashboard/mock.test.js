@@ -578,6 +578,7 @@ test("why: a late answer never lands in another decision, and is not waited for"
   await until("it was asked", () => held.length === 1);
   await page.locator(".decision:visible").nth(1).click();
   await shows(page, ".inspector .reason", "n 1");
+  await until("nobody waits for the first", () => mock.givenUp === 1);
   held[0]();
   // The second one's answer comes after the first one's, so that one would be here by now.
   await page.keyboard.press("w");
@@ -587,6 +588,7 @@ test("why: a late answer never lands in another decision, and is not waited for"
   await page.keyboard.press("w");
   await page.getByRole("button", { name: "Cancel the explanation" }).click();
   await page.locator('.why[data-state="idle"]').waitFor();
+  await until("nobody waits for the second", () => mock.givenUp === 2);
   held[1]();
   await page.keyboard.press("w");
   await until("the third was asked", () => held.length === 3);
@@ -601,6 +603,7 @@ test("why: a late answer never lands in another decision, and is not waited for"
     location.hash = "#/alerts";
   });
   await shows(page, "h1", "Alerts");
+  await until("nobody waits for the fourth", () => mock.givenUp === 3);
   held[3]();
   assert.deepEqual(complaints, []);
 });

@@ -703,9 +703,10 @@ test("what an answer may hold is bounded, and that something was left out is sai
   assert.equal(answer.rules[0].statements[0].attempts[0].values.length, 16);
   const shown = linesOf(answer.rules[0]);
   assert.ok(shown.lines.length <= MAX_LINES);
-  const feeds = linesOf(read(explanation("data.t.allow", [rule("r", 1, "\n".repeat(4_000), "held")], "ab")).rules[0]);
-  assert.ok(feeds.lines.length <= MAX_LINES);
-  const stray = linesOf(read(explanation("data.t.allow", [rule("r", 1, "\n".repeat(250), "held", Array.from({ length: 200 }, (_, i) => statement(1_000 + i, 1, "s", "held")))], "ab")).rules[0]);
+  const feeds = linesOf(read(explanation("data.t.allow", [rule("r", 1, "x\n".repeat(2_000), "held")], "ab")).rules[0]);
+  assert.equal(feeds.lines.length, MAX_LINES);
+  assert.ok(feeds.isTruncated);
+  const stray = linesOf(read(explanation("data.t.allow", [rule("r", 1, "x\n".repeat(250), "held", Array.from({ length: 200 }, (_, i) => statement(1_000 + i, 1, "s", "held")))], "ab")).rules[0]);
   assert.equal(stray.lines.length, MAX_LINES);
   assert.ok(stray.isTruncated);
   let nested = statement(1, 1, "s", "held");
