@@ -29,6 +29,7 @@ const STORED = "enforcer.alerts.2";
  * @property {() => void} destroy
  * @property {() => void} [focusFilter]
  * @property {() => void} [togglePause]
+ * @property {() => boolean} [explain] whether a decision is open that can be explained
  * @property {() => boolean} [escape] whether there was something to close
  * @property {(step: number) => boolean} [walk] to the next row, or the one before
  */

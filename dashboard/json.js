@@ -37,12 +37,12 @@ function* tokens(text) {
   }
 }
 
-/** Characters that turn text around or take no room: shown as what they are. */
-const INVISIBLE = /[\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
+/** Characters that turn text around, take no room, or are orders to a terminal: shown as what they are. */
+const INVISIBLE = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]|\udb40[\udc00-\udc7f]/g;
 
-/** @param {string} text JSON, or a part of it within a string */
+/** @param {string} text JSON, a part of it within a string, or any other text of more than one line */
 export function visible(text) {
-  return text.replace(INVISIBLE, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`);
+  return text.replace(INVISIBLE, (unit) => [...Array(unit.length).keys()].map((i) => `\\u${unit.charCodeAt(i).toString(16).padStart(4, "0")}`).join(""));
 }
 
 /**

@@ -47,6 +47,8 @@ function handle(event, target, page) {
       if (page?.togglePause === undefined || (event.key === " " && presses)) return false;
       page.togglePause();
       return true;
+    case "w":
+      return page?.explain?.() ?? false;
     case "j":
       return page?.walk?.(1) ?? false;
     case "k":

@@ -272,6 +272,11 @@ export class DecisionList {
     this.mark();
   }
 
+  /** @returns {boolean} whether a decision is open that can be explained */
+  explain() {
+    return this.inspector.explain();
+  }
+
   focusFilter() {
     this.search.focus();
     this.search.select();
@@ -283,6 +288,7 @@ export class DecisionList {
   }
 
   destroy() {
+    this.inspector.destroy();
     this.feed.close();
   }
 }

@@ -68,6 +68,10 @@ export class Decisions {
     this.list.focusFilter();
   }
 
+  explain() {
+    return this.list.explain();
+  }
+
   togglePause() {
     this.list.togglePause();
   }

@@ -279,6 +279,10 @@ export class TenantPage {
     return this.list.walk(step);
   }
 
+  explain() {
+    return this.list.explain();
+  }
+
   togglePause() {
     this.list.togglePause();
   }

@@ -11,7 +11,7 @@ import { promisify } from "node:util";
 import { chromium } from "playwright-core";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
-const BINARY = process.env.ENFORCER_BINARY ?? join(ROOT, "target/release/edge-policy-enforcer");
+const BINARY = process.env.ENFORCER ?? join(ROOT, "target/release/edge-policy-enforcer");
 export const SHOTS = join(ROOT, "target/dashboard");
 
 /** Within this, whatever is promised has happened, on a busy machine too. */
@@ -121,6 +121,13 @@ export const live = (page) => page.locator('#connection[data-state="connected"]'
 
 /** Text of the page within this. @param {import("playwright-core").Page} page @param {string} selector @param {string|RegExp} text */
 export const shows = (page, selector, text) => page.locator(selector).filter({ hasText: text }).first().waitFor();
+
+/** Opens a decision and asks why, by the keyboard. @param {import("playwright-core").Page} page @param {number} [nth] of the list */
+export async function askWhy(page, nth = 0) {
+  await page.locator(".decision:visible").nth(nth).click();
+  await page.locator(".why-button").waitFor();
+  await page.keyboard.press("w");
+}
 
 /** Complaints that are not the browser's own about a server that is gone on purpose. @param {string[]} complaints */
 export const serious = (complaints) => complaints.filter((text) => !/ERR_CONNECTION|WebSocket connection|Failed to load resource/.test(text));

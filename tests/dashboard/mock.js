@@ -6,6 +6,7 @@ import { readFile } from "node:fs/promises";
 import { randomUUID } from "node:crypto";
 import { fileURLToPath } from "node:url";
 import { WebSocketServer } from "ws";
+import { residency } from "./why-answers.js";
 
 const ASSETS = new URL("../../dashboard/", import.meta.url);
 const TYPES = { html: "text/html; charset=utf-8", css: "text/css; charset=utf-8", js: "text/javascript; charset=utf-8", svg: "image/svg+xml" };
@@ -54,6 +55,12 @@ export class Mock {
     /** @type {Set<{socket: import("ws").WebSocket, tenant: string|null}>} */
     this.streams = new Set();
     this.refuseStream = false;
+    /** What was asked of /why, in turn: the tenants and the bodies. @type {{tenant: string, body: string}[]} */
+    this.asked = [];
+    /** How many of them were given up before there was an answer. */
+    this.givenUp = 0;
+    /** The answer of /why. @type {(tenant: string, body: string) => Promise<{status?: number, body: any}>|{status?: number, body: any}} */
+    this.why = (tenant) => ({ body: residency(tenant, this.tenants.get(tenant)?.revision ?? "") });
     /** What a gateway puts before every path. */
     this.prefix = "";
     this.server = createServer((request, response) => this.answer(request, response));
@@ -241,6 +248,19 @@ export class Mock {
       response.end(JSON.stringify(body));
     };
     if (pathname === "/v1/tenants") return json(200, { result: [...this.tenants.values()] });
+    const why = /^\/v1\/tenants\/([^/]+)\/why$/.exec(pathname);
+    if (why !== null) {
+      if (request.method !== "POST") return json(405, { code: "invalid_operation", message: "the resource does not support this method" });
+      const chunks = [];
+      for await (const chunk of request) chunks.push(chunk);
+      const asked = { tenant: decodeURIComponent(why[1]), body: Buffer.concat(chunks).toString() };
+      this.asked.push(asked);
+      response.once("close", () => {
+        if (!response.writableEnded) this.givenUp += 1;
+      });
+      const { status = 200, body } = await this.why(asked.tenant, asked.body);
+      return json(status, body);
+    }
     if (pathname.startsWith("/v1/tenants/")) {
       const tenant = this.tenants.get(decodeURIComponent(pathname.slice("/v1/tenants/".length)));
       if (tenant === undefined) return json(404, { code: "resource_not_found", message: "there is no such tenant" });

@@ -362,7 +362,7 @@ test("every key of the help does what the help says", async (t) => {
   await page.keyboard.press("?");
   await page.locator("dialog[open]").waitFor();
   const keys = (await page.locator("dialog kbd").allTextContents()).sort();
-  assert.deepEqual(keys, ["/", "?", "Enter", "Esc", "Space", "a", "d", "g", "j", "k", "o", "p", "←", "↑", "→", "↓"].sort());
+  assert.deepEqual(keys, ["/", "?", "Enter", "Esc", "Space", "a", "d", "g", "j", "k", "o", "p", "w", "←", "↑", "→", "↓"].sort());
   await page.keyboard.press("Escape");
   await page.locator("dialog[open]").waitFor({ state: "detached" });
 
@@ -412,6 +412,8 @@ test("every key of the help does what the help says", async (t) => {
   await shows(page, ".inspector .reason", "n 3");
   await page.keyboard.press("j");
   await shows(page, ".inspector .reason", "n 2");
+  await page.keyboard.press("w");
+  await shows(page, ".why-line.failed", "resident");
   await page.keyboard.press("k");
   await page.keyboard.press("ArrowUp");
   await shows(page, ".inspector .reason", "n 4");
@@ -429,8 +431,9 @@ test("every key of the help does what the help says", async (t) => {
     await until("it goes on", async () => (await page.locator(".list-note").textContent()) !== "Paused");
   }
   await page.keyboard.press("/");
-  await page.keyboard.type("jk pgd");
-  assert.equal(await page.getByLabel("Filter by reason").inputValue(), "jk pgd");
+  await page.keyboard.type("jk pgdw");
+  assert.equal(await page.getByLabel("Filter by reason").inputValue(), "jk pgdw");
+  assert.equal(mock.asked.length, 1);
   assert.ok(mock.histories > 0);
 });
 
@@ -492,7 +495,7 @@ test("nothing that has the focus is under the header", async (t) => {
 
 test("every text is legible in both themes, and every control has a name, whatever the state", async (t) => {
   for (const colorScheme of /** @type {const} */ (["light", "dark"])) {
-    const { page } = await dashboard(t, (m) => {
+    const { page, mock } = await dashboard(t, (m) => {
       for (const state of ["ready", "failing", "quarantined", "rejected", "asleep", "waiting", "backoff", "starting"]) m.add(state, { state, warnings: [{ code: "w", message: "a warning", line: "x", location: { file: "f", row: 1, col: 1 }, help: "help" }] });
       m.overview = { dropped_log_lines: 3, bundles_dir_readable: false, sandbox_mode: "debug-off" };
       m.decide("ready", { allow: false, reason: "no" });
@@ -509,6 +512,16 @@ test("every text is legible in both themes, and every control has a name, whatev
       if (hash.includes("only")) await page.locator(".decision:visible").first().click();
       assert.deepEqual(await page.evaluate(faint), [], `${colorScheme} ${hash}`);
       assert.deepEqual(await page.evaluate(unnamed), [], hash);
+      if (!hash.includes("only")) continue;
+      for (const why of [mock.why, () => ({ status: 503, body: {} })]) {
+        mock.why = why;
+        await page.keyboard.press("w");
+        await page.locator('.why:is([data-state="told"], [data-state="refused"])').waitFor();
+        for (const rule of await page.locator(".why details:not([open]) summary").all()) await rule.click();
+        assert.deepEqual(await page.evaluate(faint), [], `${colorScheme} why`);
+        assert.deepEqual(await page.evaluate(unnamed), [], "why");
+        if (await page.locator(".why-told").count()) await page.getByRole("button", { name: "Hide the explanation" }).click();
+      }
     }
   }
 });

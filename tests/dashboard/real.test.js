@@ -6,7 +6,7 @@ import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, beforeEach, test } from "node:test";
 import { promisify } from "node:util";
-import { faint, launch, live, open, serious, SHOTS, shows, Supervisor, until } from "./harness.js";
+import { askWhy, faint, launch, live, open, serious, SHOTS, shows, Supervisor, until } from "./harness.js";
 
 const supervisor = new Supervisor();
 /** @type {import("playwright-core").Browser} */
@@ -132,6 +132,68 @@ test("a paused list stands still, and says how many came meanwhile", async () =>
   assert.equal(await page.locator(".decision:visible").count(), 1);
   await page.keyboard.press(" ");
   await until("they are shown", async () => (await page.locator(".decision:visible").count()) === 4);
+  await close();
+});
+
+test("a denied decision opens to why: the line that failed is marked, with its value", async () => {
+  const { page, complaints, close } = await dashboard("#/decisions");
+  await supervisor.ask("tenant_a", DENIED);
+  await page.locator(".decision:visible").first().waitFor();
+  await askWhy(page);
+  await shows(page, ".why-verdict", "data.tenants.tenant_a.allow is false");
+  await shows(page, ".why-revision", "made this decision, and explains it");
+  const source = await readFile(join(supervisor.bundles ?? "", "tenant_a/policy.rego"), "utf8");
+  const row = source.split("\n").findIndex((line) => line.startsWith("resident if ")) + 1;
+  const line = page.locator(`.why-line.failed[data-row="${row}"]`);
+  await line.filter({ hasText: 'input.resource.region is "US"' }).waitFor();
+  // As it stands in the file.
+  assert.equal(await line.locator("code").textContent(), source.split("\n")[row - 1]);
+  assert.deepEqual(await line.locator(".why-part.failed").allTextContents(), ["input.resource.region in data.residency[input.resource.type]"]);
+  assert.deepEqual(await page.locator(".why-cause p").first().allTextContents(), ['input.resource.region is "US"']);
+  await shows(page, ".why-line.held", 'reading if input.action == "read"');
+  await shows(page, ".why-rule.held", /default data\.tenants\.tenant_a\.allow.*= false/);
+  // It changed nothing, and is no decision.
+  assert.equal(await page.locator(".decision:visible").count(), 1);
+  assert.deepEqual(complaints, []);
+  await close();
+});
+
+test("after a reload, why says that another revision explains it", async () => {
+  const bundle = join(supervisor.bundles ?? "", "changing");
+  const policy = (/** @type {string} */ action) => `package tenants.changing\n\ndefault allow := false\n\nallow if input.action == "${action}"\n`;
+  await mkdir(bundle);
+  await writeFile(join(bundle, "policy.rego"), policy("read"));
+  const { page, complaints, close } = await dashboard("#/decisions");
+  await until("the tenant serves", async () => (await supervisor.ask("changing", { action: "write" })).result);
+  const revision = async () => (await (await fetch(`${supervisor.base}/v1/tenants/changing`)).json()).result.revision;
+  const before = await revision();
+  await writeFile(join(bundle, "policy.rego"), policy("write"));
+  await until("another revision serves", async () => (await revision()) !== before);
+  await askWhy(page);
+  await shows(page, ".why-other", `This decision was made by revision ${before.slice(0, 12)}; revision ${(await revision()).slice(0, 12)} explains it now.`);
+  await shows(page, ".why-verdict", "is true");
+  await shows(page, ".why-line.held", 'input.action is "write"');
+  // Its bundle is away.
+  await rm(bundle, { recursive: true });
+  await until("it is not served", async () => (await fetch(`${supervisor.base}/v1/tenants/changing`)).status === 404);
+  await page.getByRole("button", { name: "Hide the explanation" }).click();
+  await page.keyboard.press("w");
+  await shows(page, ".why-body .omitted", "no such tenant");
+  assert.deepEqual(serious(complaints), []);
+  await close();
+});
+
+test("an evaluation that failed opens to why as well", async () => {
+  const bundle = join(supervisor.bundles ?? "", "conflicting");
+  await mkdir(bundle);
+  await writeFile(join(bundle, "policy.rego"), "package tenants.conflicting\n\nallow := true if input.x\n\nallow := false if input.y\n");
+  const { page, close } = await dashboard("#/decisions?only=error");
+  await until("the tenant fails", async () => (await supervisor.ask("conflicting", { x: 1, y: 2 })).code === "internal_error");
+  await page.locator(".decision:visible", { hasText: "evaluating query" }).first().waitFor();
+  await askWhy(page);
+  await shows(page, ".why-verdict", /data\.tenants\.conflicting\.allow failed: .*conflict/);
+  await shows(page, ".why-line.held", "input.x is 1");
+  await rm(bundle, { recursive: true });
   await close();
 });
 

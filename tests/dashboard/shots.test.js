@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { launch, live, open, SHOTS, shows, until } from "./harness.js";
 import { Mock, random } from "./mock.js";
+import { residency, roles } from "./why-answers.js";
 
 const SECONDS = 900;
 /** A list of a hundred decisions is no better a picture than one of ten. */
@@ -161,6 +162,24 @@ test("every page has its picture", async (t) => {
   await page.locator(".inspector").waitFor();
   await shot("decisions-open");
   await page.keyboard.press("Escape");
+  await to("#/decisions?only=deny", "Decisions");
+  await page.locator(".decision:visible", { hasText: "sensor_data" }).first().click();
+  for (const [name, why] of /** @type {[string, typeof mock.why][]} */ ([
+    ["why", mock.why],
+    ["why-roles", (tenant) => ({ body: roles(tenant, mock.tenants.get(tenant).revision) })],
+    ["why-other-revision", (tenant) => ({ body: residency(tenant, "91bb20ff3c50a7") })],
+    ["why-refused", () => ({ status: 503, body: { code: "overloaded" } })],
+  ])) {
+    mock.why = why;
+    await page.keyboard.press("w");
+    await page.locator('.why:is([data-state="told"], [data-state="refused"])').waitFor();
+    for (const colorScheme of /** @type {const} */ (["dark", "light"])) {
+      await page.emulateMedia({ colorScheme });
+      await shot(colorScheme === "dark" ? `${name}-dark` : name);
+    }
+    if (name !== "why-refused") await page.getByRole("button", { name: "Hide the explanation" }).click();
+  }
+  await page.keyboard.press("Escape");
   await to("#/decisions?only=error", "Decisions");
   await page.locator(".decision:visible").first().click();
   await page.locator(".inspector").waitFor();
@@ -215,11 +234,14 @@ test("a tablet has two", async (t) => {
   await page.locator(".decision:visible").nth(3).click();
   await page.locator(".inspector").waitFor();
   await shot("tablet-decision");
+  await page.keyboard.press("w");
+  await page.locator(".why-told").waitFor();
+  await shot("tablet-why");
 });
 
 test("so it does on a phone", async (t) => {
   for (const colorScheme of /** @type {const} */ (["light", "dark"])) {
-    const { page, shot, to } = await filled(t, { viewport: { width: 360, height: 740 }, deviceScaleFactor: 2, isMobile: true, hasTouch: true, colorScheme });
+    const { page, mock, shot, to } = await filled(t, { viewport: { width: 360, height: 740 }, deviceScaleFactor: 2, isMobile: true, hasTouch: true, colorScheme });
     const name = (/** @type {string} */ of) => (colorScheme === "dark" ? `${of}-dark` : of);
     await shot(name("phone"), true);
     await to("#/decisions", "Decisions");
@@ -228,6 +250,10 @@ test("so it does on a phone", async (t) => {
     await page.locator(".decision:visible").nth(2).click();
     await page.locator(".inspector").waitFor();
     await shot(name("phone-decision"));
+    mock.why = (tenant) => ({ body: roles(tenant, "91bb20ff3c50a7") });
+    await page.locator(".why-button").click();
+    await page.locator(".why-told").waitFor();
+    await shot(name("phone-why"));
     await to("#/alerts", "Alerts");
     await shot(name("phone-alerts"), true);
     await to("#/tenant/payments", "payments");

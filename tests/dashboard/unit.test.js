@@ -13,7 +13,7 @@ import * as format from "../../dashboard/format.js";
 import { remember } from "../../dashboard/history.js";
 import { growth, Host } from "../../dashboard/host.js";
 import { hostFacts } from "../../dashboard/host-panel.js";
-import { elements, pretty, valueAt } from "../../dashboard/json.js";
+import { elements, pretty, valueAt, visible } from "../../dashboard/json.js";
 import { layerWords } from "../../dashboard/layers.js";
 import { problemsOf } from "../../dashboard/problems.js";
 import { ALLOW, BUCKETS, bucketOf, Counts, DENY, Evaluations, quantile, spread } from "../../dashboard/quantiles.js";
@@ -592,4 +592,11 @@ test("axes have round ends", () => {
   assert.deepEqual([0, 0.3, 7, 43, 2_100].map(niceTop), [1, 0.4, 8, 50, 4_000]);
   assert.deepEqual(decades(43, 981), [1, 3]);
   assert.deepEqual(decades(100, 100), [2, 3]);
+});
+
+test("control characters are shown by their numbers, line feeds and tabs stay", () => {
+  assert.equal(visible("a\u001b[31m\u0000\u009b\u007f\tb\nc"), "a\\u001b[31m\\u0000\\u009b\\u007f\tb\nc");
+  // A tag, which no font shows: as JSON writes it.
+  assert.equal(visible("x\u{e0041}"), "x\\udb40\\udc41");
+  assert.equal(visible("漢字 \u{1f600} é"), "漢字 \u{1f600} é");
 });

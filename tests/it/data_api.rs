@@ -124,7 +124,7 @@ fn an_input_may_come_as_a_parameter_as_yaml_and_compressed() {
     let mut send = |headers: &str, body: &[u8]| {
         let length = body.len();
         let head = format!(
-            "POST {target} HTTP/1.1\r\nHost: test\r\nContent-Length: {length}\r\n{headers}\r\n"
+            "POST {target} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n{headers}\r\n"
         );
         connection.send(&[head.as_bytes(), body].concat()).unwrap();
         connection.response().unwrap()
@@ -155,7 +155,8 @@ fn a_long_answer_is_compressed_for_who_takes_it() {
         (None, Some("Accept-Encoding"))
     );
     let mut connection = enforcer.connect();
-    let request = format!("GET {target} HTTP/1.1\r\nHost: test\r\nAccept-Encoding: gzip\r\n\r\n");
+    let request =
+        format!("GET {target} HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: gzip\r\n\r\n");
     connection.send(request.as_bytes()).unwrap();
     let (head, body) = connection.response_bytes().unwrap();
     assert_eq!(head.header("content-encoding"), Some("gzip"));

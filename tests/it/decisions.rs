@@ -207,7 +207,7 @@ fn the_content_type_does_not_matter() {
     ] {
         let mut connection = enforcer.connect();
         let request = format!(
-            "POST /v1/data/tenants/a/allow HTTP/1.1\r\nHost: test\r\n{header}Content-Length: {}\r\n\r\n{body}",
+            "POST /v1/data/tenants/a/allow HTTP/1.1\r\nHost: localhost\r\n{header}Content-Length: {}\r\n\r\n{body}",
             body.len()
         );
         connection.send(request.as_bytes()).unwrap();
@@ -220,7 +220,7 @@ fn a_body_in_chunks_is_taken() {
     let enforcer = Bundles::new().tenant("a", ECHO).start();
     let mut connection = enforcer.connect();
     connection
-        .send(b"POST /v1/data/tenants/a/allow HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n9\r\n{\"input\":\r\n")
+        .send(b"POST /v1/data/tenants/a/allow HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n9\r\n{\"input\":\r\n")
         .unwrap();
     connection.send(b"f\r\n{\"allow\": true}\r\n1\r\n}\r\n0\r\n\r\n").unwrap();
     let response = connection.response().unwrap();

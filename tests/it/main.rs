@@ -7,6 +7,7 @@
     reason = "a failing test panics, also in its helpers"
 )]
 
+mod access;
 mod any_arguments;
 mod archives;
 mod bad_bundles;

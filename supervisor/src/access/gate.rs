@@ -107,6 +107,11 @@ impl Access {
             licenses.reserve(live.max(FEW));
         }
         licenses.push(Arc::downgrade(&license));
+        drop(licenses);
+        // The rules may have been replaced before the license was among those that are looked at.
+        if !license.is_covered_by(self.check(license.proof(), utc_now())) {
+            license.end();
+        }
         license
     }
 

@@ -23,7 +23,7 @@ use crate::bundles::reconciler::{Reconciler, Shared};
 use crate::bundles::remote::cache::create_directory;
 use crate::bundles::remote::downloads::Downloads;
 use crate::clock::utc_now;
-use crate::config::{Config, ConfiguredCredentials, ListenAddress, SandboxConfig};
+use crate::config::{Config, ConfiguredCredentials, InsecureListen, ListenAddress, SandboxConfig};
 use crate::http::listener::Listener;
 use crate::http::server::{Server, prepare_thread};
 use crate::http::state::AppState;
@@ -176,6 +176,15 @@ impl Supervisor {
     ) -> Result<Self, SupervisorError> {
         for name in &config.unknown_variables {
             warn!("the environment variable {} is not known; is it misspelt?", printable(name));
+        }
+        match config.listen.unprotected {
+            None | Some(InsecureListen::Refuse) => {}
+            Some(InsecureListen::WithoutTls) => warn!(
+                "ENFORCER_INSECURE_LISTEN=without-tls: other hosts reach this one without TLS, and anyone on the way reads credentials and inputs"
+            ),
+            Some(InsecureListen::WithoutTlsAndCredentials) => warn!(
+                "ENFORCER_INSECURE_LISTEN=without-tls-and-credentials: other hosts reach this one, and anyone who does may ask for every tenant and watch every input"
+            ),
         }
         survive_full_files()?;
         let signals = Signals::new()?;

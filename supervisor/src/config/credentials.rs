@@ -46,7 +46,7 @@ pub(super) fn credentials(file: &ConfigFile) -> (ConfiguredCredentials, Vec<Conf
     };
     let Toml::Table(table) = value else {
         let expected = "expected tables, such as [[credentials.token]]";
-        faults.push(file.fault(name, &Toml::from("…"), expected));
+        faults.push(file.fault_without_value(name, expected));
         return (configured, faults);
     };
     Fields::secret(file, name.to_owned(), table, &mut faults).known(&["token", "peer"]);
@@ -56,7 +56,7 @@ pub(super) fn credentials(file: &ConfigFile) -> (ConfiguredCredentials, Vec<Conf
         let Some((hash, principal)) = token(&mut fields, &mut configured.files) else { continue };
         if credentials.tokens.insert(hash, Arc::new(principal)).is_some() {
             let expected = "expected another token than that of a credential before it";
-            fields.fault("sha256", &Toml::from("…"), expected);
+            fields.fault_without_value("sha256", expected);
         }
     }
     for (name, table) in tables(file, table, "peer", &mut faults) {
@@ -81,7 +81,7 @@ fn tables<'a>(
     let tables: Option<Vec<&Table>> =
         array.and_then(|array| array.iter().map(Toml::as_table).collect());
     let Some(tables) = tables else {
-        faults.push(file.fault(&name, &Toml::from("…"), &expected));
+        faults.push(file.fault_without_value(&name, &expected));
         return Vec::new();
     };
     let numbered = tables.into_iter().enumerate();
@@ -99,7 +99,7 @@ fn token(fields: &mut Fields<'_>, files: &mut Vec<PathBuf>) -> Option<(TokenHash
     {
         (true, true) => {
             let expected = "expected either sha256 or sha256_file";
-            fields.fault("sha256_file", &Toml::from("…"), expected);
+            fields.fault_without_value("sha256_file", expected);
             None
         }
         (_, true) => fields.text("sha256_file", |text| {
@@ -125,7 +125,7 @@ fn peer(fields: &mut Fields<'_>) -> Option<(PeerRule, Principal)> {
         (true, false) => fields.text("uid", id).map(PeerRule::User),
         (false, true) => fields.text("gid", id).map(PeerRule::Group),
         _ => {
-            fields.fault("uid", &Toml::from(""), "expected either uid or gid");
+            fields.fault_without_value("uid", "expected either uid or gid");
             None
         }
     };
@@ -173,7 +173,7 @@ fn grant(fields: &mut Fields<'_>) -> Option<Grant> {
     let roles = names.and_then(|names| {
         let roles: Option<Roles> = names.into_iter().map(|name| name.parse().ok()).collect();
         if roles.is_none() {
-            fields.fault("roles", &Toml::from("…"), expected);
+            fields.fault_without_value("roles", expected);
         }
         roles
     });
@@ -185,7 +185,7 @@ fn grant(fields: &mut Fields<'_>) -> Option<Grant> {
         }
         let named: Option<BTreeSet<TenantId>> = ids.into_iter().map(|id| id.parse().ok()).collect();
         if named.is_none() {
-            fields.fault("tenants", &Toml::from("…"), &expected);
+            fields.fault_without_value("tenants", &expected);
         }
         named.map(Tenants::Named)
     });

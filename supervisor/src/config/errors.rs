@@ -17,12 +17,16 @@ impl fmt::Display for ConfigErrors {
 pub(super) struct ConfigError {
     /// The variable, or the flag where that was used.
     pub(super) name: String,
-    pub(super) value: String,
+    /// `None` where it is not there, and where it may be a secret.
+    pub(super) value: Option<String>,
     pub(super) expected: String,
 }
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{} is {:?}: {}", self.name, self.value, self.expected)
+        match &self.value {
+            Some(value) => write!(formatter, "{} is {value:?}: {}", self.name, self.expected),
+            None => write!(formatter, "{}: {}", self.name, self.expected),
+        }
     }
 }

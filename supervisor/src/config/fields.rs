@@ -9,9 +9,6 @@ use super::errors::ConfigError;
 use super::file::ConfigFile;
 use super::values::duration;
 
-/// Stands for a value that may be a secret.
-const HIDDEN: &str = "…";
-
 /// Whether messages repeat the values of a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Values {
@@ -51,16 +48,22 @@ impl<'a> Fields<'a> {
     }
 
     pub(super) fn fault(&mut self, key: &str, value: &Toml, expected: &str) {
-        let hidden = Toml::from(HIDDEN);
-        let is_there = !value.as_str().is_some_and(str::is_empty);
-        let value = if self.values == Values::Hidden && is_there { &hidden } else { value };
-        self.faults.push(self.file.fault(&format!("{}.{key}", self.name), value, expected));
+        let name = format!("{}.{key}", self.name);
+        self.faults.push(match self.values {
+            Values::Shown => self.file.fault(&name, value, expected),
+            Values::Hidden => self.file.fault_without_value(&name, expected),
+        });
+    }
+
+    /// The same where there is no value, or where it may be a secret.
+    pub(super) fn fault_without_value(&mut self, key: &str, expected: &str) {
+        self.faults.push(self.file.fault_without_value(&format!("{}.{key}", self.name), expected));
     }
 
     pub(super) fn known(&mut self, keys: &[&str]) {
-        for (key, value) in self.table {
+        for key in self.table.keys() {
             if !keys.contains(&key.as_str()) {
-                self.fault(key, value, &format!("expected one of {}", keys.join(", ")));
+                self.fault_without_value(key, &format!("expected one of {}", keys.join(", ")));
             }
         }
     }
@@ -78,12 +81,12 @@ impl<'a> Fields<'a> {
             Toml::Datetime(time) => parse(&time.to_string()),
             _ => Err("expected a string".to_owned()),
         };
-        let hidden = Toml::from(HIDDEN);
         // A password in an address is not repeated.
-        let is_shown = !value.as_str().is_some_and(|text| text.contains('@'));
+        let is_secret = value.as_str().is_some_and(|text| text.contains('@'));
         parsed
-            .map_err(|expected| {
-                self.fault(key, if is_shown { value } else { &hidden }, &expected);
+            .map_err(|expected| match is_secret {
+                true => self.fault_without_value(key, &expected),
+                false => self.fault(key, value, &expected),
             })
             .ok()
     }
@@ -97,7 +100,7 @@ impl<'a> Fields<'a> {
             return self.text(key, parse);
         }
         let expected = parse("").err().unwrap_or_else(|| "expected a value".to_owned());
-        self.fault(key, &Toml::from(""), &expected);
+        self.fault_without_value(key, &expected);
         None
     }
 
@@ -107,8 +110,10 @@ impl<'a> Fields<'a> {
         let texts =
             value.and_then(Toml::as_array).filter(|array| (1..=most).contains(&array.len()));
         let texts = texts.and_then(|array| array.iter().map(Toml::as_str).collect());
-        if texts.is_none() {
-            self.fault(key, value.unwrap_or(&Toml::from("")), expected);
+        match (&texts, value) {
+            (Some(_), _) => {}
+            (None, Some(value)) => self.fault(key, value, expected),
+            (None, None) => self.fault_without_value(key, expected),
         }
         texts
     }

@@ -54,15 +54,12 @@ impl ConfigFile {
                 // Their own reader has their faults.
                 (BUNDLE_KEYS_KEY | CREDENTIALS_KEY, _) => {}
                 (key, _) if REMOTE_KEYS.contains(&key) => {}
-                (key, value) => {
+                (key, _) => {
                     let mut known =
                         SETTINGS.iter().filter(|setting| setting.flag != CONFIG_FILE.flag);
                     if !known.any(|setting| setting.key() == key) {
-                        faults.push(self.fault(
-                            key,
-                            value,
-                            "expected the name of a setting; see --help",
-                        ));
+                        let expected = "expected the name of a setting; see --help";
+                        faults.push(self.fault_without_value(key, expected));
                     }
                 }
             }
@@ -73,25 +70,31 @@ impl ConfigFile {
     fn tenant_faults(&self, tenant_id: &str, value: &Toml, faults: &mut Vec<ConfigError>) {
         let name = format!("{TENANTS_KEY}.{tenant_id}");
         if let Err(error) = tenant_id.parse::<TenantId>() {
-            faults.push(self.fault(&name, value, &error.to_string()));
+            faults.push(self.fault_without_value(&name, &error.to_string()));
         }
         let Toml::Table(table) = value else {
             faults.push(self.fault(&name, value, "expected a table"));
             return;
         };
-        for (key, value) in table {
+        for key in table.keys() {
             if key != REMOTE_BUNDLE_KEY && !OF_A_TENANT.iter().any(|setting| setting.key() == *key)
             {
                 let known: Vec<String> = OF_A_TENANT.iter().map(Setting::key).collect();
                 let expected = format!("expected one of {}", known.join(", "));
-                faults.push(self.fault(&format!("{name}.{key}"), value, &expected));
+                faults.push(self.fault_without_value(&format!("{name}.{key}"), &expected));
             }
         }
     }
 
     pub(super) fn fault(&self, name: &str, value: &Toml, expected: &str) -> ConfigError {
+        let value = Some(text_of(value));
+        ConfigError { value, ..self.fault_without_value(name, expected) }
+    }
+
+    /// The same where there is no value, or where it may be a secret that was put into a wrong place.
+    pub(super) fn fault_without_value(&self, name: &str, expected: &str) -> ConfigError {
         let name = format!("{name} in {}", self.path);
-        ConfigError { name, value: text_of(value), expected: expected.to_owned() }
+        ConfigError { name, value: None, expected: expected.to_owned() }
     }
 
     /// A setting's value, of this tenant or for all, with its name for messages.

@@ -53,6 +53,8 @@ pub(crate) struct Listen {
     /// Where health and metrics are served to everyone.
     pub(crate) diagnostics: Option<SocketAddr>,
     pub(crate) hosts: Hosts,
+    /// Set if other hosts reach an address that is not protected.
+    pub(crate) unprotected: Option<InsecureListen>,
 }
 
 /// Whether a request needs a credential.
@@ -64,14 +66,15 @@ pub(super) enum Credential {
 
 /// Whether addresses that other hosts reach may be listened on without protection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum InsecureListen {
+pub(crate) enum InsecureListen {
     Refuse,
     WithoutTls,
     WithoutTlsAndCredentials,
 }
 
 impl InsecureListen {
-    /// Checks that what other hosts reach is protected.
+    /// Checks that addresses which other hosts reach are protected, and returns the reason why one
+    /// that is not may be listened on.
     ///
     /// # Errors
     /// The expected protection, when it is not.
@@ -79,12 +82,14 @@ impl InsecureListen {
         self,
         addresses: &[ListenAddress],
         credential: Credential,
-    ) -> Result<(), String> {
+    ) -> Result<Option<Self>, String> {
         let Some(exposed) = addresses.iter().find(|address| !address.is_local()) else {
-            return Ok(());
+            return Ok(None);
         };
         match (credential, self) {
-            (_, Self::WithoutTlsAndCredentials) | (Credential::Needed, Self::WithoutTls) => Ok(()),
+            (_, Self::WithoutTlsAndCredentials) | (Credential::Needed, Self::WithoutTls) => {
+                Ok(Some(self))
+            }
             (Credential::Needed, Self::Refuse) => Err(format!(
                 "expected an address of the loopback, because other hosts reach {exposed} and credentials and inputs would cross the network unencrypted; configure [tls], or allow it by insecure_listen = \"without-tls\""
             )),

@@ -43,7 +43,7 @@ pub use errors::ConfigErrors;
 pub(crate) use limits::{Activation, EvaluatorChoice, RunTests, TenantLimits};
 use listen::Credential;
 pub use listen::ListenAddress;
-pub(crate) use listen::{Hosts, Listen};
+pub(crate) use listen::{Hosts, InsecureListen, Listen};
 pub use log::LogConfig;
 pub(crate) use log::LogFormat;
 pub(crate) use remote::{Polling, RemoteBundle, RemoteBundles, Service, bearer};
@@ -189,7 +189,8 @@ impl Config {
         let path = path.display().to_string();
         let refused = |expected| {
             let name = CONFIG_FILE.variable.to_owned();
-            ConfigErrors(vec![errors::ConfigError { name, value: path.clone(), expected }])
+            let value = Some(path.clone());
+            ConfigErrors(vec![errors::ConfigError { name, value, expected }])
         };
         let file = config_file(&path).map_err(refused)?.unwrap_or_default();
         let (credentials, faults) = credentials(&file);

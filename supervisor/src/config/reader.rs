@@ -136,15 +136,14 @@ impl<F: Fn(&str) -> Option<String>> Reader<'_, F> {
             Some(listed) => (listed, LISTEN),
             None => (vec![ListenAddress::Tcp(SocketAddr::new(host?, port?))], HOST),
         };
-        if let Err(expected) = insecure.check(&addresses, is_asked_for) {
-            self.fault(setting, expected);
-        }
+        let unprotected = insecure.check(&addresses, is_asked_for);
+        let unprotected = unprotected.map_err(|expected| self.fault(setting, expected));
         let exposed: Vec<ListenAddress> = diagnostics.map(ListenAddress::Tcp).into_iter().collect();
-        if let Err(expected) = insecure.check(&exposed, Credential::NotNeeded) {
-            self.fault(DIAGNOSTICS_ADDRESS, expected);
-        }
+        let open = insecure.check(&exposed, Credential::NotNeeded);
+        let open = open.map_err(|expected| self.fault(DIAGNOSTICS_ADDRESS, expected));
         let hosts = insecure.hosts(allowed?, is_asked_for);
-        Some(Listen { addresses, diagnostics, hosts })
+        let unprotected = unprotected.ok()?.or(open.ok()?);
+        Some(Listen { addresses, diagnostics, hosts, unprotected })
     }
 
     /// Records that the value of a setting is at fault.
@@ -208,7 +207,7 @@ impl<F: Fn(&str) -> Option<String>> Reader<'_, F> {
             Ok(parsed) => Some(parsed),
             Err(expected) => {
                 if !is_shared {
-                    self.errors.push(ConfigError { name, value, expected });
+                    self.errors.push(ConfigError { name, value: Some(value), expected });
                 }
                 None
             }

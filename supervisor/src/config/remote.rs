@@ -121,9 +121,8 @@ pub(super) fn remote_bundles(file: &ConfigFile) -> (RemoteBundles, Vec<ConfigErr
         }
     }
     if is_cache_needed && file.section("bundle_cache").is_none() {
-        faults.push(file.fault(
+        faults.push(file.fault_without_value(
             "bundle_cache.directory",
-            &Toml::from(""),
             "expected a directory for the last good copies of remote bundles, such as /var/lib/edge-policy-enforcer/bundles",
         ));
     }
@@ -210,7 +209,7 @@ fn service(id: &str, fields: &mut Fields<'_>) -> Option<Service> {
         (None, None) => None,
         _ => {
             let expected = "expected a certificate and its key: client_certificate and client_key";
-            fields.fault("client_key", &Toml::from(""), expected);
+            fields.fault_without_value("client_key", expected);
             None
         }
     };
@@ -219,7 +218,7 @@ fn service(id: &str, fields: &mut Fields<'_>) -> Option<Service> {
         && let Err(error) = tls.client_config(true)
     {
         let expected = format!("expected files, relative to this one, that can be used: {error}");
-        fields.fault("ca, client_certificate and client_key", &Toml::from(""), &expected);
+        fields.fault_without_value("ca, client_certificate and client_key", &expected);
     }
     let token = fields.text("bearer_token_file", |text| {
         let path = file.resolved(text);
@@ -269,7 +268,7 @@ fn headers(fields: &mut Fields<'_>) -> Vec<(HeaderName, HeaderValue)> {
             None => {
                 // Not the value, which may be a key.
                 let expected = "expected a header that requests do not have anyway, with a text";
-                fields.fault(&format!("headers.{name}"), &Toml::from("…"), expected);
+                fields.fault_without_value(&format!("headers.{name}"), expected);
             }
         }
     }
@@ -296,12 +295,12 @@ fn bundle_of(
     let given = |key| fields.table.contains_key(key);
     if given("min_delay") != given("max_delay") {
         let expected = "expected min_delay and max_delay, or neither of them";
-        fields.fault("max_delay", &Toml::from(""), expected);
+        fields.fault_without_value("max_delay", expected);
     }
     let min_delay = fields.time("min_delay", DELAY_BOUNDS, MIN_DELAY);
     let max_delay = fields.time("max_delay", DELAY_BOUNDS, MAX_DELAY);
     if max_delay < min_delay && fields.faults.len() == before {
-        fields.fault("max_delay", &Toml::from(""), "expected at least min_delay");
+        fields.fault_without_value("max_delay", "expected at least min_delay");
     }
     let wait = fields.text("long_polling", |text| {
         let wait = duration(text, WAIT_BOUNDS)?;

@@ -1,5 +1,6 @@
-//! `GET /dashboard`: a page for operators, compiled into the binary. It only reads: the decision
-//! stream, the tenants and the metrics, which every other client can read too.
+//! `GET /dashboard`: a page for operators, compiled into the binary. It reads the decision
+//! stream, the tenants and their history, and asks why a decision was made, as every other client
+//! can. It changes nothing.
 
 use std::sync::LazyLock;
 
@@ -81,6 +82,9 @@ assets! {
     "view-decisions.js"
     "view-overview.js"
     "view-tenant.js"
+    "why-answer.js"
+    "why-view.js"
+    "why.js"
 }
 
 /// Names the content of all files together, so that no browser mixes those of two versions.

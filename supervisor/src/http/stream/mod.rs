@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use axum::extract::Request;
 use axum::http::header::{ACCEPT, UPGRADE};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use axum::response::{IntoResponse, Response};
 use enforcer_protocol::TenantId;
 
@@ -17,9 +17,10 @@ use super::error::ApiError;
 use super::gate;
 use super::query::parameters;
 use super::state::AppState;
-use crate::access::{Proof, Role, Scope};
+use crate::access::{Caller, Proof, Role, Scope};
 use crate::stream::{Cursor, EventKind, Kinds, Resumption};
 use crate::telemetry::metrics::{HostLimit, OpenGauge};
+use crate::tenant::admission::Tenant;
 use events::{ConsumerPermit, Events};
 
 /// The cursor that a client of server-sent events has
@@ -53,18 +54,18 @@ async fn open_transport(
     request: Request,
 ) -> Result<Response, ApiError> {
     let (head, body) = request.into_parts();
-    let transport = transport(&head.headers)?;
     let page = origin::page(&head.headers, &app.stream_origins)?;
+    let permitted = permitted(app, proof, head.uri.query().unwrap_or_default())?;
+    let transport = transport(&head.headers)?;
     match transport {
         Transport::WebSocket => {
             let handshake = websocket::accept_handshake(head, &body)?;
-            let head = &handshake.request;
-            let events = subscribe(app, proof, head.uri(), Resumption::Never).await?;
+            let events = subscribe(app, permitted, Resumption::Never).await?;
             Ok(websocket::open(app, handshake, events))
         }
         Transport::ServerSentEvents => {
             let resumption = cursor(&head.headers).map_or(Resumption::Possible, Resumption::From);
-            let events = subscribe(app, proof, &head.uri, resumption).await?;
+            let events = subscribe(app, permitted, resumption).await?;
             Ok(server_sent_events::open(app, page, events))
         }
     }
@@ -111,14 +112,18 @@ fn take_permit(app: &AppState) -> Result<ConsumerPermit, ApiError> {
     Ok(ConsumerPermit::new(permit, OpenGauge::new(&app.stream.metrics.consumers)))
 }
 
-/// The events that a request asks for, and the permit to get them.
-async fn subscribe(
-    app: &AppState,
+/// Events that somebody asks for who may have them.
+struct Permitted {
+    /// All tenants without one.
+    tenant: Option<Arc<Tenant>>,
+    kinds: Kinds,
+    scope: Scope,
+    caller: Caller,
     proof: Proof,
-    uri: &Uri,
-    resumption: Resumption,
-) -> Result<Events, ApiError> {
-    let Wanted { tenant_id, kinds } = wanted(uri.query().unwrap_or_default())?;
+}
+
+fn permitted(app: &AppState, proof: Proof, query: &str) -> Result<Permitted, ApiError> {
+    let Wanted { tenant_id, kinds } = wanted(query)?;
     let caller = gate::check(app, &proof)?;
     let (tenant, scope) = match tenant_id {
         None => {
@@ -130,6 +135,16 @@ async fn subscribe(
             (Some(tenant), Scope::Tenant(Role::Observe, tenant_id))
         }
     };
+    Ok(Permitted { tenant, kinds, scope, caller, proof })
+}
+
+/// Subscribes to the events, with a place among the consumers.
+async fn subscribe(
+    app: &AppState,
+    permitted: Permitted,
+    resumption: Resumption,
+) -> Result<Events, ApiError> {
+    let Permitted { tenant, kinds, scope, caller, proof } = permitted;
     // Before the subscription: for a consumer that is refused no event may be built or kept.
     let permit = take_permit(app)?;
     let stream = Arc::clone(&app.stream);
