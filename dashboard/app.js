@@ -3,6 +3,7 @@
 import { Alerts } from "./alerts.js";
 import { setAttr } from "./dom.js";
 import { listen } from "./keys.js";
+import { signIn } from "./session.js";
 import { Sources, streamUrl } from "./sources.js";
 import { Store } from "./store.js";
 import { Top } from "./top.js";
@@ -50,11 +51,6 @@ const store = new Store(Alerts.load(stored()));
 const top = new Top(store);
 /** @type {Sources|null} it reports while it is being made */
 let sources = null;
-sources = new Sources(store, () => {
-  const now = Date.now();
-  top.connected(store.streaming, now);
-  top.showConnection(sources, now);
-});
 
 // Which page is shown.
 
@@ -99,8 +95,6 @@ function show() {
   if (!view.element.contains(document.activeElement)) view.element.querySelector("h1")?.focus({ preventScroll: true });
 }
 
-addEventListener("hashchange", show);
-
 // Its target is no page of ours, so it must not become the address.
 document.querySelector(".skip")?.addEventListener("click", (event) => {
   event.preventDefault();
@@ -127,7 +121,7 @@ function loop() {
 }
 
 document.addEventListener("visibilitychange", () => {
-  if (document.hidden) return;
+  if (document.hidden || sources === null) return;
   draw();
   sources?.tenants.kick();
   sources?.host.kick();
@@ -155,5 +149,14 @@ byId("help").addEventListener("click", () => help.showModal());
 byId("help-close").addEventListener("click", () => help.close());
 listen(() => view, help);
 
-show();
-loop();
+signIn({ main, pages: byId("pages"), out: byId("sign-out") }, () => {
+  sources = new Sources(store, () => {
+    const now = Date.now();
+    top.connected(store.streaming, now);
+    top.showConnection(sources, now);
+  });
+  byId("connection").hidden = false;
+  addEventListener("hashchange", show);
+  show();
+  loop();
+});

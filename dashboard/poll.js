@@ -1,5 +1,7 @@
 // Asks again and again, but never keeps the server or the page busy with it.
 
+import { sessionEnded } from "./session.js";
+
 /** Share of the time that asking may take, however large the answers are. */
 const MAX_DUTY = 0.05;
 /** A reason to ask at once counts for more, and there may be many in a row. */
@@ -75,10 +77,16 @@ export class Poll {
 }
 
 /** @param {URL} url @param {AbortSignal} signal */
-export async function json(url, signal) {
+async function get(url, signal) {
   const response = await fetch(url, { signal, cache: "no-store" });
+  if (response.status === 401) sessionEnded();
   if (!response.ok) throw new Error(String(response.status));
-  return response.json();
+  return response;
+}
+
+/** @param {URL} url @param {AbortSignal} signal */
+export async function json(url, signal) {
+  return (await get(url, signal)).json();
 }
 
 /**
@@ -87,7 +95,6 @@ export async function json(url, signal) {
  * @returns {Promise<{text: string, at: number}>}
  */
 export async function answer(url, signal) {
-  const response = await fetch(url, { signal, cache: "no-store" });
-  if (!response.ok) throw new Error(String(response.status));
+  const response = await get(url, signal);
   return { text: await response.text(), at: Date.parse(response.headers.get("date") ?? "") || Date.now() };
 }

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";
-import { cp, mkdir, mkdtemp, rm } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -44,10 +44,15 @@ async function freePort() {
 
 /** The real binary, with bundles that a test may change. */
 export class Supervisor {
-  async prepare() {
+  /** @param {string} [config] of the operator's file */
+  async prepare(config) {
     this.directory = await mkdtemp(join(tmpdir(), "dashboard-"));
     this.bundles = join(this.directory, "tenants.d");
     await cp(join(ROOT, "config/tenants.d"), this.bundles, { recursive: true });
+    if (config !== undefined) {
+      this.config = join(this.directory, "enforcer.toml");
+      await writeFile(this.config, config);
+    }
     this.port = await freePort();
     this.base = `http://127.0.0.1:${this.port}`;
     await this.start();
@@ -55,7 +60,7 @@ export class Supervisor {
 
   async start() {
     this.process = spawn(BINARY, [], {
-      env: { ...process.env, ENFORCER_PORT: String(this.port), ENFORCER_HOST: "127.0.0.1", BUNDLES_DIR: this.bundles, LOG_LEVEL: "error" },
+      env: { ...process.env, ENFORCER_PORT: String(this.port), ENFORCER_HOST: "127.0.0.1", BUNDLES_DIR: this.bundles, LOG_LEVEL: "error", ...(this.config === undefined ? {} : { ENFORCER_CONFIG: this.config }) },
       stdio: ["ignore", "ignore", "inherit"],
     });
     await until("the supervisor serves", async () => {
@@ -72,6 +77,13 @@ export class Supervisor {
     const slow = setTimeout(() => process.kill("SIGKILL"), DEADLINE);
     await ended;
     clearTimeout(slow);
+  }
+
+  /** Replaces the operator's file, and has it read. @param {string} config */
+  async reload(config) {
+    assert.ok(this.config !== undefined && this.process !== undefined);
+    await writeFile(this.config, config);
+    this.process.kill("SIGHUP");
   }
 
   async remove() {

@@ -1,5 +1,7 @@
 //! Who may ask: a request shows a credential, and gets only what the credential is for.
 
+#![allow(clippy::print_stdout, reason = "the figures are what one of these tests is run for")]
+
 use std::fs;
 use std::io::{BufReader, Read, Write};
 use std::os::unix::net::UnixStream;

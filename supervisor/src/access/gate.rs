@@ -1,18 +1,21 @@
 //! The one place where a request's credential is accepted or refused.
 
+use std::io;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use chrono::{DateTime, Utc};
-use hyper::HeaderMap;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
+use zeroize::Zeroizing;
 
 use super::credentials::Credentials;
 use super::license::{License, Scope};
 use super::principal::{Caller, Refusal};
-use super::proof::{Connection, Proof, bearer};
+use super::proof::{Connection, Kept, Proof, Shown};
+use super::sessions::Sessions;
+use super::token::TokenHash;
 use crate::clock::utc_now;
 
 /// Between two looks for answers that last longer than the credential that they were asked for with.
@@ -35,11 +38,16 @@ pub(crate) enum Rules {
 pub(crate) struct Access {
     rules: ArcSwap<Rules>,
     licenses: Mutex<Vec<Weak<License>>>,
+    sessions: Sessions,
 }
 
 impl Access {
     pub(crate) fn new(rules: Rules) -> Self {
-        Self { rules: ArcSwap::from_pointee(rules), licenses: Mutex::default() }
+        Self {
+            rules: ArcSwap::from_pointee(rules),
+            licenses: Mutex::default(),
+            sessions: Sessions::default(),
+        }
     }
 
     /// Replaces the rules: for the next request of everyone, and for answers that last.
@@ -55,26 +63,42 @@ impl Access {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while stop.run_until_cancelled(ticks.tick()).await.is_some() {
             let now = utc_now();
-            self.revoke(|license| license.has_expired(now));
+            self.revoke(|license| {
+                let session = match license.proof().kept {
+                    Kept::Session(id) => Some(id),
+                    Kept::Nothing | Kept::Token(_) => None,
+                };
+                license.has_expired(now)
+                    || session.is_some_and(|id| self.sessions.token(id).is_none())
+            });
         }
     }
 
     /// Who asks.
     ///
     /// A token counts before the connection: whoever sends one wants to be known by it, and one that
-    /// is not accepted is an error also where the connection would have been enough.
+    /// is not accepted is an error also where the connection would have been enough. So does a
+    /// session.
     ///
     /// # Errors
     /// When a credential is needed, and there is none that is accepted.
     pub(crate) fn authenticate(
         &self,
         connection: &Connection,
-        headers: &HeaderMap,
+        shown: Shown<'_>,
         now: DateTime<Utc>,
     ) -> Result<Caller, Refusal> {
         match &**self.rules.load() {
             Rules::Open => Ok(Caller::Anyone),
-            Rules::Restricted(credentials) => whose(credentials, connection, bearer(headers)?, now),
+            Rules::Restricted(credentials) => match shown {
+                Shown::Nothing => whose(credentials, connection, None, now),
+                Shown::Token(token) => whose(credentials, connection, Some(token), now),
+                Shown::Session(id) => {
+                    let token = self.sessions.token(TokenHash::of(id));
+                    let token = token.ok_or(Refusal::SessionEnded)?;
+                    whose(credentials, connection, Some(&token), now)
+                }
+            },
         }
     }
 
@@ -83,11 +107,32 @@ impl Access {
     /// # Errors
     /// When a credential is needed, and the proof has none that is accepted.
     pub(crate) fn check(&self, proof: &Proof, now: DateTime<Utc>) -> Result<Caller, Refusal> {
-        let token = proof.token.as_ref().map(|token| token.as_str());
+        let Proof { connection, kept } = proof;
         match &**self.rules.load() {
             Rules::Open => Ok(Caller::Anyone),
-            Rules::Restricted(credentials) => whose(credentials, &proof.connection, token, now),
+            Rules::Restricted(credentials) => match kept {
+                Kept::Nothing => whose(credentials, connection, None, now),
+                Kept::Token(token) => whose(credentials, connection, Some(token), now),
+                Kept::Session(id) => {
+                    let token = self.sessions.token(*id).ok_or(Refusal::SessionEnded)?;
+                    whose(credentials, connection, Some(&token), now)
+                }
+            },
         }
+    }
+
+    /// Begins a session for somebody with this token, and returns its id.
+    ///
+    /// # Errors
+    /// When the system has no random bytes.
+    pub(crate) fn begin_session(&self, token: &str) -> io::Result<Zeroizing<String>> {
+        self.sessions.begin(token)
+    }
+
+    /// Ends a session, and every answer that lasts for it.
+    pub(crate) fn end_session(&self, id: &str) {
+        self.sessions.end(TokenHash::of(id));
+        self.revoke(|license| matches!(license.proof().kept, Kept::Session(id) if self.sessions.token(id).is_none()));
     }
 
     /// A license for an answer that lasts, which ends with `stop` or when the rules no longer allow
@@ -150,7 +195,6 @@ mod tests {
     use crate::access::grant::{Grant, Role, Roles, Tenants};
     use crate::access::principal::Principal;
     use crate::access::proof::PeerIds;
-    use crate::access::token::TokenHash;
 
     fn rules(token: &str, role: Role, expires: Option<DateTime<Utc>>) -> Rules {
         let grant = Grant { roles: Roles::NONE.with(role), tenants: Tenants::All };
@@ -162,7 +206,7 @@ mod tests {
 
     fn proof(token: &str) -> Proof {
         let connection = Connection::Unix(PeerIds { uid: 1, gid: 1 });
-        Proof { connection, token: Some(token.to_owned().into()) }
+        Proof::new(&connection, Shown::Token(token))
     }
 
     fn licensed(access: &Access) -> Arc<License> {
@@ -197,6 +241,28 @@ mod tests {
         assert!(!license.token().is_cancelled());
         access.replace(rules("other", Role::Operate, None));
         assert!(license.token().is_cancelled());
+    }
+
+    #[test]
+    fn an_answer_that_lasts_ends_with_its_session() {
+        let access = Access::new(rules("t", Role::Operate, None));
+        let connection = Connection::Unix(PeerIds { uid: 1, gid: 1 });
+        let licensed = |id: &str| {
+            let proof = Proof::new(&connection, Shown::Session(id));
+            let caller = access.check(&proof, utc_now()).unwrap();
+            access.license(proof, caller, Scope::All(Role::Operate), &CancellationToken::new())
+        };
+        let (first, second) =
+            (access.begin_session("t").unwrap(), access.begin_session("t").unwrap());
+        let (one, other) = (licensed(&first), licensed(&second));
+        access.end_session(&first);
+        assert!(one.token().is_cancelled() && !other.token().is_cancelled());
+        let refused = access.authenticate(&connection, Shown::Session(&first), utc_now());
+        assert_eq!(refused.unwrap_err(), Refusal::SessionEnded);
+        access.replace(rules("u", Role::Operate, None));
+        assert!(other.token().is_cancelled());
+        let refused = access.authenticate(&connection, Shown::Session(&second), utc_now());
+        assert_eq!(refused.unwrap_err(), Refusal::Unknown);
     }
 
     #[tokio::test(start_paused = true)]

@@ -62,6 +62,12 @@ impl Roles {
         self.0 & enough != 0
     }
 
+    /// The roles' names.
+    pub(crate) fn names(self) -> impl Iterator<Item = &'static str> {
+        let is_in = move |role: &Role| self.0 & Self::bit(*role) != 0;
+        Role::ALL.into_iter().filter(is_in).map(Role::name)
+    }
+
     const fn bit(role: Role) -> u8 {
         match role {
             Role::Decide => 1,

@@ -9,10 +9,11 @@ pub(crate) mod grant;
 pub(crate) mod license;
 pub(crate) mod principal;
 pub(crate) mod proof;
+pub(crate) mod sessions;
 pub(crate) mod token;
 
 pub(crate) use gate::{Access, Rules};
 pub(crate) use grant::{Right, Role};
 pub(crate) use license::{License, Scope};
 pub(crate) use principal::{Caller, Refusal};
-pub(crate) use proof::{Connection, PeerIds, Proof};
+pub(crate) use proof::{Connection, PeerIds, Proof, Shown};

@@ -69,12 +69,14 @@ pub(crate) enum Refusal {
     /// No such credential is configured.
     Unknown,
     Expired,
+    /// The session was ended, or is too old.
+    SessionEnded,
 }
 
 impl Refusal {
     /// Every reason.
-    pub(crate) const ALL: [Self; 4] =
-        [Self::Missing, Self::Malformed, Self::Unknown, Self::Expired];
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Missing, Self::Malformed, Self::Unknown, Self::Expired, Self::SessionEnded];
 
     /// The reason's name in metrics and the log.
     pub(crate) const fn name(self) -> &'static str {
@@ -83,6 +85,7 @@ impl Refusal {
             Self::Malformed => "malformed",
             Self::Unknown => "unknown",
             Self::Expired => "expired",
+            Self::SessionEnded => "session_ended",
         }
     }
 
@@ -95,6 +98,7 @@ impl Refusal {
             Self::Malformed => "the Authorization header must be one bearer token",
             Self::Unknown => "the credential is not known here",
             Self::Expired => "the credential has expired",
+            Self::SessionEnded => "the session has ended; sign in again",
         }
     }
 }

@@ -7,6 +7,7 @@ use hyper::header::AUTHORIZATION;
 use zeroize::Zeroizing;
 
 use super::principal::Refusal;
+use super::token::TokenHash;
 
 /// Bytes of a token that is looked at. Tokens of identity providers have two or three thousand.
 const MAX_TOKEN: usize = 16 * 1024;
@@ -35,21 +36,41 @@ impl Connection {
     }
 }
 
+/// What a request shows of who asks, besides its connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shown<'a> {
+    Nothing,
+    /// A bearer token.
+    Token(&'a str),
+    /// The id of a session.
+    Session(&'a str),
+}
+
 /// What a request showed of who asks, kept for as long as its answer lasts.
 #[derive(Clone)]
 pub(crate) struct Proof {
     pub(super) connection: Connection,
-    pub(super) token: Option<Zeroizing<String>>,
+    pub(super) kept: Kept,
+}
+
+/// [`Shown`], kept.
+#[derive(Clone)]
+pub(super) enum Kept {
+    Nothing,
+    Token(Zeroizing<String>),
+    /// The hash of the session's id.
+    Session(TokenHash),
 }
 
 impl Proof {
-    /// Of a request.
-    ///
-    /// # Errors
-    /// When its `Authorization` header is not one bearer token.
-    pub(crate) fn of(connection: &Connection, headers: &HeaderMap) -> Result<Self, Refusal> {
-        let token = bearer(headers)?.map(|token| Zeroizing::new(token.to_owned()));
-        Ok(Self { connection: connection.clone(), token })
+    /// Keeps what a request shows.
+    pub(crate) fn new(connection: &Connection, shown: Shown<'_>) -> Self {
+        let kept = match shown {
+            Shown::Nothing => Kept::Nothing,
+            Shown::Token(token) => Kept::Token(Zeroizing::new(token.to_owned())),
+            Shown::Session(id) => Kept::Session(TokenHash::of(id)),
+        };
+        Self { connection: connection.clone(), kept }
     }
 }
 

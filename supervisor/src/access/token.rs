@@ -64,10 +64,7 @@ impl NewToken {
     /// # Errors
     /// When the system has no random bytes.
     pub fn generate() -> io::Result<Self> {
-        let mut random = Zeroizing::new([0; RANDOM]);
-        getrandom::fill(random.as_mut_slice()).map_err(io::Error::other)?;
-        let encoded = Zeroizing::new(BASE64URL_NOPAD.encode(random.as_slice()));
-        let token = Zeroizing::new(format!("{PREFIX}{}", encoded.as_str()));
+        let token = Zeroizing::new(format!("{PREFIX}{}", unguessable()?.as_str()));
         let hash = TokenHash::of(&token);
         Ok(Self { token, hash })
     }
@@ -83,6 +80,16 @@ impl NewToken {
     pub fn sha256(&self) -> String {
         self.hash.to_string()
     }
+}
+
+/// A text that nobody guesses.
+///
+/// # Errors
+/// When the system has no random bytes.
+pub(super) fn unguessable() -> io::Result<Zeroizing<String>> {
+    let mut random = Zeroizing::new([0; RANDOM]);
+    getrandom::fill(random.as_mut_slice()).map_err(io::Error::other)?;
+    Ok(Zeroizing::new(BASE64URL_NOPAD.encode(random.as_slice())))
 }
 
 #[cfg(test)]

@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use enforcer_protocol::TenantId;
 use toml::{Table, Value as Toml};
 
-use super::credentials::CREDENTIALS_KEY;
 use super::errors::ConfigError;
 use super::settings::{CONFIG_FILE, OF_A_TENANT, SETTINGS, Setting};
 
@@ -19,6 +18,9 @@ const TENANTS_KEY: &str = "tenants";
 
 /// Key of the configuration file's table of keys.
 const BUNDLE_KEYS_KEY: &str = "bundle_keys";
+
+/// Key of the configuration file's table of credentials.
+pub(super) const CREDENTIALS_KEY: &str = "credentials";
 
 /// Keys of the configuration file's tables of remote bundles.
 const REMOTE_KEYS: [&str; 2] = ["services", "bundle_cache"];

@@ -67,6 +67,7 @@ assets! {
     "problems.js"
     "quantiles.js"
     "row.js"
+    "session.js"
     "shift.js"
     "sources.js"
     "spans.js"

@@ -4,12 +4,16 @@ use std::sync::Arc;
 
 use axum::extract::Request;
 use axum::http::header::HOST;
-use axum::http::{HeaderMap, HeaderValue, Uri, Version};
+use axum::http::{HeaderMap, HeaderValue, Method, Uri, Version};
 use enforcer_protocol::TenantId;
 
+use super::cookie;
 use super::error::ApiError;
+use super::origin::{is_from_elsewhere, is_of_own_page};
+use super::path::{TENANTS, TenantResource, tenant_resource};
 use super::state::AppState;
-use crate::access::{Caller, Connection, Proof, Refusal, Right, Role};
+use crate::access::proof::bearer;
+use crate::access::{Caller, Connection, Proof, Refusal, Right, Role, Shown};
 use crate::clock::utc_now;
 use crate::tenant::admission::Tenant;
 
@@ -19,7 +23,8 @@ use crate::tenant::admission::Tenant;
 /// When the request is for no host of ours, or shows no credential that is accepted.
 pub(super) fn caller(app: &AppState, request: &Request) -> Result<Caller, ApiError> {
     let connection = check_host(app, request)?;
-    let accepted = app.access.authenticate(connection, request.headers(), utc_now());
+    let accepted =
+        shown(request).and_then(|shown| app.access.authenticate(connection, shown, utc_now()));
     accepted.map_err(|refusal| refused(app, refusal))
 }
 
@@ -29,9 +34,32 @@ pub(super) fn caller(app: &AppState, request: &Request) -> Result<Caller, ApiErr
 /// When the request is for no host of ours, or shows no credential that is accepted.
 pub(super) fn proof(app: &AppState, request: &Request) -> Result<Proof, ApiError> {
     let connection = check_host(app, request)?;
-    let proof = Proof::of(connection, request.headers()).map_err(|it| refused(app, it))?;
+    let shown = shown(request).map_err(|refusal| refused(app, refusal))?;
+    let proof = Proof::new(connection, shown);
     check(app, &proof)?;
     Ok(proof)
+}
+
+/// What a request shows. A session is shown by a cookie, which a browser sends with every request,
+/// whoever made the browser send it: so it counts for requests that change nothing.
+fn shown(request: &Request) -> Result<Shown<'_>, Refusal> {
+    if let Some(token) = bearer(request.headers())? {
+        return Ok(Shown::Token(token));
+    }
+    let headers = request.headers();
+    let is_safe = match *request.method() {
+        Method::GET | Method::HEAD => !is_from_elsewhere(headers),
+        Method::POST => is_explanation(request.uri().path()) && is_of_own_page(headers),
+        _ => false,
+    };
+    let session = cookie::session(request).filter(|_| is_safe);
+    Ok(session.map_or(Shown::Nothing, Shown::Session))
+}
+
+/// Whether a path is that of an explanation, which is asked for by `POST` and changes nothing.
+fn is_explanation(path: &str) -> bool {
+    let resource = path.strip_prefix(TENANTS).map(tenant_resource);
+    matches!(resource, Some(Ok((_, TenantResource::Why))))
 }
 
 /// Whose proof this is.
@@ -78,7 +106,8 @@ pub(super) fn permit_for_all(app: &AppState, caller: &Caller, role: Role) -> Res
     Err(ApiError::ForbiddenForAll { role })
 }
 
-fn refused(app: &AppState, refusal: Refusal) -> ApiError {
+/// Counts a credential that was refused.
+pub(super) fn refused(app: &AppState, refusal: Refusal) -> ApiError {
     app.metrics.refused_credential(refusal);
     ApiError::Unauthorized(refusal)
 }

@@ -2,6 +2,7 @@
 
 mod body;
 mod connection;
+mod cookie;
 mod dashboard;
 mod data;
 mod date;
@@ -13,11 +14,13 @@ mod gzip;
 mod json;
 pub(crate) mod listener;
 mod operations;
+mod origin;
 mod overview;
 mod path;
 mod query;
 mod routes;
 pub(crate) mod server;
+mod session;
 pub(crate) mod state;
 mod stream;
 mod why;

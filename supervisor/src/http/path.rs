@@ -44,7 +44,7 @@ pub(crate) const DECISION: &str = "/allow";
 /// When it names no resource of a tenant, or the tenant id is invalid.
 pub(crate) fn data_path(path: &str) -> Result<DataPath<'_>, ApiError> {
     let Some((root, below)) = path.split_once('/') else { return Err(ApiError::UnknownResource) };
-    if segments(root)?.concat() != TENANTS {
+    if segments(root)?.concat() != TENANTS_SEGMENT {
         return Err(ApiError::UnknownResource);
     }
     let (id, rest) = below.find('/').map_or((below, ""), |at| below.split_at(at));
@@ -106,8 +106,11 @@ pub(crate) fn tenant_resource(path: &str) -> Result<(TenantId, TenantResource), 
     Ok((tenant_id.parse()?, resource))
 }
 
+/// What is about one tenant, for observers and operators.
+pub(crate) const TENANTS: &str = "/v1/tenants/";
+
 /// The first segment, below which all tenants are.
-const TENANTS: &str = "tenants";
+const TENANTS_SEGMENT: &str = "tenants";
 
 #[cfg(test)]
 mod tests {

@@ -15,9 +15,9 @@ use tower_service::Service as _;
 use tracing::{Level, debug, enabled};
 
 use super::error::{ApiError, close_if_unread};
-use super::path::{DECISION, TenantResource, data_path, tenant_resource};
+use super::path::{DECISION, TENANTS, TenantResource, data_path, tenant_resource};
 use super::state::AppState;
-use super::{body, dashboard, data, decision, gate, operations, overview, stream, why};
+use super::{body, dashboard, data, decision, gate, operations, overview, session, stream, why};
 use crate::access::Role;
 use crate::telemetry::logging::printable;
 use crate::tenant::admission::Tenant;
@@ -33,6 +33,8 @@ enum Route {
     Tenant(Family),
     /// The decision stream, whose query may name a tenant.
     Stream,
+    /// The dashboard's session, which is begun with a credential.
+    Session,
 }
 
 /// A resource that is not about one tenant.
@@ -62,7 +64,6 @@ enum Family {
 const DATA: &str = "/v1/data/";
 const BATCH: &str = "/v1/batch/data/";
 const ROOTS: &str = "/tenants/";
-const TENANTS: &str = "/v1/tenants/";
 const DASHBOARD: &str = "/dashboard/";
 
 /// Every route. A path that is not here needs a credential too, and is answered with 404.
@@ -72,6 +73,7 @@ const ROUTES: &[(&str, Route)] = &[
     // The page itself holds nothing of a tenant.
     ("/dashboard", Route::Open(Resource::Dashboard)),
     ("/dashboard/", Route::Open(Resource::DashboardMoved)),
+    ("/dashboard/session", Route::Session),
     ("/dashboard/{file}", Route::Open(Resource::DashboardFile)),
     ("/metrics", Route::AllTenants(Role::Operate, Resource::Metrics)),
     ("/v1/overview", Route::AllTenants(Role::Operate, Resource::Overview)),
@@ -158,6 +160,7 @@ fn routed(routes: &'static [(&'static str, Route)], app: Arc<AppState>) -> Route
                 }
                 Route::Tenant(family) => tenant(app, family, request).await,
                 Route::Stream => stream(app, request).await,
+                Route::Session => session::answer(&app, request).await,
             }
         };
         router.route(path, any(serve))

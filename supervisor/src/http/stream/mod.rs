@@ -1,7 +1,6 @@
 //! `GET /v1/stream/decisions`: the checks before it is opened, and its transport.
 
 mod events;
-mod origin;
 mod server_sent_events;
 mod websocket;
 
@@ -15,6 +14,7 @@ use enforcer_protocol::TenantId;
 
 use super::error::ApiError;
 use super::gate;
+use super::origin;
 use super::query::parameters;
 use super::state::AppState;
 use crate::access::{Caller, Proof, Role, Scope};

@@ -18,8 +18,8 @@ use futures_util::stream::unfold;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::events::Events;
-use super::origin::Page;
 use crate::http::connection::IsStream;
+use crate::http::origin::Page;
 use crate::http::state::AppState;
 use crate::stream::{CONNECTED, Delivery};
 

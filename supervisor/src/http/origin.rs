@@ -1,4 +1,4 @@
-//! Which pages may open the decision stream.
+//! Which pages a request may come from: which may open the decision stream, and which is our own.
 //!
 //! A browser lets every page open a WebSocket to every host that the user's machine can reach. It
 //! only sends the page's origin (RFC 6455, section 10.2), which the server has to check.
@@ -49,14 +49,28 @@ pub(crate) fn page(headers: &HeaderMap, allowed: &[String]) -> Result<Page, ApiE
 /// Whether a browser reports a request of a page of another origin without naming the origin: the
 /// page may not read the answer, and would take a consumer's place all the same
 /// (<https://www.w3.org/TR/fetch-metadata/>).
-fn is_from_elsewhere(headers: &HeaderMap) -> bool {
+pub(super) fn is_from_elsewhere(headers: &HeaderMap) -> bool {
     let mut sites = headers.get_all(FETCH_SITE).iter();
     sites.any(|site| site != "same-origin" && site != "none")
 }
 
+/// Whether a request is one of the enforcer's own page, as the browser says. Only a browser can be made
+/// to send what somebody else wants, and every browser that knows `SameSite` says where a request comes
+/// from that is not a plain `GET`.
+pub(super) fn is_of_own_page(headers: &HeaderMap) -> bool {
+    let mut origins = headers.get_all(ORIGIN).iter();
+    match (origins.next(), origins.next()) {
+        (Some(origin), None) => {
+            origin.to_str().is_ok_and(|origin| is_same(origin, headers.get(HOST)))
+                && !is_from_elsewhere(headers)
+        }
+        _ => false,
+    }
+}
+
 /// Whether this is an origin of the requested host. Behind a gateway that speaks TLS the page is
 /// `https`, so either scheme will do.
-fn is_same(origin: &str, host: Option<&HeaderValue>) -> bool {
+pub(super) fn is_same(origin: &str, host: Option<&HeaderValue>) -> bool {
     let Some(host) = host.and_then(|host| host.to_str().ok()) else { return false };
     let same = |scheme: &str, port: &str| {
         let named = origin.strip_prefix(scheme);

@@ -1,0 +1,48 @@
+//! The cookie of the dashboard's session.
+
+use std::time::Duration;
+
+use axum::extract::Request;
+use axum::http::HeaderValue;
+use axum::http::header::{COOKIE, HOST};
+
+use super::error::ApiError;
+
+/// The beginning of the cookie's name. Browsers send a host's cookies to all of its ports, so the
+/// port is in the name: two enforcers on one host have a session each.
+const COOKIE_NAME: &str = "enforcer_session";
+
+/// The id of the session that a request shows.
+pub(super) fn session(request: &Request) -> Option<&str> {
+    let name = cookie_name(request);
+    let cookies = request.headers().get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let mut pairs = cookies.flat_map(|value| value.split(';')).filter_map(|it| it.split_once('='));
+    pairs.find(|(known, _)| known.trim() == name).map(|(_, id)| id.trim())
+}
+
+/// The header that has a browser keep a session's id for this long, or forget it.
+///
+/// # Errors
+/// When the id is no text for a header.
+pub(super) fn set_session(
+    request: &Request,
+    id: &str,
+    lifetime: Duration,
+) -> Result<HeaderValue, ApiError> {
+    let name = cookie_name(request);
+    let text =
+        format!("{name}={id}; Path=/; Max-Age={}; HttpOnly; SameSite=Strict", lifetime.as_secs());
+    let mut value = HeaderValue::try_from(text).map_err(|_| ApiError::Internal)?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+fn cookie_name(request: &Request) -> String {
+    let host = request.headers().get(HOST).and_then(|host| host.to_str().ok());
+    let authority = request.uri().authority().map(|authority| authority.as_str());
+    let port = host.or(authority).and_then(|host| host.rsplit_once(':')).map(|(_, port)| port);
+    match port.filter(|port| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit())) {
+        Some(port) => format!("{COOKIE_NAME}_{port}"),
+        None => COOKIE_NAME.to_owned(),
+    }
+}
