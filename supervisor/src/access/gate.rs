@@ -2,12 +2,14 @@
 
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use chrono::{DateTime, Utc};
+use enforcer_protocol::RateLimiter;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
+use tracing::info;
 use zeroize::Zeroizing;
 
 use super::credentials::Credentials;
@@ -20,6 +22,9 @@ use crate::clock::utc_now;
 
 /// Between two looks for answers that last longer than the credential that they were asked for with.
 const SWEEP: Duration = Duration::from_secs(1);
+
+/// Refused credentials that are logged in a second. Whoever reaches the port can cause them.
+const REFUSAL_LINES: u32 = 10;
 
 /// Licenses that are remembered before those that ended are first removed.
 const FEW: usize = 64;
@@ -39,6 +44,7 @@ pub(crate) struct Access {
     rules: ArcSwap<Rules>,
     licenses: Mutex<Vec<Weak<License>>>,
     sessions: Sessions,
+    refusal_lines: Mutex<RateLimiter>,
 }
 
 impl Access {
@@ -47,6 +53,7 @@ impl Access {
             rules: ArcSwap::from_pointee(rules),
             licenses: Mutex::default(),
             sessions: Sessions::default(),
+            refusal_lines: Mutex::new(RateLimiter::new(REFUSAL_LINES, REFUSAL_LINES)),
         }
     }
 
@@ -158,6 +165,15 @@ impl Access {
             license.end();
         }
         license
+    }
+
+    /// Logs that a credential was refused.
+    pub(crate) fn log_refusal(&self, refusal: Refusal, connection: &Connection) {
+        let mut lines = self.refusal_lines.lock().unwrap_or_else(PoisonError::into_inner);
+        if lines.try_take(1, Instant::now()) {
+            drop(lines);
+            info!(reason = refusal.name(), client = %connection, "a credential was refused");
+        }
     }
 
     fn revoke(&self, is_over: impl Fn(&License) -> bool) {

@@ -1,5 +1,6 @@
 //! What a request and its connection show of who asks.
 
+use std::fmt;
 use std::net::SocketAddr;
 
 use hyper::HeaderMap;
@@ -24,6 +25,16 @@ pub(crate) struct PeerIds {
 pub(crate) enum Connection {
     Tcp(SocketAddr),
     Unix(PeerIds),
+}
+
+impl fmt::Display for Connection {
+    /// The client's address, or its process's user.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(formatter),
+            Self::Unix(PeerIds { uid, .. }) => write!(formatter, "uid {uid}"),
+        }
+    }
 }
 
 impl Connection {
@@ -63,6 +74,11 @@ pub(super) enum Kept {
 }
 
 impl Proof {
+    /// The connection that it came over.
+    pub(crate) const fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
     /// Keeps what a request shows.
     pub(crate) fn new(connection: &Connection, shown: Shown<'_>) -> Self {
         let kept = match shown {
@@ -74,9 +90,9 @@ impl Proof {
     }
 }
 
-impl std::fmt::Debug for Proof {
+impl fmt::Debug for Proof {
     /// Without the token.
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Proof").field("connection", &self.connection).finish()
     }
 }

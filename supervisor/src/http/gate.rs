@@ -25,7 +25,7 @@ pub(super) fn caller(app: &AppState, request: &Request) -> Result<Caller, ApiErr
     let connection = check_host(app, request)?;
     let accepted =
         shown(request).and_then(|shown| app.access.authenticate(connection, shown, utc_now()));
-    accepted.map_err(|refusal| refused(app, refusal))
+    accepted.map_err(|refusal| refused(app, refusal, connection))
 }
 
 /// What the request shows of who asks, to be checked again for as long as its answer lasts.
@@ -34,7 +34,7 @@ pub(super) fn caller(app: &AppState, request: &Request) -> Result<Caller, ApiErr
 /// When the request is for no host of ours, or shows no credential that is accepted.
 pub(super) fn proof(app: &AppState, request: &Request) -> Result<Proof, ApiError> {
     let connection = check_host(app, request)?;
-    let shown = shown(request).map_err(|refusal| refused(app, refusal))?;
+    let shown = shown(request).map_err(|refusal| refused(app, refusal, connection))?;
     let proof = Proof::new(connection, shown);
     check(app, &proof)?;
     Ok(proof)
@@ -67,7 +67,8 @@ fn is_explanation(path: &str) -> bool {
 /// # Errors
 /// When it is no longer accepted.
 pub(super) fn check(app: &AppState, proof: &Proof) -> Result<Caller, ApiError> {
-    app.access.check(proof, utc_now()).map_err(|refusal| refused(app, refusal))
+    let accepted = app.access.check(proof, utc_now());
+    accepted.map_err(|refusal| refused(app, refusal, proof.connection()))
 }
 
 /// The tenant, for somebody who may do what `role` allows with it.
@@ -106,9 +107,9 @@ pub(super) fn permit_for_all(app: &AppState, caller: &Caller, role: Role) -> Res
     Err(ApiError::ForbiddenForAll { role })
 }
 
-/// Counts a credential that was refused.
-pub(super) fn refused(app: &AppState, refusal: Refusal) -> ApiError {
+fn refused(app: &AppState, refusal: Refusal, connection: &Connection) -> ApiError {
     app.metrics.refused_credential(refusal);
+    app.access.log_refusal(refusal, connection);
     ApiError::Unauthorized(refusal)
 }
 
