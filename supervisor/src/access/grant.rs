@@ -131,8 +131,10 @@ mod tests {
     use super::*;
 
     fn grant(roles: &[Role], tenants: &[&str]) -> Grant {
-        let named = tenants.iter().map(|id| id.parse().unwrap()).collect();
-        let tenants = if tenants == [ALL_TENANTS] { Tenants::All } else { Tenants::Named(named) };
+        let tenants = match tenants {
+            [ALL_TENANTS] => Tenants::All,
+            ids => Tenants::Named(ids.iter().map(|id| id.parse().unwrap()).collect()),
+        };
         Grant { roles: roles.iter().copied().collect(), tenants }
     }
 
