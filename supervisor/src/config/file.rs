@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use enforcer_protocol::TenantId;
 use toml::{Table, Value as Toml};
 
-use super::credentials::CREDENTIALS_KEY;
 use super::errors::ConfigError;
 use super::settings::{CONFIG_FILE, OF_A_TENANT, SETTINGS, Setting};
 
@@ -16,6 +15,9 @@ const MAX_CONFIG_FILE: u64 = 16 * 1024 * 1024;
 
 /// Key of the configuration file's table of tenants.
 const TENANTS_KEY: &str = "tenants";
+
+/// Key of the configuration file's table of credentials.
+pub(super) const CREDENTIALS_KEY: &str = "credentials";
 
 /// Key of the configuration file's table of keys.
 const BUNDLE_KEYS_KEY: &str = "bundle_keys";
