@@ -38,4 +38,5 @@ mod stream;
 mod stream_client;
 mod stream_load;
 mod supervision;
+mod tokens;
 mod trouble;
