@@ -14,6 +14,7 @@ mod error_code;
 mod http;
 mod inspection;
 mod isolation;
+mod outbound;
 mod permits;
 mod readiness;
 mod signatures;

@@ -39,4 +39,5 @@ mod stream;
 mod stream_client;
 mod stream_load;
 mod supervision;
+mod tokens;
 mod trouble;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
+use super::jwt::issuer::Issuers;
 use super::principal::{Principal, Refusal};
 use super::proof::PeerIds;
 use super::token::TokenHash;
@@ -29,12 +30,14 @@ impl PeerRule {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Credentials {
     pub(crate) tokens: HashMap<TokenHash, Arc<Principal>>,
+    /// Whose tokens are accepted besides.
+    pub(crate) issuers: Issuers,
     /// The first that fits is the one.
     pub(crate) peers: Vec<(PeerRule, Arc<Principal>)>,
 }
 
 impl Credentials {
-    /// Whose token this is.
+    /// Whose token this is. One whose hash is configured is that one, whatever else it may be.
     ///
     /// # Errors
     /// When it is not one that is accepted now.
@@ -42,12 +45,15 @@ impl Credentials {
         &self,
         token: &str,
         now: DateTime<Utc>,
-    ) -> Result<&Arc<Principal>, Refusal> {
-        let principal = self.tokens.get(&TokenHash::of(token)).ok_or(Refusal::Unknown)?;
+    ) -> Result<Arc<Principal>, Refusal> {
+        let hash = TokenHash::of(token);
+        let Some(principal) = self.tokens.get(&hash) else {
+            return self.issuers.principal(hash, token, now);
+        };
         if principal.expires.is_some_and(|expires| expires <= now) {
             return Err(Refusal::Expired);
         }
-        Ok(principal)
+        Ok(Arc::clone(principal))
     }
 
     /// Whose process this is, if it is one of somebody.

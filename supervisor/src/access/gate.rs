@@ -13,6 +13,7 @@ use tracing::info;
 use zeroize::Zeroizing;
 
 use super::credentials::Credentials;
+use super::jwt::source::KeyStatus;
 use super::license::{License, Scope};
 use super::principal::{Caller, Refusal};
 use super::proof::{Connection, Kept, Proof, Shown};
@@ -60,8 +61,23 @@ impl Access {
     /// Replaces the rules: for the next request of everyone, and for answers that last.
     pub(crate) fn replace(&self, rules: Rules) {
         self.rules.store(Arc::new(rules));
+        self.check_again();
+    }
+
+    /// Ends answers that last and that the rules as they are now do not allow.
+    pub(crate) fn check_again(&self) {
         let now = utc_now();
         self.revoke(|license| !license.is_covered_by(self.check(license.proof(), now)));
+    }
+
+    /// Where the keys of the issuers of tokens stand.
+    pub(crate) fn keys(&self) -> Vec<KeyStatus> {
+        match &**self.rules.load() {
+            Rules::Open => Vec::new(),
+            Rules::Restricted(credentials) => {
+                credentials.issuers.0.iter().map(|issuer| issuer.keys.status()).collect()
+            }
+        }
     }
 
     /// Ends answers whose credential has expired, until `stop`.
@@ -160,7 +176,8 @@ impl Access {
         }
         licenses.push(Arc::downgrade(&license));
         drop(licenses);
-        // The rules may have been replaced before the license was among those that are looked at.
+        // The rules may have changed since the caller was known. Whoever changes them from now on finds
+        // the license.
         if !license.is_covered_by(self.check(license.proof(), utc_now())) {
             license.end();
         }
@@ -177,15 +194,18 @@ impl Access {
     }
 
     fn revoke(&self, is_over: impl Fn(&License) -> bool) {
+        let mut live = Vec::new();
         let mut licenses = self.licenses.lock().unwrap_or_else(PoisonError::into_inner);
         licenses.retain(|license| {
-            let Some(license) = license.upgrade() else { return false };
-            let is_over = is_over(&license);
-            if is_over {
-                license.end();
-            }
-            !is_over
+            let license = license.upgrade();
+            live.extend(license.clone());
+            license.is_some()
         });
+        // Without the lock: a signature takes a while to be verified.
+        drop(licenses);
+        for license in live.iter().filter(|license| is_over(license)) {
+            license.end();
+        }
     }
 }
 
@@ -199,10 +219,10 @@ fn whose(
         Some(token) => credentials.of_token(token, now)?,
         None => {
             let of_peer = connection.peer().and_then(|peer| credentials.of_peer(peer));
-            of_peer.ok_or(Refusal::Missing)?
+            Arc::clone(of_peer.ok_or(Refusal::Missing)?)
         }
     };
-    Ok(Caller::Known(Arc::clone(principal)))
+    Ok(Caller::Known(principal))
 }
 
 #[cfg(test)]
@@ -238,6 +258,16 @@ mod tests {
         access.replace(rules("t", Role::Operate, None));
         assert!(!license.token().is_cancelled());
         access.replace(rules("other", Role::Operate, None));
+        assert!(license.token().is_cancelled());
+    }
+
+    #[test]
+    fn an_answer_whose_token_is_taken_away_before_it_begins_ends_at_once() {
+        let access = Access::new(rules("t", Role::Operate, None));
+        let caller = access.check(&proof("t"), utc_now()).unwrap();
+        access.replace(rules("other", Role::Operate, None));
+        let scope = Scope::All(Role::Operate);
+        let license = access.license(proof("t"), caller, scope, &CancellationToken::new());
         assert!(license.token().is_cancelled());
     }
 

@@ -6,6 +6,7 @@
 pub(crate) mod credentials;
 pub(crate) mod gate;
 pub(crate) mod grant;
+pub(crate) mod jwt;
 pub(crate) mod license;
 pub(crate) mod principal;
 pub(crate) mod proof;

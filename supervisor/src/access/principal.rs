@@ -71,12 +71,44 @@ pub(crate) enum Refusal {
     Expired,
     /// The session was ended, or is too old.
     SessionEnded,
+    /// It begins to be accepted later.
+    NotYetValid,
+    /// It has the form of a JSON Web Token, and is not a valid one.
+    InvalidToken,
+    /// It is of an issuer that is not configured.
+    WrongIssuer,
+    /// It is not for this service.
+    WrongAudience,
+    /// It is signed by an algorithm that the operator did not choose, or that its key is not for.
+    WrongAlgorithm,
+    /// It is not clear which of the issuer's keys it is signed by, or that is none of them.
+    UnknownKey,
+    /// It is not signed by the key that it names.
+    BadSignature,
+    /// A claim is missing, or is of another type.
+    InvalidClaims,
+    /// The keys of its issuer were never fetched.
+    KeysUnavailable,
 }
 
 impl Refusal {
     /// Every reason.
-    pub(crate) const ALL: [Self; 5] =
-        [Self::Missing, Self::Malformed, Self::Unknown, Self::Expired, Self::SessionEnded];
+    pub(crate) const ALL: [Self; 14] = [
+        Self::Missing,
+        Self::Malformed,
+        Self::Unknown,
+        Self::Expired,
+        Self::SessionEnded,
+        Self::NotYetValid,
+        Self::InvalidToken,
+        Self::WrongIssuer,
+        Self::WrongAudience,
+        Self::WrongAlgorithm,
+        Self::UnknownKey,
+        Self::BadSignature,
+        Self::InvalidClaims,
+        Self::KeysUnavailable,
+    ];
 
     /// The reason's name in metrics and the log.
     pub(crate) const fn name(self) -> &'static str {
@@ -86,6 +118,15 @@ impl Refusal {
             Self::Unknown => "unknown",
             Self::Expired => "expired",
             Self::SessionEnded => "session_ended",
+            Self::NotYetValid => "not_yet_valid",
+            Self::InvalidToken => "invalid_token",
+            Self::WrongIssuer => "wrong_issuer",
+            Self::WrongAudience => "wrong_audience",
+            Self::WrongAlgorithm => "wrong_algorithm",
+            Self::UnknownKey => "unknown_key",
+            Self::BadSignature => "bad_signature",
+            Self::InvalidClaims => "invalid_claims",
+            Self::KeysUnavailable => "keys_unavailable",
         }
     }
 
@@ -99,6 +140,21 @@ impl Refusal {
             Self::Unknown => "the credential is not known here",
             Self::Expired => "the credential has expired",
             Self::SessionEnded => "the session has ended; sign in again",
+            Self::NotYetValid => "the token is not valid yet",
+            Self::InvalidToken => "the token is not a signed JSON Web Token in its canonical form",
+            Self::WrongIssuer => "tokens of this issuer are not accepted here",
+            Self::WrongAudience => "the token is for another audience",
+            Self::WrongAlgorithm => {
+                "tokens that are signed by this algorithm are not accepted here"
+            }
+            Self::UnknownKey => "the token's key is not known here; ask the issuer for a new token",
+            Self::BadSignature => "the token's signature is not valid",
+            Self::InvalidClaims => {
+                "the token's claims must have exp, and times, roles and tenants in their usual types"
+            }
+            Self::KeysUnavailable => {
+                "the keys of the token's issuer are not available; try again later"
+            }
         }
     }
 }

@@ -27,6 +27,11 @@ impl TokenHash {
     pub(crate) fn of(token: &str) -> Self {
         Self(Sha256::digest(token).into())
     }
+
+    /// In which of `shards` parts of a table it is.
+    pub(super) fn shard(&self, shards: usize) -> usize {
+        usize::from(self.0.first().copied().unwrap_or_default()) % shards
+    }
 }
 
 impl FromStr for TokenHash {

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
+use crate::access::jwt::keeper::KeyKeepers;
 use crate::access::{Access, Rules};
 use crate::bundles::health::{BundlesHealth, ReconcilerState};
 use crate::bundles::reconciler::{Reconciler, Shared};
@@ -155,6 +156,7 @@ pub fn report_sandbox(config: &Config) -> Result<SandboxReport, SupervisorError>
 struct Supervisor {
     signals: Signals,
     access: Arc<Access>,
+    keys: Arc<KeyKeepers>,
     reload: Arc<Notify>,
     readiness: Arc<Readiness>,
     bundles: Arc<BundlesHealth>,
@@ -220,6 +222,14 @@ impl Supervisor {
             create_directory(&cache)
                 .map_err(host_error("the directory in [bundle_cache] cannot be used"))?;
         }
+        let access = Arc::new(Access::new(rules(&config.credentials)));
+        let keys = KeyKeepers::new(
+            Arc::clone(&access),
+            background.downloads.clone(),
+            background.loading.clone(),
+        );
+        let keys = Arc::new(keys);
+        access.replace(kept(rules(&config.credentials), &keys));
         let downloads = Downloads::new(
             background.downloads,
             background.loading.clone(),
@@ -257,12 +267,12 @@ impl Supervisor {
         let lost_lines = log.lost_lines.clone();
         let exposition = Exposition::new(
             Arc::clone(&metrics),
+            Arc::clone(&access),
             Arc::clone(&registry),
             Arc::clone(&readiness),
             lost_lines.clone(),
         );
         let inspector = Inspector::new(spawner.clone(), sandbox_mode, Arc::clone(&metrics));
-        let access = Arc::new(Access::new(rules(&config.credentials)));
         background.stream.spawn({
             let (access, stop) = (Arc::clone(&access), stop_controllers.clone());
             async move { access.run(stop).await }
@@ -304,6 +314,7 @@ impl Supervisor {
         Ok(Self {
             signals,
             access,
+            keys,
             reload,
             readiness,
             bundles,
@@ -324,7 +335,7 @@ impl Supervisor {
                 event = self.signals.next() => match event {
                     SignalEvent::Reload => {
                         info!("SIGHUP: credentials and all bundles are read again");
-                        reload_credentials(config.clone(), Arc::clone(&self.access)).await;
+                        reload_credentials(config.clone(), &self.access, &self.keys).await;
                         self.reload.notify_one();
                     }
                     SignalEvent::End(name) => {
@@ -410,9 +421,20 @@ fn rules(configured: &ConfiguredCredentials) -> Rules {
     }
 }
 
+/// The rules, with the keys of the issuers of tokens as they are kept from now on.
+fn kept(rules: Rules, keys: &KeyKeepers) -> Rules {
+    match rules {
+        Rules::Open => Rules::Open,
+        Rules::Restricted(mut credentials) => {
+            credentials.issuers = keys.keep(credentials.issuers);
+            Rules::Restricted(credentials)
+        }
+    }
+}
+
 /// Replaces the credentials by those that the configuration file has now. If they are not valid, those
 /// from before stay: neither does a mistake lock everybody out, nor does it let anybody in.
-async fn reload_credentials(config: Config, access: Arc<Access>) {
+async fn reload_credentials(config: Config, access: &Access, keys: &KeyKeepers) {
     let is_restricted = config.credentials.credentials.is_some();
     let read = tokio::task::spawn_blocking(move || config.read_credentials()).await;
     match read {
@@ -421,7 +443,7 @@ async fn reload_credentials(config: Config, access: Arc<Access>) {
                 "the configuration file has no [credentials] any more, and those from before stay; restart the supervisor to serve without"
             );
         }
-        Ok(Ok(configured)) => access.replace(rules(&configured)),
+        Ok(Ok(configured)) => access.replace(kept(rules(&configured), keys)),
         Ok(Err(errors)) => error!("credentials stay as they were, because {errors}"),
         Err(error) => error!("credentials stay as they were, because reading them failed: {error}"),
     }

@@ -11,6 +11,7 @@ use toml::{Table, Value as Toml};
 use super::errors::ConfigError;
 use super::fields::Fields;
 use super::file::{CREDENTIALS_KEY, ConfigFile};
+use super::jwt::issuers;
 use crate::access::credentials::{Credentials, PeerRule};
 use crate::access::grant::{ALL_TENANTS, Grant, Role, Roles, Tenants};
 use crate::access::principal::Principal;
@@ -46,7 +47,7 @@ pub(super) fn credentials(file: &ConfigFile) -> (ConfiguredCredentials, Vec<Conf
         faults.push(file.fault_without_value(name, expected));
         return (configured, faults);
     };
-    Fields::secret(file, name.to_owned(), table, &mut faults).known(&["token", "peer"]);
+    Fields::secret(file, name.to_owned(), table, &mut faults).known(&["token", "jwt", "peer"]);
     let mut credentials = Credentials::default();
     for (name, table) in tables(file, table, "token", &mut faults) {
         let mut fields = Fields::secret(file, name, table, &mut faults);
@@ -60,6 +61,7 @@ pub(super) fn credentials(file: &ConfigFile) -> (ConfiguredCredentials, Vec<Conf
         let mut fields = Fields::secret(file, name, table, &mut faults);
         credentials.peers.extend(peer(&mut fields).map(|(rule, it)| (rule, Arc::new(it))));
     }
+    credentials.issuers = issuers(file, table, &mut faults);
     configured.credentials = Some(credentials);
     (configured, faults)
 }

@@ -16,11 +16,11 @@ const MAX_CONFIG_FILE: u64 = 16 * 1024 * 1024;
 /// Key of the configuration file's table of tenants.
 const TENANTS_KEY: &str = "tenants";
 
-/// Key of the configuration file's table of keys.
-const BUNDLE_KEYS_KEY: &str = "bundle_keys";
-
 /// Key of the configuration file's table of credentials.
 pub(super) const CREDENTIALS_KEY: &str = "credentials";
+
+/// Key of the configuration file's table of keys.
+const BUNDLE_KEYS_KEY: &str = "bundle_keys";
 
 /// Keys of the configuration file's tables of remote bundles.
 const REMOTE_KEYS: [&str; 2] = ["services", "bundle_cache"];

@@ -6,6 +6,7 @@ mod credentials;
 mod errors;
 mod fields;
 mod file;
+mod jwt;
 mod limits;
 mod listen;
 mod log;

@@ -55,7 +55,7 @@ const WAIT_BOUNDS: RangeInclusive<u64> = 0..=3_600_000;
 /// Bounds of the time for an answer, in milliseconds.
 const TIMEOUT_BOUNDS: RangeInclusive<u64> = 100..=600_000;
 
-/// A server of bundles.
+/// A server of documents: of bundles, or of keys.
 #[derive(Debug)]
 pub(crate) struct Service {
     pub(crate) name: String,
@@ -67,7 +67,7 @@ pub(crate) struct Service {
     pub(crate) tls: ClientFiles,
     /// The time to connect, to begin an answer, and between two parts of it.
     pub(crate) response_timeout: Duration,
-    /// Whether bundles may come without encryption, from any host.
+    /// Whether documents may come without encryption, from any host.
     pub(crate) allow_unencrypted: bool,
 }
 

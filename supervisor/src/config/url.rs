@@ -1,4 +1,4 @@
-//! Addresses of servers of bundles.
+//! Addresses of documents on servers.
 
 use std::fmt;
 use std::net::IpAddr;

@@ -11,9 +11,11 @@ use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry as Families;
 
+use super::key_metrics::KeysCollector;
 use super::logging::LostLines;
 use super::metrics::{BUCKET_BOUNDS_MICROS, EvaluationTotals, HostMetrics, TenantMetrics};
 use super::process;
+use crate::access::Access;
 use crate::bundles::remote::status::{BundleSourceStatus, DownloadCounts};
 use crate::clock::unix_seconds;
 use crate::readiness::Readiness;
@@ -58,6 +60,7 @@ impl Exposition {
     /// Of these sources.
     pub(crate) fn new(
         host: Arc<HostMetrics>,
+        access: Arc<Access>,
         registry: Arc<Registry>,
         readiness: Arc<Readiness>,
         lost_lines: LostLines,
@@ -68,6 +71,7 @@ impl Exposition {
         register_host(ours, &host);
         let host = HostCollector { host, registry: Arc::clone(&registry), readiness, lost_lines };
         ours.register_collector(Box::new(host));
+        ours.register_collector(Box::new(KeysCollector(access)));
         ours.register_collector(Box::new(TenantCollector(registry)));
         Self(families)
     }
@@ -507,6 +511,7 @@ fn seconds(micros: u64) -> f64 {
 mod tests {
     use super::*;
 
+    use crate::access::Rules;
     use crate::error_code::ErrorCode;
     use crate::telemetry::metrics::{BundleLoad, TenantLimit};
     use crate::tenant::state::Cause;
@@ -516,8 +521,9 @@ mod tests {
         let registry = Arc::new(Registry::default());
         let host = Arc::new(HostMetrics::new());
         let readiness = Arc::new(Readiness::default());
+        let access = Arc::new(Access::new(Rules::Open));
         let exposition =
-            Exposition::new(host, Arc::clone(&registry), readiness, LostLines::default());
+            Exposition::new(host, access, Arc::clone(&registry), readiness, LostLines::default());
         (exposition, registry)
     }
 

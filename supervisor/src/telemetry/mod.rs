@@ -2,6 +2,7 @@
 
 pub(crate) mod exposition;
 pub(crate) mod history;
+mod key_metrics;
 pub(crate) mod logging;
 pub(crate) mod metrics;
 mod process;

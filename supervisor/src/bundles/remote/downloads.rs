@@ -8,8 +8,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use tokio::runtime::Handle;
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 
-use super::client::Client;
 use crate::config::Service;
+use crate::outbound::client::Client;
 use crate::telemetry::metrics::OpenGauge;
 
 /// Requests for bundles at once, of all tenants. A server that waits for another bundle is not

@@ -2,41 +2,18 @@
 
 use hyper::StatusCode;
 
-use crate::tls::TlsError;
-
-/// Characters of a text from a server, or of a library's error, that a message repeats.
-const SHOWN: usize = 200;
+use crate::outbound::error::RequestError;
 
 /// Why a bundle was not downloaded, or is not a bundle of the tenant. The texts reach operators; no
 /// header and no token is in them.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum DownloadError {
-    #[error("the token cannot be read from {0}")]
-    Token(String),
     #[error(transparent)]
-    TlsFiles(#[from] TlsError),
-    #[error("{host} cannot be found: {why}")]
-    Lookup { host: String, why: String },
-    #[error("{host} cannot be reached: {why}")]
-    Connect { host: String, why: String },
-    #[error("TLS with {host} failed: {why}")]
-    Tls { host: String, why: String },
-    #[error("the connection failed before the answer: {0}")]
-    Connection(String),
-    #[error("the server took longer than {millis} ms to {what}")]
-    Timeout { what: &'static str, millis: u128 },
+    Request(#[from] RequestError),
     #[error("the server answered {0}")]
     Status(StatusCode),
     #[error("the server answered 304 Not Modified, and was not asked to compare")]
     NothingToCompare,
-    #[error("the server redirects more than {0} times")]
-    Redirects(usize),
-    #[error("the server redirects to {0}, which is not an address that may be followed")]
-    RedirectTarget(String),
-    #[error(
-        "the server redirects from https to http, where anyone on the way could replace the bundle"
-    )]
-    RedirectDowngrade,
     #[error("the bundle is larger than {0} bytes")]
     TooLarge(u64),
     #[error("the answer ended early or was damaged: {0}")]
@@ -83,19 +60,23 @@ impl FailureKind {
 impl DownloadError {
     pub(super) const fn kind(&self) -> FailureKind {
         match self {
-            Self::Token(_) | Self::TlsFiles(_) | Self::Cache(_) => FailureKind::Host,
-            Self::Status(_)
-            | Self::NothingToCompare
-            | Self::Redirects(_)
-            | Self::RedirectTarget(_)
-            | Self::RedirectDowngrade => FailureKind::Status,
+            Self::Request(error) => match error {
+                RequestError::Token(_)
+                | RequestError::TlsFiles(_)
+                | RequestError::CertificatesHang => FailureKind::Host,
+                RequestError::Redirects(_)
+                | RequestError::RedirectTarget(_)
+                | RequestError::RedirectDowngrade => FailureKind::Status,
+                RequestError::Lookup { .. }
+                | RequestError::Connect { .. }
+                | RequestError::Tls { .. }
+                | RequestError::Connection(_)
+                | RequestError::Timeout { .. } => FailureKind::Unreachable,
+            },
+            Self::Cache(_) => FailureKind::Host,
+            Self::Status(_) | Self::NothingToCompare => FailureKind::Status,
             Self::TooLarge(_) | Self::Body(_) | Self::TooSlow { .. } => FailureKind::Transfer,
             Self::Refused(_) | Self::RefusedBefore(_) => FailureKind::Refused,
-            Self::Lookup { .. }
-            | Self::Connect { .. }
-            | Self::Tls { .. }
-            | Self::Connection(_)
-            | Self::Timeout { .. } => FailureKind::Unreachable,
         }
     }
 
@@ -107,25 +88,4 @@ impl DownloadError {
             _ => None,
         }
     }
-}
-
-/// A text of others, short and without control characters.
-pub(super) fn shown(text: &str) -> String {
-    text.chars().filter(|character| !character.is_control()).take(SHOWN).collect()
-}
-
-/// An error with its sources, which is where libraries say what happened.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    const SOURCES: usize = 8;
-    let mut text = error.to_string();
-    let mut source = error.source();
-    for _ in 0..SOURCES {
-        let Some(error) = source else { break };
-        let next = error.to_string();
-        if !text.contains(&next) {
-            text = format!("{text}: {next}");
-        }
-        source = error.source();
-    }
-    shown(&text)
 }

@@ -8,7 +8,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
 use super::cache::CachedFiles;
-use super::client::{Answer, Question};
+use super::client::{Answer, Question, ask};
 use super::downloads::Access;
 use super::error::DownloadError;
 use super::transfer::save;
@@ -61,7 +61,7 @@ impl Fetcher {
         // A server that waits would keep others waiting.
         let permit = if question.wait.is_none() { Some(turn().await?) } else { None };
         let client = &self.access.client;
-        let mut download = match client.ask(question).await? {
+        let mut download = match ask(client, question).await? {
             Answer::NotModified => return Ok(Fetched::NotModified),
             Answer::Bundle(download) => download,
         };

@@ -13,8 +13,9 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::client::Download;
-use super::error::{DownloadError, chain};
+use super::error::DownloadError;
 use crate::blocking::spawn_blocking_on;
+use crate::outbound::error::chain;
 
 /// The longest that one download may take. Others may wait for its place.
 const MAX_TIME: Duration = Duration::from_secs(300);
