@@ -66,7 +66,7 @@ pub(crate) fn read(
 }
 
 /// The bundle of these files, if its signature allows it.
-fn accept(
+pub(super) fn accept(
     read: ReadFiles,
     directory: Option<&str>,
     verification: &BundleVerification,
