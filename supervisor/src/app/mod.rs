@@ -20,7 +20,7 @@ use tracing::{error, info, warn};
 
 use crate::bundles::health::{BundlesHealth, ReconcilerState};
 use crate::bundles::reconciler::{Reconciler, Shared};
-use crate::bundles::remote::cache::create_directory;
+use crate::bundles::remote::cache::{CacheLock, CacheRefused};
 use crate::bundles::remote::downloads::Downloads;
 use crate::clock::utc_now;
 use crate::config::{Config, SandboxConfig};
@@ -163,6 +163,8 @@ struct Supervisor {
     controllers: TaskTracker,
     stop_controllers: CancellationToken,
     spawner: Spawner,
+    /// Held until all controllers have ended, which write to the cache.
+    _cache: Option<CacheLock>,
 }
 
 impl Supervisor {
@@ -183,6 +185,7 @@ impl Supervisor {
             .map_err(|error| SupervisorError::Listen { address: config.listen, error })?;
         let address =
             listener.local_addr().map_err(host_error("the listening socket has no address"))?;
+        let cache = lock_cache(config)?;
 
         let metrics = Arc::new(HostMetrics::new());
         let sandbox = Arc::new(prepare_sandbox(config).await?);
@@ -201,15 +204,10 @@ impl Supervisor {
             Arc::new(Stream::new(config.max_stream_consumers, stream_runtime, stream_metrics));
         let bundles = Arc::new(BundlesHealth::default());
         let reload = Arc::new(Notify::new());
-        let cache = config.remote.cache.clone();
-        if !config.remote.of.is_empty() {
-            create_directory(&cache)
-                .map_err(host_error("the directory in [bundle_cache] cannot be used"))?;
-        }
         let downloads = Downloads::new(
             background.downloads,
             background.loading.clone(),
-            cache,
+            config.remote.cache.clone(),
             metrics.bundle_downloads_active.clone(),
         );
         let shared = Shared {
@@ -279,6 +277,7 @@ impl Supervisor {
             controllers,
             stop_controllers,
             spawner,
+            _cache: cache,
         })
     }
 
@@ -355,6 +354,21 @@ impl Supervisor {
             name = again => warn!("{name} again: stopped at once"),
         }
         Ok(())
+    }
+}
+
+/// Locks the bundle cache, if a tenant's bundle is remote.
+fn lock_cache(config: &Config) -> Result<Option<CacheLock>, SupervisorError> {
+    if config.remote.of.is_empty() {
+        return Ok(None);
+    }
+    let directory = config.remote.cache.clone();
+    match CacheLock::take(&directory) {
+        Ok(lock) => Ok(Some(lock)),
+        Err(CacheRefused::InUse) => Err(SupervisorError::BundleCacheInUse { directory }),
+        Err(CacheRefused::Unusable(error)) => {
+            Err(SupervisorError::BundleCache { directory, error })
+        }
     }
 }
 
