@@ -60,7 +60,8 @@ fn claims_are_read_only_with_a_signature(claims: &[u8]) {
         assert!(names.is_sorted_by(|left, right| left < right), "{names:?}");
     }
     assert!(verify("HS256", trusted, &hs256(other, claims)).is_err());
-    for Signed { algorithm, key, .. } in SIGNED.iter() {
+    // One key for each input: reading a key takes long.
+    if let Some(Signed { algorithm, key, .. }) = SIGNED.get(claims.len() % SIGNED.len()) {
         // A public key is no secret, whatever the token's header says.
         let forged = hs256(key.as_bytes(), claims);
         let is_secret = algorithm == "HS256";

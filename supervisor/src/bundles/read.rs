@@ -49,8 +49,8 @@ pub(crate) fn read(
                 };
                 (read_archive(&path, max_bytes).map_err(whole), None)
             }
-            Place::AlsoRemote => (Err(BundleError::AlsoRemote), None),
-            Place::Both => (Err(BundleError::Ambiguous), None),
+            Place::AlsoRemote(_) => (Err(BundleError::AlsoRemote), None),
+            Place::Both(_) => (Err(BundleError::Ambiguous), None),
         };
         match read {
             Ok(Some(files)) => {

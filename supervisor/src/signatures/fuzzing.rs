@@ -19,9 +19,10 @@ pub fn verify(
     signatures_file: &[u8],
 ) -> Result<Vec<(String, String, String)>, String> {
     let algorithm = algorithm.parse().map_err(|_| "the algorithm is not known".to_owned())?;
+    // First, because most inputs end here, and reading a key takes long.
+    let token = Token::read(signatures_file).map_err(|error| error.to_string())?;
     let key = VerifyingKey::parse(algorithm, key).map_err(|error| error.to_string())?;
-    let files = Token::read(signatures_file).and_then(|token| token.verify(KEY_ID, &key, ""));
-    let files = files.map_err(|error| error.to_string())?;
+    let files = token.verify(KEY_ID, &key, "").map_err(|error| error.to_string())?;
     Ok(files.into_iter().map(|(name, file)| (name, file.algorithm, file.hash)).collect())
 }
 

@@ -282,7 +282,7 @@ impl<'m> Unpacking<'m> {
         }
     }
 
-    /// What an error of a reader means.
+    /// The bundle's error for an error of a reader.
     fn error(&self, error: &io::Error) -> BundleError {
         if let Some(breach) = self.meter.breach() {
             return breach.into();
@@ -301,7 +301,7 @@ fn extension(why: impl Into<String>) -> BundleError {
     ArchiveError::Extension(why.into()).into()
 }
 
-/// What an entry is that is neither a file nor a directory.
+/// A name for the kind of an entry that is neither a file nor a directory.
 fn refused_kind(kind: EntryType) -> Option<&'static str> {
     match kind {
         EntryType::Regular | EntryType::Directory => None,

@@ -70,7 +70,7 @@ pub(super) struct Client {
     tls: Arc<Mutex<KnownTls>>,
 }
 
-/// What is asked.
+/// A request for a bundle.
 #[derive(Clone, Debug)]
 pub(super) struct Question {
     pub(super) url: Url,
