@@ -106,7 +106,7 @@ fn main() {
     }
     println!("{counts:#?}");
     let is_alike = |kind: &&str| !(kind.contains("DIFFERENT") || kind.contains("only ours"));
-    std::process::exit(i32::from(!counts.keys().all(|kind| is_alike(kind))));
+    std::process::exit(i32::from(!counts.keys().all(is_alike)));
 }
 
 fn read(root: &Path, directory: &Path, files: &mut Vec<File>) {
