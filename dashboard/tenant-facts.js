@@ -17,6 +17,23 @@ function restartWords(restart, now) {
 }
 
 /**
+ * Where a remote bundle comes from, and how current it is known to be.
+ * @param {any} source of `/v1/tenants/{id}`, for a tenant whose bundle is remote @param {number} now
+ * @returns {[string, string][]}
+ */
+function sourceFacts(source, now) {
+  if (!source) return [];
+  const { service, resource, long_polling: longPolling, last_error: error } = source;
+  return [
+    ["Bundle from", `${service}: ${resource}${longPolling ? ", by long polls" : ""}`],
+    ["Bundle confirmed", source.last_successful_attempt ? moment(source.last_successful_attempt, now) : "never"],
+    ["Bundle downloaded", moment(source.last_successful_download, now)],
+    ["Server went back", moment(source.last_rollback, now)],
+    ["Download fails", error ? `since ${moment(error.since, now)}: ${error.message}` : ""],
+  ];
+}
+
+/**
  * Only what is known, and what there is some of: a long list of "none" hides the rest.
  * @param {any} tenant of `/v1/tenants/{id}` @param {import("./host.js").Totals|undefined} totals @param {number} now by the server's clock
  * @returns {[string, string][]}
@@ -27,6 +44,7 @@ export function tenantFacts(tenant, totals, now) {
   const facts = [
     ["State since", moment(tenant.since, now)],
     ["Revision since", moment(tenant.revision_since, now)],
+    ...sourceFacts(tenant.bundle_source, now),
     ["Evaluator", String(tenant.evaluator ?? "")],
     ["Reason", String(tenant.interpreted_because ?? "")],
     ["Process", tenant.pid ? `pid ${tenant.pid}${tenant.uptime_millis == null ? "" : `, up ${duration(tenant.uptime_millis)}`}` : "no worker"],

@@ -26,12 +26,17 @@ impl Failure {
     /// command whose answer is negative.
     pub(crate) const fn exit_code(&self) -> u8 {
         match self {
-            Self::Supervisor(SupervisorError::Host { .. } | SupervisorError::ServerEnded(_))
+            Self::Supervisor(
+                SupervisorError::Host { .. }
+                | SupervisorError::BundleCache { .. }
+                | SupervisorError::ServerEnded(_),
+            )
             | Self::System(_) => 1,
             // As clap's own, for an unknown flag.
             Self::Config(_) | Self::Usage(_) => 2,
             Self::Supervisor(SupervisorError::Listen { .. }) => 3,
             Self::Supervisor(SupervisorError::BundlesDir(_)) => 4,
+            Self::Supervisor(SupervisorError::BundleCacheInUse { .. }) => 6,
             Self::Worker(WorkerError::NotStartedBySupervisor) => 64,
             Self::NotStrict
             | Self::Supervisor(

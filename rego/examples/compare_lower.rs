@@ -1,10 +1,11 @@
 //! Compares lowered policies with the real OPA.
 //!
 //! ```text
-//! cargo run -p enforcer-rego --features opa-json --example compare_lower -- cases.jsonl
+//! cargo run -p enforcer-rego --features opa-json --example compare_lower -- cases
 //! ```
 //!
-//! A line of `cases.jsonl` is `{"note", "files": {path: text}, "data", "input", "path": [key], "strict"}`.
+//! `cases` is a folder of OPA's compliance suite, or a `.jsonl` file. A line of such a file is
+//! `{"note", "files": {path: text}, "data", "input", "path": [key], "strict"}`.
 //! OPA compiles the modules (`tests/opa`, as `opa-oracle` on the PATH); its trees are lowered and
 //! evaluated by [`enforcer_rego::core::evaluate`], and the value at `path` (or at each of
 //! `paths`) is compared with OPA's.
@@ -17,12 +18,11 @@
 )]
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use enforcer_rego::ast::RegoVersion;
-use enforcer_rego::builtins::{Context, Failure, compare};
+use enforcer_rego::builtins::{Context, Failure};
 use enforcer_rego::compile::{Compiled, Options, compile};
 use enforcer_rego::core::data::value_at;
 use enforcer_rego::core::evaluate::{Fault, evaluate};
@@ -34,6 +34,10 @@ use enforcer_rego::source::{FileId, Sources};
 use enforcer_rego::{json, opa_json};
 use regorus::Value;
 use serde_json::json;
+
+mod oracle;
+
+use oracle::{Opa, cases, rego};
 
 /// The result of a case.
 #[derive(Debug, PartialEq, Eq)]
@@ -48,53 +52,23 @@ enum Verdict {
     Different(String),
 }
 
-struct Opa {
-    _process: Child,
-    input: ChildStdin,
-    output: BufReader<ChildStdout>,
-}
-
-impl Opa {
-    fn start() -> Self {
-        let program = std::env::var("OPA_ORACLE").unwrap_or_else(|_| "opa-oracle".to_owned());
-        let mut process = Command::new(program)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("OPA starts");
-        let input = process.stdin.take().expect("a pipe");
-        let output = BufReader::new(process.stdout.take().expect("a pipe"));
-        Self { _process: process, input, output }
-    }
-
-    fn ask(&mut self, request: &serde_json::Value) -> String {
-        writeln!(self.input, "{request}").expect("OPA reads");
-        self.input.flush().expect("OPA reads");
-        let mut line = String::new();
-        self.output.read_line(&mut line).expect("OPA answers");
-        line
-    }
-}
-
 fn main() {
     let path = std::env::args().nth(1).expect("a file of cases");
-    let text = std::fs::read_to_string(path).expect("the file of cases");
+    let cases = cases(Path::new(&path));
     // The evaluator recurses, and a debug build's frames are large.
-    let run = std::thread::Builder::new().stack_size(256 << 20).spawn(move || compare_all(&text));
+    let run = std::thread::Builder::new().stack_size(256 << 20).spawn(move || compare_all(&cases));
     let different = run.expect("a thread").join().expect("no panic");
     std::process::exit(i32::from(different > 0));
 }
 
-fn compare_all(text: &str) -> usize {
+fn compare_all(cases: &[serde_json::Value]) -> usize {
     let mut opa = Opa::start();
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     let mut missing: BTreeMap<String, usize> = BTreeMap::new();
-    for line in text.lines() {
-        let case: serde_json::Value = serde_json::from_str(line).expect("a case");
+    for case in cases {
         let note = case.get("note").and_then(|note| note.as_str()).unwrap_or_default();
-        let verdicts = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            compare_case(&mut opa, &case)
-        }));
+        let verdicts =
+            std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| compare_case(&mut opa, case)));
         for verdict in verdicts.unwrap_or_else(|_| vec![Verdict::Borrowed("panicked".to_owned())]) {
             let kind = match verdict {
                 Verdict::Same => "same value",
@@ -270,28 +244,4 @@ fn borrowed(program: &Program) -> Vec<String> {
     missing.sort();
     missing.dedup();
     missing
-}
-
-/// A value as Rego writes it.
-fn rego(value: &Value) -> String {
-    match value {
-        Value::Array(all) => format!("[{}]", list(all.iter().map(rego))),
-        Value::Set(all) if all.is_empty() => "set()".to_owned(),
-        Value::Set(all) => {
-            let mut all: Vec<_> = all.iter_sorted().collect();
-            all.sort_by(|a, b| compare(a, b));
-            format!("{{{}}}", list(all.into_iter().map(rego)))
-        }
-        Value::Object(all) => {
-            let mut all: Vec<_> = all.iter_sorted().collect();
-            all.sort_by(|(a, _), (b, _)| compare(a, b));
-            let item = |(key, value): (&Value, &Value)| format!("{}: {}", rego(key), rego(value));
-            format!("{{{}}}", list(all.into_iter().map(item)))
-        }
-        other => other.to_json_str().unwrap_or_default(),
-    }
-}
-
-fn list(items: impl Iterator<Item = String>) -> String {
-    items.collect::<Vec<_>>().join(", ")
 }

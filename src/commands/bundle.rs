@@ -62,7 +62,7 @@ impl Session {
     }
 }
 
-/// What came of a question.
+/// The answer to a question about a bundle.
 pub(super) enum Answer {
     Found(Findings),
     /// The bundle has mistakes, at most [`MAX_DIAGNOSTICS`].

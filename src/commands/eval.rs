@@ -28,7 +28,7 @@ enum Format {
     Raw,
 }
 
-/// What is evaluated.
+/// The document or the query to evaluate.
 enum Question {
     Document(Vec<String>),
     Query(String),

@@ -11,7 +11,7 @@ use enforcer_rego::topdown::show;
 /// Columns of an explanation, as far as its values allow.
 const WIDTH: usize = 100;
 
-/// What stands between two values of an explanation.
+/// The separator between two values of an explanation.
 const SEPARATOR: &str = ", ";
 
 /// How a text is shown.
@@ -43,7 +43,7 @@ impl Style {
     }
 }
 
-/// What a stream can show.
+/// The capabilities of an output stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Terminal {
     has_colours: bool,

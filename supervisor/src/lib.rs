@@ -25,7 +25,13 @@ mod tls;
 mod worker;
 
 #[doc(hidden)]
-pub use worker::connection::fuzzing;
+pub mod fuzzing {
+    //! The functions that the fuzz targets call; not part of the crate's interface.
+
+    pub use crate::bundles::fuzzing::unpack;
+    pub use crate::signatures::fuzzing::{canonical, verify};
+    pub use crate::worker::connection::fuzzing::frames;
+}
 
 pub use access::token::NewToken;
 pub use app::error::SupervisorError;

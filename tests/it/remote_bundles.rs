@@ -2,6 +2,7 @@
 //! serves, also after a restart, and everything is said.
 
 use std::fs;
+use std::process::Command;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -319,6 +320,33 @@ fn the_last_good_copy_serves_after_a_restart_without_the_server() {
     assert_eq!(request.header("if-none-match"), Some("\"1\""));
     wait_for_source(&enforcer, "the server to be there", |source| source["last_error"].is_null());
     assert_eq!(fs::read(site.cache().join("acme/good.tar.gz")).unwrap(), bundle("acme", "first"));
+}
+
+#[test]
+fn two_supervisors_never_share_a_cache() {
+    let site = Site::new();
+    let server = BundleServer::start(None, |request| {
+        Answer::bundle(request, "\"1\"", &bundle("acme", "first"))
+    });
+    site.plain(&server, "");
+    let enforcer = site.start();
+    enforcer.wait_for_reason("acme", "first");
+
+    // If it started all the same, it would be ended, with another exit code.
+    let output = Command::new("timeout")
+        .args(["30", env!("CARGO_BIN_EXE_edge-policy-enforcer"), "--port", "0"])
+        .env("ENFORCER_CONFIG", site.directory.path().join("enforcer.toml"))
+        .env("BUNDLES_DIR", site.bundles.path())
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(6), "{text}");
+    let expected = format!("another supervisor uses the bundle cache {}", site.cache().display());
+    assert!(text.contains(&expected), "{text}");
+    assert_eq!(enforcer.reason("acme"), "first");
+
+    drop(enforcer);
+    site.start().wait_for_reason("acme", "first");
 }
 
 #[test]

@@ -156,7 +156,10 @@ impl Converter<'_> {
         for key in path {
             let child = match key {
                 Value::String(name) => node.child(name),
-                _ => None,
+                // Such rules are few: `p[0] := x`.
+                _ => node.children.iter().find_map(|(other, child)| {
+                    key_of(other).is_ok_and(|other| other == *key).then_some(child)
+                }),
             };
             match child {
                 None => return false,

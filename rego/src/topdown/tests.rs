@@ -68,6 +68,10 @@ fn document(path: &[Value]) -> DocumentQuery<'_> {
 fn an_explained_value_is_the_served_one() {
     let policies = [
         (
+            "p[0] := 1\np[true] := 2\np[null] := 3\nq if p[0] == 1\nr := p[true]\ns if p[null] > p[1.0e0] else := 4",
+            "",
+        ),
+        (
             "p contains x if some x in input.xs\nq := {y | some y in p; y > 1}\nr[k] := v if some k, v in input.xs",
             "",
         ),

@@ -1,4 +1,4 @@
-//! What tests cover: as OPA's JSON, as a table, and what is said where it is too little.
+//! The coverage of tests: as OPA's JSON, as a table, and the message if it is too low.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -62,7 +62,7 @@ pub(super) fn table(coverage: &Coverage, bundle: &Path, terminal: Terminal) -> S
     shown
 }
 
-/// What is said where less is covered than has to be, in OPA's words.
+/// The message if the coverage is below the threshold, in OPA's words.
 pub(super) fn not_met(coverage: &Coverage, bundle: &Path, least: f64) -> String {
     let mut told = format!(
         "Code coverage threshold not met: got {:.2} instead of {least:.2}\nLines not covered:\n",

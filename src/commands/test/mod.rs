@@ -152,7 +152,7 @@ impl Run<'_> {
 /// OPA's code of a test that took too long.
 const CANCELLED: &str = "eval_cancel_error";
 
-/// What is said of a test that took too long.
+/// The message about a test that took too long.
 fn too_long(timeout: Duration) -> String {
     format!("the test did not end within {}; --timeout gives it more time", duration::text(timeout))
 }

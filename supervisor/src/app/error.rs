@@ -1,6 +1,7 @@
 //! Why the supervisor could not start, or could not go on.
 
 use std::io;
+use std::path::PathBuf;
 
 use crate::config::ListenAddress;
 
@@ -44,6 +45,22 @@ pub enum SupervisorError {
         error: io::Error,
         /// The operator's remedy.
         help: &'static str,
+    },
+    /// The directory of the bundle cache cannot be made, read or locked.
+    #[error("the bundle cache {} ([bundle_cache] in the configuration file) cannot be used: {error}", directory.display())]
+    BundleCache {
+        /// The directory of the configuration.
+        directory: PathBuf,
+        /// The operating system's error.
+        error: io::Error,
+    },
+    /// Another supervisor uses the bundle cache.
+    #[error(
+        "another supervisor uses the bundle cache {}; end that one, or give this one another directory in [bundle_cache] in the configuration file", directory.display()
+    )]
+    BundleCacheInUse {
+        /// The directory of the configuration.
+        directory: PathBuf,
     },
     /// The host's clock is before 1970, so policies that depend on the time would decide wrongly.
     #[error("the clock of this host says {0}, which is before 1970: set it, and start again")]

@@ -132,8 +132,9 @@ impl BundleInspector {
             Some(tenant_id) => self.config.verification(tenant_id),
             None => self.config.verification_of_others(),
         };
-        let bundle = read(&Source::at(path), MAX_BUNDLE_BYTES.min(limits.memory), verification)
-            .map_err(|error| NoFindings::Unreadable(error.to_string()))?;
+        let bundle =
+            read(&Source::At(path.to_owned()), MAX_BUNDLE_BYTES.min(limits.memory), verification)
+                .map_err(|error| NoFindings::Unreadable(error.to_string()))?;
         let answer_time = match inspection {
             Inspection::Tests(_) => TESTS_TIME,
             _ => ANSWER_TIME,

@@ -21,7 +21,7 @@ use crate::access::jwt::keeper::KeyKeepers;
 use crate::access::{Access, Rules};
 use crate::bundles::health::{BundlesHealth, ReconcilerState};
 use crate::bundles::reconciler::{Reconciler, Shared};
-use crate::bundles::remote::cache::create_directory;
+use crate::bundles::remote::cache::{CacheLock, CacheRefused};
 use crate::bundles::remote::downloads::Downloads;
 use crate::clock::utc_now;
 use crate::config::{Config, ConfiguredCredentials, InsecureListen, ListenAddress, SandboxConfig};
@@ -167,6 +167,8 @@ struct Supervisor {
     controllers: TaskTracker,
     stop_controllers: CancellationToken,
     spawner: Spawner,
+    /// Held until all controllers have ended, which write to the cache.
+    _cache: Option<CacheLock>,
 }
 
 impl Supervisor {
@@ -199,6 +201,7 @@ impl Supervisor {
             Some(address) => Some(listen(&ListenAddress::Tcp(address)).await?),
             None => None,
         };
+        let cache = lock_cache(config)?;
 
         let metrics = Arc::new(HostMetrics::new());
         let sandbox = Arc::new(prepare_sandbox(config).await?);
@@ -217,11 +220,6 @@ impl Supervisor {
             Arc::new(Stream::new(config.max_stream_consumers, stream_runtime, stream_metrics));
         let bundles = Arc::new(BundlesHealth::default());
         let reload = Arc::new(Notify::new());
-        let cache = config.remote.cache.clone();
-        if !config.remote.of.is_empty() {
-            create_directory(&cache)
-                .map_err(host_error("the directory in [bundle_cache] cannot be used"))?;
-        }
         let access = Arc::new(Access::new(rules(&config.credentials)));
         let keys = KeyKeepers::new(
             Arc::clone(&access),
@@ -233,7 +231,7 @@ impl Supervisor {
         let downloads = Downloads::new(
             background.downloads,
             background.loading.clone(),
-            cache,
+            config.remote.cache.clone(),
             metrics.bundle_downloads_active.clone(),
         );
         let shared = Shared {
@@ -325,6 +323,7 @@ impl Supervisor {
             controllers,
             stop_controllers,
             spawner,
+            _cache: cache,
         })
     }
 
@@ -446,6 +445,21 @@ async fn reload_credentials(config: Config, access: &Access, keys: &KeyKeepers) 
         Ok(Ok(configured)) => access.replace(kept(rules(&configured), keys)),
         Ok(Err(errors)) => error!("credentials stay as they were, because {errors}"),
         Err(error) => error!("credentials stay as they were, because reading them failed: {error}"),
+    }
+}
+
+/// Locks the bundle cache, if a tenant's bundle is remote.
+fn lock_cache(config: &Config) -> Result<Option<CacheLock>, SupervisorError> {
+    if config.remote.of.is_empty() {
+        return Ok(None);
+    }
+    let directory = config.remote.cache.clone();
+    match CacheLock::take(&directory) {
+        Ok(lock) => Ok(Some(lock)),
+        Err(CacheRefused::InUse) => Err(SupervisorError::BundleCacheInUse { directory }),
+        Err(CacheRefused::Unusable(error)) => {
+            Err(SupervisorError::BundleCache { directory, error })
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 mod archive;
 mod bundle;
 pub(crate) mod entries;
+pub(crate) mod fuzzing;
 pub(crate) mod health;
 pub(crate) mod limits;
 mod looks;

@@ -1,4 +1,4 @@
-//! What a file of a bundle is, by its path: in a directory and in an archive alike.
+//! The role of a file in a bundle, by its path: the same in a directory and in an archive.
 
 /// The manifest of an OPA bundle, in its root.
 pub(super) const MANIFEST: &str = ".manifest";
@@ -9,7 +9,7 @@ pub(super) const MANIFEST_PROTO: &str = ".manifest.pb";
 /// The signature of an OPA bundle, in its root.
 pub(super) const SIGNATURES: &str = ".signatures.json";
 
-/// What a file is.
+/// The role of a file in its bundle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Role {
     /// A policy, data or metadata: the worker gets it.
@@ -24,8 +24,8 @@ pub(super) enum Role {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct RefusedName(pub(super) &'static str);
 
-/// What the file at a path below the bundle's root is: policies and data as OPA reads them, and
-/// the bundle's metadata.
+/// The role of the file at a path below the bundle's root. Policies, data and the bundle's metadata
+/// are those that OPA reads.
 ///
 /// # Errors
 /// When a bundle with such a file cannot be loaded.

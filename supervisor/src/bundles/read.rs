@@ -49,8 +49,8 @@ pub(crate) fn read(
                 };
                 (read_archive(&path, max_bytes).map_err(whole), None)
             }
-            Place::AlsoRemote => (Err(BundleError::AlsoRemote), None),
-            Place::Both => (Err(BundleError::Ambiguous), None),
+            Place::AlsoRemote(_) => (Err(BundleError::AlsoRemote), None),
+            Place::Both(_) => (Err(BundleError::Ambiguous), None),
         };
         match read {
             Ok(Some(files)) => {
@@ -66,7 +66,7 @@ pub(crate) fn read(
 }
 
 /// The bundle of these files, if its signature allows it.
-fn accept(
+pub(super) fn accept(
     read: ReadFiles,
     directory: Option<&str>,
     verification: &BundleVerification,

@@ -1,4 +1,4 @@
-//! The keys that bundles are signed with, and what a tenant's bundle needs of them.
+//! The keys that bundles are signed with, and the signatures that a tenant's bundle needs.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -41,7 +41,7 @@ pub(crate) enum SignatureRequirement {
     Required,
 }
 
-/// What a tenant's bundle needs to be accepted.
+/// The signature that a tenant's bundle needs to be accepted.
 #[derive(Clone, Debug)]
 pub(crate) struct BundleVerification {
     pub(crate) requirement: SignatureRequirement,

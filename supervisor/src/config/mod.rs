@@ -203,12 +203,13 @@ impl Config {
         self.limits_of.get(tenant_id).unwrap_or(&self.limits).clone()
     }
 
-    /// What this tenant's bundle needs to be accepted.
+    /// The signature that this tenant's bundle needs to be accepted.
     pub(crate) fn verification(&self, tenant_id: &TenantId) -> &BundleVerification {
         self.verification_of.get(tenant_id).unwrap_or(&self.verification)
     }
 
-    /// What the bundles of other tenants, and of nobody, need to be accepted.
+    /// The signature that bundles of tenants without settings of their own need, and bundles without a
+    /// tenant.
     pub(crate) const fn verification_of_others(&self) -> &BundleVerification {
         &self.verification
     }

@@ -97,7 +97,7 @@ impl<F: Fn(&str) -> Option<String>> Reader<'_, F> {
         })
     }
 
-    /// What a tenant's bundle needs; `None` is every tenant without settings of its own.
+    /// The signature that a tenant's bundle needs; `None` is every tenant without settings of its own.
     pub(super) fn verification(
         &mut self,
         tenant_id: Option<&str>,
@@ -162,7 +162,7 @@ impl<F: Fn(&str) -> Option<String>> Reader<'_, F> {
         Some(SandboxConfig { mode: mode?, users: users?, control_groups: control_groups? })
     }
 
-    /// What the tenants have that the file has settings for, by `read`.
+    /// Reads, with `read`, the settings of each tenant that the file has settings for.
     pub(super) fn of_tenants<T>(
         &mut self,
         mut read: impl FnMut(&mut Self, &str) -> Option<T>,

@@ -7,6 +7,7 @@
 mod algorithm;
 mod canonical;
 mod digest;
+pub(crate) mod fuzzing;
 mod key;
 mod token;
 

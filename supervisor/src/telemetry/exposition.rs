@@ -268,9 +268,11 @@ impl Collector for HostCollector {
 struct TenantCollector(Arc<Registry>);
 
 /// Series that one tenant may have at most. It is the sum of what [`TenantCollector`] writes:
-/// states, decisions, errors, limits, restarts, loads, single ones, and the histogram.
+/// states, decisions, errors, limits, restarts, loads, single ones, the histogram, and those of a
+/// remote bundle: results of its downloads, and single ones.
 #[cfg(test)]
-const MAX_TENANT_SERIES: usize = 1 + 2 + 14 + 7 + 9 + 3 + 7 + BUCKET_BOUNDS_MICROS.len() + 3;
+const MAX_TENANT_SERIES: usize =
+    1 + 2 + 14 + 7 + 9 + 3 + 7 + BUCKET_BOUNDS_MICROS.len() + 3 + (4 + 4);
 
 /// One tenant at the moment that the metrics are read.
 struct Row<'a> {
@@ -512,6 +514,8 @@ mod tests {
     use super::*;
 
     use crate::access::Rules;
+    use crate::bundles::remote::status::SourceError;
+    use crate::clock::utc_now;
     use crate::error_code::ErrorCode;
     use crate::telemetry::metrics::{BundleLoad, TenantLimit};
     use crate::tenant::state::Cause;
@@ -564,6 +568,18 @@ mod tests {
         for limit in [TenantLimit::QueueLength, TenantLimit::DrainTime] {
             one.metrics.limit_reached(limit);
         }
+        let now = utc_now();
+        one.status.set_bundle_source(BundleSourceStatus {
+            service: "cdn".to_owned(),
+            resource: "a.tar.gz".to_owned(),
+            etag: None,
+            long_polling: false,
+            last_attempt: Some(now),
+            last_successful_attempt: Some(now),
+            last_successful_download: Some(now),
+            last_rollback: Some(now),
+            last_error: Some(SourceError::new("status", "503".to_owned(), Some(503), now, now)),
+        });
         registry.replace([(one.id.clone(), Arc::clone(&one))].into());
         let with_trouble = series(&exposition);
         assert!((40..=MAX_TENANT_SERIES).contains(&with_trouble), "{with_trouble}");

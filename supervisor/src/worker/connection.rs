@@ -76,9 +76,8 @@ impl Inbox {
     }
 }
 
-#[doc(hidden)]
-pub mod fuzzing {
-    //! The entry points of the fuzz targets; no part of the crate's interface.
+pub(crate) mod fuzzing {
+    //! The entry point of the fuzz target of frames; not part of the crate's interface.
 
     use enforcer_protocol::{FromWorker, MAX_RESULT};
 

@@ -158,6 +158,13 @@ impl Pipeline {
             }
         }
         self.dispatch(connection)?;
+        // Here, and not only when the alarm rings: a request may have set it for when it would be
+        // stuck, which is long after the idle timeout where deadlines are long.
+        if self.pending.is_empty()
+            && let Some(idle_timeout) = self.idle_timeout
+        {
+            self.wake_by(self.last_arrival + idle_timeout);
+        }
         connection.write()
     }
 
@@ -268,12 +275,8 @@ impl Pipeline {
             }
             // A request that was sent to the worker late was not delayed by the worker alone.
             self.wake_by(stuck.max(now + CLOCK_INTERVAL));
-        } else if let Some(idle_timeout) = self.idle_timeout {
-            let idle = self.last_arrival + idle_timeout;
-            if idle <= now {
-                return Err(End::Idle);
-            }
-            self.wake_by(idle);
+        } else if self.idle_timeout.is_some_and(|timeout| self.last_arrival + timeout <= now) {
+            return Err(End::Idle);
         }
         Ok(())
     }

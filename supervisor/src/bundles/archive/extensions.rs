@@ -3,7 +3,7 @@
 //! Of them only a path is used. Whatever else would change what a file is or where it ends is
 //! refused, because readers of archives disagree about it.
 
-/// What the headers before an entry say of it.
+/// The extensions of the next entry, from the headers before it.
 #[derive(Debug, Default)]
 pub(super) struct Extensions {
     name: Option<Vec<u8>>,

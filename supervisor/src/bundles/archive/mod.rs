@@ -59,11 +59,7 @@ pub(super) fn read_archive(path: &Path, max_bytes: u64) -> Result<Option<ReadFil
     if before.len() > MAX_ARCHIVE_BYTES {
         return Err(ArchiveError::TooLarge.into());
     }
-    let meter = Meter::new(max_bytes);
-    let compressed = Compressed::new(file.try_clone().map_err(of_io)?, before.len(), &meter);
-    let unpacked =
-        Unpacked::new(MultiGzDecoder::new(BufReader::with_capacity(BUFFER, compressed)), &meter);
-    let read = Unpacking::new(max_bytes, &meter).all(unpacked);
+    let read = unpack(file.try_clone().map_err(of_io)?, before.len(), max_bytes);
     // Also what another file in its place would be.
     let after = file.metadata().and_then(|open| Ok((open, path.metadata()?)));
     let is_same = after.is_ok_and(|(open, named)| {
@@ -85,6 +81,23 @@ pub(super) fn read_archive(path: &Path, max_bytes: u64) -> Result<Option<ReadFil
         }
         Err(error) => Err(error),
     }
+}
+
+/// Unpacks an archive of `length` bytes, whose files may have `max_bytes` together. Memory is
+/// reserved only for bytes that arrived.
+///
+/// # Errors
+/// When it is not an archive of a bundle within the bounds.
+pub(super) fn unpack(
+    archive: impl Read,
+    length: u64,
+    max_bytes: u64,
+) -> Result<ReadFiles, BundleError> {
+    let meter = Meter::new(max_bytes);
+    let compressed = Compressed::new(archive, length, &meter);
+    let unpacked =
+        Unpacked::new(MultiGzDecoder::new(BufReader::with_capacity(BUFFER, compressed)), &meter);
+    Unpacking::new(max_bytes, &meter).all(unpacked)
 }
 
 /// An archive while it is read.
@@ -269,7 +282,7 @@ impl<'m> Unpacking<'m> {
         }
     }
 
-    /// What an error of a reader means.
+    /// The bundle's error for an error of a reader.
     fn error(&self, error: &io::Error) -> BundleError {
         if let Some(breach) = self.meter.breach() {
             return breach.into();
@@ -288,7 +301,7 @@ fn extension(why: impl Into<String>) -> BundleError {
     ArchiveError::Extension(why.into()).into()
 }
 
-/// What an entry is that is neither a file nor a directory.
+/// A name for the kind of an entry that is neither a file nor a directory.
 fn refused_kind(kind: EntryType) -> Option<&'static str> {
     match kind {
         EntryType::Regular | EntryType::Directory => None,

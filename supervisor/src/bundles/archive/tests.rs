@@ -85,7 +85,7 @@ fn settled(bytes: &[u8]) -> (TempDir, PathBuf) {
 
 fn unpacked(bytes: &[u8]) -> Result<Vec<(String, String)>, String> {
     let (_directory, path) = settled(bytes);
-    let source = Source::of_archive(&path);
+    let source = Source::At(path.clone());
     let bundle = read(&source, MAX_BUNDLE_BYTES, &BundleVerification::none());
     let bundle = bundle.map_err(|error| error.to_string())?;
     let text = |file: &BundleFile| String::from_utf8(file.content.concat()).unwrap();
@@ -113,7 +113,7 @@ fn an_archive_has_the_files_and_the_revision_of_the_same_directory() {
     }
     fs::write(directory.path().join("README.md"), "").unwrap();
     let none = BundleVerification::none();
-    let expected = read(&Source::of_directory(directory.path()), 1024, &none).unwrap();
+    let expected = read(&Source::At(directory.path().to_owned()), 1024, &none).unwrap();
     for root in ["/", "./", ""] {
         let mut tar = Tar::default().entry(b'5', b"./", b"").file(&format!("{root}README.md"), "");
         for (path, content) in files {
@@ -121,7 +121,7 @@ fn an_archive_has_the_files_and_the_revision_of_the_same_directory() {
         }
         tar = tar.entry(b'5', format!("{root}lib/").as_bytes(), b"");
         let (_directory, path) = settled(&gzip(&tar.end()));
-        let bundle = read(&Source::of_archive(&path), 1024, &none).unwrap();
+        let bundle = read(&Source::At(path.clone()), 1024, &none).unwrap();
         assert_eq!(bundle.revision, expected.revision, "{root}");
         assert_eq!(bundle.ignored_files, expected.ignored_files);
         assert_eq!(bundle.ignored_files, ["README.md"]);
@@ -251,8 +251,8 @@ fn every_bound_is_kept() {
     let (_directory, path) =
         settled(&gzip(&Tar::default().file("a.rego", "12345").file("b", "6").end()));
     let none = BundleVerification::none();
-    assert!(read(&Source::of_archive(&path), 6, &none).is_ok());
-    let error = read(&Source::of_archive(&path), 5, &none).unwrap_err();
+    assert!(read(&Source::At(path.clone()), 6, &none).is_ok());
+    let error = read(&Source::At(path.clone()), 5, &none).unwrap_err();
     assert!(matches!(error, BundleError::TooLarge { limit: 5 }), "{error}");
 }
 
@@ -338,7 +338,7 @@ fn a_damaged_archive_is_refused() {
 fn an_archive_that_may_still_be_written_is_not_refused_yet() {
     let good = gzip(&Tar::default().file("x.rego", "package a").end());
     let (_directory, path) = settled(&good[..good.len() / 2]);
-    let read_now = || read(&Source::of_archive(&path), 1024, &BundleVerification::none());
+    let read_now = || read(&Source::At(path.clone()), 1024, &BundleVerification::none());
     let error = read_now().unwrap_err();
     assert!(!error.is_passing() && matches!(error, BundleError::Archive(_)), "{error}");
     // It was written to a moment ago.
@@ -372,6 +372,6 @@ fn an_archive_that_is_no_file_is_refused_without_waiting() {
     let root = tempfile::tempdir().unwrap();
     let path = root.path().join("acme.tar.gz");
     nix::unistd::mkfifo(&path, Mode::S_IRUSR).unwrap();
-    let error = read(&Source::of_archive(&path), 1024, &BundleVerification::none()).unwrap_err();
+    let error = read(&Source::At(path.clone()), 1024, &BundleVerification::none()).unwrap_err();
     assert!(matches!(error, BundleError::NotAFile { .. }), "{error}");
 }

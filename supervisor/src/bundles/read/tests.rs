@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 /// Reads a directory that nobody has signed.
 fn read(root: &Path, max_bytes: u64) -> Result<Bundle, BundleError> {
-    super::read(&Source::of_directory(root), max_bytes, &BundleVerification::none())
+    super::read(&Source::At(root.to_owned()), max_bytes, &BundleVerification::none())
 }
 
 fn directory(files: &[(&str, &str)]) -> TempDir {

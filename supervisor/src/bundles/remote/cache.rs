@@ -1,4 +1,4 @@
-//! A tenant's files in the bundle cache.
+//! The bundle cache: a directory that one supervisor uses, and a tenant's files in it.
 //!
 //! | file | |
 //! |---|---|
@@ -6,13 +6,13 @@
 //! | `candidate.tar.gz` | a newer one that was read and verified, until a worker has loaded it |
 //! | `download.part` | one that is being downloaded |
 //! | `refused.tar.gz` | a good copy that is refused by now: its key was withdrawn, or a worker of a newer version does not load it |
-//! | `state.json` | what is known of the good one |
+//! | `state.json` | the origin and the history of the good one |
 //!
 //! The state is removed before the good copy is replaced, and written after it. So after a crash
 //! there may be a good copy without an ETag, which is then downloaded again, and never one with the
 //! ETag of another.
 
-use std::fs::{self, DirBuilder, File};
+use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -34,7 +34,7 @@ pub(crate) struct CachedFiles {
     directory: PathBuf,
 }
 
-/// What is known of the good copy.
+/// The origin and the history of the good copy.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct State {
     /// Where it is from. The ETag is another server's otherwise.
@@ -133,11 +133,42 @@ impl CachedFiles {
     }
 }
 
-/// Makes the directory of the cache, which only this user may read.
-///
-/// # Errors
-/// When it cannot be made, or is not a directory.
-pub(crate) fn create_directory(path: &Path) -> io::Result<()> {
+/// The lock of the cache. Two supervisors with one cache would replace each other's good copies
+/// while they read them. The kernel releases it when the process ends, however it ends.
+#[derive(Debug)]
+pub(crate) struct CacheLock {
+    _directory: File,
+}
+
+/// Why a supervisor may not use a cache.
+#[derive(Debug)]
+pub(crate) enum CacheRefused {
+    /// Another process has the lock.
+    InUse,
+    /// The operating system's error.
+    Unusable(io::Error),
+}
+
+impl CacheLock {
+    /// Makes the directory of the cache if it is missing, and locks it. It blocks.
+    ///
+    /// # Errors
+    /// When the directory cannot be made or locked, or another supervisor uses it.
+    pub(crate) fn take(cache: &Path) -> Result<Self, CacheRefused> {
+        create_directory(cache).map_err(CacheRefused::Unusable)?;
+        // The directory itself: a file in it could be removed by somebody who tidies up. Workers do
+        // not inherit the lock, because the file is closed when they are started.
+        let directory = File::open(cache).map_err(CacheRefused::Unusable)?;
+        match directory.try_lock() {
+            Ok(()) => Ok(Self { _directory: directory }),
+            Err(TryLockError::WouldBlock) => Err(CacheRefused::InUse),
+            Err(TryLockError::Error(error)) => Err(CacheRefused::Unusable(error)),
+        }
+    }
+}
+
+/// Makes a directory, which only this user may read.
+fn create_directory(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)?;
     if path.is_dir() { Ok(()) } else { Err(io::ErrorKind::NotADirectory.into()) }
 }
@@ -152,6 +183,20 @@ fn remove(path: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cache_has_one_user_at_a_time() {
+        let directory = tempfile::tempdir().unwrap();
+        let cache = directory.path().join("made").join("cache");
+        let first = CacheLock::take(&cache).unwrap();
+        assert!(matches!(CacheLock::take(&cache), Err(CacheRefused::InUse)));
+        drop(first);
+        CacheLock::take(&cache).unwrap();
+
+        let file = directory.path().join("file");
+        fs::write(&file, "").unwrap();
+        assert!(matches!(CacheLock::take(&file), Err(CacheRefused::Unusable(_))));
+    }
 
     #[test]
     fn a_process_that_ended_at_any_moment_leaves_a_good_copy_and_no_etag_of_another() {

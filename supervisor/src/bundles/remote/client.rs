@@ -23,7 +23,7 @@ const WAITING_TYPE: &str = "application/vnd.openpolicyagent.bundles";
 /// Bundles as a whole, and not as changes.
 const SNAPSHOT: &str = "modes=snapshot";
 
-/// What is asked.
+/// A request for a bundle.
 #[derive(Clone, Debug)]
 pub(super) struct Question {
     pub(super) url: Url,

@@ -1,4 +1,4 @@
-//! What all downloads share: their threads, and how many there may be at once.
+//! The resources that all downloads share: their threads, and the number of requests at once.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

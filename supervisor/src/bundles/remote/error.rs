@@ -29,7 +29,7 @@ pub(super) enum DownloadError {
     Cache(String),
 }
 
-/// What failed, for metrics and for telling one kind of trouble from another.
+/// The step that failed, for metrics and for telling one kind of trouble from another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FailureKind {
     /// The server was not reached, or did not answer as it should.

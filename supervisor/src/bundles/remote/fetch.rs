@@ -19,7 +19,7 @@ use crate::telemetry::metrics::TenantMetrics;
 use crate::tenant::controller::context::BundleSource;
 use crate::tenant::controller::loader::{Reading, load};
 
-/// What fetching a tenant's bundle needs.
+/// Downloads one tenant's bundle and verifies it.
 #[derive(Debug)]
 pub(super) struct Fetcher {
     pub(super) access: Arc<Access>,
@@ -87,7 +87,7 @@ impl Fetcher {
     /// When it is refused ([`DownloadError::Refused`]), or cannot be read.
     pub(super) async fn read(&self, archive: &Path) -> Result<Revision, DownloadError> {
         let source = BundleSource {
-            source: Source::of_whole_archive(archive),
+            source: Source::Download(archive.to_owned()),
             verification: Arc::clone(&self.verification),
         };
         let readers = Arc::clone(&self.large_readers);

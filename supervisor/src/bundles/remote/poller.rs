@@ -49,7 +49,7 @@ pub(crate) struct Poller {
     good: Option<Good>,
     candidate: Option<Candidate>,
     status: BundleSourceStatus,
-    /// What the log was told last, and when.
+    /// The last message in the log, and when it was written.
     told: Option<(Told, Instant)>,
 }
 
@@ -76,7 +76,7 @@ enum Trial {
     Refused,
 }
 
-/// What the log says of a tenant's downloads.
+/// A message in the log about a tenant's downloads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Told {
     Fails(FailureKind),

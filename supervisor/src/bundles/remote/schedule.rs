@@ -29,7 +29,7 @@ pub(super) enum Mode {
     LongPolling,
 }
 
-/// What has been learnt of the server.
+/// When to ask the server again, from its answers so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Schedule {
     mode: Mode,

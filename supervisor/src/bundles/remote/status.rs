@@ -1,4 +1,4 @@
-//! What operators see of a tenant's remote bundle.
+//! The status of a tenant's remote bundle, for operators.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -30,11 +30,11 @@ pub(crate) struct BundleSourceStatus {
     /// When the server went back to a revision that it had replaced before, the last time.
     #[serde(serialize_with = "optional_time")]
     pub(crate) last_rollback: Option<DateTime<Utc>>,
-    /// What is wrong now.
+    /// The error of the last attempt, until one succeeds.
     pub(crate) last_error: Option<SourceError>,
 }
 
-/// What is wrong with a remote bundle.
+/// An error of a remote bundle.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct SourceError {
     code: &'static str,

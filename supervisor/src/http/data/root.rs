@@ -1,4 +1,4 @@
-//! What is below `/tenants/{tenant_id}`: the tenant's own OPA.
+//! The routes below `/tenants/{tenant_id}`: the tenant's own OPA.
 
 use std::collections::BTreeMap;
 

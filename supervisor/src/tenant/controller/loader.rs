@@ -196,7 +196,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let path = root.path().to_owned();
         let source = BundleSource {
-            source: Source::of_directory(&path),
+            source: Source::At(path.clone()),
             verification: Arc::new(BundleVerification::none()),
         };
         let look = |known| {

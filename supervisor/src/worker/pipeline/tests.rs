@@ -266,6 +266,20 @@ async fn a_worker_without_requests_is_idle_after_its_time_and_not_before() {
     assert!(matches!(serving.end().await, End::Idle));
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_idle_worker_ends_after_the_idle_timeout_however_long_its_deadlines_are() {
+    let idle_timeout = Duration::from_secs(60);
+    let began = Instant::now();
+    // The request is there when the connection begins to serve, so the clock is looked at meanwhile.
+    let (first, answer_to) = request("body", LONG);
+    let mut serving = serving_with([first].into(), Some(idle_timeout));
+    assert_eq!(serving.worker.hear_question().await, 0);
+    serving.worker.say(&answer(0, 0)).await;
+    answer_to.await.unwrap().unwrap();
+    assert!(matches!(serving.end().await, End::Idle));
+    assert!(began.elapsed() < idle_timeout * 2, "{:?}", began.elapsed());
+}
+
 #[tokio::test]
 async fn a_breach_ends_the_worker_and_leaves_no_answer() {
     let framed = |payload: &[u8]| {
