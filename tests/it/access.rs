@@ -329,6 +329,30 @@ fn a_token_that_is_taken_away_ends_with_the_next_reload() {
 }
 
 #[test]
+fn a_hash_in_a_file_of_its_own_is_replaced_without_a_signal() {
+    let secrets = tempfile::tempdir().unwrap();
+    let file = secrets.path().join("gateway");
+    let hash = |token: &str| -> String {
+        Sha256::digest(token).iter().map(|byte| format!("{byte:02x}")).collect()
+    };
+    fs::write(&file, hash("first")).unwrap();
+    let config = format!(
+        "[[credentials.token]]\nname = \"g\"\nsha256_file = \"{}\"\nroles = [\"decide\"]\ntenants = [\"a\"]\n{}",
+        file.display(),
+        all_lines()
+    );
+    let guarded = Guarded::start(&config);
+    let status = |token: &str| guarded.ask(token, "POST", DECISION, r#"{"input":{}}"#).status;
+    assert_eq!((status("first"), status("second")), (200, 401));
+    // As Kubernetes and careful scripts do it.
+    fs::write(secrets.path().join("new"), format!("{}  -\n", hash("second"))).unwrap();
+    fs::rename(secrets.path().join("new"), &file).unwrap();
+    wait_for("the second token to count", || {
+        ((status("first"), status("second")) == (401, 200)).then_some(())
+    });
+}
+
+#[test]
 fn a_file_with_a_mistake_changes_no_credential() {
     let guarded = Guarded::start(&all_lines());
     for broken in [

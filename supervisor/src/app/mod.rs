@@ -1,5 +1,6 @@
 //! Builds the supervisor, runs it, and shuts it down gracefully.
 
+mod credentials;
 pub(crate) mod error;
 pub(crate) mod host;
 pub(crate) mod inspect;
@@ -17,14 +18,14 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
+use crate::access::Access;
 use crate::access::jwt::keeper::KeyKeepers;
-use crate::access::{Access, Rules};
 use crate::bundles::health::{BundlesHealth, ReconcilerState};
 use crate::bundles::reconciler::{Reconciler, Shared};
 use crate::bundles::remote::cache::{CacheLock, CacheRefused};
 use crate::bundles::remote::downloads::Downloads;
 use crate::clock::utc_now;
-use crate::config::{Config, ConfiguredCredentials, InsecureListen, ListenAddress, SandboxConfig};
+use crate::config::{Config, InsecureListen, ListenAddress, SandboxConfig};
 use crate::http::listener::Listener;
 use crate::http::server::{Server, prepare_thread};
 use crate::http::state::AppState;
@@ -42,6 +43,7 @@ use crate::tenant::controller::context::Context;
 use crate::tenant::controller::loader::LARGE_READERS;
 use crate::tenant::registry::Registry;
 use crate::worker::spawn::Spawner;
+use credentials::{Credentials, rules};
 use error::{SupervisorError, host as host_error};
 use host::{check, lower_priority, raise_descriptor_limit, survive_full_files};
 use signals::{SignalEvent, Signals};
@@ -155,8 +157,7 @@ pub fn report_sandbox(config: &Config) -> Result<SandboxReport, SupervisorError>
 /// The parts of a running supervisor.
 struct Supervisor {
     signals: Signals,
-    access: Arc<Access>,
-    keys: Arc<KeyKeepers>,
+    reload_credentials: Arc<Notify>,
     reload: Arc<Notify>,
     readiness: Arc<Readiness>,
     bundles: Arc<BundlesHealth>,
@@ -227,7 +228,12 @@ impl Supervisor {
             background.loading.clone(),
         );
         let keys = Arc::new(keys);
-        access.replace(kept(rules(&config.credentials), &keys));
+        let credentials =
+            Credentials::enforce(config, Arc::clone(&access), keys, background.loading.clone());
+        let reload_credentials = Arc::new(Notify::new());
+        background
+            .stream
+            .spawn(credentials.keep(Arc::clone(&reload_credentials), stop_controllers.clone()));
         let downloads = Downloads::new(
             background.downloads,
             background.loading.clone(),
@@ -311,8 +317,7 @@ impl Supervisor {
         let server = tokio::spawn(server.run(stop_server.clone(), config.shutdown_timeout));
         Ok(Self {
             signals,
-            access,
-            keys,
+            reload_credentials,
             reload,
             readiness,
             bundles,
@@ -334,7 +339,7 @@ impl Supervisor {
                 event = self.signals.next() => match event {
                     SignalEvent::Reload => {
                         info!("SIGHUP: credentials and all bundles are read again");
-                        reload_credentials(config.clone(), &self.access, &self.keys).await;
+                        self.reload_credentials.notify_one();
                         self.reload.notify_one();
                     }
                     SignalEvent::End(name) => {
@@ -411,41 +416,6 @@ async fn listen(address: &ListenAddress) -> Result<Listener, SupervisorError> {
 
 fn no_address() -> impl Fn(std::io::Error) -> SupervisorError {
     host_error("the listening socket has no address")
-}
-
-fn rules(configured: &ConfiguredCredentials) -> Rules {
-    match &configured.credentials {
-        Some(credentials) => Rules::Restricted(credentials.clone()),
-        None => Rules::Open,
-    }
-}
-
-/// The rules, with the keys of the issuers of tokens as they are kept from now on.
-fn kept(rules: Rules, keys: &KeyKeepers) -> Rules {
-    match rules {
-        Rules::Open => Rules::Open,
-        Rules::Restricted(mut credentials) => {
-            credentials.issuers = keys.keep(credentials.issuers);
-            Rules::Restricted(credentials)
-        }
-    }
-}
-
-/// Replaces the credentials by those that the configuration file has now. If they are not valid, those
-/// from before stay: neither does a mistake lock everybody out, nor does it let anybody in.
-async fn reload_credentials(config: Config, access: &Access, keys: &KeyKeepers) {
-    let is_restricted = config.credentials.credentials.is_some();
-    let read = tokio::task::spawn_blocking(move || config.read_credentials()).await;
-    match read {
-        Ok(Ok(configured)) if configured.credentials.is_none() && is_restricted => {
-            error!(
-                "the configuration file has no [credentials] any more, and those from before stay; restart the supervisor to serve without"
-            );
-        }
-        Ok(Ok(configured)) => access.replace(kept(rules(&configured), keys)),
-        Ok(Err(errors)) => error!("credentials stay as they were, because {errors}"),
-        Err(error) => error!("credentials stay as they were, because reading them failed: {error}"),
-    }
 }
 
 /// Locks the bundle cache, if a tenant's bundle is remote.

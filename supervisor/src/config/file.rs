@@ -22,6 +22,9 @@ pub(super) const CREDENTIALS_KEY: &str = "credentials";
 /// Key of the configuration file's table of keys.
 const BUNDLE_KEYS_KEY: &str = "bundle_keys";
 
+/// The beginning of a path that names a secret of the service manager.
+const SECRET_PREFIX: &str = "credential:";
+
 /// Keys of the configuration file's tables of remote bundles.
 const REMOTE_KEYS: [&str; 2] = ["services", "bundle_cache"];
 
@@ -33,6 +36,8 @@ const REMOTE_BUNDLE_KEY: &str = "bundle";
 pub(super) struct ConfigFile {
     path: String,
     table: Table,
+    /// Where the service manager has put secrets (`CREDENTIALS_DIRECTORY`, `systemd.exec(5)`).
+    secrets: Option<PathBuf>,
 }
 
 impl ConfigFile {
@@ -129,8 +134,17 @@ impl ConfigFile {
         self.table.get(BUNDLE_KEYS_KEY).map(|keys| (BUNDLE_KEYS_KEY, keys))
     }
 
-    /// A path as the file gives it: relative to the file's own directory.
+    /// The same file, with the directory in which the service manager has put secrets.
+    pub(super) fn with_secrets(self, secrets: Option<PathBuf>) -> Self {
+        Self { secrets, ..self }
+    }
+
+    /// A path as the file gives it: relative to the file's own directory, or the name of a secret
+    /// that the service manager has.
     pub(super) fn resolved(&self, path: &str) -> PathBuf {
+        if let (Some(name), Some(secrets)) = (path.strip_prefix(SECRET_PREFIX), &self.secrets) {
+            return secrets.join(name);
+        }
         Path::new(&self.path).parent().unwrap_or(Path::new("")).join(path)
     }
 
@@ -169,5 +183,5 @@ pub(super) fn config_file(text: &str) -> Result<Option<ConfigFile>, String> {
         let row = before.matches('\n').count() + 1;
         format!("expected TOML, and line {row} is not: {}", error.message())
     })?;
-    Ok(Some(ConfigFile { path: text.to_owned(), table }))
+    Ok(Some(ConfigFile { path: text.to_owned(), table, secrets: None }))
 }

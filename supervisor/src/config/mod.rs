@@ -52,6 +52,9 @@ pub(crate) use sandbox::{SandboxConfig, WorkerUsers};
 pub use settings::{SETTINGS, Setting};
 pub(crate) use url::{Scheme, Url};
 
+/// The variable by which systemd says where `LoadCredential=` puts secrets (`systemd.exec(5)`).
+const SECRETS_DIRECTORY: &str = "CREDENTIALS_DIRECTORY";
+
 /// Prefix of the variables that are only ours: one that is unknown is probably misspelt.
 const OWN_PREFIX: &str = "ENFORCER_";
 
@@ -61,7 +64,9 @@ pub struct Config {
     pub(crate) listen: Listen,
     pub(crate) credentials: ConfiguredCredentials,
     /// The configuration file, from which credentials are read again.
-    pub(crate) file: Option<PathBuf>,
+    file: Option<PathBuf>,
+    /// Where the service manager has put secrets.
+    secrets: Option<PathBuf>,
     pub(crate) bundles_dir: PathBuf,
     pub(crate) hot_reload: bool,
     /// How to log.
@@ -114,12 +119,14 @@ impl Config {
         directory: fn(&str) -> Result<PathBuf, String>,
     ) -> Result<Self, ConfigErrors> {
         let variables = variables.into_iter().collect::<Vec<_>>();
+        let secrets = variables.iter().find(|(name, _)| name == SECRETS_DIRECTORY);
+        let secrets = secrets.map(|(_, path)| PathBuf::from(path));
         let mut reader =
             Reader { flag, variables: &variables, file: ConfigFile::default(), errors: Vec::new() };
 
         if let Some(Some(file)) = reader.read(CONFIG_FILE, config_file) {
             reader.errors.extend(file.faults());
-            reader.file = file;
+            reader.file = file.with_secrets(secrets.clone());
         }
         let (credentials, faults) = credentials(&reader.file);
         reader.errors.extend(faults);
@@ -162,6 +169,7 @@ impl Config {
                 listen: listen?,
                 credentials,
                 file,
+                secrets,
                 bundles_dir: bundles_dir?,
                 hot_reload: hot_reload?,
                 log: LogConfig { level: level?, format: format?, decisions: decisions? },
@@ -194,6 +202,7 @@ impl Config {
             ConfigErrors(vec![errors::ConfigError { name, value, expected }])
         };
         let file = config_file(&path).map_err(refused)?.unwrap_or_default();
+        let file = file.with_secrets(self.secrets.clone());
         let (credentials, faults) = credentials(&file);
         if faults.is_empty() { Ok(credentials) } else { Err(ConfigErrors(faults)) }
     }

@@ -404,3 +404,24 @@ fn requests_for_other_hosts_are_refused_where_no_credential_is_needed() {
     let both = format!("allowed_hosts = [\"a.example\"]\n{TOKEN}");
     assert_eq!(hosts(&both), Hosts::Known(vec!["a.example".to_owned()]));
 }
+
+#[test]
+fn a_secret_of_the_service_manager_is_named() {
+    let text = TOKEN.replace(
+        "sha256 = \"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad\"",
+        "sha256_file = \"credential:gateway\"",
+    );
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("enforcer.toml");
+    std::fs::write(&file, text).unwrap();
+    let secrets = tempfile::tempdir().unwrap();
+    let hash = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+    std::fs::write(secrets.path().join("gateway"), hash).unwrap();
+    let flags = [("config", file.to_str().unwrap())];
+    let path = secrets.path().to_str().unwrap();
+    let config = parse(&flags, &[("CREDENTIALS_DIRECTORY", path)]).unwrap();
+    let now = parse_expiry("2026-01-01T00:00:00Z").unwrap();
+    assert!(config.credentials.credentials.as_ref().unwrap().of_token("abc", now).is_ok());
+    assert!(config.read_credentials().unwrap().credentials.is_some());
+    assert!(parse(&flags, &[]).unwrap_err().contains("sha256_file"));
+}
