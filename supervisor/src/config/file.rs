@@ -9,6 +9,7 @@ use toml::{Table, Value as Toml};
 
 use super::credentials::CREDENTIALS_KEY;
 use super::errors::ConfigError;
+use super::quotas::QUOTAS_KEY;
 use super::settings::{CONFIG_FILE, OF_A_TENANT, SETTINGS, Setting};
 
 /// Largest configuration file, in bytes.
@@ -52,7 +53,7 @@ impl ConfigFile {
                     ));
                 }
                 // Their own reader has their faults.
-                (BUNDLE_KEYS_KEY | CREDENTIALS_KEY, _) => {}
+                (BUNDLE_KEYS_KEY | CREDENTIALS_KEY | QUOTAS_KEY, _) => {}
                 (key, _) if REMOTE_KEYS.contains(&key) => {}
                 (key, value) => {
                     let mut known =
@@ -80,8 +81,8 @@ impl ConfigFile {
             return;
         };
         for (key, value) in table {
-            if key != REMOTE_BUNDLE_KEY && !OF_A_TENANT.iter().any(|setting| setting.key() == *key)
-            {
+            let is_setting = OF_A_TENANT.iter().any(|setting| setting.key() == *key);
+            if !is_setting && ![REMOTE_BUNDLE_KEY, QUOTAS_KEY].contains(&key.as_str()) {
                 let known: Vec<String> = OF_A_TENANT.iter().map(Setting::key).collect();
                 let expected = format!("expected one of {}", known.join(", "));
                 faults.push(self.fault(&format!("{name}.{key}"), value, &expected));

@@ -7,6 +7,8 @@ use std::time::Duration;
 use enforcer_protocol::{Namespace, TenantId};
 use serde::Serialize;
 
+use super::quotas::TenantQuotas;
+
 /// The limits of one tenant.
 #[derive(Clone, Debug)]
 pub(crate) struct TenantLimits {
@@ -42,6 +44,8 @@ pub(crate) struct TenantLimits {
     pub(crate) run_tests: RunTests,
     /// Inspections of its bundle in a second.
     pub(crate) inspections: u32,
+    /// How much its clients may ask for.
+    pub(crate) quotas: TenantQuotas,
 }
 
 impl TenantLimits {

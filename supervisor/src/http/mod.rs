@@ -16,6 +16,7 @@ mod operations;
 mod overview;
 mod path;
 mod query;
+mod quota;
 mod routes;
 pub(crate) mod server;
 pub(crate) mod state;
