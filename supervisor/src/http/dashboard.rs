@@ -65,6 +65,7 @@ assets! {
     "poll.js"
     "problems.js"
     "quantiles.js"
+    "quotas.js"
     "row.js"
     "shift.js"
     "sources.js"
