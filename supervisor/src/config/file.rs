@@ -9,7 +9,6 @@ use toml::{Table, Value as Toml};
 
 use super::credentials::CREDENTIALS_KEY;
 use super::errors::ConfigError;
-use super::quotas::QUOTAS_KEY;
 use super::settings::{CONFIG_FILE, OF_A_TENANT, SETTINGS, Setting};
 
 /// Largest configuration file, in bytes.
@@ -23,6 +22,9 @@ const BUNDLE_KEYS_KEY: &str = "bundle_keys";
 
 /// Keys of the configuration file's tables of remote bundles.
 const REMOTE_KEYS: [&str; 2] = ["services", "bundle_cache"];
+
+/// Key of the table of quotas, of the file and of a tenant's table.
+pub(super) const QUOTAS_KEY: &str = "quotas";
 
 /// Key of a tenant's table of its remote bundle.
 const REMOTE_BUNDLE_KEY: &str = "bundle";

@@ -41,13 +41,14 @@ pub(crate) use bundle_keys::{BundleVerification, SignatureRequirement};
 pub(crate) use credentials::ConfiguredCredentials;
 pub use credentials::parse_expiry;
 pub use errors::ConfigErrors;
-pub(crate) use limits::{Activation, EvaluatorChoice, RunTests, TenantLimits};
+pub(crate) use limits::{
+    Activation, DecisionQuota, EvaluatorChoice, RunTests, TenantLimits, TenantQuotas,
+};
 use listen::Credential;
 pub use listen::ListenAddress;
 pub(crate) use listen::{Hosts, Listen};
 pub use log::LogConfig;
 pub(crate) use log::LogFormat;
-pub(crate) use quotas::{DecisionQuota, TenantQuotas};
 pub(crate) use remote::{Polling, RemoteBundle, RemoteBundles, Service, bearer};
 pub(crate) use sandbox::{SandboxConfig, WorkerUsers};
 pub use settings::{SETTINGS, Setting};

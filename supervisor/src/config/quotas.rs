@@ -7,37 +7,15 @@ use toml::Value as Toml;
 
 use super::errors::ConfigError;
 use super::fields::Fields;
-use super::file::ConfigFile;
+use super::file::{ConfigFile, QUOTAS_KEY};
+use super::limits::{DecisionQuota, TenantQuotas};
 use super::values::number;
-
-/// The table's name, in the file and in a tenant's table.
-pub(super) const QUOTAS_KEY: &str = "quotas";
 
 /// Most decisions a second, and at once.
 const MOST_DECISIONS: u64 = 1_000_000;
 
 /// Most requests in progress, and most consumers of a tenant's stream.
 const MOST_AT_ONCE: u32 = 65_536;
-
-/// The quotas of one tenant. `None` is no limit.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct TenantQuotas {
-    pub(crate) decisions: Option<DecisionQuota>,
-    /// Requests in progress.
-    pub(crate) concurrent_requests: Option<NonZeroU32>,
-    /// Bytes of request bodies in a second.
-    pub(crate) body_bytes_per_second: Option<NonZeroU64>,
-    /// Consumers of the tenant's own decision stream.
-    pub(crate) stream_consumers: Option<NonZeroU32>,
-}
-
-/// How many decisions a tenant may ask for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct DecisionQuota {
-    pub(crate) per_second: NonZeroU64,
-    /// At once, after a time with fewer.
-    pub(crate) burst: NonZeroU64,
-}
 
 /// The numbers of a table, as they are written.
 #[derive(Clone, Copy, Debug, Default)]

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use enforcer_protocol::SharedRateLimiter;
 
+use super::report::{QuotaExceeded, QuotaName, QuotaUse};
 use super::window::{WINDOW, Window};
-use super::{QuotaExceeded, QuotaName, QuotaUse};
 use crate::stream::{QuotaLevel, QuotaNotice};
 
 /// When a request may be tried again that found too many others in progress: they end in

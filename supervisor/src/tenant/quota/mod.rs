@@ -2,6 +2,7 @@
 //! to the others. Atomics of the tenant's own: no request waits for another one here.
 
 mod limits;
+mod report;
 mod window;
 
 use std::fmt::Write;
@@ -12,7 +13,6 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use enforcer_protocol::{MAX_BATCH, TenantId};
-use serde::Serialize;
 use tracing::warn;
 
 use crate::config::{DecisionQuota, TenantQuotas};
@@ -21,6 +21,7 @@ use limits::{CountQuota, RateQuota, Watch};
 use window::Notice;
 
 pub(crate) use limits::QuotaPermit;
+pub(crate) use report::{QuotaExceeded, QuotaName, QuotaUse};
 
 /// Share of a quota, in percent, whose use is warned of.
 const WARNING_PERCENT: u64 = 80;
@@ -28,44 +29,6 @@ const WARNING_PERCENT: u64 = 80;
 /// The effective window of what is left (`t` of the header field `RateLimit`): rates are given by
 /// the second.
 const EFFECTIVE_WINDOW_SECONDS: u64 = 1;
-
-/// A quota, by its name in the configuration file, in metrics and in header fields.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum QuotaName {
-    DecisionsPerSecond,
-    ConcurrentRequests,
-    BodyBytesPerSecond,
-    StreamConsumers,
-}
-
-impl QuotaName {
-    /// Its name.
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::DecisionsPerSecond => "decisions_per_second",
-            Self::ConcurrentRequests => "concurrent_requests",
-            Self::BodyBytesPerSecond => "body_bytes_per_second",
-            Self::StreamConsumers => "stream_consumers",
-        }
-    }
-}
-
-/// A request was refused because of a quota. Its text is for the client.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{message}")]
-pub(crate) struct QuotaExceeded {
-    pub(crate) quota: QuotaName,
-    message: String,
-    /// When the request may be tried again.
-    pub(crate) wait: Duration,
-}
-
-impl QuotaExceeded {
-    /// The wait in whole seconds, at least one.
-    pub(crate) fn retry_after_seconds(&self) -> u64 {
-        whole_seconds(self.wait)
-    }
-}
 
 /// The quotas of a tenant.
 #[derive(Debug)]
@@ -79,27 +42,6 @@ pub(crate) struct Quotas {
     stream_consumers: Option<Arc<CountQuota>>,
     /// The value of the header field `RateLimit-Policy`.
     policy: Option<Bytes>,
-}
-
-/// The use of a quota.
-#[derive(Clone, Debug, Serialize)]
-pub(crate) struct QuotaUse {
-    #[serde(skip)]
-    pub(crate) name: QuotaName,
-    /// As it is configured.
-    limit: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    burst: Option<u64>,
-    /// The window of the next two numbers; absent where they are of what is there at once.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    window_seconds: Option<u64>,
-    /// How much the quota gives in the window.
-    pub(crate) window_limit: u64,
-    pub(crate) used: u64,
-    /// How often the use was warned of.
-    pub(crate) warnings: u64,
-    /// Requests that were refused.
-    pub(crate) exceeded: u64,
 }
 
 impl Quotas {
@@ -179,7 +121,8 @@ impl Quotas {
     }
 
     /// Counts the further decisions of a batch that was answered. Others may have used the quota
-    /// meanwhile: then those who ask next wait for longer.
+    /// meanwhile: then those who ask next wait for longer, so that the rate holds. No more than the
+    /// batches in the tenant's queue can be owed.
     pub(crate) fn count_batch(&self, inputs: usize, now: Instant) {
         let further = u64::try_from(inputs).unwrap_or(u64::MAX).saturating_sub(1);
         if let Some(quota) = self.decisions.as_ref().filter(|_| further > 0) {
@@ -354,11 +297,6 @@ const fn separator(text: &str) -> &'static str {
 
 fn is_nearly_all(used: u64, limit: u64) -> bool {
     used.saturating_mul(100) >= limit.saturating_mul(WARNING_PERCENT)
-}
-
-/// A wait in whole seconds, at least one: the header has no smaller unit.
-fn whole_seconds(wait: Duration) -> u64 {
-    (wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1)
 }
 
 #[cfg(test)]
