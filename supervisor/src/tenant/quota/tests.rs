@@ -168,5 +168,7 @@ async fn operators_are_told_once_in_a_window_that_requests_are_refused() {
     assert_eq!(used(&quotas, start), (1, 0, 5));
     quotas.admit(None, start + Duration::from_secs(60)).unwrap();
     quotas.admit(None, start + Duration::from_secs(60)).unwrap_err();
-    assert_eq!(next(&mut notices).await["data"]["level"], "exceeded");
+    let told = next(&mut notices).await;
+    let (level, used) = (&told["data"]["level"], &told["data"]["used"]);
+    assert_eq!((level, used), (&"exceeded".into(), &2.into()), "it is that of the next window");
 }
