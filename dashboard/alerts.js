@@ -111,8 +111,12 @@ export class Alerts {
   quota(data, now, isPast = false) {
     if (typeof data?.tenant_id !== "string") return;
     const at = Date.parse(data.timestamp) || now;
-    if (isPast && at <= (this.known.get(data.tenant_id) ?? 0)) return;
-    this.problem("quota", data.tenant_id, at, String(data.message ?? ""), []);
+    const known = this.known.get(data.tenant_id);
+    if (isPast && at <= (known ?? 0)) return;
+    this.problem("quota", data.tenant_id, at, String(data.message ?? ""), [], data.level === "exceeded" ? "quota_exceeded" : "");
+    // It says nothing about other trouble of the tenant.
+    if (known === undefined) this.known.delete(data.tenant_id);
+    else this.known.set(data.tenant_id, known);
   }
 
   /**

@@ -10,6 +10,7 @@ const ADVICE = {
   internal_error: "Evaluate the policy with an input of one of these requests, and see the supervisor's log for the decision id.",
   worker_unavailable: "The worker ended or is restarting. See the last restart, and the supervisor's log.",
   tenant_unavailable: "The tenant has no usable policy. Repair its bundle; a change is tried at once.",
+  quota_exceeded: "Clients of this tenant ask for more than its quotas allow. Find the client that asks so often, or raise the quota in the configuration file.",
   overloaded: "More requests wait than the tenant's queue holds. Send fewer at once, or raise ENFORCER_QUEUE_LENGTH.",
 };
 

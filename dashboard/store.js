@@ -20,7 +20,7 @@ const MAX_DETAILED = 64;
 const MAX_HELD = 5_000;
 /** Tenants' shares of denials are compared this often. */
 const SHIFT_MILLIS = 5_000;
-/** After this long without a further error, errors are over. */
+/** After this long without a further one, errors and warnings of quotas are over. */
 const QUIET_MILLIS = 5 * 60_000;
 
 /**
@@ -289,7 +289,8 @@ export class Store {
       this.alerts.shifted(id, before === null ? null : shiftOf(before, last), this.serverTime(now), shiftWords);
     }
     for (const alert of this.alerts.problems.values()) {
-      if (alert.kind === "errors" && alert.over === null && this.serverTime(now) - alert.last > QUIET_MILLIS) this.alerts.end(alert, alert.last);
+      // Quotas are warned of once a minute for as long as it lasts.
+      if ((alert.kind === "errors" || alert.kind === "quota") && alert.over === null && this.serverTime(now) - alert.last > QUIET_MILLIS) this.alerts.end(alert, alert.last);
     }
   }
 

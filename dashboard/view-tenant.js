@@ -10,6 +10,7 @@ import { DecisionList } from "./list.js";
 import { askForOne, evaluationChart, Figure, rateChart, Traffic } from "./parts.js";
 import { json, Poll } from "./poll.js";
 import { Problems } from "./problems.js";
+import { QuotaBars, quotaFacts } from "./quotas.js";
 import { stateWords } from "./states.js";
 import { tenantFacts } from "./tenant-facts.js";
 
@@ -56,6 +57,7 @@ export class TenantPage {
     this.problems = new Problems();
     this.facts = el("dl", { class: "facts wide" });
     this.factsShown = "";
+    this.quotas = new QuotaBars();
     this.layers = el("ul", { class: "layers" });
     this.layersShown = "";
     this.layerCount = el("span", { class: "dim" });
@@ -75,10 +77,13 @@ export class TenantPage {
     });
     const panel = (/** @type {string} */ name, /** @type {(Node|null)[]} */ extra, /** @type {Node[]} */ ...children) =>
       el("section", { class: "panel", "aria-label": name }, el("header", { class: "panel-head" }, el("h2", {}, name), ...extra), ...children);
+    this.quotaPanel = panel("Quotas", [], this.quotas.element);
+    this.quotaPanel.hidden = true;
     this.body = el("div", { class: "tenant-body" },
       el("dl", { class: "figures" }, ...[...this.traffic.all, this.memory, this.restarts].map((figure) => figure.element)),
       this.problems.element,
       el("div", { class: "charts" }, this.rates.element, this.times.element),
+      this.quotaPanel,
       el("div", { class: "columns" },
         panel("Worker", [], this.stateNote, this.facts),
         panel("Lifecycle", [], this.events, this.noEvents),
@@ -222,6 +227,9 @@ export class TenantPage {
       this.setFacts(tenant, time);
       this.problems.update(tenant, time);
     }
+    const quotas = quotaFacts(tenant.quotas);
+    this.quotaPanel.hidden = quotas.length === 0;
+    this.quotas.fill(quotas);
     this.setLayers(tenant);
     this.setEvents(time);
     const { status } = this.connection;

@@ -272,8 +272,9 @@ mod tests {
         prop_oneof![
             Just(Query::Decision),
             (document(), source).prop_map(|(document, source)| Query::Document(document, source)),
-            Just(Query::Batch(BatchQuery::Decision)),
-            document().prop_map(|document| Query::Batch(BatchQuery::Document(document))),
+            any::<u32>().prop_map(|most| Query::Batch(BatchQuery::Decision, most)),
+            (document(), any::<u32>())
+                .prop_map(|(document, most)| Query::Batch(BatchQuery::Document(document), most)),
         ]
     }
 
@@ -339,6 +340,7 @@ mod tests {
                 })
             }),
             diagnostic().prop_map(Outcome::Failed),
+            any::<u32>().prop_map(Outcome::TooManyInputs),
             Just(Outcome::TimedOut),
         ]
     }

@@ -27,5 +27,5 @@ pub use json::{JsonReport, JsonText};
 pub use limits::*;
 pub use outcome::{BatchItem, Decision, DocumentAnswer, Evaluator, Given, Outcome};
 pub use query::{BatchQuery, DocumentQuery, InputSource, Query, TextFormat};
-pub use rate_limit::RateLimiter;
+pub use rate_limit::{MAX_SHARED_RATE, RateLimiter, SharedRateLimiter};
 pub use sandbox::{InvalidSandboxMode, MissingLayer, SandboxLayer, SandboxMode};

@@ -56,6 +56,9 @@ pub enum Outcome {
     Document(DocumentAnswer),
     /// The body is not valid for the query, with the fault and its place.
     InvalidRequest(String),
+    /// A batch has this many inputs, which is more than its question allows; the policy was not
+    /// evaluated.
+    TooManyInputs(u32),
     /// `input.subject.tenant_id` names another tenant; the policy was not evaluated.
     TenantMismatch,
     /// By the types of the policy's rules, the document can never have a value: OPA's message.
@@ -74,7 +77,7 @@ impl Outcome {
             Self::InvalidRequest(message) => message.len() <= MAX_DIAGNOSTIC_STRING,
             Self::PathRefused(message) => message.len() <= MAX_DECISION_STRING,
             Self::Failed(diagnostic) => diagnostic.is_within_limits(),
-            Self::TenantMismatch | Self::TimedOut => true,
+            Self::TooManyInputs(_) | Self::TenantMismatch | Self::TimedOut => true,
         }
     }
 }

@@ -13,8 +13,8 @@ pub enum Query {
     /// A document's value, as OPA's Data API has it.
     Document(DocumentQuery, InputSource),
     /// Many inputs in one body: `{"inputs": {…}, "common_input": {…}}`. All have the deadline of
-    /// the `Evaluate`.
-    Batch(BatchQuery),
+    /// the `Evaluate`. The number is how many inputs there may be; of more, none is evaluated.
+    Batch(BatchQuery, u32),
 }
 
 /// A document below `data`.
@@ -68,6 +68,7 @@ impl Query {
             Outcome::Decision(_) => matches!(self, Self::Decision),
             Outcome::Document(_) | Outcome::PathRefused(_) => matches!(self, Self::Document(..)),
             Outcome::TenantMismatch => matches!(self, Self::Decision),
+            Outcome::TooManyInputs(_) => matches!(self, Self::Batch(..)),
             Outcome::InvalidRequest(_) | Outcome::Failed(_) | Outcome::TimedOut => true,
         }
     }
@@ -80,6 +81,7 @@ impl BatchQuery {
         match outcome {
             Outcome::Decision(_) | Outcome::TenantMismatch => matches!(self, Self::Decision),
             Outcome::Document(_) | Outcome::PathRefused(_) => matches!(self, Self::Document(_)),
+            Outcome::TooManyInputs(_) => false,
             Outcome::InvalidRequest(_) | Outcome::Failed(_) | Outcome::TimedOut => true,
         }
     }

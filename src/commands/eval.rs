@@ -343,7 +343,7 @@ fn value_of(outcome: Outcome) -> Result<Option<String>, Trouble> {
         Outcome::Failed(diagnostic) => Err(Trouble::Failed(diagnostic)),
         Outcome::PathRefused(message) => Err(Trouble::Ended(message)),
         Outcome::TimedOut => Err(Trouble::TimedOut),
-        Outcome::Decision(_) | Outcome::TenantMismatch => {
+        Outcome::Decision(_) | Outcome::TenantMismatch | Outcome::TooManyInputs(_) => {
             Err(Trouble::Ended("the worker gave another answer".to_owned()))
         }
     }

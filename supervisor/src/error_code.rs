@@ -46,6 +46,8 @@ codes! {
     RequestTimeout = "request_timeout";
     /// The body is over the tenant's limit.
     RequestTooLarge = "request_too_large";
+    /// A quota of the tenant is spent.
+    QuotaExceeded = "quota_exceeded";
     /// The policy failed while it was evaluated, or the supervisor did.
     InternalError = "internal_error";
     /// The evaluation reached the tenant's memory limit.
@@ -85,6 +87,7 @@ impl ErrorCode {
             | Self::UpgradeRequired
             | Self::RequestTimeout
             | Self::RequestTooLarge
+            | Self::QuotaExceeded
             | Self::Overloaded
             | Self::TenantUnavailable => false,
         }

@@ -17,6 +17,7 @@ import { elements, pretty, valueAt, visible } from "../../dashboard/json.js";
 import { layerWords } from "../../dashboard/layers.js";
 import { problemsOf } from "../../dashboard/problems.js";
 import { ALLOW, BUCKETS, bucketOf, Counts, DENY, Evaluations, quantile, spread } from "../../dashboard/quantiles.js";
+import { quotaFacts } from "../../dashboard/quotas.js";
 import { shiftOf } from "../../dashboard/shift.js";
 import { Spans } from "../../dashboard/spans.js";
 import { inTrouble, stateOrder } from "../../dashboard/states.js";
@@ -524,6 +525,36 @@ test("facts name the evaluator's reason, the last restart and errors by code", (
   assert.equal(facts.get("Reason"), "the bundle is too large");
   assert.equal(facts.get("Errors"), "evaluation_timeout 3");
   assert.match(facts.get("Last restart") ?? "", /1 min ago: crash, signal 11/);
+});
+
+test("a quota shows how much of it is used and how often it refused", () => {
+  const quotas = {
+    decisions_per_second: { limit: 100, burst: 200, window_seconds: 60, window_limit: 6000, used: 4800, warnings: 1, exceeded: 7 },
+    concurrent_requests: { limit: 64, window_limit: 64, used: 3, warnings: 0, exceeded: 0 },
+  };
+  const [decisions, requests] = quotaFacts(quotas);
+  assert.equal(decisions.use, "4,800 of 6,000 in the last minute");
+  assert.equal(decisions.note, "7 refused since the start, 100 a second");
+  assert.equal(requests.use, "3 of 64 now");
+  assert.deepEqual(quotaFacts(undefined), []);
+});
+
+test("a warning of a quota is an alert until none came for a while, and hides no other trouble", () => {
+  const alerts = new Alerts();
+  const store = new Store(alerts);
+  const warn = (/** @type {string} */ level, /** @type {number} */ at) =>
+    store.onText(JSON.stringify({ type: "quota_warning", data: { event_id: "e", tenant_id: "a", timestamp: new Date(at).toISOString(), quota: "decisions_per_second", level, limit: 60, used: 48, message: "48 of 60" } }), at);
+  warn("warning", NOW);
+  warn("exceeded", NOW + 1_000);
+  const [alert] = alerts.unseen();
+  assert.equal(alertTitle(alert), "2 quota warnings: quota_exceeded");
+  assert.notEqual(advice(alert.code), "");
+  assert.equal(alerts.counts.grave, 0);
+  assert.equal(alerts.known.has("a"), false);
+  store.compare(NOW + 60_000);
+  assert.equal(alert.over, null);
+  store.compare(NOW + 600_000);
+  assert.equal(alert.over, NOW + 1_000);
 });
 
 test("the supervisor's own facts mark what somebody should look at", () => {

@@ -30,6 +30,7 @@ mod lazy;
 mod limits;
 mod operations;
 mod processes;
+mod quotas;
 mod reload;
 mod remote_bundles;
 mod sandbox;

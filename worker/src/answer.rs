@@ -57,7 +57,7 @@ pub(crate) fn answer(
             let query = of_path(&path, query);
             Reply::One(document(policy, query, input, parsing, deadline_micros))
         }
-        Query::Batch(query) => match batch(policy, query, body, deadline_micros) {
+        Query::Batch(query, most) => match batch(policy, (query, *most), body, deadline_micros) {
             Ok(items) => Reply::Batch(items),
             Err(invalid) => Reply::One(invalid),
         },
@@ -191,10 +191,10 @@ fn decision(value: Value) -> Option<Decision> {
     decide(values).ok()
 }
 
-/// Answers about each input of a batch. Those that the deadline leaves no time for are timed out.
+/// Answers about each input of a batch, of which it may have `most`. Those that the deadline leaves no time for are timed out.
 fn batch(
     policy: &mut Policy,
-    query: &BatchQuery,
+    (query, most): (&BatchQuery, u32),
     body: &[u8],
     deadline_micros: u64,
 ) -> Result<Vec<BatchItem>, Outcome> {
@@ -207,6 +207,10 @@ fn batch(
         let message =
             format!("\"inputs\" has {} inputs; expected at most {MAX_BATCH}", inputs.len());
         return Err(invalid(&message));
+    }
+    let count = u32::try_from(inputs.len()).unwrap_or(u32::MAX);
+    if count > most {
+        return Err(Outcome::TooManyInputs(count));
     }
     let common = member(&document_of, "common_input");
     let path = match query {

@@ -137,7 +137,7 @@ fn evaluate(
     }
     let patience = monotonic_micros().saturating_add(BATCH_PATIENCE_MICROS);
     // A batch that is stopped in the middle would begin again from its first input.
-    if patience < deadline_micros && !matches!(query, Query::Batch(_)) {
+    if patience < deadline_micros && !matches!(query, Query::Batch(..)) {
         let reply = answer(policy, query, body, patience);
         if !reply.is_timed_out() {
             return Ok(reply);

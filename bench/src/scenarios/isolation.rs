@@ -52,9 +52,9 @@ const WORST_MICROS: f64 = 2000.0;
 
 /// The victims' results in all rounds of one fault.
 #[derive(Debug, Default)]
-struct Fared {
+pub(super) struct Fared {
     p50: Spread,
-    p99: Spread,
+    pub(super) p99: Spread,
     p999: Spread,
     max: Spread,
     bad: u64,
@@ -62,7 +62,7 @@ struct Fared {
 }
 
 impl Fared {
-    fn add(&mut self, answers: &Answers) {
+    pub(super) fn add(&mut self, answers: &Answers) {
         self.p50.push(answers.micros(50.0));
         self.p99.push(answers.micros(99.0));
         self.p999.push(answers.micros(99.9));
@@ -71,7 +71,7 @@ impl Fared {
         self.right += answers.right();
     }
 
-    fn table(title: &str, all: &[(String, Self)]) -> Table {
+    pub(super) fn table(title: &str, all: &[(String, Self)]) -> Table {
         let head = ["meanwhile", "answers", "bad", "p50 µs", "p99 µs", "p99.9 µs", "max µs"];
         let mut table = Table::new(title, &head);
         for (name, fared) in all {
@@ -89,7 +89,7 @@ impl Fared {
     }
 
     /// A count of requests is exact in a float.
-    fn failed(&self) -> Spread {
+    pub(super) fn failed(&self) -> Spread {
         [self.bad as f64].into_iter().collect()
     }
 }

@@ -6,6 +6,7 @@ mod growth;
 mod isolation;
 mod latency;
 mod peers;
+mod quota;
 mod throughput;
 
 use std::io;
@@ -43,7 +44,7 @@ pub(crate) struct Scenario {
 }
 
 /// All scenarios, in the order in which `all` runs them.
-pub(crate) const SCENARIOS: [Scenario; 13] = [
+pub(crate) const SCENARIOS: [Scenario; 14] = [
     Scenario { name: "hot", about: "one hot tenant, 64 connections", run: throughput::hot },
     Scenario { name: "policies", about: "the same, with each policy", run: throughput::policies },
     Scenario { name: "tenants", about: "100 and 1,000 active tenants", run: throughput::tenants },
@@ -52,6 +53,11 @@ pub(crate) const SCENARIOS: [Scenario; 13] = [
         name: "neighbours",
         about: "what a bad neighbour costs",
         run: isolation::neighbours,
+    },
+    Scenario {
+        name: "quota",
+        about: "what a tenant that is flooded over its quota costs",
+        run: quota::quota,
     },
     Scenario { name: "reload", about: "a tenant reloaded under load", run: isolation::reload },
     Scenario { name: "data", about: "100 MB of data in one tenant", run: isolation::data },

@@ -28,6 +28,9 @@ const SECRET_PREFIX: &str = "credential:";
 /// Keys of the configuration file's tables of remote bundles.
 const REMOTE_KEYS: [&str; 2] = ["services", "bundle_cache"];
 
+/// Key of the table of quotas, of the file and of a tenant's table.
+pub(super) const QUOTAS_KEY: &str = "quotas";
+
 /// Key of a tenant's table of its remote bundle.
 const REMOTE_BUNDLE_KEY: &str = "bundle";
 
@@ -59,7 +62,7 @@ impl ConfigFile {
                     ));
                 }
                 // Their own reader has their faults.
-                (BUNDLE_KEYS_KEY | CREDENTIALS_KEY, _) => {}
+                (BUNDLE_KEYS_KEY | CREDENTIALS_KEY | QUOTAS_KEY, _) => {}
                 (key, _) if REMOTE_KEYS.contains(&key) => {}
                 (key, _) => {
                     let mut known =
@@ -84,8 +87,8 @@ impl ConfigFile {
             return;
         };
         for key in table.keys() {
-            if key != REMOTE_BUNDLE_KEY && !OF_A_TENANT.iter().any(|setting| setting.key() == *key)
-            {
+            let is_setting = OF_A_TENANT.iter().any(|setting| setting.key() == *key);
+            if !is_setting && ![REMOTE_BUNDLE_KEY, QUOTAS_KEY].contains(&key.as_str()) {
                 let known: Vec<String> = OF_A_TENANT.iter().map(Setting::key).collect();
                 let expected = format!("expected one of {}", known.join(", "));
                 faults.push(self.fault_without_value(&format!("{name}.{key}"), &expected));

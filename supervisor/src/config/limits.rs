@@ -1,6 +1,6 @@
 //! The limits of one tenant.
 
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -42,6 +42,28 @@ pub(crate) struct TenantLimits {
     pub(crate) run_tests: RunTests,
     /// Inspections of its bundle in a second.
     pub(crate) inspections: u32,
+    /// How much its clients may ask for.
+    pub(crate) quotas: TenantQuotas,
+}
+
+/// The quotas of one tenant. `None` is no limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct TenantQuotas {
+    pub(crate) decisions: Option<DecisionQuota>,
+    /// Requests in progress.
+    pub(crate) concurrent_requests: Option<NonZeroU32>,
+    /// Bytes of request bodies in a second.
+    pub(crate) body_bytes_per_second: Option<NonZeroU64>,
+    /// Consumers of the tenant's own decision stream.
+    pub(crate) stream_consumers: Option<NonZeroU32>,
+}
+
+/// How many decisions a tenant may ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct DecisionQuota {
+    pub(crate) per_second: NonZeroU64,
+    /// At once, after a time with fewer.
+    pub(crate) burst: NonZeroU64,
 }
 
 impl TenantLimits {

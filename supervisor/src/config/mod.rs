@@ -11,6 +11,7 @@ mod limits;
 mod listen;
 mod log;
 mod origin;
+mod quotas;
 mod reader;
 mod remote;
 mod sandbox;
@@ -41,7 +42,9 @@ pub(crate) use bundle_keys::{BundleVerification, SignatureRequirement};
 pub(crate) use credentials::ConfiguredCredentials;
 pub use credentials::parse_expiry;
 pub use errors::ConfigErrors;
-pub(crate) use limits::{Activation, EvaluatorChoice, RunTests, TenantLimits};
+pub(crate) use limits::{
+    Activation, DecisionQuota, EvaluatorChoice, RunTests, TenantLimits, TenantQuotas,
+};
 use listen::Credential;
 pub use listen::ListenAddress;
 pub(crate) use listen::{Hosts, InsecureListen, Listen};

@@ -19,6 +19,7 @@ use super::listen::{
     Credential, Listen, ListenAddress, addresses, allowed_hosts, diagnostics_address,
     insecure_listen,
 };
+use super::quotas::quotas;
 use super::sandbox::SandboxConfig;
 use super::settings::*;
 use super::values::*;
@@ -76,6 +77,8 @@ impl<F: Fn(&str) -> Option<String>> Reader<'_, F> {
         let query_api = self.read_for(tenant_id, QUERY_API, boolean);
         let run_tests = self.read_for(tenant_id, RUN_TESTS, run_tests);
         let inspections = self.read_for(tenant_id, INSPECTIONS, |text| number(text, 0..=1000_u32));
+        let (quotas, faults) = quotas(&self.file, tenant_id);
+        self.errors.extend(faults);
         Some(TenantLimits {
             evaluation_timeout: evaluation_timeout?,
             load_timeout: load_timeout?,
@@ -94,6 +97,7 @@ impl<F: Fn(&str) -> Option<String>> Reader<'_, F> {
             query_api: query_api?,
             inspections: inspections?,
             run_tests: run_tests?,
+            quotas,
         })
     }
 

@@ -1,5 +1,7 @@
 //! The configuration is parsed as users write it.
 
+use std::num::{NonZeroU32, NonZeroU64};
+
 use tracing::level_filters::LevelFilter;
 
 use enforcer_protocol::SandboxMode;
@@ -164,6 +166,79 @@ fn with_file(text: &str, files: &[(&str, &str)]) -> Result<Config, String> {
 }
 
 const SECRET: (&str, &str) = ("secret", "0123456789abcdef0123456789abcdef");
+
+#[test]
+fn a_tenant_has_the_quotas_of_all_where_it_has_none_of_its_own() {
+    let text = "
+        [quotas]
+        decisions_per_second = 1000
+        burst = 2000
+        stream_consumers = 4
+        [tenants.large.quotas]
+        decisions_per_second = 5000
+        concurrent_requests = 64
+        body_bytes_per_second = 1000000
+        [tenants.free]
+        queue_length = 7
+        quotas = { decisions_per_second = 0, stream_consumers = 0 }";
+    let config = with_file(text, &[]).unwrap();
+    let quotas = |id: &str| config.limits(&id.parse().unwrap()).quotas;
+    let decisions = |per_second, burst| {
+        let number = |number| NonZeroU64::new(number).unwrap();
+        Some(DecisionQuota { per_second: number(per_second), burst: number(burst) })
+    };
+    let shared = TenantQuotas {
+        decisions: decisions(1000, 2000),
+        stream_consumers: NonZeroU32::new(4),
+        ..TenantQuotas::default()
+    };
+    assert_eq!(quotas("other"), shared);
+    assert_eq!(quotas("free"), TenantQuotas::default());
+    assert_eq!(
+        quotas("large"),
+        TenantQuotas {
+            decisions: decisions(5000, 2000),
+            concurrent_requests: NonZeroU32::new(64),
+            body_bytes_per_second: NonZeroU64::new(1_000_000),
+            ..shared
+        }
+    );
+    let config = with_file("quotas = { decisions_per_second = 7 }", &[]).unwrap();
+    let quotas = config.limits(&"a".parse().unwrap()).quotas;
+    assert_eq!(quotas.decisions, decisions(7, 7), "a burst is a second's decisions");
+    assert_eq!(parse(&[], &[]).unwrap().limits.quotas, TenantQuotas::default());
+}
+
+#[test]
+fn every_fault_of_a_quota_is_reported_once() {
+    let text = "
+        [quotas]
+        decisions_per_second = -1
+        burst = 0
+        decisions_per_minute = 5
+        [tenants.a.quotas]
+        concurrent_requests = \"many\"
+        [tenants.b]
+        quotas = 7
+        [tenants.c.quotas]
+        burst = 10";
+    let report = with_file(text, &[]).unwrap_err();
+    let faults = [
+        ("quotas.decisions_per_minute", "5", "expected one of decisions_per_second, burst, "),
+        ("quotas.decisions_per_second", "-1", "expected a whole number from 0 to 1000000"),
+        ("quotas.burst", "0", "expected a whole number from 1 to 1000000"),
+        ("tenants.a.quotas.concurrent_requests", "many", "expected a whole number from 0 to"),
+        ("tenants.b.quotas", "7", "expected a table"),
+        ("tenants.c.quotas.burst", "10", "expected decisions_per_second beside it"),
+    ];
+    for (name, value, expected) in faults {
+        let (begin, end) = (format!("\n  {name} in "), format!(" is \"{value}\": {expected}"));
+        let lines = report
+            .lines()
+            .filter(|line| format!("\n{line}").starts_with(&begin) && line.contains(&end));
+        assert_eq!(lines.count(), 1, "{name} in {report}");
+    }
+}
 
 #[test]
 fn a_tenant_s_bundle_is_verified_as_the_operator_s_file_says() {

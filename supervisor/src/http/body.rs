@@ -16,6 +16,7 @@ use tokio::time::{Instant, timeout_at};
 use super::gzip::{self, InflateError};
 use crate::telemetry::metrics::TenantLimit;
 use crate::tenant::admission::Tenant;
+use crate::tenant::quota::QuotaExceeded;
 use crate::tenant::request::RequestBody;
 
 /// How long a request body may take to arrive.
@@ -48,6 +49,8 @@ pub(crate) enum BodyError {
     NotGzip(&'static str),
     #[error("the bodies of this tenant's requests in progress have reached their memory limit")]
     NoMemory,
+    #[error("{0}")]
+    QuotaExceeded(#[from] QuotaExceeded),
 }
 
 /// The rest of a refused body on its connection.
@@ -76,10 +79,10 @@ pub(crate) async fn read(
     head: &Parts,
     mut body: HttpBody,
 ) -> Result<RequestBody, Refused> {
-    let limit = tenant.limits.max_body;
+    let (limit, length) = (tenant.limits.max_body, content_length(&head.headers));
     let (error, has_begun) = match check(&head.headers, limit) {
         Err(error) => (error, false),
-        Ok(coding) => match read_coded(tenant, limit, coding, &mut body).await {
+        Ok(coding) => match read_coded(tenant, length, (limit, coding), &mut body).await {
             Ok(body) => return Ok(body),
             Err(error) => (error, true),
         },
@@ -88,7 +91,10 @@ pub(crate) async fn read(
         BodyError::TooLarge { .. } => tenant.metrics.limit_reached(TenantLimit::BodyLength),
         BodyError::TimedOut => tenant.metrics.limit_reached(TenantLimit::BodyTime),
         BodyError::NoMemory => tenant.metrics.limit_reached(TenantLimit::BodyMemory),
-        BodyError::Incomplete | BodyError::Encoded | BodyError::NotGzip(_) => {}
+        BodyError::Incomplete
+        | BodyError::Encoded
+        | BodyError::NotGzip(_)
+        | BodyError::QuotaExceeded(_) => {}
     }
     let rest = match error {
         BodyError::TimedOut | BodyError::Incomplete => Rest::Unread,
@@ -140,11 +146,11 @@ fn content_coding(headers: &HeaderMap) -> Result<ContentCoding, BodyError> {
 /// Reads a body, which is decompressed within the same bounds.
 async fn read_coded(
     tenant: &Tenant,
-    limit: usize,
-    coding: ContentCoding,
+    length: Option<u64>,
+    (limit, coding): (usize, ContentCoding),
     body: &mut HttpBody,
 ) -> Result<RequestBody, BodyError> {
-    let read = read_bounded(tenant, limit, body).await?;
+    let read = read_bounded(tenant, length, limit, body).await?;
     match coding {
         ContentCoding::Identity => Ok(read),
         ContentCoding::Gzip => {
@@ -162,6 +168,7 @@ async fn read_coded(
 
 async fn read_bounded(
     tenant: &Tenant,
+    length: Option<u64>,
     limit: usize,
     body: &mut HttpBody,
 ) -> Result<RequestBody, BodyError> {
@@ -178,6 +185,11 @@ async fn read_bounded(
         };
         if first.len() + rest.len() + data.len() > limit {
             return Err(BodyError::TooLarge { limit });
+        }
+        if length.is_none() {
+            // A body that said its length was counted before it was read.
+            let bytes = u64::try_from(data.len()).unwrap_or(u64::MAX);
+            tenant.quotas.take_body(bytes, std::time::Instant::now())?;
         }
         memory.merge(take_memory(tenant, data.len())?);
         // Nearly every body comes in one piece, which is then not copied.
@@ -201,7 +213,7 @@ pub(super) fn take_memory(
         .map_err(|_| BodyError::NoMemory)
 }
 
-fn content_length(headers: &HeaderMap) -> Option<u64> {
+pub(super) fn content_length(headers: &HeaderMap) -> Option<u64> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 

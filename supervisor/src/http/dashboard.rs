@@ -66,6 +66,7 @@ assets! {
     "poll.js"
     "problems.js"
     "quantiles.js"
+    "quotas.js"
     "row.js"
     "session.js"
     "shift.js"

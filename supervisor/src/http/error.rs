@@ -13,6 +13,7 @@ use super::json::{ObjectWriter, escaped};
 use crate::access::{Refusal, Role};
 use crate::error_code::ErrorCode;
 use crate::inspection::InspectionError;
+use crate::tenant::quota::QuotaExceeded;
 use crate::tenant::request::AskError;
 use crate::tenant::state::TenantState;
 use crate::tenant::status::Retry;
@@ -70,6 +71,8 @@ pub(crate) enum ApiError {
     TooManyConsumers,
     #[error("input.subject.tenant_id names another tenant than the request's path")]
     TenantMismatch,
+    #[error("{0}")]
+    QuotaExceeded(#[from] QuotaExceeded),
     #[error("{0}")]
     Body(#[from] Refused),
     /// In OPA's words.
@@ -146,7 +149,11 @@ impl ApiError {
                     (StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::RequestTooLarge)
                 }
                 BodyError::NoMemory => (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Overloaded),
+                BodyError::QuotaExceeded(_) => {
+                    (StatusCode::TOO_MANY_REQUESTS, ErrorCode::QuotaExceeded)
+                }
             },
+            Self::QuotaExceeded(_) => (StatusCode::TOO_MANY_REQUESTS, ErrorCode::QuotaExceeded),
             Self::Unauthorized(_) => (StatusCode::UNAUTHORIZED, ErrorCode::Unauthorized),
             Self::Forbidden { .. } | Self::ForbiddenForAll { .. } => {
                 (StatusCode::FORBIDDEN, ErrorCode::Forbidden)
@@ -211,7 +218,11 @@ impl ApiError {
         match self {
             Self::TenantUnavailable { retry: Some(Retry { after, .. }) } => {
                 // At least a second: the header has no smaller unit.
-                HeaderValue::try_from(after.as_secs().saturating_add(1).to_string()).ok()
+                Some(HeaderValue::from(after.as_secs().saturating_add(1)))
+            }
+            Self::QuotaExceeded(exceeded)
+            | Self::Body(Refused { error: BodyError::QuotaExceeded(exceeded), .. }) => {
+                Some(HeaderValue::from(exceeded.retry_after_seconds()))
             }
             error => error.is_passing().then_some(RETRY_AFTER_SECONDS),
         }

@@ -1,6 +1,8 @@
 //! Has a tenant's policy answer a question, and records failures: the core of every endpoint that
 //! asks a policy.
 
+use std::time::Instant;
+
 use axum::http::StatusCode;
 use enforcer_protocol::{Diagnostic, Outcome, Query, Revision};
 use tracing::{info, warn};
@@ -103,6 +105,10 @@ pub(super) fn answer_of(
         }
         Outcome::TenantMismatch => {
             Err(NotEvaluated { error: ApiError::TenantMismatch, micros: None })
+        }
+        Outcome::TooManyInputs(inputs) => {
+            let exceeded = tenant.quotas.refuse_batch(inputs, Instant::now());
+            Err(NotEvaluated { error: ApiError::QuotaExceeded(exceeded), micros: None })
         }
     }
 }

@@ -18,6 +18,7 @@ mod origin;
 mod overview;
 mod path;
 mod query;
+mod quota;
 mod routes;
 pub(crate) mod server;
 mod session;

@@ -1,6 +1,8 @@
 //! The operators' resources: health, tenants, metrics.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
@@ -19,6 +21,7 @@ use crate::bundles::health::ReconcilerState;
 use crate::telemetry::exposition::Format;
 use crate::telemetry::logging::printable;
 use crate::tenant::admission::Tenant;
+use crate::tenant::quota::QuotaUse;
 use crate::tenant::status::Status;
 use crate::worker::usage::{Usage, usage};
 
@@ -44,6 +47,8 @@ struct StatusWithUsage {
     /// The worker process's use of resources, if a worker runs.
     #[serde(flatten)]
     usage: Option<Usage>,
+    /// The tenant's quotas and their use, by name.
+    quotas: BTreeMap<&'static str, QuotaUse>,
 }
 
 /// The plugin that reads bundles, as OPA names its own.
@@ -136,7 +141,8 @@ pub(crate) fn show_tenant(tenant: &Tenant) -> Response {
     let status = tenant.status.status();
     let uptime_millis = status.serving_since.map(|since| since.elapsed().as_millis());
     let usage = status.pid.and_then(usage);
-    let result = StatusWithUsage { status, uptime_millis, usage };
+    let quotas = tenant.quotas.all(Instant::now()).map(|quota| (quota.name.name(), quota));
+    let result = StatusWithUsage { status, uptime_millis, usage, quotas: quotas.collect() };
     fresh(json(StatusCode::OK, &ResultBody { result }))
 }
 

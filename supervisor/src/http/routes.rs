@@ -17,8 +17,10 @@ use tracing::{Level, debug, enabled};
 use super::error::{ApiError, close_if_unread};
 use super::path::{DECISION, TENANTS, TenantResource, data_path, tenant_resource};
 use super::state::AppState;
-use super::{body, dashboard, data, decision, gate, operations, overview, session, stream, why};
-use crate::access::Role;
+use super::{
+    body, dashboard, data, decision, gate, operations, overview, quota, session, stream, why,
+};
+use crate::access::{Caller, Role};
 use crate::telemetry::logging::printable;
 use crate::tenant::admission::Tenant;
 
@@ -117,6 +119,18 @@ impl Asked<'_> {
     }
 }
 
+impl Asked<'_> {
+    /// Whether it asks the tenant's policy for something, which the tenant's quotas count.
+    const fn is_of_policy(&self) -> bool {
+        match self {
+            Self::Decision | Self::Document(_) | Self::Decisions | Self::Documents(_) => true,
+            Self::BelowRoot(resource) => resource.is_of_policy(),
+            Self::OfTenant(TenantResource::Why) => true,
+            Self::OfTenant(TenantResource::Status | TenantResource::Operation(_)) => false,
+        }
+    }
+}
+
 /// Answers one request.
 pub(super) async fn answer(router: Router, request: Request) -> Response {
     if !enabled!(Level::DEBUG) {
@@ -201,30 +215,50 @@ async fn tenant(app: Arc<AppState>, family: Family, request: Request) -> Respons
         Ok(permitted) => permitted,
         Err(error) => return error.response(body::drain_or_close(&head, body).await),
     };
+    if !asked.is_of_policy() {
+        return answer_tenant(&app, &tenant, asked, &caller, &head, body).await;
+    }
+    match quota::admit(&tenant, &head) {
+        Ok(_permit) => {
+            let response = answer_tenant(&app, &tenant, asked, &caller, &head, body).await;
+            quota::with_rate_limit(&tenant, response)
+        }
+        Err(exceeded) => quota::refuse(&tenant, exceeded, &head, body).await,
+    }
+}
+
+async fn answer_tenant(
+    app: &AppState,
+    tenant: &Tenant,
+    asked: Asked<'_>,
+    caller: &Caller,
+    head: &Parts,
+    body: HttpBody,
+) -> Response {
     match asked {
         Asked::Decision if head.method == Method::POST => {
-            decision::decide(&tenant, &head, body).await
+            decision::decide(tenant, head, body).await
         }
-        Asked::Decision => document(&app, &tenant, DECISION, &head, body).await,
-        Asked::Document(rest) => document(&app, &tenant, rest, &head, body).await,
-        Asked::Decisions => data::decisions(&tenant, &head, body).await,
+        Asked::Decision => document(app, tenant, DECISION, head, body).await,
+        Asked::Document(rest) => document(app, tenant, rest, head, body).await,
+        Asked::Decisions => data::decisions(tenant, head, body).await,
         Asked::Documents(rest) => {
             let keys = data::document_path(&tenant.limits.root(&tenant.id), rest);
-            data::documents(&tenant, keys, &head, body).await
+            data::documents(tenant, keys, head, body).await
         }
-        Asked::BelowRoot(resource) => data::below_root(&app, &tenant, resource, &head, body).await,
-        Asked::OfTenant(TenantResource::Status) => match only(GET_OR_HEAD, &head) {
-            Ok(()) => operations::show_tenant(&tenant),
-            Err(error) => error.response(body::drain_or_close(&head, body).await),
+        Asked::BelowRoot(resource) => data::below_root(app, tenant, resource, head, body).await,
+        Asked::OfTenant(TenantResource::Status) => match only(GET_OR_HEAD, head) {
+            Ok(()) => operations::show_tenant(tenant),
+            Err(error) => error.response(body::drain_or_close(head, body).await),
         },
-        Asked::OfTenant(resource) => match (only(POST, &head), resource) {
-            (Err(error), _) => error.response(body::drain_or_close(&head, body).await),
+        Asked::OfTenant(resource) => match (only(POST, head), resource) {
+            (Err(error), _) => error.response(body::drain_or_close(head, body).await),
             (Ok(()), TenantResource::Operation(operation)) => {
-                let rest = body::drain_or_close(&head, body).await;
-                operations::operate(&tenant, operation, &caller, rest)
+                let rest = body::drain_or_close(head, body).await;
+                operations::operate(tenant, operation, caller, rest)
             }
             (Ok(()), TenantResource::Why | TenantResource::Status) => {
-                why::why(&app, &tenant, &head, body).await
+                why::why(app, tenant, head, body).await
             }
         },
     }

@@ -108,6 +108,31 @@ pub(crate) struct Changed {
     pub(crate) quarantine_until: Option<DateTime<Utc>>,
 }
 
+/// A tenant nears the end of a quota, or has spent it.
+#[derive(Clone, Debug)]
+pub(crate) struct QuotaNotice {
+    /// The quota's name in the configuration file.
+    pub(crate) quota: &'static str,
+    pub(crate) level: QuotaLevel,
+    /// How much there is, in a window or at once.
+    pub(crate) limit: u64,
+    /// How much of it was used.
+    pub(crate) used: u64,
+    /// The window of both numbers; `None` for a quota of what there is at once.
+    pub(crate) window_seconds: Option<u64>,
+    pub(crate) message: String,
+}
+
+/// How far a quota is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum QuotaLevel {
+    /// Nearly.
+    Warning,
+    /// A request was refused.
+    Exceeded,
+}
+
 /// The input of an event.
 #[derive(Clone, Debug)]
 pub(super) enum Input {
@@ -138,6 +163,7 @@ pub(super) enum What {
     Decision { decided: Decided, input: Input, sequence: u64 },
     Tenant { id: Uuid, changed: Changed },
     Error { failed: FailedRequest, input: Input },
+    Quota { id: Uuid, notice: QuotaNotice },
 }
 
 #[derive(Debug, Serialize)]
@@ -203,6 +229,20 @@ struct ErrorData<'a> {
 }
 
 #[derive(Debug, Serialize)]
+struct QuotaData<'a> {
+    event_id: Uuid,
+    tenant_id: &'a TenantId,
+    timestamp: String,
+    quota: &'static str,
+    level: QuotaLevel,
+    limit: u64,
+    used: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    window_seconds: Option<u64>,
+    message: &'a str,
+}
+
+#[derive(Debug, Serialize)]
 struct Lagged {
     #[serde(rename = "type")]
     kind: &'static str,
@@ -241,13 +281,14 @@ impl What {
             Self::Decision { .. } => EventKind::Decision,
             Self::Tenant { .. } => EventKind::Tenant,
             Self::Error { .. } => EventKind::Error,
+            Self::Quota { .. } => EventKind::Quota,
         }
     }
 
     const fn id(&self) -> Uuid {
         match self {
             Self::Decision { decided, .. } => decided.id,
-            Self::Tenant { id, .. } => *id,
+            Self::Tenant { id, .. } | Self::Quota { id, .. } => *id,
             Self::Error { failed, .. } => failed.id,
         }
     }
@@ -308,6 +349,20 @@ impl What {
                     input_omitted,
                 };
                 write(&Message { kind: "error", data }, capacity)
+            }
+            Self::Quota { id, notice } => {
+                let data = QuotaData {
+                    event_id: *id,
+                    tenant_id,
+                    timestamp,
+                    quota: notice.quota,
+                    level: notice.level,
+                    limit: notice.limit,
+                    used: notice.used,
+                    window_seconds: notice.window_seconds,
+                    message: &notice.message,
+                };
+                write(&Message { kind: "quota_warning", data }, capacity)
             }
         }
     }

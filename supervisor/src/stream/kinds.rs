@@ -9,11 +9,13 @@ pub(crate) enum EventKind {
     Tenant,
     /// A request got no decision.
     Error,
+    /// A tenant nears the end of a quota, or has spent it.
+    Quota,
 }
 
 impl EventKind {
     /// Every kind.
-    pub(super) const ALL: [Self; 3] = [Self::Decision, Self::Tenant, Self::Error];
+    pub(super) const ALL: [Self; 4] = [Self::Decision, Self::Tenant, Self::Error, Self::Quota];
 
     const fn bit(self) -> u8 {
         1 << self as u8
@@ -29,8 +31,11 @@ impl Kinds {
     pub(crate) const NONE: Self = Self(0);
 
     /// Every kind.
-    pub(crate) const ALL: Self =
-        Self::NONE.with(EventKind::Decision).with(EventKind::Tenant).with(EventKind::Error);
+    pub(crate) const ALL: Self = Self::NONE
+        .with(EventKind::Decision)
+        .with(EventKind::Tenant)
+        .with(EventKind::Error)
+        .with(EventKind::Quota);
 
     /// The set with this kind too.
     pub(crate) const fn with(self, kind: EventKind) -> Self {

@@ -24,7 +24,9 @@ mod tenant;
 pub(crate) mod testing;
 
 pub(crate) use cursor::{Cursor, Resumption};
-pub(crate) use event::{CONNECTED, Change, Changed, Decided, FailedRequest};
+pub(crate) use event::{
+    CONNECTED, Change, Changed, Decided, FailedRequest, QuotaLevel, QuotaNotice,
+};
 pub(crate) use hub::Stream;
 pub(crate) use input::{BatchInputs, RequestInput};
 pub(crate) use kinds::{EventKind, Kinds};

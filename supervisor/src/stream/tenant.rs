@@ -14,7 +14,8 @@ use tokio::time::{sleep, timeout};
 use super::channel::{Channel, ChannelMessage, Positions};
 use super::cursor::Resumption;
 use super::event::{
-    Change, Changed, Decided, EVENT_OVERHEAD, FailedRequest, Input, Record, What, decision_bytes,
+    Change, Changed, Decided, EVENT_OVERHEAD, FailedRequest, Input, QuotaNotice, Record, What,
+    decision_bytes,
 };
 use super::hub::Stream;
 use super::input::RequestInput;
@@ -188,6 +189,17 @@ impl TenantStream {
             self.channel.close();
         }
         self.stream.remember(&self.tenant_id, sequence);
+    }
+
+    /// Records that a quota of the tenant is nearly or wholly used. Never waits.
+    pub(crate) fn quota(self: &Arc<Self>, notice: QuotaNotice) {
+        let (id, bytes) = (new_id(), EVENT_OVERHEAD + notice.message.len());
+        let mut feed = self.locked();
+        if self.goes_on(&mut feed, self.wants(EventKind::Quota)) {
+            let what = What::Quota { id, notice };
+            let memory = self.memory.take(bytes);
+            self.put(&mut feed, memory, what);
+        }
     }
 
     /// Adds a consumer of this tenant alone. `None` where the tenant is removed.

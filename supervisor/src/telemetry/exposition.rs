@@ -4,6 +4,7 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::{encode, encode_registry};
@@ -19,6 +20,7 @@ use crate::access::Access;
 use crate::bundles::remote::status::{BundleSourceStatus, DownloadCounts};
 use crate::clock::unix_seconds;
 use crate::readiness::Readiness;
+use crate::tenant::quota::QuotaUse;
 use crate::tenant::registry::{Registry, Tenants};
 use crate::tenant::state::TenantState;
 use crate::tenant::status::Status;
@@ -268,11 +270,20 @@ impl Collector for HostCollector {
 struct TenantCollector(Arc<Registry>);
 
 /// Series that one tenant may have at most. It is the sum of what [`TenantCollector`] writes:
-/// states, decisions, errors, limits, restarts, loads, single ones, the histogram, and those of a
-/// remote bundle: results of its downloads, and single ones.
+/// states, decisions, errors, limits, restarts, loads, single ones, four for each of four quotas, the
+/// histogram, and those of a remote bundle: results of its downloads, and single ones.
 #[cfg(test)]
-const MAX_TENANT_SERIES: usize =
-    1 + 2 + 14 + 7 + 9 + 3 + 7 + BUCKET_BOUNDS_MICROS.len() + 3 + (4 + 4);
+const MAX_TENANT_SERIES: usize = 1
+    + 2
+    + crate::error_code::ErrorCode::ALL.len()
+    + 9
+    + 9
+    + 3
+    + 7
+    + 4 * 4
+    + BUCKET_BOUNDS_MICROS.len()
+    + 3
+    + (4 + 4);
 
 /// One tenant at the moment that the metrics are read.
 struct Row<'a> {
@@ -280,10 +291,12 @@ struct Row<'a> {
     status: Status,
     metrics: &'a TenantMetrics,
     usage: Option<Usage>,
+    quotas: Vec<QuotaUse>,
 }
 
 impl Row<'_> {
     fn all(tenants: &Tenants) -> Vec<Row<'_>> {
+        let now = Instant::now();
         tenants
             .iter()
             .map(|(id, tenant)| (id, tenant, tenant.status.status()))
@@ -293,6 +306,7 @@ impl Row<'_> {
                 usage: status.pid.and_then(usage),
                 status,
                 metrics: &tenant.metrics,
+                quotas: tenant.quotas.all(now).collect(),
             })
             .collect()
     }
@@ -304,6 +318,7 @@ impl Collector for TenantCollector {
         let rows = Row::all(&tenants);
         encode_counters(&mut encoder, &rows)?;
         encode_gauges(&mut encoder, &rows)?;
+        encode_quotas(&mut encoder, &rows)?;
         encode_downloads(&mut encoder, &tenants)?;
         encode_evaluations(&mut encoder, &rows)
     }
@@ -402,6 +417,38 @@ fn encode_gauges(encoder: &mut DescriptorEncoder<'_>, rows: &[Row<'_>]) -> fmt::
             let until = unix_seconds(quarantine.until);
             family.encode_family(&[("tenant", *tenant)])?.encode_gauge(&until)?;
         }
+    }
+    Ok(())
+}
+
+fn encode_quotas(encoder: &mut DescriptorEncoder<'_>, rows: &[Row<'_>]) -> fmt::Result {
+    let each =
+        || rows.iter().flat_map(|row| row.quotas.iter().map(move |quota| (row.tenant, quota)));
+    let help = "How much a quota of a tenant gives in a minute, or allows at once";
+    let mut family = encoder.encode_descriptor("quota_limit", help, None, MetricType::Gauge)?;
+    for (tenant, quota) in each() {
+        let labels = [("tenant", tenant), ("quota", quota.name.name())];
+        family.encode_family(&labels)?.encode_gauge(&quota.window_limit)?;
+    }
+    let help = "How much of it was used in the last minute, or is used now";
+    let mut family = encoder.encode_descriptor("quota_used", help, None, MetricType::Gauge)?;
+    for (tenant, quota) in each() {
+        let labels = [("tenant", tenant), ("quota", quota.name.name())];
+        family.encode_family(&labels)?.encode_gauge(&quota.used)?;
+    }
+    let help = "Requests that were refused because a quota of the tenant was spent";
+    let mut family =
+        encoder.encode_descriptor("quota_exceeded", help, None, MetricType::Counter)?;
+    for (tenant, quota) in each() {
+        let labels = [("tenant", tenant), ("quota", quota.name.name())];
+        counter(&mut family, &labels, quota.exceeded)?;
+    }
+    let help = "Warnings that a quota of a tenant was nearly used, at most one in a minute";
+    let mut family =
+        encoder.encode_descriptor("quota_warnings", help, None, MetricType::Counter)?;
+    for (tenant, quota) in each() {
+        let labels = [("tenant", tenant), ("quota", quota.name.name())];
+        counter(&mut family, &labels, quota.warnings)?;
     }
     Ok(())
 }
@@ -511,15 +558,20 @@ fn seconds(micros: u64) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use std::num::{NonZeroU32, NonZeroU64};
+
     use super::*;
 
     use crate::access::Rules;
     use crate::bundles::remote::status::SourceError;
     use crate::clock::utc_now;
+    use crate::config::{DecisionQuota, TenantQuotas};
     use crate::error_code::ErrorCode;
     use crate::telemetry::metrics::{BundleLoad, TenantLimit};
     use crate::tenant::state::Cause;
-    use crate::tenant::testing::tenant;
+    use crate::tenant::testing::{tenant, tenant_with};
+
+    const ONE: NonZeroU64 = NonZeroU64::MIN;
 
     fn exposition() -> (Exposition, Arc<Registry>) {
         let registry = Arc::new(Registry::default());
@@ -555,7 +607,12 @@ mod tests {
             let text = exposition.text(Format::Prometheus).unwrap();
             text.lines().filter(|line| line.contains("tenant=\"a\"")).count()
         };
-        let (one, _requests) = tenant();
+        let (one, _requests) = tenant_with(TenantQuotas {
+            decisions: Some(DecisionQuota { per_second: ONE, burst: ONE }),
+            concurrent_requests: NonZeroU32::new(1),
+            body_bytes_per_second: Some(ONE),
+            stream_consumers: NonZeroU32::new(1),
+        });
         for code in ErrorCode::ALL {
             one.metrics.error(*code);
         }
@@ -582,7 +639,10 @@ mod tests {
         });
         registry.replace([(one.id.clone(), Arc::clone(&one))].into());
         let with_trouble = series(&exposition);
-        assert!((40..=MAX_TENANT_SERIES).contains(&with_trouble), "{with_trouble}");
+        assert!((56..=MAX_TENANT_SERIES).contains(&with_trouble), "{with_trouble}");
+        let text = exposition.text(Format::Prometheus).unwrap();
+        let limit = "enforcer_quota_limit{tenant=\"a\",quota=\"decisions_per_second\"} 60\n";
+        assert!(text.contains(limit), "{text}");
     }
 
     #[test]

@@ -11,6 +11,7 @@ use tracing::{info, warn};
 
 use super::orders::Orders;
 use super::poison::PoisonInputs;
+use super::quota::Quotas;
 use super::request::{Answer, AskError, Request, RequestBody};
 use super::state::TenantState;
 use super::status::{Failure, StatusBoard};
@@ -62,6 +63,7 @@ pub(crate) struct Tenant {
     pub(crate) metrics: Arc<TenantMetrics>,
     pub(crate) poison: Arc<PoisonInputs>,
     pub(crate) stream: Arc<TenantStream>,
+    pub(crate) quotas: Quotas,
     pub(crate) orders: Orders,
     /// Gives out users for workers, if the supervisor may switch users.
     users: Option<Users>,
@@ -96,13 +98,22 @@ impl Tenant {
         let inspections = limits.inspections.saturating_mul(INSPECTIONS_AT_ONCE);
         let inspections = RateLimiter::new(limits.inspections, inspections);
         let failure_lines = RateLimiter::new(FAILURE_LINES_PER_SECOND, FAILURE_LINES_PER_SECOND);
+        let stream = Arc::new(stream);
+        let quotas = Quotas::new(
+            id.clone(),
+            limits.quotas,
+            limits.max_body,
+            Arc::clone(&stream),
+            std::time::Instant::now(),
+        );
         let tenant = Self {
             id,
             limits,
             status: Arc::new(status),
             metrics,
             poison: Arc::default(),
-            stream: Arc::new(stream),
+            stream,
+            quotas,
             orders: Orders::default(),
             users,
             user: Mutex::new(None),

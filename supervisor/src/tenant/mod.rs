@@ -5,6 +5,7 @@ pub(crate) mod controller;
 pub(crate) mod lifecycle;
 pub(crate) mod orders;
 pub(crate) mod poison;
+pub(crate) mod quota;
 pub(crate) mod registry;
 pub(crate) mod request;
 pub(crate) mod state;

@@ -96,8 +96,8 @@ fn digest(request: &Request) -> [u8; 32] {
             digest.update(format!("{source:?}"));
             update(&mut digest, query);
         }
-        Query::Batch(BatchQuery::Decision) => digest.update(b"decisions"),
-        Query::Batch(BatchQuery::Document(query)) => {
+        Query::Batch(BatchQuery::Decision, _) => digest.update(b"decisions"),
+        Query::Batch(BatchQuery::Document(query), _) => {
             digest.update(b"documents");
             update(&mut digest, query);
         }

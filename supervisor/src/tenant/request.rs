@@ -54,7 +54,7 @@ impl Request {
     pub(crate) fn fits(&self, answered: &Answered) -> bool {
         match (&self.query, answered) {
             (query, Answered::One(outcome)) => query.fits(outcome),
-            (Query::Batch(query), Answered::Batch(items)) => {
+            (Query::Batch(query, _), Answered::Batch(items)) => {
                 items.iter().all(|item| query.fits(&item.outcome))
             }
             (Query::Decision | Query::Document(..), Answered::Batch(_)) => false,

@@ -10,14 +10,20 @@ use tokio::time::Instant;
 
 use super::admission::Tenant;
 use super::request::{Answer, AskError, Request};
-use crate::config::Config;
+use crate::config::{Config, TenantLimits, TenantQuotas};
 use crate::stream::{self, TenantStream};
 
 /// A tenant with the default limits, and the requests to it.
 pub(crate) fn tenant() -> (Arc<Tenant>, mpsc::Receiver<Request>) {
+    tenant_with(TenantQuotas::default())
+}
+
+/// The same with quotas.
+pub(crate) fn tenant_with(quotas: TenantQuotas) -> (Arc<Tenant>, mpsc::Receiver<Request>) {
     let bundles_dir = ("BUNDLES_DIR".to_owned(), "/".to_owned());
     let id: TenantId = "a".parse().unwrap();
     let limits = Config::parse(|_| None, [bundles_dir]).unwrap().limits(&id);
+    let limits = TenantLimits { quotas, ..limits };
     let stream = TenantStream::new(&stream::testing::stream(), id.clone(), limits.max_body);
     let (tenant, requests) = Tenant::new(id, limits, SandboxMode::Strict, None, stream);
     (Arc::new(tenant), requests)

@@ -163,7 +163,7 @@ fn a_request_may_ask_for_strict_errors_of_builtins() {
 }
 
 fn batch(query: BatchQuery, body: &str) -> Result<Vec<(String, Outcome)>, String> {
-    match within(&mut policy(), &Query::Batch(query), body, Duration::from_secs(5)) {
+    match within(&mut policy(), &Query::Batch(query, u32::MAX), body, Duration::from_secs(5)) {
         Reply::Batch(items) => Ok(items.into_iter().map(|item| (item.key, item.outcome)).collect()),
         Reply::One(Outcome::InvalidRequest(message)) => Err(message),
         Reply::One(outcome) => panic!("{outcome:?}"),
@@ -215,8 +215,25 @@ fn a_batch_whose_inputs_are_missing_or_too_many_is_refused() {
 }
 
 #[test]
+fn of_a_batch_with_more_inputs_than_its_question_allows_none_is_evaluated() {
+    let body = r#"{"inputs": {"a": {"x": 1}, "b": {"y": 2}, "c": {"z": 3}}}"#;
+    let mut policy = policy();
+    let mut ask = |most| {
+        let query = Query::Batch(BatchQuery::Document(query("envoy/authz/told")), most);
+        let reply = within(&mut policy, &query, body, Duration::from_secs(5));
+        (reply, policy.take_prints().len())
+    };
+    let (refused, printed) = ask(2);
+    assert!(matches!(refused, Reply::One(Outcome::TooManyInputs(3))), "{refused:?}");
+    assert_eq!(printed, 0);
+    let (allowed, printed) = ask(3);
+    assert!(matches!(allowed, Reply::Batch(items) if items.len() == 3));
+    assert_eq!(printed, 3);
+}
+
+#[test]
 fn a_batch_has_one_deadline() {
-    let query = Query::Batch(BatchQuery::Document(query("envoy/authz/loop")));
+    let query = Query::Batch(BatchQuery::Document(query("envoy/authz/loop")), u32::MAX);
     let body = r#"{"inputs": {"a": {}, "b": {}, "c": {}}}"#;
     let start = Instant::now();
     let reply = within(&mut policy(), &query, body, Duration::from_millis(200));
@@ -228,7 +245,7 @@ fn a_batch_has_one_deadline() {
 #[test]
 fn all_inputs_of_a_batch_print() {
     let mut policy = policy();
-    let query = Query::Batch(BatchQuery::Document(query("envoy/authz/told")));
+    let query = Query::Batch(BatchQuery::Document(query("envoy/authz/told")), u32::MAX);
     let body = r#"{"inputs": {"a": {"x": 1}, "b": {"y": 2}}}"#;
     within(&mut policy, &query, body, Duration::from_secs(5));
     assert_eq!(policy.take_prints().len(), 2);

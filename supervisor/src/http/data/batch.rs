@@ -1,6 +1,7 @@
 //! Many inputs in one request: `POST /v1/batch/data/…`.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::body::Body as HttpBody;
 use axum::http::request::Parts;
@@ -59,13 +60,17 @@ async fn answer(tenant: &Tenant, query: BatchQuery, head: &Parts, body: HttpBody
     };
     let bytes = read.bytes.clone();
     let whole = RequestInput::Whole(bytes.clone());
-    let evaluated = match evaluate(tenant, Query::Batch(query), read).await {
+    let most = tenant.quotas.batch_limit(Instant::now());
+    let evaluated = match evaluate(tenant, Query::Batch(query, most), read).await {
         Ok(evaluated) => evaluated,
         Err(not_evaluated) => return failed(tenant, batch_id, not_evaluated, Some(&whole)),
     };
     let Evaluated { answered, revision, micros } = evaluated;
     let items = match answered {
-        Answered::Batch(items) => items,
+        Answered::Batch(items) => {
+            tenant.quotas.count_batch(items.len(), Instant::now());
+            items
+        }
         // It could not be read, or its answer is too long.
         Answered::One(outcome) => {
             let not_evaluated = failure_of(tenant, outcome, micros);

@@ -40,6 +40,19 @@ pub(crate) enum Resource<'a> {
 }
 
 impl<'a> Resource<'a> {
+    /// Whether it asks the tenant's policy for something.
+    pub(crate) const fn is_of_policy(&self) -> bool {
+        match self {
+            Self::DefaultDecision
+            | Self::DataV0(_)
+            | Self::DataV1(_)
+            | Self::Batch(_)
+            | Self::Query
+            | Self::Policies(_) => true,
+            Self::Health | Self::Config | Self::Status | Self::Unknown => false,
+        }
+    }
+
     fn of(path: &'a str) -> Self {
         if is_empty(path) {
             Self::DefaultDecision

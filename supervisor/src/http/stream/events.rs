@@ -7,17 +7,24 @@ use tokio::sync::OwnedSemaphorePermit;
 use crate::access::License;
 use crate::stream::Subscription;
 use crate::telemetry::metrics::OpenGauge;
+use crate::tenant::quota::QuotaPermit;
 
 /// A consumer's permit, given back when it is dropped.
 #[derive(Debug)]
 pub(super) struct ConsumerPermit {
     _permit: OwnedSemaphorePermit,
+    _quota: Option<QuotaPermit>,
     _open: OpenGauge,
 }
 
 impl ConsumerPermit {
-    pub(super) const fn new(permit: OwnedSemaphorePermit, open: OpenGauge) -> Self {
-        Self { _permit: permit, _open: open }
+    /// `quota` is that of the one tenant whose events it gets.
+    pub(super) const fn new(
+        permit: OwnedSemaphorePermit,
+        quota: Option<QuotaPermit>,
+        open: OpenGauge,
+    ) -> Self {
+        Self { _permit: permit, _quota: quota, _open: open }
     }
 }
 

@@ -5,6 +5,7 @@ mod server_sent_events;
 mod websocket;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::extract::Request;
 use axum::http::header::{ACCEPT, UPGRADE};
@@ -101,7 +102,8 @@ fn is_listed(value: &HeaderValue, name: &str) -> bool {
 
 /// A permit for a consumer. Consumers keep their connections for long, so they may have half of
 /// them: the rest stays free for decisions and operators.
-fn take_permit(app: &AppState) -> Result<ConsumerPermit, ApiError> {
+fn take_permit(app: &AppState, tenant: Option<&Tenant>) -> Result<ConsumerPermit, ApiError> {
+    let quota = tenant.map(|tenant| tenant.quotas.consumer(Instant::now())).transpose()?;
     let consumers = usize::try_from(app.stream.metrics.consumers.get()).unwrap_or(0);
     let permit = Arc::clone(&app.stream.permits).try_acquire_owned().ok();
     let permit = permit.filter(|_| consumers < app.connections.count().div_ceil(2));
@@ -109,7 +111,7 @@ fn take_permit(app: &AppState) -> Result<ConsumerPermit, ApiError> {
         app.metrics.limit_reached(HostLimit::StreamConsumers);
         ApiError::TooManyConsumers
     })?;
-    Ok(ConsumerPermit::new(permit, OpenGauge::new(&app.stream.metrics.consumers)))
+    Ok(ConsumerPermit::new(permit, quota, OpenGauge::new(&app.stream.metrics.consumers)))
 }
 
 /// Events that somebody asks for who may have them.
@@ -146,7 +148,7 @@ async fn subscribe(
 ) -> Result<Events, ApiError> {
     let Permitted { tenant, kinds, scope, caller, proof } = permitted;
     // Before the subscription: for a consumer that is refused no event may be built or kept.
-    let permit = take_permit(app)?;
+    let permit = take_permit(app, tenant.as_deref())?;
     let stream = Arc::clone(&app.stream);
     // The channel's lock may be held by a thread that gives way to this one.
     let subscribed = app.stream.runtime.spawn(async move {
@@ -201,8 +203,7 @@ fn kinds_of(list: &str) -> Result<Kinds, ApiError> {
             "decision" => kinds = kinds.with(EventKind::Decision),
             "tenant" => kinds = kinds.with(EventKind::Tenant),
             "error" => kinds = kinds.with(EventKind::Error),
-            // Quotas do not exist yet.
-            "quota" => {}
+            "quota" => kinds = kinds.with(EventKind::Quota),
             _ => {
                 let expected = "events must be a list of decision, tenant, error and quota, separated by commas";
                 return Err(ApiError::InvalidParameter(expected.to_owned()));
