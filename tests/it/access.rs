@@ -16,6 +16,7 @@ use tempfile::TempDir;
 use crate::enforcer::{Bundles, ECHO, Enforcer, binary, wait_for};
 use crate::http_client::Response;
 use crate::stream_client::{Consumer, PATH};
+use crate::tokens::{ISSUER, Key, claims, jwks, seconds};
 
 /// The credentials of most tests: a token's text, its roles, its tenants, and further lines.
 const TOKENS: [(&str, &str, &str, &str); 7] = [
@@ -157,19 +158,12 @@ fn operations(id: &str) -> Vec<Operation> {
     operations
 }
 
-/// What a credential of `TOKENS` gets, as the contract has it.
-fn expected(needs: Needs, token: &str) -> Result<(), u16> {
-    if needs == Needs::Nothing {
-        return Ok(());
-    }
-    let (_, roles, tenants, further) =
-        TOKENS.into_iter().find(|(known, ..)| *known == token).ok_or(401_u16)?;
-    if !further.is_empty() {
-        return Err(401);
-    }
+/// What a credential with these roles and tenants gets, as the contract has it.
+fn expected(needs: Needs, roles: &str, tenants: &str) -> Result<(), u16> {
     let has = |role: &str| roles.contains(role) || role == "observe" && roles.contains("operate");
     match needs {
         Needs::Nothing => Ok(()),
+        _ if roles.is_empty() => Err(401),
         Needs::AllTenants if has("operate") && tenants == r#""*""# => Ok(()),
         Needs::AllTenants => Err(403),
         Needs::Role(_) if tenants == r#""b""# => Err(404),
@@ -178,9 +172,77 @@ fn expected(needs: Needs, token: &str) -> Result<(), u16> {
     }
 }
 
+/// Every kind of credential, good and bad: the header that shows it, its roles, and its tenants. One
+/// without roles is not accepted.
+fn credentials(key: &Key) -> Vec<(String, String, String)> {
+    let of_tokens = TOKENS.into_iter().map(|(token, roles, tenants, further)| {
+        let roles = if further.is_empty() { roles } else { "" };
+        (format!("Authorization: Bearer {token}\r\n"), roles.to_owned(), tenants.to_owned())
+    });
+    let malformed = [
+        "",
+        "Authorization: Bearer unknown\r\n",
+        "Authorization: Bearer operator2\r\n",
+        "Authorization: Bearer\r\n",
+        "Authorization: Bearer everything everything\r\n",
+        "Authorization: everything\r\n",
+        "Authorization: Basic ZXZlcnl0aGluZzo=\r\n",
+        "Authorization: Bearer everything\r\nAuthorization: Bearer everything\r\n",
+        "Cookie: Authorization=everything\r\n",
+        "Cookie: enforcer_session=everything\r\n",
+        "X-Authorization: Bearer everything\r\n",
+    ];
+    let malformed =
+        malformed.into_iter().map(|header| (header.to_owned(), String::new(), String::new()));
+    let jwt = |token: String, roles: &str, tenants: &str| {
+        (format!("Authorization: Bearer {token}\r\n"), roles.to_owned(), tenants.to_owned())
+    };
+    let all = json!({"roles": ["decide", "observe", "operate"], "tenants": ["*"]});
+    let with = |name: &str, value: Value| {
+        let mut changes = all.clone();
+        changes[name] = value;
+        key.token(changes)
+    };
+    let headed = |header: Value| key.sign(&header, &claims(all.clone()));
+    let (now, other) = (seconds(), Key::new("k1"));
+    let mut forged = key.token(all.clone());
+    forged.pop();
+    let signed_by_other = other.token(all.clone());
+    of_tokens
+        .chain(malformed)
+        .chain([
+            jwt(key.token(all.clone()), r#""decide", "observe", "operate""#, r#""*""#),
+            jwt(key.token(json!({})), r#""decide""#, r#""a""#),
+            jwt(key.token(json!({"roles": "observe"})), r#""observe""#, r#""a""#),
+            jwt(key.token(json!({"roles": ["operate"]})), r#""operate""#, r#""a""#),
+            jwt(key.token(json!({"tenants": ["b"]})), r#""decide""#, r#""b""#),
+            jwt(key.token(json!({"roles": ["admin"]})), r#""admin""#, r#""a""#),
+            jwt(with("exp", json!(now - 1)), "", ""),
+            jwt(with("nbf", json!(now + 600)), "", ""),
+            jwt(with("aud", json!("other")), "", ""),
+            jwt(with("iss", json!("https://other.example.com")), "", ""),
+            jwt(with("exp", json!("tomorrow")), "", ""),
+            jwt(headed(json!({"alg": "ES256", "kid": "k2"})), "", ""),
+            jwt(headed(json!({"alg": "HS256", "kid": "k1"})), "", ""),
+            jwt(headed(json!({"alg": "none", "kid": "k1"})), "", ""),
+            jwt(signed_by_other, "", ""),
+            jwt(forged, "", ""),
+        ])
+        .collect()
+}
+
 #[test]
 fn every_endpoint_gives_every_credential_what_it_is_for() {
-    let guarded = Guarded::start(&all_lines());
+    let key = Key::new("k1");
+    let keys = tempfile::tempdir().unwrap();
+    let path = keys.path().join("jwks.json");
+    fs::write(&path, jwks(&[&key])).unwrap();
+    let issuer = format!(
+        "[credentials.jwt]\nissuer = \"{ISSUER}\"\naudience = \"enforcer\"\njwks = {path:?}\n\
+         algorithms = [\"ES256\"]\nleeway = \"0s\"\nallow_all_tenants = true\n"
+    );
+    let guarded = Guarded::start(&(all_lines() + &issuer));
+    let credentials = credentials(&key);
     let mut asked = 0;
     let mut expect = |headers: &str, operation: &Operation, expected: Result<(), u16>| {
         let (method, path, needs) = operation;
@@ -209,30 +271,11 @@ fn every_endpoint_gives_every_credential_what_it_is_for() {
         }
     };
     for operation in operations("a") {
-        for (token, ..) in TOKENS {
-            let headers = format!("Authorization: Bearer {token}\r\n");
-            expect(&headers, &operation, expected(operation.2, token));
-        }
-        for headers in [
-            "",
-            "Authorization: Bearer unknown\r\n",
-            "Authorization: Bearer operator2\r\n",
-            "Authorization: Bearer\r\n",
-            "Authorization: Bearer everything everything\r\n",
-            "Authorization: everything\r\n",
-            "Authorization: Basic ZXZlcnl0aGluZzo=\r\n",
-            "Authorization: Bearer everything\r\nAuthorization: Bearer everything\r\n",
-            "Cookie: Authorization=everything\r\n",
-            "X-Authorization: Bearer everything\r\n",
-        ] {
-            expect(
-                headers,
-                &operation,
-                if operation.2 == Needs::Nothing { Ok(()) } else { Err(401) },
-            );
+        for (headers, roles, tenants) in &credentials {
+            expect(headers, &operation, expected(operation.2, roles, tenants));
         }
     }
-    assert!(asked > 400, "{asked}");
+    assert!(asked > 900, "{asked}");
 }
 
 #[test]

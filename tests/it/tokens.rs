@@ -18,18 +18,18 @@ use crate::enforcer::{Bundles, ECHO, Enforcer, wait_for};
 use crate::http_client::Response;
 use crate::stream_client::EventSource;
 
-const ISSUER: &str = "https://id.example.com";
+pub(crate) const ISSUER: &str = "https://id.example.com";
 const OPERATOR: &str = "the-operator";
 const DECISION: &str = "/v1/data/tenants/a/allow";
 
 /// An issuer's private key.
-struct Key {
+pub(crate) struct Key {
     id: &'static str,
     key: EcdsaKeyPair,
 }
 
 impl Key {
-    fn new(id: &'static str) -> Self {
+    pub(crate) fn new(id: &'static str) -> Self {
         let (random, algorithm) = (SystemRandom::new(), &ECDSA_P256_SHA256_FIXED_SIGNING);
         let key = EcdsaKeyPair::generate_pkcs8(algorithm, &random).unwrap();
         Self { id, key: EcdsaKeyPair::from_pkcs8(algorithm, key.as_ref(), &random).unwrap() }
@@ -41,7 +41,7 @@ impl Key {
         json!({"kty": "EC", "crv": "P-256", "alg": "ES256", "use": "sig", "kid": self.id, "x": x, "y": y})
     }
 
-    fn sign(&self, header: &Value, claims: &Value) -> String {
+    pub(crate) fn sign(&self, header: &Value, claims: &Value) -> String {
         let parts =
             [header, claims].map(|part| BASE64URL_NOPAD.encode(part.to_string().as_bytes()));
         let signed = parts.join(".");
@@ -50,17 +50,17 @@ impl Key {
     }
 
     /// A token with these claims beside the usual ones.
-    fn token(&self, changes: Value) -> String {
+    pub(crate) fn token(&self, changes: Value) -> String {
         self.sign(&json!({"alg": "ES256", "kid": self.id}), &claims(changes))
     }
 }
 
-fn seconds() -> u64 {
+pub(crate) fn seconds() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
 }
 
 /// The claims of a token that may decide for `a`, with these changes.
-fn claims(changes: Value) -> Value {
+pub(crate) fn claims(changes: Value) -> Value {
     let mut claims = json!({
         "iss": ISSUER, "aud": "enforcer", "sub": "alice", "iat": seconds(), "exp": seconds() + 600,
         "roles": ["decide"], "tenants": ["a"],
@@ -71,7 +71,7 @@ fn claims(changes: Value) -> Value {
     claims
 }
 
-fn jwks(keys: &[&Key]) -> String {
+pub(crate) fn jwks(keys: &[&Key]) -> String {
     json!({"keys": keys.iter().map(|key| key.jwk()).collect::<Vec<_>>()}).to_string()
 }
 
