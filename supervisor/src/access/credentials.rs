@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
+use super::certificate::{ClientCertificate, NameRule};
 use super::principal::{Principal, Refusal};
 use super::proof::PeerIds;
 use super::token::TokenHash;
@@ -31,6 +32,8 @@ pub(crate) struct Credentials {
     pub(crate) tokens: HashMap<TokenHash, Arc<Principal>>,
     /// The first that fits is the one.
     pub(crate) peers: Vec<(PeerRule, Arc<Principal>)>,
+    /// The first that fits is the one.
+    pub(crate) certificates: Vec<(NameRule, Arc<Principal>)>,
 }
 
 impl Credentials {
@@ -44,6 +47,25 @@ impl Credentials {
         now: DateTime<Utc>,
     ) -> Result<&Arc<Principal>, Refusal> {
         let principal = self.tokens.get(&TokenHash::of(token)).ok_or(Refusal::Unknown)?;
+        if principal.expires.is_some_and(|expires| expires <= now) {
+            return Err(Refusal::Expired);
+        }
+        Ok(principal)
+    }
+
+    /// Whose certificate this is.
+    ///
+    /// # Errors
+    /// When it is not one that is accepted now.
+    pub(crate) fn of_certificate(
+        &self,
+        certificate: &ClientCertificate,
+        now: DateTime<Utc>,
+    ) -> Result<&Arc<Principal>, Refusal> {
+        certificate.check(now)?;
+        let mut rules = self.certificates.iter();
+        let found = rules.find(|(rule, _)| certificate.fits(rule));
+        let (_, principal) = found.ok_or(Refusal::Unknown)?;
         if principal.expires.is_some_and(|expires| expires <= now) {
             return Err(Refusal::Expired);
         }

@@ -53,7 +53,15 @@ impl License {
     }
 
     pub(super) fn has_expired(&self, now: DateTime<Utc>) -> bool {
-        self.caller.expires().is_some_and(|expires| expires <= now)
+        let is_refused = || match &self.caller {
+            Caller::Anyone => false,
+            // A token's answer does not depend on the certificate of its connection.
+            Caller::Known(_) if self.proof.token.is_some() => false,
+            Caller::Known(_) => {
+                self.proof.connection.certificate().is_some_and(|it| it.check(now).is_err())
+            }
+        };
+        self.caller.expires().is_some_and(|expires| expires <= now) || is_refused()
     }
 
     pub(super) fn end(&self) {

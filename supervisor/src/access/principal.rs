@@ -69,12 +69,15 @@ pub(crate) enum Refusal {
     /// No such credential is configured.
     Unknown,
     Expired,
+    /// The client certificate is not accepted any more: by the authorities, or the lists of revoked
+    /// certificates, that were read since its connection began.
+    Revoked,
 }
 
 impl Refusal {
     /// Every reason.
-    pub(crate) const ALL: [Self; 4] =
-        [Self::Missing, Self::Malformed, Self::Unknown, Self::Expired];
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Missing, Self::Malformed, Self::Unknown, Self::Expired, Self::Revoked];
 
     /// The reason's name in metrics and the log.
     pub(crate) const fn name(self) -> &'static str {
@@ -83,6 +86,7 @@ impl Refusal {
             Self::Malformed => "malformed",
             Self::Unknown => "unknown",
             Self::Expired => "expired",
+            Self::Revoked => "revoked",
         }
     }
 
@@ -95,6 +99,7 @@ impl Refusal {
             Self::Malformed => "the Authorization header must be one bearer token",
             Self::Unknown => "the credential is not known here",
             Self::Expired => "the credential has expired",
+            Self::Revoked => "the client certificate is not accepted any more",
         }
     }
 }

@@ -11,6 +11,7 @@ use toml::{Table, Value as Toml};
 use super::errors::ConfigError;
 use super::fields::Fields;
 use super::file::ConfigFile;
+use crate::access::certificate::NameRule;
 use crate::access::credentials::{Credentials, PeerRule};
 use crate::access::grant::{ALL_TENANTS, Grant, Role, Roles, Tenants};
 use crate::access::principal::Principal;
@@ -49,7 +50,11 @@ pub(super) fn credentials(file: &ConfigFile) -> (ConfiguredCredentials, Vec<Conf
         faults.push(file.fault(name, &Toml::from("…"), expected));
         return (configured, faults);
     };
-    Fields::secret(file, name.to_owned(), table, &mut faults).known(&["token", "peer"]);
+    Fields::secret(file, name.to_owned(), table, &mut faults).known(&[
+        "token",
+        "peer",
+        "certificate",
+    ]);
     let mut credentials = Credentials::default();
     for (name, table) in tables(file, table, "token", &mut faults) {
         let mut fields = Fields::secret(file, name, table, &mut faults);
@@ -62,6 +67,11 @@ pub(super) fn credentials(file: &ConfigFile) -> (ConfiguredCredentials, Vec<Conf
     for (name, table) in tables(file, table, "peer", &mut faults) {
         let mut fields = Fields::secret(file, name, table, &mut faults);
         credentials.peers.extend(peer(&mut fields).map(|(rule, it)| (rule, Arc::new(it))));
+    }
+    for (name, table) in tables(file, table, "certificate", &mut faults) {
+        let mut fields = Fields::secret(file, name, table, &mut faults);
+        let found = certificate(&mut fields);
+        credentials.certificates.extend(found.map(|(rule, it)| (rule, Arc::new(it))));
     }
     configured.credentials = Some(credentials);
     (configured, faults)
@@ -134,6 +144,18 @@ fn peer(fields: &mut Fields<'_>) -> Option<(PeerRule, Principal)> {
         PeerRule::Group(gid) => format!("gid {gid}"),
     });
     let principal = principal(fields, default);
+    Some((rule?, principal?))
+}
+
+/// Whose certificates have one alternative name.
+fn certificate(fields: &mut Fields<'_>) -> Option<(NameRule, Principal)> {
+    fields.known(&["name", "san", "roles", "tenants", "expires"]);
+    let expected = "expected an alternative name of client certificates, such as \
+                    dns:gw.example.com, dns:*.example.com, spiffe://example.com/gateway or \
+                    spiffe://example.com/gateways/*";
+    let rule =
+        fields.needed("san", |text| text.parse::<NameRule>().map_err(|()| expected.to_owned()));
+    let principal = principal(fields, rule.as_ref().map(ToString::to_string));
     Some((rule?, principal?))
 }
 

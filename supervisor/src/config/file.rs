@@ -10,6 +10,7 @@ use toml::{Table, Value as Toml};
 use super::credentials::CREDENTIALS_KEY;
 use super::errors::ConfigError;
 use super::settings::{CONFIG_FILE, OF_A_TENANT, SETTINGS, Setting};
+use super::tls::TLS_KEY;
 
 /// Largest configuration file, in bytes.
 const MAX_CONFIG_FILE: u64 = 16 * 1024 * 1024;
@@ -52,7 +53,7 @@ impl ConfigFile {
                     ));
                 }
                 // Their own reader has their faults.
-                (BUNDLE_KEYS_KEY | CREDENTIALS_KEY, _) => {}
+                (BUNDLE_KEYS_KEY | CREDENTIALS_KEY | TLS_KEY, _) => {}
                 (key, _) if REMOTE_KEYS.contains(&key) => {}
                 (key, value) => {
                     let mut known =

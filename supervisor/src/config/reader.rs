@@ -16,7 +16,7 @@ use super::errors::ConfigError;
 use super::file::ConfigFile;
 use super::limits::{Entrypoint, TENANTS, TenantLimits};
 use super::listen::{
-    Credential, Listen, ListenAddress, addresses, allowed_hosts, diagnostics_address,
+    Credential, Encryption, Listen, ListenAddress, addresses, allowed_hosts, diagnostics_address,
     insecure_listen,
 };
 use super::sandbox::SandboxConfig;
@@ -124,7 +124,7 @@ impl<F: Fn(&str) -> Option<String>> Reader<'_, F> {
     }
 
     /// Where to listen, with this protection.
-    pub(super) fn listen(&mut self, is_asked_for: Credential) -> Option<Listen> {
+    pub(super) fn listen(&mut self, is_asked_for: Credential, tls: Encryption) -> Option<Listen> {
         let host = self.read(HOST, host);
         let port = self.read(PORT, |text| number(text, 0..=u16::MAX));
         let listed = self.read(LISTEN, addresses);
@@ -136,11 +136,11 @@ impl<F: Fn(&str) -> Option<String>> Reader<'_, F> {
             Some(listed) => (listed, LISTEN),
             None => (vec![ListenAddress::Tcp(SocketAddr::new(host?, port?))], HOST),
         };
-        if let Err(expected) = insecure.check(&addresses, is_asked_for) {
+        if let Err(expected) = insecure.check(&addresses, is_asked_for, tls) {
             self.fault(setting, expected);
         }
         let exposed: Vec<ListenAddress> = diagnostics.map(ListenAddress::Tcp).into_iter().collect();
-        if let Err(expected) = insecure.check(&exposed, Credential::NotNeeded) {
+        if let Err(expected) = insecure.check(&exposed, Credential::NotNeeded, Encryption::Plain) {
             self.fault(DIAGNOSTICS_ADDRESS, expected);
         }
         let hosts = insecure.hosts(allowed?, is_asked_for);

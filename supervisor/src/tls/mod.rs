@@ -1,10 +1,13 @@
-//! TLS: certificates and keys from files, and what a client makes of them.
+//! TLS: certificates and keys from files, and what a client and a server make of them.
 //!
 //! The cryptography is ring's: a C compiler is all that it needs to be built, and it is linked once,
 //! whoever speaks TLS here.
 
+pub(crate) mod server;
+
 use std::fs::File;
 use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -52,6 +55,12 @@ pub(crate) enum TlsError {
     NoAuthorities,
     #[error("the certificates cannot be used: {0}")]
     Unusable(#[from] rustls::Error),
+    #[error("{certificate} and {key} cannot be used together: {error}")]
+    Identity { certificate: PathBuf, key: PathBuf, error: rustls::Error },
+    #[error("{path} is not a PEM file with certificate revocation lists: {error}")]
+    Crl { path: PathBuf, error: pem::Error },
+    #[error("{path} cannot be used to verify clients: {error}")]
+    ClientAuthority { path: PathBuf, error: String },
 }
 
 impl ClientFiles {
@@ -100,6 +109,12 @@ impl ClientFiles {
 pub(crate) fn stamp(path: &Path) -> Option<(SystemTime, u64)> {
     let metadata = path.metadata().ok()?;
     Some((metadata.modified().ok()?, metadata.len()))
+}
+
+/// Changes where the file does, also where it is a symbolic link that leads to another.
+fn identity_stamp(path: &Path) -> Option<(SystemTime, u64, u64, u64)> {
+    let metadata = path.metadata().ok()?;
+    Some((metadata.modified().ok()?, metadata.len(), metadata.ino(), metadata.dev()))
 }
 
 /// The content of a small file of the operator. It blocks.
