@@ -102,7 +102,12 @@ impl Authority {
 
     /// A client that trusts this authority's servers.
     pub(crate) fn client(&self) -> TlsClient<'_> {
-        TlsClient { authority: self, versions: rustls::ALL_VERSIONS, identity: None, protocol: b"http/1.1" }
+        TlsClient {
+            authority: self,
+            versions: rustls::ALL_VERSIONS,
+            identity: None,
+            protocol: b"http/1.1",
+        }
     }
 }
 
@@ -189,7 +194,8 @@ pub(crate) fn ask(stream: &mut (impl Read + Write), request: &str) -> io::Result
         head.push(byte[0]);
     }
     let head = String::from_utf8(head).unwrap().to_ascii_lowercase();
-    let length = head.split("content-length: ").nth(1).map_or("0", |rest| rest.lines().next().unwrap());
+    let length =
+        head.split("content-length: ").nth(1).map_or("0", |rest| rest.lines().next().unwrap());
     let mut body = vec![0; length.parse().unwrap()];
     stream.read_exact(&mut body)?;
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();
