@@ -123,7 +123,7 @@ fn floods_that_lead_to_nothing_end_the_connection() {
             SETTINGS => client.send(SETTINGS, 0, 0, &[0, 4, 0, 0, 16, 0].repeat(100)),
             PING => client.send(PING, 0, 0, &[0; 8]),
             WINDOW_UPDATE => client.send(WINDOW_UPDATE, 0, 0, &1_u32.to_be_bytes()),
-            _ if has_begun => client.send(CONTINUATION, 0, 1, &[0x82; 4096]),
+            _ if has_begun => client.send(CONTINUATION, 0, 1, &b"\0\x01a\x05aaaaa".repeat(500)),
             _ => {
                 has_begun = true;
                 client.send(HEADERS, 1, 1, &[0x82, 0x87, 0x84])

@@ -13,7 +13,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub(crate) struct Response {
     pub(crate) status: u16,
-    headers: Vec<(String, String)>,
+    pub(crate) headers: Vec<(String, String)>,
     pub(crate) text: String,
 }
 
@@ -81,7 +81,7 @@ impl Connection {
     /// Sends a request and waits for its answer.
     pub(crate) fn request(&mut self, method: &str, target: &str, body: &[u8]) -> Response {
         let mut bytes = format!(
-            "{method} {target} HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+            "{method} {target} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
             body.len()
         )
         .into_bytes();
@@ -92,7 +92,7 @@ impl Connection {
 
     /// Sends a request without a body, with only these headers and its host's.
     pub(crate) fn get_with(&mut self, target: &str, headers: &[(&str, &str)]) -> Response {
-        let mut request = format!("GET {target} HTTP/1.1\r\nHost: test\r\n");
+        let mut request = format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n");
         for (name, value) in headers {
             request += &format!("{name}: {value}\r\n");
         }
@@ -109,7 +109,7 @@ impl Connection {
     pub(crate) fn begin_to_decide(&mut self, tenant_id: &str, body: &str) {
         let length = body.len();
         let request = format!(
-            "POST /v1/data/tenants/{tenant_id}/allow HTTP/1.1\r\nHost: test\r\nContent-Length: {length}\r\n\r\n{body}"
+            "POST /v1/data/tenants/{tenant_id}/allow HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n{body}"
         );
         self.send(request.as_bytes()).unwrap();
     }

@@ -104,7 +104,7 @@ impl Authority {
     pub(crate) fn client(&self) -> TlsClient<'_> {
         TlsClient {
             authority: self,
-            versions: rustls::ALL_VERSIONS,
+            versions: rustls::ALL_VERSIONS.to_vec(),
             identity: None,
             protocol: b"http/1.1",
         }
@@ -130,9 +130,9 @@ pub(crate) fn replace(path: &Path, content: &str) {
 #[derive(Clone)]
 pub(crate) struct TlsClient<'a> {
     authority: &'a Authority,
-    pub(crate) versions: &'static [&'static SupportedProtocolVersion],
-    pub(crate) identity: Option<Issued>,
-    pub(crate) protocol: &'static [u8],
+    versions: Vec<&'static SupportedProtocolVersion>,
+    identity: Option<Issued>,
+    protocol: &'static [u8],
 }
 
 pub(crate) type TlsStream = StreamOwned<ClientConnection, TcpStream>;
@@ -140,6 +140,10 @@ pub(crate) type TlsStream = StreamOwned<ClientConnection, TcpStream>;
 impl TlsClient<'_> {
     pub(crate) fn shows(&self, identity: &Issued) -> Self {
         Self { identity: Some(identity.clone()), ..self.clone() }
+    }
+
+    pub(crate) fn only(&self, version: &'static SupportedProtocolVersion) -> Self {
+        Self { versions: vec![version], ..self.clone() }
     }
 
     pub(crate) fn speaks(&self, protocol: &'static [u8]) -> Self {
@@ -153,7 +157,7 @@ impl TlsClient<'_> {
         roots.add(self.authority.certificate.der().clone()).unwrap();
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let builder = ClientConfig::builder_with_provider(provider)
-            .with_protocol_versions(self.versions)
+            .with_protocol_versions(&self.versions)
             .unwrap()
             .with_root_certificates(roots);
         let mut config = match &self.identity {

@@ -10,16 +10,13 @@ use toml::{Table, Value as Toml};
 
 use super::errors::ConfigError;
 use super::fields::Fields;
-use super::file::ConfigFile;
+use super::file::{CREDENTIALS_KEY, ConfigFile};
 use crate::access::certificate::NameRule;
 use crate::access::credentials::{Credentials, PeerRule};
 use crate::access::grant::{ALL_TENANTS, Grant, Role, Roles, Tenants};
 use crate::access::principal::Principal;
 use crate::access::token::TokenHash;
 use crate::tls::small_file;
-
-/// Key of the configuration file's table of credentials.
-pub(super) const CREDENTIALS_KEY: &str = "credentials";
 
 /// Credentials of one kind.
 const MAX_CREDENTIALS: usize = 4096;

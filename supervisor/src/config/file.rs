@@ -7,10 +7,8 @@ use std::path::{Path, PathBuf};
 use enforcer_protocol::TenantId;
 use toml::{Table, Value as Toml};
 
-use super::credentials::CREDENTIALS_KEY;
 use super::errors::ConfigError;
 use super::settings::{CONFIG_FILE, OF_A_TENANT, SETTINGS, Setting};
-use super::tls::TLS_KEY;
 
 /// Largest configuration file, in bytes.
 const MAX_CONFIG_FILE: u64 = 16 * 1024 * 1024;
@@ -20,6 +18,12 @@ const TENANTS_KEY: &str = "tenants";
 
 /// Key of the configuration file's table of keys.
 const BUNDLE_KEYS_KEY: &str = "bundle_keys";
+
+/// Key of the configuration file's table of credentials.
+pub(super) const CREDENTIALS_KEY: &str = "credentials";
+
+/// Key of the configuration file's table of TLS.
+pub(super) const TLS_KEY: &str = "tls";
 
 /// Keys of the configuration file's tables of remote bundles.
 const REMOTE_KEYS: [&str; 2] = ["services", "bundle_cache"];

@@ -6,6 +6,7 @@ use enforcer_protocol::SandboxMode;
 
 use super::sandbox::UNUSED_USERS;
 use super::*;
+use crate::access::{PeerIds, Refusal, Right, Role};
 
 fn parse(flags: &[(&str, &str)], variables: &[(&str, &str)]) -> Result<Config, String> {
     let flag = |name: &str| {
@@ -20,10 +21,14 @@ fn parse(flags: &[(&str, &str)], variables: &[(&str, &str)]) -> Result<Config, S
     Config::parse(flag, variables).map_err(|errors| errors.to_string())
 }
 
+fn listened(config: &Config) -> Vec<String> {
+    config.listen.addresses.iter().map(ToString::to_string).collect()
+}
+
 #[test]
 fn the_defaults_are_those_of_the_contract() {
     let config = parse(&[], &[]).unwrap();
-    assert_eq!(config.listen.to_string(), "127.0.0.1:8181");
+    assert_eq!(listened(&config), ["127.0.0.1:8181"]);
     assert_eq!(BUNDLES_DIR.default, "config/tenants.d");
     assert!(config.hot_reload);
     assert_eq!(config.log.level, LevelFilter::INFO);
@@ -44,7 +49,7 @@ fn the_sandbox_is_strict_unless_it_is_said_unmistakably() {
 fn a_flag_wins_over_its_variable() {
     let config =
         parse(&[("port", "1")], &[("ENFORCER_PORT", "2"), ("ENFORCER_HOST", "::1")]).unwrap();
-    assert_eq!(config.listen.to_string(), "[::1]:1");
+    assert_eq!(listened(&config), ["[::1]:1"]);
 }
 
 #[test]
@@ -252,4 +257,150 @@ fn a_bundle_s_key_must_exist() {
         let report = with_file(&text, &[SECRET]).unwrap_err();
         assert!(report.contains(expected), "{report}");
     }
+}
+
+const TOKEN: &str = r#"
+    [[credentials.token]]
+    name = "gateway"
+    sha256 = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    roles = ["decide"]
+    tenants = ["tenant_a", "tenant_b"]
+    expires = 2027-01-01T00:00:00Z
+"#;
+
+#[test]
+fn a_token_s_rights_are_those_of_the_operator_s_file() {
+    let config = with_file(
+        &format!(
+            "{TOKEN}\n[[credentials.peer]]\ngid = 7\nroles = [\"operate\"]\ntenants = [\"*\"]"
+        ),
+        &[],
+    )
+    .unwrap();
+    let credentials = config.credentials.credentials.unwrap();
+    let at = |text: &str| parse_expiry(text).unwrap();
+    let principal = credentials.of_token("abc", at("2026-12-31T23:59:59Z")).unwrap();
+    assert_eq!(principal.name, "gateway");
+    assert_eq!(principal.grant.right(Role::Decide, &"tenant_b".parse().unwrap()), Right::Granted);
+    assert_eq!(
+        principal.grant.right(Role::Decide, &"tenant_c".parse().unwrap()),
+        Right::OtherTenant
+    );
+    assert_eq!(credentials.of_token("abc", at("2027-01-01T00:00:00Z")), Err(Refusal::Expired));
+    assert_eq!(credentials.of_token("abd", at("2026-12-31T23:59:59Z")), Err(Refusal::Unknown));
+    let peer = |gid| credentials.of_peer(PeerIds { uid: 1, gid });
+    assert_eq!(peer(7).unwrap().name, "gid 7");
+    assert!(peer(8).is_none());
+}
+
+#[test]
+fn a_hash_may_be_in_a_file_of_its_own() {
+    let text = TOKEN.replace(
+        "sha256 = \"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad\"",
+        "sha256_file = \"hash\"",
+    );
+    let hash = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad  -\n";
+    let config = with_file(&text, &[("hash", hash)]).unwrap();
+    let now = parse_expiry("2026-01-01T00:00:00Z").unwrap();
+    assert!(config.credentials.credentials.unwrap().of_token("abc", now).is_ok());
+    let report = with_file(&text, &[]).unwrap_err();
+    assert!(report.contains("credentials.token[0].sha256_file"), "{report}");
+}
+
+#[test]
+fn every_fault_of_a_credential_is_reported_and_no_value_is_repeated() {
+    let report = with_file(
+        r#"
+            password = "hunter2"
+            [credentials]
+            tokens = "hunter2"
+            [[credentials.token]]
+            sha256 = "hunter2"
+            secret = "hunter2"
+            roles = ["admin-hunter2"]
+            tenants = ["..hunter2"]
+            expires = "hunter2"
+            [[credentials.token]]
+            name = "both"
+            sha256 = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+            sha256_file = "hunter2"
+            roles = []
+            tenants = []
+            [[credentials.peer]]
+            uid = 1
+            gid = 1
+            roles = ["decide"]
+            tenants = ["*", "a"]
+            [tenants.a]
+            key = "hunter2"
+        "#,
+        &[],
+    )
+    .unwrap_err();
+    for expected in [
+        "password in ",
+        "credentials.tokens in ",
+        "credentials.token[0].name in ",
+        "credentials.token[0].sha256 in ",
+        "credentials.token[0].secret in ",
+        "credentials.token[0].roles in ",
+        "credentials.token[0].tenants in ",
+        "credentials.token[0].expires in ",
+        "credentials.token[1].sha256_file in ",
+        "credentials.token[1].roles in ",
+        "credentials.token[1].tenants in ",
+        "credentials.peer[0].uid in ",
+        "credentials.peer[0].tenants in ",
+        "tenants.a.key in ",
+    ] {
+        assert!(report.contains(expected), "{expected} in {report}");
+    }
+    assert!(!report.contains("hunter2"), "{report}");
+}
+
+#[test]
+fn two_credentials_are_not_one_token() {
+    let report = with_file(&format!("{TOKEN}{TOKEN}"), &[]).unwrap_err();
+    assert!(report.contains("credentials.token[1].sha256"), "{report}");
+}
+
+#[test]
+fn an_address_that_other_hosts_reach_needs_protection() {
+    let listen = |address: &str, file: &str, insecure: &str| {
+        let text = format!("listen = [\"{address}\"]\ninsecure_listen = \"{insecure}\"\n{file}");
+        with_file(&text, &[]).map(|_| ())
+    };
+    for address in ["127.0.0.1:1", "[::1]:1", "unix:/run/a.sock"] {
+        assert!(listen(address, "", "refuse").is_ok(), "{address}");
+    }
+    for address in ["0.0.0.0:1", "[::]:1", "10.0.0.1:1"] {
+        for (file, insecure, expected) in [
+            ("", "refuse", "configure [credentials] and [tls]"),
+            ("", "without-tls", "configure [credentials] and [tls]"),
+            (TOKEN, "refuse", "configure [tls]"),
+        ] {
+            let report = listen(address, file, insecure).unwrap_err();
+            assert!(report.contains(expected) && report.contains(address), "{report}");
+        }
+        assert!(listen(address, TOKEN, "without-tls").is_ok(), "{address}");
+        assert!(listen(address, "", "without-tls-and-credentials").is_ok(), "{address}");
+    }
+    for name in ["ENFORCER_HOST", "ENFORCER_DIAGNOSTICS_ADDRESS"] {
+        let value = if name == "ENFORCER_HOST" { "0.0.0.0" } else { "0.0.0.0:1" };
+        let report = parse(&[], &[(name, value)]).unwrap_err();
+        assert!(report.contains(&format!("{name} is {value:?}: expected an address")), "{report}");
+    }
+}
+
+#[test]
+fn requests_for_other_hosts_are_refused_where_no_credential_is_needed() {
+    let hosts = |text: &str| with_file(text, &[]).unwrap().listen.hosts;
+    assert_eq!(hosts(""), Hosts::Known(Vec::new()));
+    assert_eq!(
+        hosts("allowed_hosts = [\"A.example\"]"),
+        Hosts::Known(vec!["a.example".to_owned()])
+    );
+    assert_eq!(hosts(TOKEN), Hosts::Any);
+    let both = format!("allowed_hosts = [\"a.example\"]\n{TOKEN}");
+    assert_eq!(hosts(&both), Hosts::Known(vec!["a.example".to_owned()]));
 }

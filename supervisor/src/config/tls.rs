@@ -7,12 +7,9 @@ use toml::{Table, Value as Toml};
 
 use super::errors::ConfigError;
 use super::fields::Fields;
-use super::file::ConfigFile;
+use super::file::{ConfigFile, TLS_KEY};
 use crate::tls::Identity;
 use crate::tls::server::{MinVersion, ServerFiles, ServerTls};
-
-/// Key of the configuration file's table of TLS.
-pub(super) const TLS_KEY: &str = "tls";
 
 /// Further certificates.
 const MAX_CERTIFICATES: usize = 1024;

@@ -41,7 +41,7 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const TLS_HANDSHAKE: u8 = 22;
 
 /// What a client that speaks plain HTTP to a port of TLS is told.
-const PLAIN_HTTP_ANSWER: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\nContent-Length: 84\r\nConnection: close\r\n\r\n{\n  \"code\": \"invalid_parameter\",\n  \"message\": \"this port speaks TLS: use https://\"\n}\n";
+const PLAIN_HTTP_ANSWER: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\nContent-Length: 85\r\nConnection: close\r\n\r\n{\n  \"code\": \"invalid_parameter\",\n  \"message\": \"this port speaks TLS: use https://\"\n}\n";
 
 /// How long the telling may take.
 const PLAIN_HTTP_TIME: Duration = Duration::from_secs(1);

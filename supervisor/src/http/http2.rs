@@ -47,7 +47,7 @@ const MAX_STREAMS: u32 = 100;
 const STREAM_WINDOW: u32 = 64 * 1024;
 
 /// The same of all requests of one connection.
-const CONNECTION_WINDOW: u32 = 256 * 1024;
+const CONNECTION_WINDOW: u32 = 128 * 1024;
 
 /// Bytes of an answer that h2 takes at once. A client that does not read holds one piece of each
 /// answer there, and the rest stays here, where it is counted.
@@ -76,6 +76,10 @@ const MAX_LOCAL_RESETS: usize = 1024;
 /// and each piece of an answer begins the count again, so it is more than a window of bodies that
 /// are not read yet, and less than what a flood sends in a moment.
 const MAX_OVERHEAD: usize = 2 * CONNECTION_WINDOW as usize;
+
+/// Bytes of them that are read before others get their turn: a flood is many small frames, and a
+/// connection that reads all that is there would keep its thread meanwhile.
+const TURN: usize = 16 * 1024;
 
 /// Between two pings that find out whether a client is there.
 const PING_INTERVAL: Duration = Duration::from_secs(30);
@@ -212,7 +216,7 @@ pub(super) async fn serve(
             }
         }
     });
-    let stream = Metered { stream, shared: Arc::clone(&shared) };
+    let stream = Metered { stream, shared: Arc::clone(&shared), turn: 0 };
     let mut builder = http2::Builder::new(TokioExecutor::new());
     builder
         .timer(TokioTimer::new())
@@ -421,6 +425,8 @@ impl Drop for Answer {
 struct Metered {
     stream: Stream,
     shared: Arc<Shared>,
+    /// Bytes that led to nothing when the thread was last given to others.
+    turn: usize,
 }
 
 impl AsyncRead for Metered {
@@ -429,6 +435,16 @@ impl AsyncRead for Metered {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        let so_far = self.shared.overhead.load(Ordering::Relaxed);
+        if so_far < self.turn {
+            // The connection got somewhere meanwhile.
+            self.turn = 0;
+        }
+        if so_far.saturating_sub(self.turn) >= TURN {
+            self.turn = so_far;
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         let before = buffer.filled().len();
         let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
         let read = buffer.filled().len().saturating_sub(before);
