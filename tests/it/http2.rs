@@ -153,6 +153,36 @@ fn answers_that_are_not_read_end_the_connection() {
 }
 
 #[test]
+fn a_connection_holds_so_many_bytes_that_are_not_read_and_no_more() {
+    let data = format!(r#"{{"tenants":{{"a":{{"big":"{}"}}}}}}"#, "x".repeat(1_000_000));
+    let enforcer = Bundles::new()
+        .tenant("a", ECHO)
+        .file("a", "data.json", &data)
+        .start_with(&[("ENFORCER_HTTP2_PLAINTEXT", "true")]);
+    enforcer.wait_for_state("a", "ready");
+    let mut client = connect(&enforcer, 0);
+    let mut statuses = Vec::new();
+    for _ in 0..20 {
+        client.request(GET, "/v1/data/tenants/a/big", "").unwrap();
+        statuses.push(client.next(HEADERS).unwrap().payload[0] == 0x88);
+    }
+    assert_eq!(statuses.iter().filter(|is_ok| **is_ok).count(), 16, "{statuses:?}");
+    assert_eq!(limit(&enforcer, "http2_unread_bytes"), 4.0);
+}
+
+#[test]
+fn an_idle_connection_makes_room_for_another() {
+    let enforcer = Bundles::new()
+        .tenant("a", ECHO)
+        .start_with(&[("ENFORCER_HTTP2_PLAINTEXT", "true"), ("ENFORCER_MAX_CONNECTIONS", "1")]);
+    let mut idle = connect(&enforcer, WINDOW);
+    idle.request(GET, "/health", "").unwrap();
+    assert!(idle.answers(1).unwrap()[0].1.is_ok);
+    assert_eq!(enforcer.get("/health").status, 200);
+    assert!(idle.is_ended());
+}
+
+#[test]
 fn a_head_that_is_too_large_is_refused() {
     let enforcer = start();
     let value = "x".repeat(10_000);

@@ -79,7 +79,7 @@ const MAX_OVERHEAD: usize = 2 * CONNECTION_WINDOW as usize;
 
 /// Bytes of them that are read before others get their turn: a flood is many small frames, and a
 /// connection that reads all that is there would keep its thread meanwhile.
-const TURN: usize = 16 * 1024;
+const TURN: usize = 4 * 1024;
 
 /// Between two pings that find out whether a client is there.
 const PING_INTERVAL: Duration = Duration::from_secs(30);
