@@ -238,8 +238,10 @@ fn an_idle_connection_makes_room_and_one_with_a_request_in_flight_does_not() {
     let enforcer = bundles.start_with(&[("ENFORCER_MAX_CONNECTIONS", "2")]);
     assert_serves(&enforcer);
     let mut busy = enforcer.connect();
-    busy.send(b"POST /v1/data/tenants/a/allow HTTP/1.1\r\nHost: a\r\nContent-Length: 12\r\n\r\n{")
-        .unwrap();
+    busy.send(
+        b"POST /v1/data/tenants/a/allow HTTP/1.1\r\nHost: localhost\r\nContent-Length: 12\r\n\r\n{",
+    )
+    .unwrap();
     let mut idle = enforcer.connect();
     assert_eq!(idle.request("GET", "/health", b"").status, 200);
     // Both permits are taken; the third client is served once the idle one is gone.

@@ -138,8 +138,7 @@ fn one_tenant_s_bodies_take_no_more_memory_than_its_share() {
     let bundles = Bundles::new().tenant("slow", ECHO).tenant("innocent", ECHO);
     // The budget is 32 of the largest bodies.
     let enforcer = bundles.start_with(&[("ENFORCER_MAX_BODY_BYTES", "65536")]);
-    let head =
-        "POST /v1/data/tenants/slow/allow HTTP/1.1\r\nHost: test\r\nContent-Length: 65536\r\n\r\n";
+    let head = "POST /v1/data/tenants/slow/allow HTTP/1.1\r\nHost: localhost\r\nContent-Length: 65536\r\n\r\n";
     let mut open: Vec<_> = (0..40).map(|_| enforcer.connect()).collect();
     for connection in &mut open {
         // All but the last byte, so that it is held and not yet answered.
@@ -175,7 +174,7 @@ fn clients_over_the_limit_of_connections_wait_and_are_served() {
     assert_eq!(first.decide("a", br#"{"input":{}}"#).status, 200);
     assert_eq!(second.decide("a", br#"{"input":{}}"#).status, 200);
     let mut third = enforcer.connect();
-    third.send(b"GET /metrics HTTP/1.1\r\nHost: test\r\n\r\n").unwrap();
+    third.send(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
     // It waits until one of them has been idle for long enough to make room.
     let response = third.response().unwrap();
     let metric = r#"enforcer_host_limit_reached_total{limit="connections"} "#;
@@ -187,14 +186,16 @@ fn clients_over_the_limit_of_connections_wait_and_are_served() {
 fn a_head_over_its_limit_is_refused() {
     let enforcer = Bundles::new().tenant("a", ECHO).start();
     let mut connection = enforcer.connect();
-    let head = format!("GET /health HTTP/1.1\r\nHost: test\r\nX: {}\r\n\r\n", "x".repeat(200_000));
+    let head =
+        format!("GET /health HTTP/1.1\r\nHost: localhost\r\nX: {}\r\n\r\n", "x".repeat(200_000));
     // The server may answer before the whole request is sent.
     let _ = connection.send(head.as_bytes());
     if let Ok(response) = connection.response() {
         assert_eq!(response.status, 431);
     }
     let mut connection = enforcer.connect();
-    let head = format!("GET /health HTTP/1.1\r\nHost: test\r\n{}\r\n", "X: x\r\n".repeat(1000));
+    let head =
+        format!("GET /health HTTP/1.1\r\nHost: localhost\r\n{}\r\n", "X: x\r\n".repeat(1000));
     connection.send(head.as_bytes()).unwrap();
     assert_eq!(connection.response().unwrap().status, 431);
     assert_serves(&enforcer, "a");
@@ -240,7 +241,7 @@ fn a_client_that_reads_nothing_is_cut_off() {
     let enforcer = Bundles::new().tenant("a", ECHO).start();
     let mut connection = enforcer.connect();
     connection.give_up_sending_after(Duration::from_millis(100));
-    let requests = "GET /metrics HTTP/1.1\r\nHost: test\r\n\r\n".repeat(1000);
+    let requests = "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(1000);
     // It sends until the server accepts no more, and keeps trying.
     wait_for("the connection to be ended", || {
         let error = connection.send(requests.as_bytes()).err()?;
@@ -256,7 +257,7 @@ fn a_body_that_does_not_come_is_waited_for_ten_seconds() {
     let mut connection = enforcer.connect();
     connection
         .send(
-            b"POST /v1/data/tenants/a/allow HTTP/1.1\r\nHost: test\r\nContent-Length: 100\r\n\r\n{",
+            b"POST /v1/data/tenants/a/allow HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{",
         )
         .unwrap();
     connection.response().unwrap().assert_error(408, "request_timeout");

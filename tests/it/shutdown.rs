@@ -64,7 +64,7 @@ fn a_body_that_is_still_being_sent_is_waited_for() {
     let mut enforcer = bundles.start();
     let mut connection = enforcer.connect();
     let body = br#"{"input":{"allow":true}}"#;
-    let head = "POST /v1/data/tenants/a/allow HTTP/1.1\r\nHost: test\r\nExpect: 100-continue";
+    let head = "POST /v1/data/tenants/a/allow HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue";
     connection
         .send(format!("{head}\r\nContent-Length: {}\r\n\r\n", body.len()).as_bytes())
         .unwrap();
@@ -92,7 +92,7 @@ fn half_a_request_s_head_does_not_hold_the_shutdown() {
         let mut enforcer =
             bundles.start_with(&[("ENFORCER_SHUTDOWN_TIMEOUT_MS", shutdown_timeout)]);
         let mut half = enforcer.connect();
-        let head = b"POST /v1/data/tenants/a/allow HTTP/1.1\r\nHost: te";
+        let head = b"POST /v1/data/tenants/a/allow HTTP/1.1\r\nHost: loc";
         half.send(head).unwrap();
         let mut second = enforcer.connect();
         // Answered on a connection that came later, so the first has been accepted.

@@ -378,7 +378,8 @@ fn nothing_is_built_for_who_was_turned_away() {
 fn who_asks_for_a_head_alone_has_nothing_built() {
     let enforcer = Bundles::new().tenant("a", ECHO).start();
     let mut connection = enforcer.connect();
-    let head = format!("HEAD {PATH} HTTP/1.1\r\nHost: test\r\nAccept: text/event-stream\r\n\r\n");
+    let head =
+        format!("HEAD {PATH} HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n");
     let mut asking = enforcer.connect();
     asking.send(head.as_bytes()).unwrap();
     assert!(asking.bytes_until(b"\r\n\r\n").starts_with(b"HTTP/1.1 405 "));
@@ -619,7 +620,7 @@ fn more_than_is_kept_is_told_of_when_server_sent_events_go_on() {
 fn a_client_that_speaks_before_it_is_answered_is_heard() {
     let enforcer = Bundles::new().tenant("a", ECHO).start();
     let mut connection = enforcer.connect();
-    let mut request = format!("GET {PATH} HTTP/1.1\r\nHost: test\r\n");
+    let mut request = format!("GET {PATH} HTTP/1.1\r\nHost: localhost\r\n");
     for (name, value) in HANDSHAKE {
         request += &format!("{name}: {value}\r\n");
     }
