@@ -16,6 +16,7 @@ use rustls::crypto::ring;
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
+use zeroize::Zeroizing;
 
 /// Bytes of a file of certificates, of a key, or of a token. A bundle of all public authorities is a
 /// tenth of it.
@@ -122,11 +123,14 @@ fn identity_stamp(path: &Path) -> Option<(SystemTime, u64, u64, u64)> {
 /// # Errors
 /// When it cannot be read, is not a regular file, or is larger than any such file.
 pub(crate) fn small_file(path: &Path) -> io::Result<Vec<u8>> {
+    let metadata = path.metadata()?;
     // Opening a FIFO would block.
-    if !path.metadata()?.is_file() {
+    if !metadata.is_file() {
         return Err(io::Error::other("it is not a regular file"));
     }
-    let mut content = Vec::new();
+    // A buffer that grew would leave copies of a key behind.
+    let length = usize::try_from(metadata.len().min(MAX_FILE)).unwrap_or(0);
+    let mut content = Vec::with_capacity(length.saturating_add(1));
     File::open(path)?.take(MAX_FILE + 1).read_to_end(&mut content)?;
     if u64::try_from(content.len()).is_ok_and(|length| length <= MAX_FILE) {
         return Ok(content);
@@ -150,5 +154,6 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
 
 fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
     let refused = |error| TlsError::Key { path: path.to_owned(), error };
-    PrivateKeyDer::from_pem_slice(&read(path)?).map_err(refused)
+    let content = Zeroizing::new(read(path)?);
+    PrivateKeyDer::from_pem_slice(&content).map_err(refused)
 }
