@@ -119,6 +119,28 @@ fn a_rapid_reset_ends_the_connection() {
 }
 
 #[test]
+fn requests_that_are_reset_after_they_were_taken_up_end_the_connection() {
+    let enforcer = start();
+    let mut client = connect(&enforcer, WINDOW);
+    let rounds = client.flood(|client| {
+        let begun: Vec<u32> =
+            (0..50).map(|_| client.begin_request(POST, DECISION)).collect::<Result<_, _>>()?;
+        // Once it answers pings, it has taken them up.
+        for _ in 0..3 {
+            client.send(PING, 0, 0, &[0; 8])?;
+            client.next(PING)?;
+        }
+        for stream in begun {
+            client.send(RST_STREAM, 0, stream, &8_u32.to_be_bytes())?;
+        }
+        Ok(())
+    });
+    assert!((3..1_000).contains(&rounds), "{rounds}");
+    wait_for_limit(&enforcer, "http2_resets");
+    others_are_answered(&enforcer);
+}
+
+#[test]
 fn floods_that_lead_to_nothing_end_the_connection() {
     let enforcer = start();
     let mut before = 0.0;

@@ -72,6 +72,26 @@ impl<S: Read + Write> Http2<S> {
         fields: &[(&str, &str)],
         body: &str,
     ) -> io::Result<u32> {
+        let end = if body.is_empty() { END_STREAM } else { 0 };
+        let stream = self.head(method, path, fields, end)?;
+        if !body.is_empty() {
+            self.send(DATA, END_STREAM, stream, body.as_bytes())?;
+        }
+        Ok(stream)
+    }
+
+    /// Begins a request whose body does not come.
+    pub(crate) fn begin_request(&mut self, method: u8, path: &str) -> io::Result<u32> {
+        self.head(method, path, &[], 0)
+    }
+
+    fn head(
+        &mut self,
+        method: u8,
+        path: &str,
+        fields: &[(&str, &str)],
+        end: u8,
+    ) -> io::Result<u32> {
         let stream = self.next;
         self.next += 2;
         let mut block = vec![0x80 | method, 0x87];
@@ -83,11 +103,7 @@ impl<S: Read + Write> Http2<S> {
             text(&mut block, name);
             text(&mut block, value);
         }
-        let end = if body.is_empty() { END_STREAM } else { 0 };
         self.send(HEADERS, END_HEADERS | end, stream, &block)?;
-        if !body.is_empty() {
-            self.send(DATA, END_STREAM, stream, body.as_bytes())?;
-        }
         Ok(stream)
     }
 

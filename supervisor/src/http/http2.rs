@@ -64,8 +64,9 @@ const RESETS_PER_SECOND: u32 = 100;
 /// The same at once: twice of what may be in progress.
 const RESETS_AT_ONCE: u32 = 2 * MAX_STREAMS;
 
-/// Requests that were reset before they were taken up, at once; h2 ends the connection beyond it.
-const MAX_PENDING_RESETS: usize = 20;
+/// Requests that were reset before they were taken up, at once; h2 ends the connection beyond it. A
+/// gateway whose own client disconnects resets as many as were in progress.
+const MAX_PENDING_RESETS: usize = MAX_STREAMS as usize;
 
 /// Streams that we may have to reset because of a client's errors, in all; h2 ends the connection
 /// beyond it.
@@ -324,10 +325,13 @@ impl Body for Received {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let polled = ready!(Pin::new(&mut self.body).poll_frame(context));
-        if let Some(Ok(frame)) = &polled
-            && frame.data_ref().is_some_and(|data| !data.is_empty())
-        {
-            self.shared.advance();
+        match &polled {
+            Some(Ok(frame)) if frame.data_ref().is_some_and(|data| !data.is_empty()) => {
+                self.shared.advance();
+            }
+            // Its request is answered, to nobody.
+            Some(Err(_)) => self.shared.count_reset(),
+            Some(Ok(_)) | None => {}
         }
         Poll::Ready(polled)
     }
