@@ -183,6 +183,14 @@ impl ConnectionPermit {
         InFlight { activity: Arc::clone(&self.activity), epoch: self.connections.epoch }
     }
 
+    /// How long no request has been in flight; `None` while one is.
+    pub(crate) fn idle_for(&self) -> Option<Duration> {
+        let since = self.activity.idle_since.load(Ordering::Relaxed);
+        let is_idle = self.activity.in_flight.load(Ordering::Relaxed) == 0;
+        let idle = millis(self.connections.epoch).saturating_sub(since);
+        is_idle.then_some(Duration::from_millis(idle))
+    }
+
     /// Is cancelled when the connection is to make room for another.
     pub(crate) fn eviction(&self) -> CancellationToken {
         self.activity.evict.clone()

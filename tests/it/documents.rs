@@ -14,6 +14,7 @@ use crate::archives::signed_by_opa;
 use crate::bundle_server::Authority;
 use crate::enforcer::{Enforcer, binary};
 use crate::http_client::Response;
+use crate::pki;
 
 const CONFIGURATION: &str = "docs/configuration.md";
 
@@ -229,11 +230,17 @@ fn assert_is_configuration(block: &Block) {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("enforcer.toml");
     fs::write(&file, &block.content).unwrap();
-    // The key that the documents' tables name.
+    // The files that the documents' tables name.
     for name in ["keys", "tls", "secrets"] {
         fs::create_dir(directory.path().join(name)).unwrap();
     }
     fs::write(directory.path().join("tls/ca.pem"), Authority::new().pem).unwrap();
+    let clients = pki::Authority::new();
+    for name in ["server", "pdp"] {
+        clients.issue(&["localhost"], 1).write(&directory.path().join("tls"), name);
+    }
+    fs::write(directory.path().join("tls/clients.pem"), clients.pem()).unwrap();
+    fs::write(directory.path().join("tls/clients.crl"), clients.revoke(&[])).unwrap();
     fs::write(directory.path().join("secrets/cdn.token"), "token\n").unwrap();
     let (key, _) = signed_by_opa("ES256");
     fs::write(directory.path().join("keys/release.pem"), key).unwrap();

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
+use super::certificate::{ClientCertificate, NameRule};
 use super::jwt::issuer::Issuers;
 use super::principal::{Principal, Refusal};
 use super::proof::PeerIds;
@@ -34,6 +35,8 @@ pub(crate) struct Credentials {
     pub(crate) issuers: Issuers,
     /// The first that fits is the one.
     pub(crate) peers: Vec<(PeerRule, Arc<Principal>)>,
+    /// The first that fits is the one.
+    pub(crate) certificates: Vec<(NameRule, Arc<Principal>)>,
 }
 
 impl Credentials {
@@ -54,6 +57,25 @@ impl Credentials {
             return Err(Refusal::Expired);
         }
         Ok(Arc::clone(principal))
+    }
+
+    /// Whose certificate this is.
+    ///
+    /// # Errors
+    /// When it is not one that is accepted now.
+    pub(crate) fn of_certificate(
+        &self,
+        certificate: &ClientCertificate,
+        now: DateTime<Utc>,
+    ) -> Result<&Arc<Principal>, Refusal> {
+        certificate.check(now)?;
+        let mut rules = self.certificates.iter();
+        let found = rules.find(|(rule, _)| certificate.fits(rule));
+        let (_, principal) = found.ok_or(Refusal::Unknown)?;
+        if principal.expires.is_some_and(|expires| expires <= now) {
+            return Err(Refusal::Expired);
+        }
+        Ok(principal)
     }
 
     /// Whose process this is, if it is one of somebody.

@@ -80,7 +80,8 @@ impl Access {
         }
     }
 
-    /// Ends answers whose credential has expired, until `stop`.
+    /// Ends answers whose credential has expired, or whose client certificate is not accepted any
+    /// more, until `stop`.
     pub(crate) async fn run(&self, stop: CancellationToken) {
         let mut ticks = interval(SWEEP);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -217,10 +218,13 @@ fn whose(
 ) -> Result<Caller, Refusal> {
     let principal = match token {
         Some(token) => credentials.of_token(token, now)?,
-        None => {
-            let of_peer = connection.peer().and_then(|peer| credentials.of_peer(peer));
-            Arc::clone(of_peer.ok_or(Refusal::Missing)?)
-        }
+        None => match connection.certificate() {
+            Some(certificate) => Arc::clone(credentials.of_certificate(certificate, now)?),
+            None => {
+                let of_peer = connection.peer().and_then(|peer| credentials.of_peer(peer));
+                Arc::clone(of_peer.ok_or(Refusal::Missing)?)
+            }
+        },
     };
     Ok(Caller::Known(principal))
 }

@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::grant::{Right, Role};
 use super::principal::{Caller, Refusal};
-use super::proof::Proof;
+use super::proof::{Kept, Proof};
 
 /// What an answer that lasts is about, and the role that it needs.
 #[derive(Clone, Debug)]
@@ -53,7 +53,17 @@ impl License {
     }
 
     pub(super) fn has_expired(&self, now: DateTime<Utc>) -> bool {
-        self.caller.expires().is_some_and(|expires| expires <= now)
+        let is_refused = || match &self.caller {
+            Caller::Anyone => false,
+            // A token's answer does not depend on the certificate of its connection.
+            Caller::Known(_) => match self.proof.kept {
+                Kept::Token(_) | Kept::Session(_) => false,
+                Kept::Nothing => {
+                    self.proof.connection.certificate().is_some_and(|it| it.check(now).is_err())
+                }
+            },
+        };
+        self.caller.expires().is_some_and(|expires| expires <= now) || is_refused()
     }
 
     pub(super) fn end(&self) {

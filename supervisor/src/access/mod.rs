@@ -3,6 +3,7 @@
 //! A request is authenticated once (`gate.rs`), before anything about a tenant is looked up. Whoever
 //! has no right to a tenant gets the answer that an unknown tenant has.
 
+pub(crate) mod certificate;
 pub(crate) mod credentials;
 pub(crate) mod gate;
 pub(crate) mod grant;
@@ -13,6 +14,7 @@ pub(crate) mod proof;
 pub(crate) mod sessions;
 pub(crate) mod token;
 
+pub(crate) use certificate::ClientCertificate;
 pub(crate) use gate::{Access, Rules};
 pub(crate) use grant::{Right, Role};
 pub(crate) use license::{License, Scope};

@@ -89,11 +89,14 @@ pub(crate) enum Refusal {
     InvalidClaims,
     /// The keys of its issuer were never fetched.
     KeysUnavailable,
+    /// The client certificate is not accepted any more: by the authorities, or the lists of revoked
+    /// certificates, that were read since its connection began.
+    Revoked,
 }
 
 impl Refusal {
     /// Every reason.
-    pub(crate) const ALL: [Self; 14] = [
+    pub(crate) const ALL: [Self; 15] = [
         Self::Missing,
         Self::Malformed,
         Self::Unknown,
@@ -108,6 +111,7 @@ impl Refusal {
         Self::BadSignature,
         Self::InvalidClaims,
         Self::KeysUnavailable,
+        Self::Revoked,
     ];
 
     /// The reason's name in metrics and the log.
@@ -127,6 +131,7 @@ impl Refusal {
             Self::BadSignature => "bad_signature",
             Self::InvalidClaims => "invalid_claims",
             Self::KeysUnavailable => "keys_unavailable",
+            Self::Revoked => "revoked",
         }
     }
 
@@ -155,6 +160,7 @@ impl Refusal {
             Self::KeysUnavailable => {
                 "the keys of the token's issuer are not available; try again later"
             }
+            Self::Revoked => "the client certificate is not accepted any more",
         }
     }
 }

@@ -2,11 +2,13 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use hyper::HeaderMap;
 use hyper::header::AUTHORIZATION;
 use zeroize::Zeroizing;
 
+use super::certificate::ClientCertificate;
 use super::principal::Refusal;
 use super::token::TokenHash;
 
@@ -21,9 +23,11 @@ pub(crate) struct PeerIds {
 }
 
 /// What a connection shows of its client.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) enum Connection {
     Tcp(SocketAddr),
+    /// With the certificate of the client, if it has shown one that was accepted.
+    Tls(SocketAddr, Option<Arc<ClientCertificate>>),
     Unix(PeerIds),
 }
 
@@ -31,18 +35,34 @@ impl fmt::Display for Connection {
     /// The client's address, or its process's user.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Tcp(address) => address.fmt(formatter),
+            Self::Tcp(address) | Self::Tls(address, _) => address.fmt(formatter),
             Self::Unix(PeerIds { uid, .. }) => write!(formatter, "uid {uid}"),
         }
     }
 }
 
 impl Connection {
+    /// The client's address, as a proxy that is trusted named it, or as the connection shows it.
+    pub(crate) const fn address(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Tcp(address) | Self::Tls(address, _) => Some(*address),
+            Self::Unix(_) => None,
+        }
+    }
+
     /// The process at the other end, if the kernel knows it.
     pub(crate) const fn peer(&self) -> Option<PeerIds> {
         match self {
-            Self::Tcp(_) => None,
+            Self::Tcp(_) | Self::Tls(_, _) => None,
             Self::Unix(ids) => Some(*ids),
+        }
+    }
+
+    /// The certificate of the client, if it has shown one.
+    pub(crate) fn certificate(&self) -> Option<&ClientCertificate> {
+        match self {
+            Self::Tls(_, certificate) => certificate.as_deref(),
+            Self::Tcp(_) | Self::Unix(_) => None,
         }
     }
 }

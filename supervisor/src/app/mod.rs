@@ -5,6 +5,7 @@ pub(crate) mod error;
 pub(crate) mod host;
 pub(crate) mod inspect;
 mod signals;
+mod tls;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,7 +27,9 @@ use crate::bundles::remote::cache::{CacheLock, CacheRefused};
 use crate::bundles::remote::downloads::Downloads;
 use crate::clock::utc_now;
 use crate::config::{Config, InsecureListen, ListenAddress, SandboxConfig};
-use crate::http::listener::Listener;
+use crate::http::addresses::AddressLimits;
+use crate::http::handshake::Handshakes;
+use crate::http::listener::{Listener, Purpose};
 use crate::http::server::{Server, prepare_thread};
 use crate::http::state::AppState;
 use crate::inspection::Inspector;
@@ -159,6 +162,7 @@ struct Supervisor {
     signals: Signals,
     reload_credentials: Arc<Notify>,
     reload: Arc<Notify>,
+    reload_tls: Arc<Notify>,
     readiness: Arc<Readiness>,
     bundles: Arc<BundlesHealth>,
     server: JoinHandle<()>,
@@ -196,10 +200,12 @@ impl Supervisor {
         // First of all, so that a port in use is found before any worker was started.
         let mut listeners = Vec::new();
         for address in &config.listen.addresses {
-            listeners.push(listen(address).await?);
+            listeners.push(listen(address, Purpose::Clients(config.tls.clone())).await?);
         }
         let diagnostics = match config.listen.diagnostics {
-            Some(address) => Some(listen(&ListenAddress::Tcp(address)).await?),
+            Some(address) => {
+                Some(listen(&ListenAddress::Tcp(address), Purpose::Diagnostics).await?)
+            }
             None => None,
         };
         let cache = lock_cache(config)?;
@@ -281,6 +287,23 @@ impl Supervisor {
             let (access, stop) = (Arc::clone(&access), stop_controllers.clone());
             async move { access.run(stop).await }
         });
+        let reload_tls = Arc::new(Notify::new());
+        if let Some(tls) = &config.tls {
+            background.stream.spawn(tls::keep_current(
+                Arc::clone(tls),
+                Arc::clone(&metrics),
+                Arc::clone(&reload_tls),
+                stop_controllers.clone(),
+            ));
+        }
+        // Of one address may be a quarter of all connections: half of them leaves others room while
+        // it begins handshakes and does not end them.
+        let handshakes = Handshakes::new(
+            config.max_connections.div_ceil(2),
+            config.proxies.clone(),
+            AddressLimits::new(config.max_connections_per_address),
+            config.http2_plaintext,
+        );
         let app = Arc::new(AppState {
             access: Arc::clone(&access),
             hosts: config.listen.hosts.clone(),
@@ -291,6 +314,7 @@ impl Supervisor {
             history,
             lost_lines,
             connections,
+            handshakes,
             bundles: Arc::clone(&bundles),
             readiness: Arc::clone(&readiness),
             sandbox_mode,
@@ -302,8 +326,9 @@ impl Supervisor {
         for listener in &listeners {
             let address = listener.address().map_err(no_address())?;
             match address {
-                ListenAddress::Tcp(address) => {
-                    let dashboard = format!("http://{address}/dashboard");
+                ListenAddress::Tcp(address) | ListenAddress::Plain(address) => {
+                    let scheme = if listener.has_tls() { "https" } else { "http" };
+                    let dashboard = format!("{scheme}://{address}/dashboard");
                     info!(%address, dashboard, "listening");
                 }
                 ListenAddress::Unix(_) => info!(%address, "listening"),
@@ -319,6 +344,7 @@ impl Supervisor {
             signals,
             reload_credentials,
             reload,
+            reload_tls,
             readiness,
             bundles,
             server,
@@ -338,7 +364,8 @@ impl Supervisor {
             tokio::select! {
                 event = self.signals.next() => match event {
                     SignalEvent::Reload => {
-                        info!("SIGHUP: credentials and all bundles are read again");
+                        info!("SIGHUP: credentials, certificates and all bundles are read again");
+                        self.reload_tls.notify_one();
                         self.reload_credentials.notify_one();
                         self.reload.notify_one();
                     }
@@ -409,9 +436,9 @@ impl Supervisor {
     }
 }
 
-async fn listen(address: &ListenAddress) -> Result<Listener, SupervisorError> {
+async fn listen(address: &ListenAddress, purpose: Purpose) -> Result<Listener, SupervisorError> {
     let refused = |error| SupervisorError::Listen { address: address.clone(), error };
-    Listener::bind(address).await.map_err(refused)
+    Listener::bind(address, purpose).await.map_err(refused)
 }
 
 fn no_address() -> impl Fn(std::io::Error) -> SupervisorError {

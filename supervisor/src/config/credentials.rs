@@ -12,6 +12,7 @@ use super::errors::ConfigError;
 use super::fields::Fields;
 use super::file::{CREDENTIALS_KEY, ConfigFile};
 use super::jwt::issuers;
+use crate::access::certificate::NameRule;
 use crate::access::credentials::{Credentials, PeerRule};
 use crate::access::grant::{ALL_TENANTS, Grant, Role, Roles, Tenants};
 use crate::access::principal::Principal;
@@ -47,7 +48,8 @@ pub(super) fn credentials(file: &ConfigFile) -> (ConfiguredCredentials, Vec<Conf
         faults.push(file.fault_without_value(name, expected));
         return (configured, faults);
     };
-    Fields::secret(file, name.to_owned(), table, &mut faults).known(&["token", "jwt", "peer"]);
+    let kinds = ["token", "jwt", "peer", "certificate"];
+    Fields::secret(file, name.to_owned(), table, &mut faults).known(&kinds);
     let mut credentials = Credentials::default();
     for (name, table) in tables(file, table, "token", &mut faults) {
         let mut fields = Fields::secret(file, name, table, &mut faults);
@@ -62,6 +64,11 @@ pub(super) fn credentials(file: &ConfigFile) -> (ConfiguredCredentials, Vec<Conf
         credentials.peers.extend(peer(&mut fields).map(|(rule, it)| (rule, Arc::new(it))));
     }
     credentials.issuers = issuers(file, table, &mut faults);
+    for (name, table) in tables(file, table, "certificate", &mut faults) {
+        let mut fields = Fields::secret(file, name, table, &mut faults);
+        let found = certificate(&mut fields);
+        credentials.certificates.extend(found.map(|(rule, it)| (rule, Arc::new(it))));
+    }
     configured.credentials = Some(credentials);
     (configured, faults)
 }
@@ -133,6 +140,18 @@ fn peer(fields: &mut Fields<'_>) -> Option<(PeerRule, Principal)> {
         PeerRule::Group(gid) => format!("gid {gid}"),
     });
     let principal = principal(fields, default);
+    Some((rule?, principal?))
+}
+
+/// Whose certificates have one alternative name.
+fn certificate(fields: &mut Fields<'_>) -> Option<(NameRule, Principal)> {
+    fields.known(&["name", "san", "roles", "tenants", "expires"]);
+    let expected = "expected an alternative name of client certificates, such as \
+                    dns:gw.example.com, dns:*.example.com, spiffe://example.com/gateway or \
+                    spiffe://example.com/gateways/*";
+    let rule =
+        fields.needed("san", |text| text.parse::<NameRule>().map_err(|()| expected.to_owned()));
+    let principal = principal(fields, rule.as_ref().map(ToString::to_string));
     Some((rule?, principal?))
 }
 

@@ -25,6 +25,9 @@ const BUNDLE_KEYS_KEY: &str = "bundle_keys";
 /// The beginning of a path that names a secret of the service manager.
 const SECRET_PREFIX: &str = "credential:";
 
+/// Key of the configuration file's table of TLS.
+pub(super) const TLS_KEY: &str = "tls";
+
 /// Keys of the configuration file's tables of remote bundles.
 const REMOTE_KEYS: [&str; 2] = ["services", "bundle_cache"];
 
@@ -62,7 +65,7 @@ impl ConfigFile {
                     ));
                 }
                 // Their own reader has their faults.
-                (BUNDLE_KEYS_KEY | CREDENTIALS_KEY | QUOTAS_KEY, _) => {}
+                (BUNDLE_KEYS_KEY | CREDENTIALS_KEY | QUOTAS_KEY | TLS_KEY, _) => {}
                 (key, _) if REMOTE_KEYS.contains(&key) => {}
                 (key, _) => {
                     let mut known =

@@ -18,11 +18,16 @@ const MAX_SOCKET_PATH: usize = 107;
 /// The beginning of the path of a Unix socket.
 const UNIX: &str = "unix:";
 
+/// The beginning of an address that is without TLS where others have it.
+const PLAIN: &str = "http://";
+
 /// An address to listen on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ListenAddress {
     /// An address and a port. Port 0 is any free one.
     Tcp(SocketAddr),
+    /// The same, without TLS also where `[tls]` is configured.
+    Plain(SocketAddr),
     /// The path of a Unix socket.
     Unix(PathBuf),
 }
@@ -31,8 +36,16 @@ impl ListenAddress {
     /// Whether only this host reaches it.
     pub(super) fn is_local(&self) -> bool {
         match self {
-            Self::Tcp(address) => is_loopback(address.ip()),
+            Self::Tcp(address) | Self::Plain(address) => is_loopback(address.ip()),
             Self::Unix(_) => true,
+        }
+    }
+
+    /// Whether it is encrypted, where `[tls]` makes the others so.
+    const fn encryption(&self, of_others: Encryption) -> Encryption {
+        match self {
+            Self::Tcp(_) => of_others,
+            Self::Plain(_) | Self::Unix(_) => Encryption::Plain,
         }
     }
 }
@@ -41,6 +54,7 @@ impl fmt::Display for ListenAddress {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tcp(address) => address.fmt(formatter),
+            Self::Plain(address) => write!(formatter, "{PLAIN}{address}"),
             Self::Unix(path) => write!(formatter, "{UNIX}{}", path.display()),
         }
     }
@@ -64,6 +78,13 @@ pub(super) enum Credential {
     NotNeeded,
 }
 
+/// Whether a connection is encrypted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Encryption {
+    Plain,
+    Tls,
+}
+
 /// Whether addresses that other hosts reach may be listened on without protection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum InsecureListen {
@@ -82,18 +103,29 @@ impl InsecureListen {
         self,
         addresses: &[ListenAddress],
         credential: Credential,
+        tls: Encryption,
     ) -> Result<Option<Self>, String> {
-        let Some(exposed) = addresses.iter().find(|address| !address.is_local()) else {
-            return Ok(None);
-        };
-        match (credential, self) {
-            (_, Self::WithoutTlsAndCredentials) | (Credential::Needed, Self::WithoutTls) => {
-                Ok(Some(self))
-            }
-            (Credential::Needed, Self::Refuse) => Err(format!(
+        let mut exposed = addresses.iter().filter(|address| !address.is_local());
+        exposed.try_fold(None, |unprotected, exposed| {
+            let reason = self.check_exposed(exposed, credential, exposed.encryption(tls))?;
+            Ok(unprotected.or(reason))
+        })
+    }
+
+    fn check_exposed(
+        self,
+        exposed: &ListenAddress,
+        credential: Credential,
+        encryption: Encryption,
+    ) -> Result<Option<Self>, String> {
+        match (credential, encryption, self) {
+            (Credential::Needed, Encryption::Tls, _) => Ok(None),
+            (_, _, Self::WithoutTlsAndCredentials)
+            | (Credential::Needed, Encryption::Plain, Self::WithoutTls) => Ok(Some(self)),
+            (Credential::Needed, Encryption::Plain, Self::Refuse) => Err(format!(
                 "expected an address of the loopback, because other hosts reach {exposed} and credentials and inputs would cross the network unencrypted; configure [tls], or allow it by insecure_listen = \"without-tls\""
             )),
-            (Credential::NotNeeded, Self::Refuse | Self::WithoutTls) => Err(format!(
+            (Credential::NotNeeded, _, Self::Refuse | Self::WithoutTls) => Err(format!(
                 "expected an address of the loopback, because other hosts reach {exposed}, and whoever reaches it could ask for every tenant and watch its inputs; configure [credentials] and [tls]"
             )),
         }
@@ -137,7 +169,10 @@ fn address(text: &str) -> Option<ListenAddress> {
             path.starts_with('/') && path.len() <= MAX_SOCKET_PATH && !path.contains('\0');
         return is_path.then(|| ListenAddress::Unix(path.into()));
     }
-    socket_address(text).map(ListenAddress::Tcp)
+    match text.strip_prefix(PLAIN) {
+        Some(address) => socket_address(address).map(ListenAddress::Plain),
+        None => socket_address(text).map(ListenAddress::Tcp),
+    }
 }
 
 fn socket_address(text: &str) -> Option<SocketAddr> {
@@ -230,9 +265,14 @@ mod tests {
 
     #[test]
     fn an_address_is_a_port_of_a_host_or_a_unix_socket() {
-        let parsed = addresses("127.0.0.1:1, [::1]:2,localhost:0,unix:/run/a.sock").unwrap();
+        let parsed =
+            addresses("127.0.0.1:1, [::1]:2,localhost:0,unix:/run/a.sock,http://127.0.0.1:3")
+                .unwrap();
         let shown: Vec<String> = parsed.unwrap().iter().map(ToString::to_string).collect();
-        assert_eq!(shown, ["127.0.0.1:1", "[::1]:2", "127.0.0.1:0", "unix:/run/a.sock"]);
+        assert_eq!(
+            shown,
+            ["127.0.0.1:1", "[::1]:2", "127.0.0.1:0", "unix:/run/a.sock", "http://127.0.0.1:3"]
+        );
         let long = format!("unix:/{}", "a".repeat(MAX_SOCKET_PATH));
         for text in ["", "8181", "127.0.0.1", "example.com:80", "unix:", "unix:a", "::1:80", &long]
         {
@@ -255,6 +295,23 @@ mod tests {
         ] {
             assert_eq!(address(text).unwrap().is_local(), is_local, "{text}");
         }
+    }
+
+    #[test]
+    fn what_other_hosts_reach_needs_credentials_and_tls() {
+        let open = |text: &str, credential, tls| {
+            let addresses = [address(text).unwrap()];
+            InsecureListen::Refuse.check(&addresses, credential, tls).is_ok()
+        };
+        use Credential::{Needed, NotNeeded};
+        for local in ["127.0.0.1:1", "http://127.0.0.1:1", "unix:/a"] {
+            assert!(open(local, NotNeeded, Encryption::Plain), "{local}");
+            assert!(open(local, NotNeeded, Encryption::Tls), "{local}");
+        }
+        assert!(open("0.0.0.0:1", Needed, Encryption::Tls));
+        assert!(!open("0.0.0.0:1", Needed, Encryption::Plain));
+        assert!(!open("0.0.0.0:1", NotNeeded, Encryption::Tls));
+        assert!(!open("http://0.0.0.0:1", Needed, Encryption::Tls));
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod limits;
 mod listen;
 mod log;
 mod origin;
+mod proxies;
 mod quotas;
 mod reader;
 mod remote;
@@ -18,6 +19,7 @@ mod sandbox;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod url;
 mod values;
 
@@ -28,12 +30,16 @@ use std::time::Duration;
 
 use enforcer_protocol::TenantId;
 
+use crate::tls::server::ServerTls;
+
 use bundle_keys::bundle_keys;
 use credentials::credentials;
 use file::{ConfigFile, config_file};
+use proxies::{per_address, proxies};
 use reader::Reader;
 use remote::remote_bundles;
 use settings::*;
+use tls::server_tls;
 use values::*;
 
 #[cfg(test)]
@@ -45,11 +51,12 @@ pub use errors::ConfigErrors;
 pub(crate) use limits::{
     Activation, DecisionQuota, EvaluatorChoice, RunTests, TenantLimits, TenantQuotas,
 };
-use listen::Credential;
 pub use listen::ListenAddress;
+use listen::{Credential, Encryption};
 pub(crate) use listen::{Hosts, InsecureListen, Listen};
 pub use log::LogConfig;
 pub(crate) use log::LogFormat;
+pub(crate) use proxies::Proxies;
 pub(crate) use remote::{Polling, RemoteBundle, RemoteBundles, Service, bearer};
 pub(crate) use sandbox::{SandboxConfig, WorkerUsers};
 pub use settings::{SETTINGS, Setting};
@@ -66,6 +73,12 @@ const OWN_PREFIX: &str = "ENFORCER_";
 pub struct Config {
     pub(crate) listen: Listen,
     pub(crate) credentials: ConfiguredCredentials,
+    pub(crate) tls: Option<Arc<ServerTls>>,
+    /// Whether HTTP/2 is spoken without TLS, to clients that begin with it.
+    pub(crate) http2_plaintext: bool,
+    /// Connections that one address may have.
+    pub(crate) max_connections_per_address: usize,
+    pub(crate) proxies: Proxies,
     /// The configuration file, from which credentials are read again.
     file: Option<PathBuf>,
     /// Where the service manager has put secrets.
@@ -137,7 +150,16 @@ impl Config {
             Some(_) => Credential::Needed,
             None => Credential::NotNeeded,
         };
-        let listen = reader.listen(credential);
+        let (tls, faults) = server_tls(&reader.file);
+        // A table with faults is one: without them, its listeners are encrypted.
+        let encryption = match (&tls, faults.is_empty()) {
+            (None, true) => Encryption::Plain,
+            _ => Encryption::Tls,
+        };
+        reader.errors.extend(faults);
+        let listen = reader.listen(credential, encryption);
+        let http2_plaintext = reader.read(HTTP2_PLAINTEXT, boolean);
+        let proxies = reader.read(PROXY_PROTOCOL_FROM, proxies);
         let bundles_dir = reader.read(BUNDLES_DIR, directory);
         let hot_reload = reader.read(HOT_RELOAD, boolean);
         let level = reader.read(LOG_LEVEL, level);
@@ -145,6 +167,7 @@ impl Config {
         let decisions = reader.read(DECISION_LOG, boolean);
         let sandbox = reader.sandbox();
         let max_connections = reader.read(MAX_CONNECTIONS, |text| number(text, 1..=65_536));
+        let max_connections_per_address = reader.read(MAX_CONNECTIONS_PER_ADDRESS, per_address);
         let max_stream_consumers =
             reader.read(MAX_STREAM_CONSUMERS, |text| number(text, 0..=65_536));
         let stream_origins = reader.read(STREAM_ORIGINS, origins);
@@ -171,6 +194,11 @@ impl Config {
             Some(Self {
                 listen: listen?,
                 credentials,
+                tls,
+                http2_plaintext: http2_plaintext?,
+                max_connections_per_address: max_connections_per_address?
+                    .unwrap_or_else(|| max_connections.map_or(1, |all: usize| all.div_ceil(4))),
+                proxies: proxies?,
                 file,
                 secrets,
                 bundles_dir: bundles_dir?,

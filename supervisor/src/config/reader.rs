@@ -16,7 +16,7 @@ use super::errors::ConfigError;
 use super::file::ConfigFile;
 use super::limits::{Entrypoint, TENANTS, TenantLimits};
 use super::listen::{
-    Credential, Listen, ListenAddress, addresses, allowed_hosts, diagnostics_address,
+    Credential, Encryption, Listen, ListenAddress, addresses, allowed_hosts, diagnostics_address,
     insecure_listen,
 };
 use super::quotas::quotas;
@@ -128,7 +128,7 @@ impl<F: Fn(&str) -> Option<String>> Reader<'_, F> {
     }
 
     /// Where to listen, with this protection.
-    pub(super) fn listen(&mut self, is_asked_for: Credential) -> Option<Listen> {
+    pub(super) fn listen(&mut self, is_asked_for: Credential, tls: Encryption) -> Option<Listen> {
         let host = self.read(HOST, host);
         let port = self.read(PORT, |text| number(text, 0..=u16::MAX));
         let listed = self.read(LISTEN, addresses);
@@ -140,10 +140,10 @@ impl<F: Fn(&str) -> Option<String>> Reader<'_, F> {
             Some(listed) => (listed, LISTEN),
             None => (vec![ListenAddress::Tcp(SocketAddr::new(host?, port?))], HOST),
         };
-        let unprotected = insecure.check(&addresses, is_asked_for);
+        let unprotected = insecure.check(&addresses, is_asked_for, tls);
         let unprotected = unprotected.map_err(|expected| self.fault(setting, expected));
         let exposed: Vec<ListenAddress> = diagnostics.map(ListenAddress::Tcp).into_iter().collect();
-        let open = insecure.check(&exposed, Credential::NotNeeded);
+        let open = insecure.check(&exposed, Credential::NotNeeded, Encryption::Plain);
         let open = open.map_err(|expected| self.fault(DIAGNOSTICS_ADDRESS, expected));
         let hosts = insecure.hosts(allowed?, is_asked_for);
         let unprotected = unprotected.ok()?.or(open.ok()?);

@@ -37,7 +37,7 @@ settings! {
     PORT = "ENFORCER_PORT", "port", "8181",
         "TCP port to listen on, 0 to 65535; 0 picks a free port and logs it";
     LISTEN = "ENFORCER_LISTEN", "listen", "none",
-        "Comma-separated addresses to listen on instead of host and port, such as 127.0.0.1:8181,unix:/run/edge-policy-enforcer/api.sock; or none";
+        "Comma-separated addresses to listen on instead of host and port, such as 127.0.0.1:8181,unix:/run/edge-policy-enforcer/api.sock; or none; with [tls], http://127.0.0.1:8080 is without TLS";
     INSECURE_LISTEN = "ENFORCER_INSECURE_LISTEN", "insecure-listen", "refuse",
         "Whether addresses that other hosts reach may be listened on unprotected: refuse, without-tls (anyone on the way reads credentials and inputs), or without-tls-and-credentials (anyone who reaches the port may do everything)";
     ALLOWED_HOSTS = "ENFORCER_ALLOWED_HOSTS", "allowed-hosts", "none",
@@ -102,6 +102,12 @@ settings! {
         "Control groups (version 2) of the workers: auto (one for each worker, if delegated to the supervisor) or none";
     MAX_CONNECTIONS = "ENFORCER_MAX_CONNECTIONS", "max-connections", "4096",
         "Maximum number of open client connections, 1 to 65536; further clients wait to be accepted";
+    MAX_CONNECTIONS_PER_ADDRESS = "ENFORCER_MAX_CONNECTIONS_PER_ADDRESS", "max-connections-per-address", "auto",
+        "Maximum number of open connections of one client address (of one /64 network with IPv6), 1 to 65536, or auto: a quarter of max-connections; loopback and Unix sockets are exempt, and further connections are closed at once";
+    HTTP2_PLAINTEXT = "ENFORCER_HTTP2_PLAINTEXT", "http2-plaintext", "false",
+        "Whether clients may speak HTTP/2 without TLS, by prior knowledge, as gateways do; over TLS it is always offered";
+    PROXY_PROTOCOL_FROM = "ENFORCER_PROXY_PROTOCOL_FROM", "proxy-protocol-from", "none",
+        "Comma-separated addresses and networks of load balancers whose connections must begin with a PROXY protocol v2 header, which has the client's address, such as 10.0.0.0/8; or none";
     MAX_STREAM_CONSUMERS = "ENFORCER_MAX_STREAM_CONSUMERS", "max-stream-consumers", "2048",
         "Maximum number of connected consumers of the decision stream, 0 to 65536; each is a client connection too";
     STREAM_ORIGINS = "ENFORCER_STREAM_ORIGINS", "stream-origins", "none",

@@ -1,5 +1,6 @@
 //! The cookie of the dashboard's session.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::Request;
@@ -7,6 +8,7 @@ use axum::http::HeaderValue;
 use axum::http::header::{COOKIE, HOST};
 
 use super::error::ApiError;
+use crate::access::Connection;
 
 /// The beginning of the cookie's name. Browsers send a host's cookies to all of its ports, so the
 /// port is in the name: two enforcers on one host have a session each.
@@ -29,9 +31,15 @@ pub(super) fn set_session(
     id: &str,
     lifetime: Duration,
 ) -> Result<HeaderValue, ApiError> {
+    let connection = request.extensions().get::<Arc<Connection>>();
+    // Behind something else that speaks TLS, the enforcer does not know of it.
+    let is_encrypted = connection.is_some_and(|it| matches!(**it, Connection::Tls(..)));
+    let secure = if is_encrypted { "; Secure" } else { "" };
     let name = cookie_name(request);
-    let text =
-        format!("{name}={id}; Path=/; Max-Age={}; HttpOnly; SameSite=Strict", lifetime.as_secs());
+    let text = format!(
+        "{name}={id}; Path=/; Max-Age={}; HttpOnly; SameSite=Strict{secure}",
+        lifetime.as_secs()
+    );
     let mut value = HeaderValue::try_from(text).map_err(|_| ApiError::Internal)?;
     value.set_sensitive(true);
     Ok(value)

@@ -64,7 +64,7 @@ pub(crate) enum ApiError {
     )]
     ForbiddenOrigin,
     #[error(
-        "the stream is a WebSocket, version 13 (Upgrade: websocket), or server-sent events (Accept: text/event-stream)"
+        "the stream is a WebSocket, version 13 (Upgrade: websocket), over HTTP/1.1, or server-sent events (Accept: text/event-stream), over HTTP/1.1 or HTTP/2"
     )]
     UpgradeRequired,
     #[error("the decision stream has reached its limit of consumers; try again later")]
@@ -82,6 +82,10 @@ pub(crate) enum ApiError {
     WorkerUnavailable,
     #[error("too many requests to this tenant are waiting; try again")]
     Overloaded,
+    #[error(
+        "this connection has left too many bytes of its answers unread; read them, and try again"
+    )]
+    UnreadAnswers,
     #[error("{}", unavailable(*retry))]
     TenantUnavailable {
         /// How long until the next worker is tried, of a tenant in quarantine.
@@ -187,9 +191,10 @@ impl ApiError {
             Self::WorkerUnavailable => {
                 (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::WorkerUnavailable)
             }
-            Self::Overloaded | Self::TooManyConsumers | Self::TooManyInspections => {
-                (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Overloaded)
-            }
+            Self::Overloaded
+            | Self::UnreadAnswers
+            | Self::TooManyConsumers
+            | Self::TooManyInspections => (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Overloaded),
             Self::TenantUnavailable { .. } | Self::NotReady => {
                 (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::TenantUnavailable)
             }
@@ -207,6 +212,7 @@ impl ApiError {
             self,
             Self::WorkerUnavailable
                 | Self::Overloaded
+                | Self::UnreadAnswers
                 | Self::TooManyConsumers
                 | Self::TooManyInspections
                 | Self::Body(Refused { error: BodyError::NoMemory, .. })

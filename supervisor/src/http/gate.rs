@@ -124,7 +124,7 @@ pub(super) fn check_host<'a>(
     let host = host(request.version(), request.headers(), request.uri())?;
     let connection = request.extensions().get::<Arc<Connection>>().ok_or(ApiError::Internal)?;
     match (&**connection, host) {
-        (Connection::Tcp(_), Some(host)) if !app.hosts.include(host) => {
+        (Connection::Tcp(_) | Connection::Tls(_, _), Some(host)) if !app.hosts.include(host) => {
             app.metrics.misdirected.inc();
             Err(ApiError::MisdirectedRequest)
         }

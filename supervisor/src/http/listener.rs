@@ -2,18 +2,20 @@
 
 use std::fs::{self, Permissions};
 use std::io;
+use std::net::SocketAddr;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use nix::sys::socket::setsockopt;
 use nix::sys::socket::sockopt::{SndBuf, TcpUserTimeout};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
-use tokio_util::either::Either;
 use tracing::{debug, warn};
 
 use super::connection::WRITE_TIMEOUT;
-use crate::access::{Connection, PeerIds};
+use crate::access::PeerIds;
 use crate::config::ListenAddress;
+use crate::tls::server::ServerTls;
 
 /// Bytes that the kernel buffers for a client that does not read; it doubles the value for its own
 /// overhead (`SO_SNDBUF`, `socket(7)`). Left alone it may grow to megabytes, which thousands of
@@ -24,13 +26,34 @@ const SEND_BUFFER: usize = 128 * 1024;
 /// about the rest, as does a credential.
 const SOCKET_MODE: u32 = 0o660;
 
-/// A client's connection, as bytes in both directions.
-pub(super) type Stream = Either<TcpStream, UnixStream>;
+/// A connection that was accepted, before its first byte is read.
+#[derive(Debug)]
+pub(super) enum Accepted {
+    Tcp {
+        stream: TcpStream,
+        /// Of the other end, which may be a proxy.
+        address: SocketAddr,
+        purpose: Purpose,
+    },
+    Unix {
+        stream: UnixStream,
+        ids: PeerIds,
+    },
+}
+
+/// Who a TCP socket is for.
+#[derive(Clone, Debug)]
+pub(crate) enum Purpose {
+    /// Clients, who speak TLS where it is configured, and may come through a proxy.
+    Clients(Option<Arc<ServerTls>>),
+    /// The host's own monitoring, without TLS and without a proxy.
+    Diagnostics,
+}
 
 /// A socket that clients connect to.
 #[derive(Debug)]
 pub(crate) enum Listener {
-    Tcp(TcpListener),
+    Tcp(TcpListener, Purpose),
     Unix(UnixListener, SocketFile),
 }
 
@@ -47,21 +70,25 @@ impl Drop for SocketFile {
 }
 
 impl Listener {
-    /// Listens on an address.
+    /// Listens on an address. One that is to be without TLS is, whatever the purpose says.
     ///
     /// # Errors
     /// When the operating system refuses it.
-    pub(crate) async fn bind(address: &ListenAddress) -> io::Result<Self> {
+    pub(crate) async fn bind(address: &ListenAddress, purpose: Purpose) -> io::Result<Self> {
         match address {
-            ListenAddress::Tcp(address) => {
-                let listener = TcpListener::bind(address).await?;
+            ListenAddress::Tcp(socket) | ListenAddress::Plain(socket) => {
+                let listener = TcpListener::bind(socket).await?;
                 if let Err(error) = setsockopt(&listener, SndBuf, &SEND_BUFFER) {
                     // Accepted sockets inherit it.
                     warn!(
                         "SO_SNDBUF: {error}; clients that do not read may hold much kernel memory"
                     );
                 }
-                Ok(Self::Tcp(listener))
+                let purpose = match (address, purpose) {
+                    (ListenAddress::Plain(_), Purpose::Clients(_)) => Purpose::Clients(None),
+                    (_, purpose) => purpose,
+                };
+                Ok(Self::Tcp(listener, purpose))
             }
             ListenAddress::Unix(path) => {
                 remove_stale(path)?;
@@ -84,27 +111,32 @@ impl Listener {
     /// When the operating system does not tell it.
     pub(crate) fn address(&self) -> io::Result<ListenAddress> {
         Ok(match self {
-            Self::Tcp(listener) => ListenAddress::Tcp(listener.local_addr()?),
+            Self::Tcp(listener, _) => ListenAddress::Tcp(listener.local_addr()?),
             Self::Unix(_, file) => ListenAddress::Unix(file.0.clone()),
         })
+    }
+
+    /// Whether its connections are encrypted.
+    pub(crate) const fn has_tls(&self) -> bool {
+        matches!(self, Self::Tcp(_, Purpose::Clients(Some(_))))
     }
 
     /// Waits for a client.
     ///
     /// # Errors
     /// When the host has no descriptor or memory for it, or it is gone already.
-    pub(super) async fn accept(&self) -> io::Result<(Stream, Connection)> {
+    pub(super) async fn accept(&self) -> io::Result<Accepted> {
         match self {
-            Self::Tcp(listener) => {
+            Self::Tcp(listener, purpose) => {
                 let (stream, address) = listener.accept().await?;
                 prepare(&stream);
-                Ok((Either::Left(stream), Connection::Tcp(address)))
+                Ok(Accepted::Tcp { stream, address, purpose: purpose.clone() })
             }
             Self::Unix(listener, _) => {
                 let (stream, _) = listener.accept().await?;
                 let peer = stream.peer_cred()?;
                 let ids = PeerIds { uid: peer.uid(), gid: peer.gid() };
-                Ok((Either::Right(stream), Connection::Unix(ids)))
+                Ok(Accepted::Unix { stream, ids })
             }
         }
     }

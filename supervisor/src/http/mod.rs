@@ -1,5 +1,6 @@
 //! HTTP: the routes, and their common parts.
 
+pub(crate) mod addresses;
 mod body;
 mod connection;
 mod cookie;
@@ -11,17 +12,21 @@ mod error;
 mod evaluation;
 mod gate;
 mod gzip;
+pub(crate) mod handshake;
+mod http2;
 mod json;
 pub(crate) mod listener;
 mod operations;
 mod origin;
 mod overview;
 mod path;
+mod proxy_protocol;
 mod query;
 mod quota;
 mod routes;
 pub(crate) mod server;
 mod session;
+mod socket;
 pub(crate) mod state;
 mod stream;
 mod why;

@@ -20,7 +20,7 @@ use super::state::AppState;
 use super::{
     body, dashboard, data, decision, gate, operations, overview, quota, session, stream, why,
 };
-use crate::access::{Caller, Role};
+use crate::access::{Caller, Connection, Role};
 use crate::telemetry::logging::printable;
 use crate::tenant::admission::Tenant;
 
@@ -138,10 +138,12 @@ pub(super) async fn answer(router: Router, request: Request) -> Response {
     }
     let (began, method) = (Instant::now(), request.method().clone());
     let path = printable(request.uri().path()).to_string();
+    let client = request.extensions().get::<Arc<Connection>>().and_then(|it| it.address());
     let response = route(router, request).await;
     debug!(
         %method,
         path,
+        client = client.map(tracing::field::display),
         status = response.status().as_u16(),
         micros = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX),
         "request answered"

@@ -24,24 +24,18 @@ use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use tracing::{debug, info, warn};
 
-use super::connection::{ConnectionGuard, IsStream};
+use super::addresses::AddressPermit;
+use super::connection::{ConnectionGuard, HEAD_TIMEOUT, IsStream, MAX_HEADERS, READ_BUFFER};
 use super::date;
-use super::listener::{Listener, Stream};
+use super::handshake::{BeginError, Begun, Protocol};
+use super::http2;
+use super::listener::{Accepted, Listener};
 use super::routes::{answer, diagnostics_router, router};
+use super::socket::Stream;
 use super::state::AppState;
 use crate::access::Connection;
 use crate::permits::{ConnectionPermit, InFlight};
-use crate::telemetry::metrics::{HostLimit, OpenGauge};
-
-/// How long a request's head may take to arrive, counted from when the connection could take it:
-/// so it is also how long a connection may be idle.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
-
-/// Size of a connection's read buffer in bytes. A request's head must fit.
-const READ_BUFFER: usize = 64 * 1024;
-
-/// Header fields of one request.
-const MAX_HEADERS: usize = 64;
+use crate::telemetry::metrics::{HostLimit, HostMetrics, OpenGauge};
 
 /// How long consumers of the stream may take to disconnect at shutdown: the time to be told, and
 /// then to disconnect.
@@ -166,17 +160,23 @@ async fn accept_all(
     loop {
         let accepted = async {
             let accepted = listener.accept().await?;
+            let Ok(address) = app.handshakes.admit(&accepted) else {
+                app.metrics.limit_reached(HostLimit::AddressConnections);
+                return Ok(None);
+            };
             if app.connections.is_exhausted() {
                 app.metrics.limit_reached(HostLimit::Connections);
             }
-            Ok::<_, io::Error>((accepted, app.connections.acquire().await))
+            Ok::<_, io::Error>(Some((accepted, address, app.connections.acquire().await)))
         };
         let Some(accepted) = stop.run_until_cancelled(accepted).await else { return };
         match accepted {
-            Ok(((stream, client), permit)) => {
+            // Its address has as many as it may: it is closed.
+            Ok(None) => {}
+            Ok(Some((accepted, address, permit))) => {
                 let router = router.clone();
                 let shared = connections.clone();
-                connections.open.spawn(serve(stream, client, permit, router, shared));
+                connections.open.spawn(serve(accepted, address, permit, router, shared));
             }
             Err(error) => {
                 warn!("a connection could not be accepted: {error}");
@@ -186,18 +186,59 @@ async fn accept_all(
     }
 }
 
+/// Has an accepted connection begin to speak HTTP, and serves it until it ends.
 async fn serve(
-    stream: Stream,
-    client: Connection,
+    accepted: Accepted,
+    address: Option<AddressPermit>,
     permit: ConnectionPermit,
     router: Router,
     connections: Connections,
 ) {
-    let Connections { app, stop, in_flight, open: _ } = connections;
-    let open = OpenGauge::new(&app.metrics.connections);
+    let open = OpenGauge::new(&connections.app.metrics.connections);
     let eviction = permit.eviction();
-    let guard = Arc::new(ConnectionGuard::new(permit, open));
+    let begun = tokio::select! {
+        begun = connections.app.handshakes.begin(accepted, &connections.app.metrics) => begun,
+        // No request is in flight, so nobody waits for it.
+        () = connections.stop.cancelled() => return,
+        () = eviction.cancelled() => return,
+    };
+    let Begun { stream, client, protocol, address: named } = match begun {
+        Ok(begun) => begun,
+        Err(error) => return refused(&connections.app.metrics, &error),
+    };
+    let guard = Arc::new(ConnectionGuard::new(permit, open, [address, named]));
     let client = Arc::new(client);
+    match protocol {
+        Protocol::Http1 => serve_http1(stream, client, guard, router, connections).await,
+        Protocol::Http2 => {
+            let Connections { app, stop, in_flight, open: _ } = connections;
+            let metrics = Arc::clone(&app.metrics);
+            http2::serve(stream, client, guard, router, metrics, in_flight, stop).await;
+        }
+    }
+}
+
+/// Counts a connection that does not get to speak HTTP. Clients cause it at will, so it is no line of
+/// the log for operators.
+fn refused(metrics: &HostMetrics, error: &BeginError) {
+    match error {
+        BeginError::Tls { failure, .. } => metrics.tls.failed(*failure),
+        BeginError::Proxy(_) | BeginError::ProxyTimeout => drop(metrics.proxy_errors.inc()),
+        BeginError::AddressFull => metrics.limit_reached(HostLimit::AddressConnections),
+        BeginError::First(_) => {}
+    }
+    debug!("a connection ended before its first request: {error}");
+}
+
+async fn serve_http1(
+    stream: Stream,
+    client: Arc<Connection>,
+    guard: Arc<ConnectionGuard>,
+    router: Router,
+    connections: Connections,
+) {
+    let Connections { app, stop, in_flight, open: _ } = connections;
+    let eviction = guard.eviction();
     let streams = Arc::new(Notify::new());
     let service = service_fn({
         let streams = Arc::clone(&streams);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use enforcer_protocol::SandboxMode;
 
+use super::handshake::Handshakes;
 use crate::access::Access;
 use crate::bundles::health::BundlesHealth;
 use crate::config::Hosts;
@@ -31,6 +32,7 @@ pub(crate) struct AppState {
     pub(crate) history: Arc<History>,
     pub(crate) lost_lines: LostLines,
     pub(crate) connections: Arc<ConnectionPermits>,
+    pub(crate) handshakes: Handshakes,
     pub(crate) bundles: Arc<BundlesHealth>,
     pub(crate) readiness: Arc<Readiness>,
     pub(crate) sandbox_mode: SandboxMode,

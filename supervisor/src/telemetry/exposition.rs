@@ -138,6 +138,16 @@ fn register_host(families: &mut Families, host: &HostMetrics) {
         host.misdirected.clone(),
     );
     families.register(
+        "proxy_protocol_errors",
+        "Connections of proxies without a valid PROXY protocol header",
+        host.proxy_errors.clone(),
+    );
+    families.register(
+        "tls_reload_failures",
+        "Times that changed certificates, keys or lists could not be used, so that those from before stayed",
+        host.tls.reload_failures.clone(),
+    );
+    families.register(
         "ignored_directories",
         "Directories in BUNDLES_DIR whose name is not a tenant id",
         host.ignored_directories.clone(),
@@ -249,6 +259,21 @@ impl Collector for HostCollector {
             encoder.encode_descriptor("refused_credentials", help, None, MetricType::Counter)?;
         for (refusal, count) in self.host.refused_credentials() {
             counter(&mut family, &[("reason", refusal.name())], count)?;
+        }
+
+        let help = "TLS handshakes that did not succeed";
+        let mut family =
+            encoder.encode_descriptor("tls_handshake_failures", help, None, MetricType::Counter)?;
+        for (failure, count) in self.host.tls.failures() {
+            counter(&mut family, &[("reason", failure.name())], count)?;
+        }
+
+        // No samples without [tls].
+        let help = "When each certificate, and the first list of revoked ones, ends, in seconds since 1970";
+        let name = "tls_certificate_expiry_timestamp_seconds";
+        let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+        for (name, end) in self.host.tls.ends().iter() {
+            family.encode_family(&[("certificate", name.as_str())])?.encode_gauge(end)?;
         }
 
         let states: Vec<TenantState> =

@@ -67,7 +67,7 @@ async fn open_transport(
         Transport::ServerSentEvents => {
             let resumption = cursor(&head.headers).map_or(Resumption::Possible, Resumption::From);
             let events = subscribe(app, permitted, resumption).await?;
-            Ok(server_sent_events::open(app, page, events))
+            Ok(server_sent_events::open(app, head.version, page, events))
         }
     }
 }

@@ -11,10 +11,11 @@ use axum::body::Body as HttpBody;
 use axum::http::header::{
     ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, ORIGIN, VARY,
 };
-use axum::http::{HeaderName, HeaderValue};
+use axum::http::{HeaderName, HeaderValue, Version};
 use axum::response::{IntoResponse, Response};
 use bytes::{Bytes, BytesMut};
 use futures_util::stream::unfold;
+use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::events::Events;
@@ -33,7 +34,7 @@ const SILENCE: Duration = Duration::from_secs(5);
 const CHUNK: usize = 16 * 1024;
 
 /// Begins an answer that does not end before the stream does.
-pub(super) fn open(app: &Arc<AppState>, page: Page, events: Events) -> Response {
+pub(super) fn open(app: &Arc<AppState>, version: Version, page: Page, events: Events) -> Response {
     let first = Bytes::from(format!("data: {CONNECTED}\n\n"));
     let feed = Feed {
         pieces: VecDeque::from([first]),
@@ -41,7 +42,11 @@ pub(super) fn open(app: &Arc<AppState>, page: Page, events: Events) -> Response 
         not_before: Instant::now(),
         app: Arc::clone(app),
     };
-    let body = HttpBody::from_stream(unfold(feed, Feed::next));
+    let body = if version == Version::HTTP_2 {
+        elsewhere(app, feed)
+    } else {
+        HttpBody::from_stream(unfold(feed, Feed::next))
+    };
     let headers = [
         (CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE)),
         (CACHE_CONTROL, HeaderValue::from_static("no-store")),
@@ -57,6 +62,27 @@ pub(super) fn open(app: &Arc<AppState>, page: Page, events: Events) -> Response 
         response.headers_mut().insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
     }
     response
+}
+
+/// The answer on a connection of HTTP/2. Other requests share the connection, so it stays with the
+/// threads that decide: the stream's own threads gather the events, one piece ahead, and the
+/// connection is left with sending them.
+fn elsewhere(app: &Arc<AppState>, feed: Feed) -> HttpBody {
+    let (sender, receiver) = mpsc::channel(1);
+    let task = async move {
+        let mut feed = feed;
+        while let Some((piece, next)) = feed.next().await {
+            // A client that does not read ends with its connection, and this with it.
+            if sender.send(piece).await.is_err() {
+                return;
+            }
+            feed = next;
+        }
+    };
+    app.stream.connections.spawn_on(task, &app.stream.runtime);
+    HttpBody::from_stream(unfold(receiver, |mut receiver| async move {
+        Some((receiver.recv().await?, receiver))
+    }))
 }
 
 struct Feed {

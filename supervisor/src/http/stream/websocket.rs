@@ -16,10 +16,7 @@ use futures_util::{SinkExt, StreamExt};
 use hyper::body::Body as _;
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
-use nix::sys::socket::setsockopt;
-use nix::sys::socket::sockopt::TcpUserTimeout;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
-use tokio::net::{TcpStream, UnixStream};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::error::ProtocolError;
@@ -28,13 +25,12 @@ use tokio_tungstenite::tungstenite::protocol::frame::Frame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{CloseCode, Data, OpCode};
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message};
-use tokio_util::either::Either;
 use tracing::debug;
 
 use super::events::Events;
 use crate::http::connection::{self, ConnectionGuard};
 use crate::http::error::ApiError;
-use crate::http::listener::Stream;
+use crate::http::socket::Stream;
 use crate::http::state::AppState;
 use crate::stream::{CONNECTED, Delivery, Ended};
 use crate::telemetry::metrics::HostLimit;
@@ -153,15 +149,8 @@ fn take_over(upgraded: Upgraded) -> io::Result<(Stream, Vec<u8>)> {
     let parts = upgraded
         .downcast::<TokioIo<Stream>>()
         .map_err(|_| io::Error::other("this is not the accepted connection"))?;
-    let stream = match parts.io.into_inner() {
-        Either::Left(stream) => {
-            let stream = TcpStream::from_std(stream.into_std()?)?;
-            let millis = u32::try_from(KERNEL_PATIENCE.as_millis()).unwrap_or(u32::MAX);
-            setsockopt(&stream, TcpUserTimeout, &millis)?;
-            Either::Left(stream)
-        }
-        Either::Right(stream) => Either::Right(UnixStream::from_std(stream.into_std()?)?),
-    };
+    let stream = parts.io.into_inner().move_here()?;
+    stream.set_user_timeout(KERNEL_PATIENCE)?;
     Ok((stream, parts.read_buf.to_vec()))
 }
 
@@ -352,10 +341,8 @@ impl Consumer {
             };
             // The connection ends in either case.
             let _ = timeout(CLOSE_TIMEOUT, going).await;
-        } else if let Either::Left(stream) = stream
-            && let Err(error) = stream.set_zero_linger()
-        {
-            debug!("unread bytes for a client may stay in the kernel: {error}");
+        } else {
+            stream.drop_unread();
         }
     }
 }

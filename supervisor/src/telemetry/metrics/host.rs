@@ -6,6 +6,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 
+use super::tls::TlsMetrics;
 use crate::access::Refusal;
 
 /// Buckets of the time that a worker takes to start, in seconds: from a few milliseconds to the
@@ -34,6 +35,9 @@ pub(crate) struct HostMetrics {
     pub(crate) forbidden: Counter,
     /// Requests for hosts that are not served here.
     pub(crate) misdirected: Counter,
+    /// Connections of proxies that did not begin with a valid PROXY protocol header.
+    pub(crate) proxy_errors: Counter,
+    pub(crate) tls: TlsMetrics,
     refused_credentials: [AtomicU64; Refusal::ALL.len()],
     limits: [AtomicU64; HostLimit::ALL.len()],
 }
@@ -70,11 +74,25 @@ pub(crate) enum HostLimit {
     StreamClientBytes,
     /// Explanations and ad-hoc queries at once.
     Inspections,
+    /// Connections of one client address.
+    AddressConnections,
+    /// TLS handshakes at once.
+    TlsHandshakes,
+    /// Requests of a connection of HTTP/2 that were reset before their answer.
+    Http2Resets,
+    /// Bytes of a connection of HTTP/2 that led to nothing.
+    Http2Overhead,
+    /// Bounds of the library of HTTP/2: frames of one kind, or errors.
+    Http2Flood,
+    /// Time that answers on a connection of HTTP/2 may stay unread.
+    Http2UnreadTime,
+    /// Bytes that they may have.
+    Http2UnreadBytes,
 }
 
 impl HostLimit {
     /// Every limit.
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 15] = [
         Self::Connections,
         Self::ShutdownTime,
         Self::WorkerStarts,
@@ -83,6 +101,13 @@ impl HostLimit {
         Self::StreamPongTime,
         Self::StreamClientBytes,
         Self::Inspections,
+        Self::AddressConnections,
+        Self::TlsHandshakes,
+        Self::Http2Resets,
+        Self::Http2Overhead,
+        Self::Http2Flood,
+        Self::Http2UnreadTime,
+        Self::Http2UnreadBytes,
     ];
 
     /// Its name for operators.
@@ -96,6 +121,13 @@ impl HostLimit {
             Self::StreamPongTime => "stream_pong_time",
             Self::StreamClientBytes => "stream_client_bytes",
             Self::Inspections => "inspections",
+            Self::AddressConnections => "address_connections",
+            Self::TlsHandshakes => "tls_handshakes",
+            Self::Http2Resets => "http2_resets",
+            Self::Http2Overhead => "http2_overhead",
+            Self::Http2Flood => "http2_flood",
+            Self::Http2UnreadTime => "http2_unread_time",
+            Self::Http2UnreadBytes => "http2_unread_bytes",
         }
     }
 }
@@ -116,6 +148,8 @@ impl HostMetrics {
             stream: StreamMetrics::default(),
             forbidden: Counter::default(),
             misdirected: Counter::default(),
+            proxy_errors: Counter::default(),
+            tls: TlsMetrics::default(),
             refused_credentials: [const { AtomicU64::new(0) }; Refusal::ALL.len()],
             limits: [const { AtomicU64::new(0) }; HostLimit::ALL.len()],
         }

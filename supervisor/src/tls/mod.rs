@@ -1,10 +1,13 @@
-//! TLS: certificates and keys from files, and what a client makes of them.
+//! TLS: certificates and keys from files, and what a client and a server make of them.
 //!
 //! The cryptography is ring's: a C compiler is all that it needs to be built, and it is linked once,
 //! whoever speaks TLS here.
 
+pub(crate) mod server;
+
 use std::fs::File;
 use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -13,6 +16,7 @@ use rustls::crypto::ring;
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
+use zeroize::Zeroizing;
 
 /// Bytes of a file of certificates, of a key, or of a token. A bundle of all public authorities is a
 /// tenth of it.
@@ -52,6 +56,12 @@ pub(crate) enum TlsError {
     NoAuthorities,
     #[error("the certificates cannot be used: {0}")]
     Unusable(#[from] rustls::Error),
+    #[error("{certificate} and {key} cannot be used together: {error}")]
+    Identity { certificate: PathBuf, key: PathBuf, error: rustls::Error },
+    #[error("{path} is not a PEM file with certificate revocation lists: {error}")]
+    Crl { path: PathBuf, error: pem::Error },
+    #[error("{path} cannot be used to verify clients: {error}")]
+    ClientAuthority { path: PathBuf, error: String },
 }
 
 impl ClientFiles {
@@ -102,16 +112,25 @@ pub(crate) fn stamp(path: &Path) -> Option<(SystemTime, u64)> {
     Some((metadata.modified().ok()?, metadata.len()))
 }
 
+/// Changes where the file does, also where it is a symbolic link that leads to another.
+fn identity_stamp(path: &Path) -> Option<(SystemTime, u64, u64, u64)> {
+    let metadata = path.metadata().ok()?;
+    Some((metadata.modified().ok()?, metadata.len(), metadata.ino(), metadata.dev()))
+}
+
 /// The content of a small file of the operator. It blocks.
 ///
 /// # Errors
 /// When it cannot be read, is not a regular file, or is larger than any such file.
 pub(crate) fn small_file(path: &Path) -> io::Result<Vec<u8>> {
+    let metadata = path.metadata()?;
     // Opening a FIFO would block.
-    if !path.metadata()?.is_file() {
+    if !metadata.is_file() {
         return Err(io::Error::other("it is not a regular file"));
     }
-    let mut content = Vec::new();
+    // A buffer that grew would leave copies of a key behind.
+    let length = usize::try_from(metadata.len().min(MAX_FILE)).unwrap_or(0);
+    let mut content = Vec::with_capacity(length.saturating_add(1));
     File::open(path)?.take(MAX_FILE + 1).read_to_end(&mut content)?;
     if u64::try_from(content.len()).is_ok_and(|length| length <= MAX_FILE) {
         return Ok(content);
@@ -135,5 +154,6 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
 
 fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
     let refused = |error| TlsError::Key { path: path.to_owned(), error };
-    PrivateKeyDer::from_pem_slice(&read(path)?).map_err(refused)
+    let content = Zeroizing::new(read(path)?);
+    PrivateKeyDer::from_pem_slice(&content).map_err(refused)
 }
