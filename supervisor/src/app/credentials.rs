@@ -1,9 +1,8 @@
 //! The credentials of a running supervisor: they are read again on SIGHUP, and when a file that they
 //! name changes.
 
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
@@ -14,7 +13,7 @@ use tracing::{error, info};
 use crate::access::jwt::keeper::KeyKeepers;
 use crate::access::{Access, Rules};
 use crate::blocking::blocking_with_timeout;
-use crate::config::{Config, ConfigErrors, ConfiguredCredentials};
+use crate::config::{Config, ConfigErrors, ConfiguredCredentials, SecretFile};
 use crate::tls::stamp;
 
 /// Between two looks at the files with secrets.
@@ -23,9 +22,6 @@ const LOOK: Duration = Duration::from_secs(2);
 /// How long reading the files may take: the file system may hang.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The metadata of files, by which a change is noticed.
-type Stamps = Vec<Option<(SystemTime, u64)>>;
-
 /// See the module.
 pub(super) struct Credentials {
     config: Arc<Config>,
@@ -33,9 +29,8 @@ pub(super) struct Credentials {
     keys: Arc<KeyKeepers>,
     /// Where files are read.
     files: Handle,
-    /// The files that the credentials in force name.
-    named: Vec<PathBuf>,
-    stamps: Stamps,
+    /// The files that the credentials in force name, as they were when they were read last.
+    named: Vec<SecretFile>,
 }
 
 impl Credentials {
@@ -47,9 +42,8 @@ impl Credentials {
         files: Handle,
     ) -> Self {
         let named = config.credentials.files.clone();
-        let stamps = stamps(&named);
         access.replace(kept(rules(&config.credentials), &keys));
-        Self { config: Arc::new(config.clone()), access, keys, files, named, stamps }
+        Self { config: Arc::new(config.clone()), access, keys, files, named }
     }
 
     /// Reads them again when `reload` says so, and when a file that they name changes, until `stop`.
@@ -62,9 +56,9 @@ impl Credentials {
                 () = reload.notified() => self.read_again().await,
                 _ = looks.tick(), if !self.named.is_empty() => {
                     let named = self.named.clone();
-                    let looked =
-                        blocking_with_timeout(&self.files, PATIENCE, move || stamps(&named)).await;
-                    if looked.is_ok_and(|found| found != self.stamps) {
+                    let look = move || again(&named) != named;
+                    let looked = blocking_with_timeout(&self.files, PATIENCE, look).await;
+                    if looked.is_ok_and(|has_changed| has_changed) {
                         info!("a file that [credentials] names has changed and is read again");
                         self.read_again().await;
                     }
@@ -77,24 +71,16 @@ impl Credentials {
     /// before stay: a mistake neither locks everybody out nor lets anybody in.
     async fn read_again(&mut self) {
         let (config, named) = (Arc::clone(&self.config), self.named.clone());
-        let read = move || {
-            // Before the content: a change in between is noticed by the next look.
-            let before = stamps(&named);
-            (before, config.read_credentials())
-        };
-        let Ok((before, read)) = blocking_with_timeout(&self.files, PATIENCE, read).await else {
+        let read = move || (again(&named), config.read_credentials());
+        let Ok((tried, read)) = blocking_with_timeout(&self.files, PATIENCE, read).await else {
             error!("credentials stay as they were, because reading the configuration file hangs");
             return;
         };
-        // What was tried is not tried again before it changes.
-        self.stamps = before;
+        // What cannot be used is not tried again before it changes.
+        self.named = tried;
         if let Some(configured) = self.usable(read) {
-            if configured.files != self.named {
-                self.named.clone_from(&configured.files);
-                // Unknown until the next look, which then reads them once more.
-                self.stamps = Vec::new();
-            }
             self.access.replace(kept(rules(&configured), &self.keys));
+            self.named = configured.files;
         }
     }
 
@@ -119,8 +105,10 @@ impl Credentials {
     }
 }
 
-fn stamps(files: &[PathBuf]) -> Stamps {
-    files.iter().map(|path| stamp(path)).collect()
+/// The same files as they are now.
+fn again(files: &[SecretFile]) -> Vec<SecretFile> {
+    let look = |file: &SecretFile| SecretFile { path: file.path.clone(), stamp: stamp(&file.path) };
+    files.iter().map(look).collect()
 }
 
 /// The rules that a configuration gives.

@@ -20,11 +20,7 @@ pub(super) async fn keep_current(
     stop: CancellationToken,
 ) {
     metrics.tls.set_ends(tls.current().loaded.ends.clone());
-    let look = {
-        let tls = Arc::clone(&tls);
-        spawn_blocking(move || FileWatch::new(&tls))
-    };
-    let Ok(mut watch) = look.await else { return };
+    let mut watch = FileWatch::new(&tls);
     let mut looks = interval(FileWatch::INTERVAL);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {

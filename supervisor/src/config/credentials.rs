@@ -17,7 +17,7 @@ use crate::access::credentials::{Credentials, PeerRule};
 use crate::access::grant::{ALL_TENANTS, Grant, Role, Roles, Tenants};
 use crate::access::principal::Principal;
 use crate::access::token::TokenHash;
-use crate::tls::small_file;
+use crate::tls::{Stamp, small_file, stamp};
 
 /// Credentials of one kind.
 const MAX_CREDENTIALS: usize = 4096;
@@ -33,7 +33,14 @@ const MAX_NAME: usize = 128;
 pub(crate) struct ConfiguredCredentials {
     pub(crate) credentials: Option<Credentials>,
     /// Files with a hash or a key. Where one changes, all credentials are read again.
-    pub(crate) files: Vec<PathBuf>,
+    pub(crate) files: Vec<SecretFile>,
+}
+
+/// A file with a hash or a key, as it was before it was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SecretFile {
+    pub(crate) path: PathBuf,
+    pub(crate) stamp: Option<Stamp>,
 }
 
 /// The credentials of a configuration file, and the faults of its tables.
@@ -95,7 +102,7 @@ fn tables<'a>(
 }
 
 /// One token. Every fault is reported, not only the first.
-fn token(fields: &mut Fields<'_>, files: &mut Vec<PathBuf>) -> Option<(TokenHash, Principal)> {
+fn token(fields: &mut Fields<'_>, files: &mut Vec<SecretFile>) -> Option<(TokenHash, Principal)> {
     fields.known(&["name", "sha256", "sha256_file", "roles", "tenants", "expires"]);
     let expected = "expected the SHA-256 of the token in 64 hexadecimal digits, as \
                     edge-policy-enforcer token new prints it";
@@ -110,9 +117,10 @@ fn token(fields: &mut Fields<'_>, files: &mut Vec<PathBuf>) -> Option<(TokenHash
         }
         (_, true) => fields.text("sha256_file", |text| {
             let path = file.resolved(text);
+            let stamp = stamp(&path);
             let read = small_file(&path)
                 .map_err(|error| format!("expected a file that can be read: {error}"));
-            files.push(path);
+            files.push(SecretFile { path, stamp });
             // The output of sha256sum has a name behind the digits.
             let text = String::from_utf8(read?).unwrap_or_default();
             parse(text.split_whitespace().next().unwrap_or_default())

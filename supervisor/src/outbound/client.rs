@@ -4,7 +4,7 @@
 //! one document are seconds apart.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::Empty;
@@ -24,7 +24,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::error::{RequestError, chain, shown};
 use crate::blocking::blocking_with_timeout;
 use crate::config::{Scheme, Service, Url, bearer};
-use crate::tls::small_file;
+use crate::tls::{Stamp, small_file};
 use tokio::runtime::Handle;
 
 /// Redirects of one request. Go's client, which is OPA's, follows ten.
@@ -45,7 +45,7 @@ const FILE_PATIENCE: Duration = Duration::from_secs(10);
 /// The configuration of TLS, read again when its files change.
 #[derive(Debug, Default)]
 struct KnownTls {
-    stamp: Vec<Option<(SystemTime, u64)>>,
+    stamp: Vec<Option<Stamp>>,
     config: Option<Arc<ClientConfig>>,
 }
 

@@ -100,22 +100,31 @@ impl ClientFiles {
     }
 
     /// Changes where one of the files does.
-    pub(crate) fn stamp(&self) -> Vec<Option<(SystemTime, u64)>> {
+    pub(crate) fn stamp(&self) -> Vec<Option<Stamp>> {
         let identity = self.identity.iter().flat_map(|files| [&files.certificate, &files.key]);
         self.authorities.iter().chain(identity).map(|path| stamp(path)).collect()
     }
 }
 
-/// Changes where the file does, as far as its metadata show.
-pub(crate) fn stamp(path: &Path) -> Option<(SystemTime, u64)> {
-    let metadata = path.metadata().ok()?;
-    Some((metadata.modified().ok()?, metadata.len()))
+/// The metadata of a file, which change where the file does: also where it is a symbolic link that
+/// leads to another one, or another one was renamed to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stamp {
+    modified: SystemTime,
+    length: u64,
+    inode: u64,
+    device: u64,
 }
 
-/// Changes where the file does, also where it is a symbolic link that leads to another.
-fn identity_stamp(path: &Path) -> Option<(SystemTime, u64, u64, u64)> {
+/// The metadata of a file, if it is there.
+pub(crate) fn stamp(path: &Path) -> Option<Stamp> {
     let metadata = path.metadata().ok()?;
-    Some((metadata.modified().ok()?, metadata.len(), metadata.ino(), metadata.dev()))
+    Some(Stamp {
+        modified: metadata.modified().ok()?,
+        length: metadata.len(),
+        inode: metadata.ino(),
+        device: metadata.dev(),
+    })
 }
 
 /// The content of a small file of the operator. It blocks.

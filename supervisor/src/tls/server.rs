@@ -19,7 +19,7 @@ use rustls::version::{TLS12, TLS13};
 use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion};
 use x509_parser::prelude::{CertificateRevocationList, FromDer, X509Certificate};
 
-use super::{Identity, TlsError, certificates, identity_stamp, private_key, read};
+use super::{Identity, Stamp, TlsError, certificates, private_key, read, stamp};
 
 /// Protocols that are offered in a handshake (ALPN), the preferred one first.
 const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
@@ -72,6 +72,8 @@ pub(crate) struct Loaded {
     pub(crate) clients: Option<Arc<dyn ClientCertVerifier>>,
     /// When each certificate, and the first list of revoked ones, ends, in seconds since 1970.
     pub(crate) ends: Vec<(String, i64)>,
+    /// The files as they were before they were read.
+    stamps: Stamps,
 }
 
 impl std::fmt::Debug for Loaded {
@@ -87,6 +89,7 @@ impl ServerFiles {
     /// # Errors
     /// When a file cannot be read or used. The error names the file and repeats nothing of it.
     pub(crate) fn load(&self) -> Result<Loaded, TlsError> {
+        let stamps = self.stamps();
         let provider = Arc::new(ring::default_provider());
         let mut ends = Vec::new();
         let default = certified(&self.default, "default", &mut ends)?;
@@ -109,7 +112,7 @@ impl ServerFiles {
         let mut config = builder.with_cert_resolver(Arc::new(Certificates { default, by_name }));
         config.alpn_protocols = PROTOCOLS.iter().map(|name| name.to_vec()).collect();
         config.session_storage = ServerSessionMemoryCache::new(RESUMABLE_SESSIONS);
-        Ok(Loaded { config: Arc::new(config), clients, ends })
+        Ok(Loaded { config: Arc::new(config), clients, ends, stamps })
     }
 
     fn client_verifier(
@@ -151,13 +154,13 @@ impl ServerFiles {
     }
 
     /// Changes where one of the files does. It blocks.
-    fn stamp(&self) -> Stamp {
-        self.files().map(identity_stamp).collect()
+    fn stamps(&self) -> Stamps {
+        self.files().map(stamp).collect()
     }
 }
 
 /// The metadata of every file.
-type Stamp = Vec<Option<(SystemTime, u64, u64, u64)>>;
+type Stamps = Vec<Option<Stamp>>;
 
 /// A certificate with its key.
 fn certified(
@@ -289,24 +292,24 @@ impl ServerTls {
 #[derive(Debug)]
 pub(crate) struct FileWatch {
     /// The files as they were when they were read last.
-    read: Stamp,
+    read: Stamps,
     /// As they were at the last look.
-    seen: Stamp,
+    seen: Stamps,
 }
 
 impl FileWatch {
     /// Between two looks.
     pub(crate) const INTERVAL: Duration = Duration::from_secs(1);
 
-    /// From now on. It blocks.
+    /// From when the files were read, so that no change since then is missed.
     pub(crate) fn new(tls: &ServerTls) -> Self {
-        let stamp = tls.files.stamp();
-        Self { read: stamp.clone(), seen: stamp }
+        let read = tls.current().loaded.stamps.clone();
+        Self { seen: read.clone(), read }
     }
 
     /// Whether the files are to be read. It blocks.
     pub(crate) fn is_due(&mut self, tls: &ServerTls) -> bool {
-        let now = tls.files.stamp();
+        let now = tls.files.stamps();
         let is_due = now == self.seen && now != self.read;
         if is_due {
             self.read.clone_from(&now);

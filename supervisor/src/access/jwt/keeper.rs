@@ -5,7 +5,7 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::{HeaderMap, StatusCode};
@@ -24,7 +24,7 @@ use crate::config::Service;
 use crate::outbound::client::{Client, Question};
 use crate::outbound::error::chain;
 use crate::telemetry::logging::printable;
-use crate::tls::{small_file, stamp};
+use crate::tls::{Stamp, small_file, stamp};
 
 /// Between two looks at a file of keys.
 const FILE_INTERVAL: Duration = Duration::from_secs(1);
@@ -133,7 +133,7 @@ impl Task {
 
     /// Reads the file again whenever it changes.
     async fn watch(mut self, path: PathBuf) {
-        let mut seen: Option<Option<(SystemTime, u64)>> = None;
+        let mut seen: Option<Option<Stamp>> = None;
         loop {
             let path = path.clone();
             let look = move || {
