@@ -11,6 +11,7 @@ mod identifiers;
 mod inspection;
 mod json;
 mod limits;
+mod mask;
 mod outcome;
 mod query;
 mod rate_limit;
@@ -25,6 +26,7 @@ pub use inspection::{
 };
 pub use json::{JsonReport, JsonText};
 pub use limits::*;
+pub use mask::{Mask, MaskedDecision};
 pub use outcome::{BatchItem, Decision, DocumentAnswer, Evaluator, Given, Outcome};
 pub use query::{BatchQuery, DocumentQuery, InputSource, Query, TextFormat};
 pub use rate_limit::{MAX_SHARED_RATE, RateLimiter, SharedRateLimiter};

@@ -6,6 +6,7 @@ use serde::Serialize;
 use crate::diagnostic::Diagnostic;
 use crate::json::JsonText;
 use crate::limits::{MAX_DECISION_STRING, MAX_DIAGNOSTIC_STRING, MAX_REDACTIONS};
+use crate::mask::Mask;
 
 /// The evaluator of a tenant's policy.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -45,6 +46,8 @@ pub struct BatchItem {
     pub outcome: Outcome,
     /// How long the worker took for it, in microseconds.
     pub micros: u64,
+    /// What the policy's mask leaves of the input and the result.
+    pub mask: Mask,
 }
 
 /// The result of one request.

@@ -3,21 +3,24 @@
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};
 use std::mem::ManuallyDrop;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use enforcer_protocol::{
     EncodeError, FRAME_FROM_WORKER_MARGIN, Findings, FrameBuffer, FromWorker,
-    MAX_FRAME_FROM_WORKER, MAX_FRAME_TO_WORKER, Outcome, PROTOCOL_VERSION, Query, RateLimiter,
+    MAX_FRAME_FROM_WORKER, MAX_FRAME_TO_WORKER, Mask, Outcome, PROTOCOL_VERSION, Query, RateLimiter,
     ToWorker, append_frame, decode,
 };
 
-use crate::answer::{Reply, answer};
+use enforcer_rego::Value;
+
+use crate::answer::{Answer, Reply, answer};
 use crate::bundle::Assembly;
 use crate::clock::monotonic_micros;
 use crate::diagnostics::{evaluation_failed, shortened};
 use crate::engine::Policy;
 use crate::error::WorkerError;
 use crate::inspect::inspect;
+use crate::mask::Masker;
 use crate::sandbox::{Report, Sealed};
 
 /// Bytes of answers that are collected for one write. Beyond it they are written before the next
@@ -97,6 +100,7 @@ fn take(state: State, frame: &ToWorker<'_>, answers: &mut Answers) -> Result<Sta
                         bundle_revision,
                         evaluator,
                         warnings,
+                        has_mask: policy.has_mask(),
                     })?;
                     Ok(State::Serving(Box::new(policy)))
                 }
@@ -106,17 +110,28 @@ fn take(state: State, frame: &ToWorker<'_>, answers: &mut Answers) -> Result<Sta
                 }
             }
         }
-        (State::Serving(mut policy), ToWorker::Evaluate { id, query, deadline_micros, body }) => {
+        (
+            State::Serving(mut policy),
+            ToWorker::Evaluate { id, query, deadline_micros, wants_mask, body },
+        ) => {
             let start = monotonic_micros();
             // A request that comes too late is not even parsed: that costs time too, and would
             // delay the requests behind it.
-            let reply = if start >= *deadline_micros {
-                Reply::One(Outcome::TimedOut)
-            } else {
-                evaluate(&mut policy, query, body, *deadline_micros, answers)?
-            };
+            if start >= *deadline_micros {
+                let late = Reply::One(Outcome::TimedOut);
+                answers.append_reply(*id, late, Mask::Absent, 0, false)?;
+                return Ok(State::Serving(policy));
+            }
+            let Answer { mut reply, inputs } =
+                evaluate(&mut policy, query, body, *deadline_micros, answers)?;
             let micros = monotonic_micros().saturating_sub(start);
-            answers.append_reply(*id, reply, micros, policy.take_has_differed())?;
+            let mask = if *wants_mask && policy.has_mask() {
+                let masker = Masker::new(&mut policy, query, *deadline_micros);
+                mask(masker, &mut reply, &inputs, answers)?
+            } else {
+                Mask::Absent
+            };
+            answers.append_reply(*id, reply, mask, micros, policy.take_has_differed())?;
             Ok(State::Serving(policy))
         }
         (State::Serving(_), _) => Err(WorkerError::OutOfOrder("the bundle is loaded")),
@@ -131,7 +146,7 @@ fn evaluate(
     body: &[u8],
     deadline_micros: u64,
     answers: &mut Answers,
-) -> io::Result<Reply> {
+) -> io::Result<Answer> {
     if answers.waiting.is_empty() {
         return Ok(answer(policy, query, body, deadline_micros));
     }
@@ -146,6 +161,35 @@ fn evaluate(
     // An evaluation changes nothing, so it can be done again from its beginning.
     answers.write()?;
     Ok(answer(policy, query, body, deadline_micros))
+}
+
+/// Masks the decisions of a reply, without a long delay for the answers that wait to be written.
+fn mask(
+    mut masker: Masker<'_>,
+    reply: &mut Reply,
+    inputs: &[Option<Value>],
+    answers: &mut Answers,
+) -> io::Result<Mask> {
+    match reply {
+        Reply::One(outcome) => {
+            let input = inputs.first().and_then(Option::as_ref);
+            if !answers.waiting.is_empty() {
+                let patience = Duration::from_micros(BATCH_PATIENCE_MICROS);
+                if let Some(mask) = masker.try_mask(outcome, input, patience) {
+                    return Ok(mask);
+                }
+                answers.write()?;
+            }
+            Ok(masker.mask(outcome, input))
+        }
+        Reply::Batch(items) => {
+            answers.write()?;
+            for (item, input) in items.iter_mut().zip(inputs) {
+                item.mask = masker.mask(&item.outcome, input.as_ref());
+            }
+            Ok(Mask::Absent)
+        }
+    }
 }
 
 /// The answers to the supervisor.
@@ -192,20 +236,26 @@ impl Answers {
         &mut self,
         id: u64,
         reply: Reply,
+        mask: Mask,
         micros: u64,
         differed: bool,
     ) -> Result<(), EncodeError> {
-        let frame = match reply {
-            Reply::One(outcome) => FromWorker::Evaluated { id, outcome, micros, differed },
+        let mut frame = match reply {
+            Reply::One(outcome) => FromWorker::Evaluated { id, outcome, micros, mask, differed },
             Reply::Batch(items) => FromWorker::BatchEvaluated { id, items, micros, differed },
         };
-        match self.append(&frame) {
+        let mut appended = self.append(&frame);
+        if matches!(appended, Err(EncodeError::TooLong(_))) && leave_masks_out(&mut frame) {
+            appended = self.append(&frame);
+        }
+        match appended {
             Err(EncodeError::TooLong(too_long)) => {
                 let message = format!(
                     "the answer is too long for the tenant's limit (max_result_bytes): {too_long}"
                 );
                 let outcome = Outcome::Failed(evaluation_failed(&message));
-                self.append(&FromWorker::Evaluated { id, outcome, micros, differed })
+                let mask = Mask::Absent;
+                self.append(&FromWorker::Evaluated { id, outcome, micros, mask, differed })
             }
             result => result,
         }
@@ -216,6 +266,25 @@ impl Answers {
         self.waiting.clear();
         self.waiting.shrink_to(WRITE_BATCH);
         Ok(())
+    }
+}
+
+/// Leaves the masks of an answer out: they never cost the answer. Returns whether it had any.
+fn leave_masks_out(frame: &mut FromWorker) -> bool {
+    let leave_out = |mask: &mut Mask| {
+        let is_applied = matches!(mask, Mask::Applied(_));
+        if is_applied {
+            *mask = Mask::TooLarge;
+        }
+        is_applied
+    };
+    match frame {
+        FromWorker::Evaluated { mask, .. } => leave_out(mask),
+        FromWorker::BatchEvaluated { items, .. } => {
+            let left_out = items.iter_mut().filter_map(|item| leave_out(&mut item.mask).then_some(()));
+            left_out.count() > 0
+        }
+        _ => false,
     }
 }
 
@@ -263,7 +332,6 @@ mod tests {
     use super::*;
 
     use enforcer_protocol::{Evaluator, LoadSettings, Namespace, TestGate};
-    use std::time::Duration;
 
     use std::os::fd::OwnedFd;
     use std::os::unix::net::UnixStream;
@@ -325,7 +393,7 @@ allow if input.allow";
         assert!(matches!(received.next(), FromWorker::Hello { .. }));
         let (evaluator, warnings) = (Evaluator::Bytecode, Vec::new());
         let loaded =
-            FromWorker::Loaded { version: None, bundle_revision: None, evaluator, warnings };
+            FromWorker::Loaded { version: None, bundle_revision: None, evaluator, warnings, has_mask: false };
         assert_eq!(received.next(), loaded);
         (socket, received, serving)
     }
@@ -340,7 +408,8 @@ allow if input.allow";
     }
 
     fn ask(id: u64, deadline_micros: u64, body: &[u8]) -> ToWorker<'_> {
-        ToWorker::Evaluate { id, query: Query::Decision, deadline_micros, body }
+        let query = Query::Decision;
+        ToWorker::Evaluate { id, query, deadline_micros, wants_mask: true, body }
     }
 
     #[test]
