@@ -7,7 +7,7 @@ use std::io::{ErrorKind, Write};
 use std::mem::ManuallyDrop;
 
 use enforcer_protocol::{
-    Decision, Evaluator, FrameBuffer, FromWorker, MAX_FRAME_FROM_WORKER, MAX_FRAME_TO_WORKER,
+    Decision, Evaluator, FrameBuffer, FromWorker, MAX_FRAME_FROM_WORKER, MAX_FRAME_TO_WORKER, Mask,
     Outcome, PROTOCOL_VERSION, SandboxMode, ToWorker, append_frame, decode,
 };
 use enforcer_supervisor::{Config, ConfigErrors, SupervisorError};

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use enforcer_protocol::{
     EncodeError, FRAME_FROM_WORKER_MARGIN, Findings, FrameBuffer, FromWorker,
-    MAX_FRAME_FROM_WORKER, MAX_FRAME_TO_WORKER, Mask, Outcome, PROTOCOL_VERSION, Query, RateLimiter,
-    ToWorker, append_frame, decode,
+    MAX_FRAME_FROM_WORKER, MAX_FRAME_TO_WORKER, Mask, Outcome, PROTOCOL_VERSION, Query,
+    RateLimiter, ToWorker, append_frame, decode,
 };
 
 use enforcer_rego::Value;
@@ -281,7 +281,8 @@ fn leave_masks_out(frame: &mut FromWorker) -> bool {
     match frame {
         FromWorker::Evaluated { mask, .. } => leave_out(mask),
         FromWorker::BatchEvaluated { items, .. } => {
-            let left_out = items.iter_mut().filter_map(|item| leave_out(&mut item.mask).then_some(()));
+            let left_out =
+                items.iter_mut().filter_map(|item| leave_out(&mut item.mask).then_some(()));
             left_out.count() > 0
         }
         _ => false,
@@ -392,8 +393,13 @@ allow if input.allow";
         let mut received = Received { socket: socket.try_clone().unwrap(), frames };
         assert!(matches!(received.next(), FromWorker::Hello { .. }));
         let (evaluator, warnings) = (Evaluator::Bytecode, Vec::new());
-        let loaded =
-            FromWorker::Loaded { version: None, bundle_revision: None, evaluator, warnings, has_mask: false };
+        let loaded = FromWorker::Loaded {
+            version: None,
+            bundle_revision: None,
+            evaluator,
+            warnings,
+            has_mask: false,
+        };
         assert_eq!(received.next(), loaded);
         (socket, received, serving)
     }

@@ -43,7 +43,7 @@ pub(crate) use credentials::ConfiguredCredentials;
 pub use credentials::parse_expiry;
 pub use errors::ConfigErrors;
 pub(crate) use limits::{
-    Activation, DecisionQuota, EvaluatorChoice, RunTests, TenantLimits, TenantQuotas,
+    Activation, DecisionQuota, EvaluatorChoice, RunTests, StreamInputs, TenantLimits, TenantQuotas,
 };
 use listen::Credential;
 pub use listen::ListenAddress;

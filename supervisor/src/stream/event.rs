@@ -2,11 +2,12 @@
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use enforcer_protocol::{Decision, Diagnostic, Revision, TenantId};
+use enforcer_protocol::{Decision, Diagnostic, JsonText, Revision, TenantId};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
+use super::disclosure::{Disclosure, MaskedPaths, ShownInput, omitted};
 use super::input::RequestInput;
 use super::kinds::EventKind;
 use super::memory::{Memory, Share};
@@ -47,10 +48,39 @@ impl AsRef<[u8]> for Accounted {
 #[derive(Clone, Debug)]
 pub(crate) struct Decided {
     pub(crate) id: Uuid,
+    /// As much of it as may be shown.
     pub(crate) decision: Decision,
     pub(crate) micros: u64,
     /// The revision of the worker that decided.
     pub(crate) revision: Revision,
+    /// How its input is shown.
+    pub(super) input: ShownInput,
+}
+
+impl Decided {
+    /// A decision of which so much may be shown.
+    pub(crate) fn new(
+        id: Uuid,
+        decision: Decision,
+        (revision, micros): (Revision, u64),
+        disclosure: Disclosure,
+    ) -> Self {
+        let (decision, input) = disclosure.apply(decision);
+        Self { id, decision, micros, revision, input }
+    }
+
+    /// Leaves out the paths that a mask has changed.
+    pub(super) fn forget_paths(&mut self) {
+        self.input = ShownInput::Omitted(omitted::TOO_LARGE);
+    }
+
+    /// The paths that a mask has changed.
+    pub(super) fn paths(&self) -> Option<&MaskedPaths> {
+        match &self.input {
+            ShownInput::Masked { paths, .. } => Some(paths),
+            ShownInput::AsSent | ShownInput::Omitted(_) => None,
+        }
+    }
 }
 
 /// A change of a tenant.
@@ -138,8 +168,10 @@ pub(crate) enum QuotaLevel {
 pub(super) enum Input {
     /// In a request.
     In(RequestInput),
-    /// Left out for lack of memory.
-    TooLarge,
+    /// As the policy's mask has left it.
+    Masked(JsonText),
+    /// Left out, for this reason.
+    Omitted(&'static str),
     /// The body was refused before it was whole.
     Refused,
 }
@@ -182,6 +214,10 @@ struct DecisionData<'a> {
     input: Option<&'a RawValue>,
     #[serde(skip_serializing_if = "Option::is_none")]
     input_omitted: Option<&'static str>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    erased: &'a [String],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    masked: &'a [String],
     metrics: DecisionMetrics,
     revision: Revision,
     sequence: u64,
@@ -261,6 +297,23 @@ pub(super) fn decision_bytes(decision: &Decision) -> usize {
 }
 
 impl Input {
+    /// Bytes that are kept for it.
+    pub(super) fn length(&self) -> usize {
+        match self {
+            Self::In(input) => input.length(),
+            Self::Masked(text) => text.as_str().len(),
+            Self::Omitted(_) | Self::Refused => 0,
+        }
+    }
+
+    /// A copy that keeps no more memory than it needs.
+    pub(super) fn copied(&self) -> Self {
+        match self {
+            Self::In(input) => Self::In(input.copied()),
+            Self::Masked(_) | Self::Omitted(_) | Self::Refused => self.clone(),
+        }
+    }
+
     /// The input as it is shown, or why it is left out.
     fn shown(&self) -> (Option<&RawValue>, Option<&'static str>) {
         match self {
@@ -268,7 +321,12 @@ impl Input {
                 Ok(input) => (Some(input), None),
                 Err(why) => (None, Some(why)),
             },
-            Self::TooLarge => (None, Some("too_large")),
+            // It was checked when it came; one that is none is not shown all the same.
+            Self::Masked(text) => match serde_json::from_str(text.as_str()) {
+                Ok(input) => (Some(input), None),
+                Err(_) => (None, Some(omitted::MASK_FAILED)),
+            },
+            Self::Omitted(why) => (None, Some(why)),
             Self::Refused => (None, Some("refused")),
         }
     }
@@ -311,6 +369,8 @@ impl What {
                     decision: &decided.decision,
                     input,
                     input_omitted,
+                    erased: decided.paths().map_or(&[], |paths| &paths.erased),
+                    masked: decided.paths().map_or(&[], |paths| &paths.masked),
                     metrics: DecisionMetrics { eval_duration_micros: decided.micros },
                     revision: decided.revision,
                     sequence: *sequence,
@@ -418,12 +478,8 @@ mod tests {
     fn event_of(memory: &Memory, body: &str, reason: &str) -> Option<Event> {
         let decision =
             Decision { allow: true, redact: vec!["a.b".into()], reason: Some(reason.to_owned()) };
-        let decided = Decided {
-            id: Uuid::nil(),
-            decision,
-            micros: 42,
-            revision: Revision::from_digest([7; 32]),
-        };
+        let by = (Revision::from_digest([7; 32]), 42);
+        let decided = Decided::new(Uuid::nil(), decision, by, Disclosure::Whole);
         let record = Record {
             at: DateTime::from_timestamp_millis(1_700_000_000_123).unwrap(),
             position: 1,

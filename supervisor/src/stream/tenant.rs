@@ -6,13 +6,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
-use enforcer_protocol::TenantId;
+use enforcer_protocol::{Mask, TenantId};
 use tokio::sync::mpsc;
 use tokio::task::yield_now;
 use tokio::time::{sleep, timeout};
 
 use super::channel::{Channel, ChannelMessage, Positions};
 use super::cursor::Resumption;
+use super::disclosure::{Disclosure, MaskedPaths, ShownInput, omitted};
 use super::event::{
     Change, Changed, Decided, EVENT_OVERHEAD, FailedRequest, Input, QuotaNotice, Record, What,
     decision_bytes,
@@ -24,6 +25,7 @@ use super::memory::{Memory, Share};
 use super::recent::{RECENT_BODY, RecentEvent, RecentRequest, RecentRequests};
 use super::subscription::Subscription;
 use crate::clock::{new_id, utc_now};
+use crate::config::StreamInputs;
 
 /// Events that a consumer of one tenant may be behind, before it loses the oldest.
 pub(super) const TENANT_CHANNEL: usize = 1024;
@@ -50,6 +52,11 @@ pub(crate) struct TenantStream {
     channel: Arc<Channel>,
     stream: Arc<Stream>,
     memory: Memory,
+    /// Whether inputs are shown at all.
+    inputs: StreamInputs,
+    /// Whether the policy that serves, or that served last, is known to have no mask. Until a worker
+    /// has said so, nothing is shown that a mask has not seen.
+    has_no_mask: AtomicBool,
     /// Whether events were lost since the publisher looked last: it looks into the feed only then.
     has_lost: AtomicBool,
     /// Held on the path of every decision, so never across an await, and hardly ever by the
@@ -78,7 +85,12 @@ struct Feed {
 
 impl TenantStream {
     /// A new tenant's part, which continues where one of the same name ended before.
-    pub(crate) fn new(stream: &Arc<Stream>, tenant_id: TenantId, max_body: usize) -> Self {
+    pub(crate) fn new(
+        stream: &Arc<Stream>,
+        tenant_id: TenantId,
+        max_body: usize,
+        inputs: StreamInputs,
+    ) -> Self {
         let feed = Feed {
             sequence: stream.take_sequence(&tenant_id),
             position: 0,
@@ -94,29 +106,73 @@ impl TenantStream {
             channel: Arc::new(Channel::new(TENANT_CHANNEL, Positions::OfAll)),
             memory: Memory::new(max_body, &stream.large_events),
             stream: Arc::clone(stream),
+            inputs,
+            has_no_mask: AtomicBool::new(false),
             has_lost: AtomicBool::new(false),
             feed: Mutex::new(feed),
         }
     }
 
+    /// A worker that has loaded its policy begins to serve: whether the policy has a mask.
+    pub(crate) fn set_mask(&self, has_mask: bool) {
+        self.has_no_mask.store(!has_mask, Ordering::Release);
+    }
+
+    /// How much is shown of an answer that no mask has seen.
+    pub(crate) fn without_mask(&self) -> Disclosure {
+        Disclosure::of(!self.has_no_mask.load(Ordering::Acquire), Mask::Absent)
+    }
+
+    /// Whether a decision that is asked for now will be shown to somebody, so that the policy's mask,
+    /// if there is one, has to be applied.
+    pub(crate) fn wants_mask(&self, now: Instant) -> bool {
+        !self.has_no_mask.load(Ordering::Acquire)
+            && (self.wants(EventKind::Decision)
+                || self.locked().recent_decisions.may_have_room(now))
+    }
+
+    /// The input as it is shown. A masked one is taken out of `shown`.
+    fn shown_input(&self, shown: &mut ShownInput, input: &RequestInput) -> Input {
+        match (shown, input) {
+            (_, RequestInput::Absent) => Input::In(RequestInput::Absent),
+            _ if self.inputs == StreamInputs::Omit => Input::Omitted(omitted::OPERATOR),
+            (ShownInput::AsSent, input) => Input::In(input.clone()),
+            (ShownInput::Masked { input, .. }, _) => {
+                input.take().map_or(Input::Omitted(omitted::MASK), Input::Masked)
+            }
+            (ShownInput::Omitted(why), _) => Input::Omitted(why),
+        }
+    }
+
+    /// The input of a request without a decision as it is shown: no mask has seen it.
+    fn failed_input(&self, input: Option<&RequestInput>) -> Input {
+        let Some(input) = input else { return Input::Refused };
+        match self.without_mask() {
+            Disclosure::Whole => self.shown_input(&mut ShownInput::AsSent, input),
+            _ => self.shown_input(&mut ShownInput::Omitted(omitted::MASK), input),
+        }
+    }
+
     /// Records a decision that was made about an input. Never waits.
-    pub(crate) fn decided(self: &Arc<Self>, decided: Decided, input: &RequestInput) {
+    pub(crate) fn decided(self: &Arc<Self>, mut decided: Decided, input: &RequestInput) {
         // A body may be large, and other decisions need the feed: so it is copied before.
-        let bytes = EVENT_OVERHEAD + decision_bytes(&decided.decision);
-        let kept = self.wants(EventKind::Decision).then(|| self.keep(bytes, input));
+        let paths = decided.paths().map_or(0, MaskedPaths::length);
+        let bytes = EVENT_OVERHEAD + decision_bytes(&decided.decision) + paths;
+        let input = self.shown_input(&mut decided.input, input);
+        let kept = self.wants(EventKind::Decision).then(|| self.keep(bytes, &input));
         let now = Instant::now();
         let mut feed = self.locked();
         feed.sequence += 1;
         let sequence = feed.sequence;
         if feed.recent_decisions.has_room(now) {
-            let (decided, input) = (decided.clone(), recent_input(input));
+            let (decided, input) = recent_decision(&decided, &input);
             let what = What::Decision { decided, input, sequence };
             feed.recent_decisions.keep(utc_now(), what);
         }
         if !self.goes_on(&mut feed, self.wants(EventKind::Decision)) {
             return;
         }
-        let (memory, input) = kept.unwrap_or_else(|| self.keep(bytes, input));
+        let (memory, input) = kept.unwrap_or_else(|| self.keep(bytes, &input));
         self.put(&mut feed, memory, What::Decision { decided, input, sequence });
     }
 
@@ -124,20 +180,18 @@ impl TenantStream {
     pub(crate) fn failed(self: &Arc<Self>, failed: FailedRequest, input: Option<&RequestInput>) {
         let errors = failed.errors.iter().map(|error| error.message.len() + EVENT_OVERHEAD);
         let bytes = EVENT_OVERHEAD + failed.message.len() + errors.sum::<usize>();
+        let input = self.failed_input(input);
         let now = Instant::now();
         let mut feed = self.locked();
         if feed.recent_errors.has_room(now) {
-            let input = input.map_or(Input::Refused, recent_input);
+            let input = recent_input(&input);
             let what = What::Error { failed: failed.clone(), input };
             feed.recent_errors.keep(utc_now(), what);
         }
         if !self.goes_on(&mut feed, self.wants(EventKind::Error)) {
             return;
         }
-        let (memory, input) = match input {
-            Some(input) => self.keep(bytes, input),
-            None => (self.memory.take(bytes), Input::Refused),
-        };
+        let (memory, input) = self.keep(bytes, &input);
         self.put(&mut feed, memory, What::Error { failed, input });
     }
 
@@ -151,12 +205,14 @@ impl TenantStream {
     }
 
     /// Keeps the input of a request, if there is memory for it and for the `bytes` of its event.
-    fn keep(&self, bytes: usize, input: &RequestInput) -> (Option<Share>, Input) {
-        match self.memory.take(bytes + input.length()) {
-            Some(memory) => (Some(memory), Input::In(input.copied())),
+    fn keep(&self, bytes: usize, input: &Input) -> (Option<Share>, Input) {
+        let length = input.length();
+        match self.memory.take(bytes + length) {
+            Some(memory) => (Some(memory), input.copied()),
+            None if length == 0 => (None, input.clone()),
             None => {
                 self.stream.metrics.inputs_omitted.inc();
-                (self.memory.take(bytes), Input::TooLarge)
+                (self.memory.take(bytes), Input::Omitted(omitted::TOO_LARGE))
             }
         }
     }
@@ -333,8 +389,22 @@ impl TenantStream {
 }
 
 /// A copy of a small input, for the dashboard.
-fn recent_input(input: &RequestInput) -> Input {
-    if input.length() > RECENT_BODY { Input::TooLarge } else { Input::In(input.copied()) }
+fn recent_input(input: &Input) -> Input {
+    match input.length() {
+        0..=RECENT_BODY => input.copied(),
+        _ => Input::Omitted(omitted::TOO_LARGE),
+    }
+}
+
+/// A copy of a decision and of a small input, for the dashboard. Many paths of a mask are left out
+/// with the input.
+fn recent_decision(decided: &Decided, input: &Input) -> (Decided, Input) {
+    let mut decided = decided.clone();
+    if decided.paths().is_some_and(|paths| paths.length() > RECENT_BODY) {
+        decided.forget_paths();
+        return (decided, Input::Omitted(omitted::TOO_LARGE));
+    }
+    (decided, recent_input(input))
 }
 
 /// Makes events of a tenant's records, until no record comes for a while or there is no consumer.
@@ -388,14 +458,17 @@ mod tests {
     const ALL: Kinds = Kinds::ALL;
 
     fn tenant_of(stream: &Arc<Stream>) -> Arc<TenantStream> {
-        Arc::new(TenantStream::new(stream, "a".parse().unwrap(), 1024))
+        let id = "a".parse().unwrap();
+        let tenant = Arc::new(TenantStream::new(stream, id, 1024, StreamInputs::Show));
+        tenant.set_mask(false);
+        tenant
     }
 
     fn decide(tenant: &Arc<TenantStream>, body: &Bytes) {
         let body = &RequestInput::Member(body.clone());
         let decision = Decision { allow: true, ..Decision::default() };
         let revision = Revision::from_digest([0; 32]);
-        tenant.decided(Decided { id: new_id(), decision, micros: 1, revision }, body);
+        tenant.decided(Decided::new(new_id(), decision, (revision, 1), Disclosure::Whole), body);
     }
 
     fn body() -> Bytes {
@@ -538,12 +611,15 @@ mod tests {
         let stream = stream();
         for number in 0..=REMEMBERED_TENANTS {
             let id: TenantId = format!("t{number}").parse().unwrap();
-            let tenant = Arc::new(TenantStream::new(&stream, id, 1024));
+            let tenant = Arc::new(TenantStream::new(&stream, id, 1024, StreamInputs::Show));
             decide(&tenant, &body());
             tenant.changed(removed());
         }
-        let sequence =
-            |id: &str| TenantStream::new(&stream, id.parse().unwrap(), 1024).locked().sequence;
+        let sequence = |id: &str| {
+            TenantStream::new(&stream, id.parse().unwrap(), 1024, StreamInputs::Show)
+                .locked()
+                .sequence
+        };
         assert_eq!(sequence("t0"), 0);
         assert_eq!(sequence("t1"), 1);
         assert_eq!(sequence("t1"), 0, "its own tenant has it");

@@ -9,8 +9,8 @@ mod rules;
 use std::time::{Duration, Instant};
 
 use enforcer_protocol::{
-    BatchQuery, Decision, JsonText, MAX_DECISION_STRING, MAX_MASK_PATHS, MAX_MASKED, MAX_REDACTIONS, Mask,
-    MaskedDecision, Outcome, Query,
+    BatchQuery, Decision, JsonText, MAX_DECISION_STRING, MAX_MASK_PATHS, MAX_MASKED,
+    MAX_REDACTIONS, Mask, MaskedDecision, Outcome, Query,
 };
 use enforcer_rego::{Value, json, request};
 
