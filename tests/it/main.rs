@@ -28,6 +28,7 @@ mod http_client;
 mod latencies;
 mod lazy;
 mod limits;
+mod masks;
 mod operations;
 mod processes;
 mod quotas;
