@@ -51,7 +51,7 @@ function causeOf(statement) {
 export class Explanation {
   /**
    * @param {import("./why-answer.js").Answer} answer
-   * @param {{revision: string, allow: boolean|null}} decided what was decided; `revision` is empty and `allow` null where nobody knows
+   * @param {{revision: string, allow: boolean|null, isMasked: boolean}} decided what was decided; `revision` is empty and `allow` null where nobody knows
    */
   constructor(answer, decided) {
     this.answer = answer;

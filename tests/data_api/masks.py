@@ -228,14 +228,15 @@ def main():
         asked = [(case, ask(opa_port, case), ask(our_port, case)) for case in [*every, sentinel]]
         wait_for(lambda: asked[-1][1] in opa_events(opa_log) and len(ours) == len(asked))
         theirs = opa_events(opa_log)
-        failed = dropped = 0
+        failed = dropped = changed = 0
         for case, opa_id, our_id in asked:
             dropped += opa_id not in theirs
+            changed += bool(ours[our_id].get("erased") or ours[our_id].get("masked"))
             differences = compare(case, theirs.get(opa_id), ours[our_id])
             if differences:
                 failed += 1
                 print(f"{json.dumps(case)}\n  " + "\n  ".join(differences))
-    print(f"masks: {len(asked)} events, {dropped} of them with a faulty mask, {failed} different from OPA's")
+    print(f"masks: {len(asked)} events, {changed} of them masked, {dropped} with a faulty mask, {failed} different from OPA's")
     sys.exit(failed > 0)
 
 

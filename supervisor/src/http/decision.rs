@@ -111,7 +111,7 @@ struct Made {
 async fn ask(tenant: &Tenant, body: RequestBody) -> Result<Made, NotEvaluated> {
     let evaluated = evaluate(tenant, Query::Decision, body).await?;
     let Evaluated { answered, revision, micros, has_mask, mask } = evaluated;
-    let disclosure = Disclosure::of(has_mask, mask);
+    let disclosure = tenant.stream.disclosure(has_mask, mask);
     let outcome = match answered {
         Answered::One(outcome) => answer_of(tenant, outcome, micros)?,
         Answered::Batch(_) => return Err(NotEvaluated::unexpected()),

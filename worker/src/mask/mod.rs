@@ -65,9 +65,8 @@ impl<'p> Masker<'p> {
                 document.path.join("/")
             }
             Query::Decision | Query::Batch(BatchQuery::Decision, _) => {
-                let keys: Vec<_> =
-                    policy.entrypoint().iter().filter_map(|key| key.as_string().ok()).collect();
-                keys.iter().map(|key| &***key).collect::<Vec<_>>().join("/")
+                let keys = policy.entrypoint().iter().filter_map(|key| key.as_string().ok());
+                keys.map(|key| key.to_string()).collect::<Vec<_>>().join("/")
             }
         };
         let now = monotonic_micros();

@@ -23,7 +23,7 @@ use super::parameters::Parameters;
 use super::response::Client;
 use super::{Found, record, record_document, refuse};
 use crate::clock::new_id;
-use crate::stream::{BatchInputs, Disclosure, RequestInput};
+use crate::stream::{BatchInputs, RequestInput};
 use crate::tenant::admission::Tenant;
 use crate::tenant::request::Answered;
 
@@ -113,7 +113,7 @@ fn item_answer(
     inputs: &Arc<BatchInputs>,
 ) -> ItemAnswer {
     let BatchItem { key, outcome, micros, mask } = item;
-    let disclosure = Disclosure::of(has_mask, mask);
+    let disclosure = tenant.stream.disclosure(has_mask, mask);
     let id = new_id();
     let input = RequestInput::Batched(Arc::clone(inputs), key.clone());
     let (status, json) = match answer_of(tenant, outcome, micros) {

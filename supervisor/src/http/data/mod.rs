@@ -167,7 +167,7 @@ struct Found {
 async fn ask(tenant: &Tenant, query: Query, body: RequestBody) -> Result<Found, NotEvaluated> {
     let evaluated = evaluate(tenant, query, body).await?;
     let Evaluated { answered, revision, micros, has_mask, mask } = evaluated;
-    let disclosure = Disclosure::of(has_mask, mask);
+    let disclosure = tenant.stream.disclosure(has_mask, mask);
     let outcome = match answered {
         Answered::One(outcome) => answer_of(tenant, outcome, micros)?,
         Answered::Batch(_) => return Err(NotEvaluated::unexpected()),
