@@ -205,11 +205,12 @@ impl FrameBuffer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::decision::Decision;
     use crate::diagnostic::{Diagnostic, DiagnosticCode, Location};
     use crate::frame::{FromWorker, LoadSettings, Namespace, TestGate, ToWorker};
     use crate::json::JsonText;
     use crate::mask::{Mask, MaskedDecision};
-    use crate::outcome::{BatchItem, Decision, DocumentAnswer, Evaluator, Given, Outcome};
+    use crate::outcome::{BatchItem, DocumentAnswer, Evaluator, Given, Outcome};
     use crate::query::{BatchQuery, DocumentQuery, InputSource, Query, TextFormat};
     use crate::sandbox::{MissingLayer, SandboxLayer};
     use proptest::collection::vec;

@@ -210,11 +210,12 @@ impl Frame<'_> for FromWorker {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::decision::Decision;
     use crate::diagnostic::{DiagnosticCode, Location};
     use crate::json::JsonText;
     use crate::limits::{MAX_DECISION_STRING, MAX_MASK_PATHS, MAX_MASKED, MAX_REDACTIONS};
     use crate::mask::MaskedDecision;
-    use crate::outcome::{Decision, DocumentAnswer, Given};
+    use crate::outcome::{DocumentAnswer, Given};
 
     fn evaluated(outcome: Outcome) -> FromWorker {
         FromWorker::Evaluated { id: 0, outcome, micros: 0, mask: Mask::Absent, differed: false }

@@ -5,9 +5,9 @@
 
 use bincode::{Decode, Encode};
 
+use crate::decision::Decision;
 use crate::json::JsonText;
 use crate::limits::{MAX_DIAGNOSTIC_STRING, MAX_MASK_PATHS, MAX_MASKED};
-use crate::outcome::Decision;
 
 /// The mask of one decision.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
