@@ -58,8 +58,10 @@ test("what the policy's mask did is said beside the input, and of one that it hi
   await page.locator(".decision:visible").first().click();
   await shows(page, ".inspector .masked", "Masked by the policy: /input/password (removed), /result/reason (replaced).");
   await shows(page, ".inspector .why-status", "Evaluates the masked input again");
-  mock.decide("tenant_a", { input: null, more: { input_omitted: "mask_failed" } });
-  await page.locator(".decision:visible").first().click();
+  const hidden = mock.decide("tenant_a", { input: null, more: { input_omitted: "mask_failed" } });
+  await page.evaluate((hash) => {
+    location.hash = hash;
+  }, `#/decisions/${hidden}`);
   await shows(page, ".inspector .omitted", "because the policy's mask failed");
 });
 
