@@ -193,6 +193,9 @@ fn only_a_bundle_that_has_one_has_a_mask() {
     assert!(!has(Namespace::Open, &[DECIDES]));
     assert!(!has(Namespace::Open, &[&format!("{DECIDES}mask := []")]));
     assert!(has(Namespace::Open, &[DECIDES, system]));
+    // No decision uses its rules, and yet they are used.
+    let used = "hidden := [\"/input/x\"]\nmask contains path if some path in hidden";
+    assert_eq!(policy(used).warnings(), []);
     // A package in its place is a mask that fails.
     let below = "package system.log.mask\nimport rego.v1\nx := 1";
     assert!(has(Namespace::Open, &[DECIDES, below]));
