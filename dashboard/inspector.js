@@ -12,10 +12,15 @@ import { Why } from "./why.js";
 const MAX_COLOURED = 10_000;
 /** Pixels above an explanation that is scrolled to. */
 const ROOM = 12;
+/** Masked paths that are named. */
+const MAX_MASKED = 20;
 /** Why an input is missing. @type {Record<string, string>} */
 const OMITTED = {
   too_large: "The input was too large to be sent to this page.",
   not_json: "The input was no valid JSON.",
+  mask: "The policy's mask hides the input.",
+  mask_failed: "The input is not shown, because the policy's mask failed. The supervisor's log says why.",
+  operator: "The operator leaves inputs out (stream_inputs).",
 };
 /** The policy was not asked about these. */
 const NOT_ASKED = new Set(["tenant_mismatch", "invalid_parameter", "request_too_large", "request_timeout"]);
@@ -36,6 +41,15 @@ function fact(name, ...value) {
 function omittedWords({ input_omitted: why }) {
   if (why === undefined || why === null) return "";
   return Object.hasOwn(OMITTED, why) ? OMITTED[why] : `The input was left out: ${String(why)}.`;
+}
+
+/** What the policy's mask did. @param {any} data of a message; @returns {string} empty where it did nothing */
+function maskedWords({ erased, masked }) {
+  const paths = (/** @type {unknown} */ list) => (Array.isArray(list) ? list.map(String) : []);
+  const all = [...paths(erased).map((path) => `${path} (removed)`), ...paths(masked).map((path) => `${path} (replaced)`)];
+  if (all.length === 0) return "";
+  const more = all.length - MAX_MASKED;
+  return `Masked by the policy: ${all.slice(0, MAX_MASKED).join(", ")}${more > 0 ? ` and ${more} more` : ""}.`;
 }
 
 export class Inspector {
@@ -88,7 +102,7 @@ export class Inspector {
     const input = omitted === "" && isAsked ? valueAt(entry.raw, ["data", "input"]) : null;
     const instead = !isAsked ? "The policy was not asked about this request, so there is nothing to explain."
       : `${omitted === "" ? "The request has no input." : omitted} So the policy cannot be asked about it again.`;
-    return { tenant: entry.tenant, input, instead, revision: String(data.revision ?? ""), allow: entry.kind === "decision" ? entry.allow : null };
+    return { tenant: entry.tenant, input, instead, revision: String(data.revision ?? ""), isMasked: maskedWords(data) !== "", allow: entry.kind === "decision" ? entry.allow : null };
   }
 
   /** Scrolls to an explanation whose beginning is not in view. @param {HTMLElement} section */
@@ -147,7 +161,9 @@ export class Inspector {
   input(entry, data) {
     const heading = el("h3", {}, "Input");
     const omitted = omittedWords(data);
-    if (omitted !== "") return [el("div", { class: "input-head" }, heading), el("p", { class: "omitted" }, omitted)];
+    const masked = maskedWords(data);
+    const note = masked === "" ? [] : [el("p", { class: "masked dim" }, foreign(masked))];
+    if (omitted !== "") return [el("div", { class: "input-head" }, heading), el("p", { class: "omitted" }, omitted), ...note];
     const text = valueAt(entry.raw, ["data", "input"]) ?? "null";
     const pieces = pretty(text);
     const block = el("pre", { class: "json", tabindex: "0", "aria-label": "Input", dir: "ltr" });
@@ -158,6 +174,7 @@ export class Inspector {
     return [
       el("div", { class: "input-head" }, heading, el("span", { class: "dim" }, plural(text.length, "character")),
         copyButton("Copy the input", () => pieces.map((piece) => piece.text).join(""))),
+      ...note,
       block,
     ];
   }

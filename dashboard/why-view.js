@@ -51,7 +51,7 @@ function causeOf(statement) {
 export class Explanation {
   /**
    * @param {import("./why-answer.js").Answer} answer
-   * @param {{revision: string, allow: boolean|null}} decided what was decided; `revision` is empty and `allow` null where nobody knows
+   * @param {{revision: string, allow: boolean|null, isMasked: boolean}} decided what was decided; `revision` is empty and `allow` null where nobody knows
    */
   constructor(answer, decided) {
     this.answer = answer;
@@ -74,8 +74,8 @@ export class Explanation {
       answer.isTruncated ? el("p", { class: "dim why-more" }, "… more was left out") : null);
   }
 
-  /** @param {{revision: string, allow: boolean|null}} decided */
-  heading({ revision, allow }) {
+  /** @param {{revision: string, allow: boolean|null, isMasked: boolean}} decided */
+  heading({ revision, allow, isMasked }) {
     const { answer } = this;
     const other = revisionWords(revision, answer.revision);
     const now = answer.error === null && (answer.value === "true" || answer.value === "false") ? answer.value === "true" : null;
@@ -84,7 +84,8 @@ export class Explanation {
       el("p", { class: "why-verdict" }, nameOf(answer.document), " ", said(verdictWords(answer), { class: "mono why-value" })),
       other !== "" ? el("p", { class: revision === "" ? "dim why-revision" : "why-other why-revision" }, said(other, { title: visible(`${revision} ${answer.revision}`.trim()) }))
         : el("p", { class: "dim why-revision" }, "Revision ", el("span", { class: "mono", title: visible(answer.revision) }, visible(shortRevision(answer.revision))), " made this decision, and explains it."),
-      differs ? el("p", { class: "why-other" }, "The decision was another one then. The policy may depend on the time, or on something else that is not in the input.") : null);
+      isMasked ? el("p", { class: "why-other why-masked" }, "This explains the masked input. The decision was made about the whole input, so it may have been another one.") : null,
+      differs && !isMasked ? el("p", { class: "why-other" }, "The decision was another one then. The policy may depend on the time, or on something else that is not in the input.") : null);
   }
 
   /** Where it failed, in a few lines. */

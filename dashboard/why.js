@@ -17,6 +17,7 @@ const TIMED_OUT = "timed out";
  * @property {string} instead what is said where it cannot be asked about
  * @property {string} revision that decided; empty where it is unknown
  * @property {boolean|null} allow what was decided; null where it was an error
+ * @property {boolean} isMasked whether the policy's mask has changed the input, so that the answer may be another one
  *
  * @typedef {{kind: "idle"}
  *   | {kind: "asking", controller: AbortController}
@@ -110,7 +111,9 @@ export class Why {
         body.append(el("p", { class: "omitted" }, state.words, state.said === "" ? null : " ", state.said === "" ? null : foreign(visible(state.said))));
         break;
       default:
-        setText(status, "Evaluates the input again, and shows what held and what failed.");
+        setText(status, this.question.isMasked
+          ? "Evaluates the masked input again: without what the mask hides, the answer may be another one."
+          : "Evaluates the input again, and shows what held and what failed.");
         name("Why?", "Why? Explain this decision");
     }
   }

@@ -7,7 +7,7 @@ use std::io::{ErrorKind, Write};
 use std::mem::ManuallyDrop;
 
 use enforcer_protocol::{
-    Decision, Evaluator, FrameBuffer, FromWorker, MAX_FRAME_FROM_WORKER, MAX_FRAME_TO_WORKER,
+    Decision, Evaluator, FrameBuffer, FromWorker, MAX_FRAME_FROM_WORKER, MAX_FRAME_TO_WORKER, Mask,
     Outcome, PROTOCOL_VERSION, SandboxMode, ToWorker, append_frame, decode,
 };
 use enforcer_supervisor::{Config, ConfigErrors, SupervisorError};
@@ -88,6 +88,7 @@ pub(crate) fn work(spec: &Spec) -> Result<(), EchoError> {
                             bundle_revision: None,
                             evaluator: Evaluator::Bytecode,
                             warnings: Vec::new(),
+                            has_mask: false,
                         },
                     )?;
                 }
@@ -95,7 +96,13 @@ pub(crate) fn work(spec: &Spec) -> Result<(), EchoError> {
                     let outcome = Outcome::Decision(decision());
                     append(
                         &mut answers,
-                        &FromWorker::Evaluated { id, outcome, micros: 0, differed: false },
+                        &FromWorker::Evaluated {
+                            id,
+                            outcome,
+                            micros: 0,
+                            mask: Mask::Absent,
+                            differed: false,
+                        },
                     )?;
                 }
                 // The bundle is ignored.

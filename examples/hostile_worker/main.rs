@@ -13,6 +13,7 @@
 )]
 
 mod attacks;
+mod masks;
 mod results;
 
 use std::fs::File;
@@ -20,7 +21,7 @@ use std::io::Write;
 
 use enforcer_protocol::{
     BatchItem, Decision, DocumentAnswer, Evaluator, FrameBuffer, FromWorker, Given, JsonText,
-    MAX_FRAME_FROM_WORKER, MAX_FRAME_TO_WORKER, Outcome, PROTOCOL_VERSION, SandboxLayer,
+    MAX_FRAME_FROM_WORKER, MAX_FRAME_TO_WORKER, Mask, Outcome, PROTOCOL_VERSION, SandboxLayer,
     SandboxMode, ToWorker, append_frame, decode,
 };
 use enforcer_supervisor::{Config, WORKER_SUBCOMMAND};
@@ -31,6 +32,9 @@ use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, apply_filter};
 
 #[global_allocator]
 static ALLOCATOR: BoundedAllocator = BoundedAllocator;
+
+/// The reason of decisions whose mask is an attack; nobody may see it.
+const SECRET: &str = "a secret";
 
 /// Names a system call that the kernel pretends not to have.
 const WITHOUT: &str = "HOST_WITHOUT";
@@ -123,6 +127,7 @@ fn misbehave(name: &str, spec: &Spec) {
                         bundle_revision: None,
                         evaluator: Evaluator::Bytecode,
                         warnings: Vec::new(),
+                        has_mask: masks::has_mask(manner),
                     };
                     say(&mut socket, &loaded);
                     if manner == "unasked" {
@@ -177,7 +182,8 @@ fn answer(socket: &mut File, manner: &str, id: u64, supervisor: u32) {
         "honest" | "unasked" => answer_with(socket, id, decision(manner)),
         "differs" => {
             let outcome = decision(manner);
-            say(socket, &FromWorker::Evaluated { id, outcome, micros: 1, differed: true });
+            let mask = Mask::Absent;
+            say(socket, &FromWorker::Evaluated { id, outcome, micros: 1, mask, differed: true });
         }
         "spin" => loop {
             std::hint::spin_loop();
@@ -211,18 +217,23 @@ fn answer(socket: &mut File, manner: &str, id: u64, supervisor: u32) {
         "surrogates" => {
             // A decision whose reason is a lone surrogate, which no Rust string can hold.
             let mut bytes = Vec::new();
-            let frame =
-                FromWorker::Evaluated { id, outcome: decision("abc"), micros: 1, differed: false };
+            let (outcome, mask) = (decision("abc"), Mask::Absent);
+            let frame = FromWorker::Evaluated { id, outcome, micros: 1, mask, differed: false };
             append_frame(&mut bytes, &frame, MAX_FRAME_FROM_WORKER).unwrap();
             let at = bytes.windows(3).position(|window| window == b"abc").unwrap();
             bytes.splice(at..at + 3, [0xed, 0xa0, 0x80]);
             write(socket, &bytes);
         }
+        manner if let Some(mask) = masks::by_name(manner) => {
+            let outcome = decision(SECRET);
+            say(socket, &FromWorker::Evaluated { id, outcome, micros: 1, mask, differed: false });
+        }
         manner if let Some(text) = results::by_name(manner) => {
             answer_with(socket, id, document(text));
         }
         "many-for-one" => {
-            let item = BatchItem { key: "a".to_owned(), outcome: decision("many"), micros: 1 };
+            let (key, outcome) = ("a".to_owned(), decision("many"));
+            let item = BatchItem { key, outcome, micros: 1, mask: Mask::Absent };
             let items = vec![item];
             say(socket, &FromWorker::BatchEvaluated { id, items, micros: 1, differed: false });
         }
@@ -259,7 +270,8 @@ fn document(text: String) -> Outcome {
 }
 
 fn answer_with(socket: &mut File, id: u64, outcome: Outcome) {
-    say(socket, &FromWorker::Evaluated { id, outcome, micros: 1, differed: false });
+    let mask = Mask::Absent;
+    say(socket, &FromWorker::Evaluated { id, outcome, micros: 1, mask, differed: false });
 }
 
 fn say(socket: &mut File, frame: &FromWorker) {

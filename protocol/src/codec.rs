@@ -205,10 +205,12 @@ impl FrameBuffer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::decision::Decision;
     use crate::diagnostic::{Diagnostic, DiagnosticCode, Location};
     use crate::frame::{FromWorker, LoadSettings, Namespace, TestGate, ToWorker};
     use crate::json::JsonText;
-    use crate::outcome::{BatchItem, Decision, DocumentAnswer, Evaluator, Given, Outcome};
+    use crate::mask::{Mask, MaskedDecision};
+    use crate::outcome::{BatchItem, DocumentAnswer, Evaluator, Given, Outcome};
     use crate::query::{BatchQuery, DocumentQuery, InputSource, Query, TextFormat};
     use crate::sandbox::{MissingLayer, SandboxLayer};
     use proptest::collection::vec;
@@ -250,6 +252,7 @@ mod tests {
                     id: *id,
                     query: query.clone(),
                     deadline_micros: *deadline,
+                    wants_mask: deadline % 2 == 0,
                     body,
                 },
             }
@@ -361,7 +364,8 @@ mod tests {
                     version,
                     bundle_revision,
                     evaluator,
-                    warnings
+                    warnings,
+                    has_mask: false,
                 }
             ),
             vec(diagnostic(), 1..4).prop_map(|diagnostics| FromWorker::LoadFailed { diagnostics }),
@@ -374,6 +378,7 @@ mod tests {
                             key: format!("{index}"),
                             outcome,
                             micros,
+                            mask: Mask::Failed(format!("{micros}")),
                         })
                         .collect(),
                     micros: id,
@@ -385,7 +390,13 @@ mod tests {
                     id,
                     outcome,
                     micros,
-                    differed
+                    mask: Mask::Applied(Box::new(MaskedDecision {
+                        input: differed.then(|| JsonText::new(format!("{micros}"))),
+                        decision: Decision::default(),
+                        erased: vec![format!("/{id}")],
+                        masked: Vec::new(),
+                    })),
+                    differed,
                 }
             ),
         ]

@@ -8,6 +8,7 @@ use crate::inspection::{Findings, Inspection};
 use crate::limits::{
     MAX_BATCH, MAX_BATCH_KEY, MAX_DIAGNOSTIC_STRING, MAX_DIAGNOSTICS, MAX_SANDBOX_LAYERS,
 };
+use crate::mask::Mask;
 use crate::outcome::{BatchItem, Evaluator, Outcome};
 use crate::query::Query;
 use crate::sandbox::{MissingLayer, SandboxLayer};
@@ -51,6 +52,8 @@ pub enum ToWorker<'a> {
         /// The deadline of the answer: microseconds of `CLOCK_MONOTONIC`, which all processes of a
         /// host share (`clock_gettime(2)`).
         deadline_micros: u64,
+        /// Whether the answer is to have what the policy's mask leaves of the decision.
+        wants_mask: bool,
         /// The request's body as it came from the client: any bytes at all.
         body: &'a [u8],
     },
@@ -122,6 +125,8 @@ pub enum FromWorker {
         /// Warnings about the bundle, at most
         /// [`MAX_DIAGNOSTICS`](crate::MAX_DIAGNOSTICS).
         warnings: Vec<Diagnostic>,
+        /// Whether the policy has a mask. Then nothing is shown that the mask has not seen.
+        has_mask: bool,
     },
     /// The bundle cannot be used.
     LoadFailed {
@@ -147,8 +152,11 @@ pub enum FromWorker {
         id: u64,
         /// The result.
         outcome: Outcome,
-        /// How long the worker took, from the request's body to the outcome, in microseconds.
+        /// How long the worker took, from the request's body to the outcome, in microseconds. The
+        /// mask's time is not in it.
         micros: u64,
+        /// What the policy's mask leaves of the input and the result.
+        mask: Mask,
         /// Whether the bytecode and the interpreter had different answers. Then this is neither's
         /// but an error.
         differed: bool,
@@ -169,7 +177,7 @@ impl Frame<'_> for FromWorker {
                 layers.len() + missing.len() <= MAX_SANDBOX_LAYERS
                     && missing.iter().all(|layer| layer.reason.len() <= MAX_DIAGNOSTIC_STRING)
             }
-            Self::Loaded { version, bundle_revision, evaluator, warnings } => {
+            Self::Loaded { version, bundle_revision, evaluator, warnings, has_mask: _ } => {
                 let texts = [version.as_deref(), bundle_revision.as_deref()];
                 let mut texts =
                     texts.into_iter().chain([evaluator.interpreted_because()]).flatten();
@@ -182,11 +190,15 @@ impl Frame<'_> for FromWorker {
                     && diagnostics.iter().all(Diagnostic::is_within_limits)
             }
             Self::Inspected(findings) => findings.is_within_limits(),
-            Self::Evaluated { outcome, .. } => outcome.is_within_limits(),
+            Self::Evaluated { outcome, mask, .. } => {
+                outcome.is_within_limits() && mask.is_within_limits()
+            }
             Self::BatchEvaluated { items, .. } => {
                 items.len() <= MAX_BATCH
-                    && items.iter().all(|BatchItem { key, outcome, micros: _ }| {
-                        key.len() <= MAX_BATCH_KEY && outcome.is_within_limits()
+                    && items.iter().all(|BatchItem { key, outcome, micros: _, mask }| {
+                        key.len() <= MAX_BATCH_KEY
+                            && outcome.is_within_limits()
+                            && mask.is_within_limits()
                     })
                     // Each name is there once.
                     && items.is_sorted_by(|item, next| item.key < next.key)
@@ -198,13 +210,15 @@ impl Frame<'_> for FromWorker {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::decision::Decision;
     use crate::diagnostic::{DiagnosticCode, Location};
     use crate::json::JsonText;
-    use crate::limits::{MAX_DECISION_STRING, MAX_REDACTIONS};
-    use crate::outcome::{Decision, DocumentAnswer, Given};
+    use crate::limits::{MAX_DECISION_STRING, MAX_MASK_PATHS, MAX_MASKED, MAX_REDACTIONS};
+    use crate::mask::MaskedDecision;
+    use crate::outcome::{DocumentAnswer, Given};
 
     fn evaluated(outcome: Outcome) -> FromWorker {
-        FromWorker::Evaluated { id: 0, outcome, micros: 0, differed: false }
+        FromWorker::Evaluated { id: 0, outcome, micros: 0, mask: Mask::Absent, differed: false }
     }
 
     fn diagnostic(message: usize, file: usize) -> Diagnostic {
@@ -232,6 +246,28 @@ mod tests {
         }))
     }
 
+    /// An answer whose mask leaves an input of so many bytes and so many paths.
+    fn masked(input: &str, paths: usize, path: usize) -> FromWorker {
+        let masked = MaskedDecision {
+            input: Some(JsonText::new(input.to_owned())),
+            decision: Decision::default(),
+            erased: vec!["x".repeat(path); paths],
+            masked: Vec::new(),
+        };
+        masked_by(Mask::Applied(Box::new(masked)))
+    }
+
+    fn masked_by(mask: Mask) -> FromWorker {
+        let outcome = Outcome::Decision(Decision::default());
+        FromWorker::Evaluated { id: 0, outcome, micros: 0, mask, differed: false }
+    }
+
+    fn masked_in_batch(input: &str) -> FromWorker {
+        let FromWorker::Evaluated { outcome, mask, .. } = masked(input, 0, 0) else { panic!() };
+        let items = vec![BatchItem { key: "a".to_owned(), outcome, micros: 0, mask }];
+        FromWorker::BatchEvaluated { id: 0, items, micros: 0, differed: false }
+    }
+
     fn refused(length: usize) -> FromWorker {
         evaluated(Outcome::PathRefused("x".repeat(length)))
     }
@@ -241,6 +277,7 @@ mod tests {
             key: format!("{index:0key$}"),
             outcome: Outcome::TimedOut,
             micros: 0,
+            mask: Mask::Absent,
         };
         let items = (0..count).map(item).collect();
         FromWorker::BatchEvaluated { id: 0, items, micros: 0, differed: false }
@@ -248,7 +285,8 @@ mod tests {
 
     /// A batch in which a name comes twice.
     fn twice() -> FromWorker {
-        let item = BatchItem { key: "a".to_owned(), outcome: Outcome::TimedOut, micros: 0 };
+        let key = "a".to_owned();
+        let item = BatchItem { key, outcome: Outcome::TimedOut, micros: 0, mask: Mask::Absent };
         let items = vec![item.clone(), item];
         FromWorker::BatchEvaluated { id: 0, items, micros: 0, differed: false }
     }
@@ -272,18 +310,21 @@ mod tests {
             bundle_revision: None,
             evaluator: Evaluator::Bytecode,
             warnings: Vec::new(),
+            has_mask: false,
         };
         let built = |length| FromWorker::Loaded {
             version: None,
             bundle_revision: Some("x".repeat(length)),
             evaluator: Evaluator::Bytecode,
             warnings: Vec::new(),
+            has_mask: false,
         };
         let warned = |count| FromWorker::Loaded {
             version: None,
             bundle_revision: None,
             evaluator: Evaluator::Bytecode,
             warnings: vec![diagnostic(1, 1); count],
+            has_mask: false,
         };
         let helped = |line: usize, help: usize| {
             let (line, help) = (Some("x".repeat(line)), Some("x".repeat(help)));
@@ -294,6 +335,7 @@ mod tests {
             bundle_revision: None,
             evaluator: Evaluator::Interpreter("x".repeat(length)),
             warnings: Vec::new(),
+            has_mask: false,
         };
         let failed = |count| FromWorker::LoadFailed { diagnostics: vec![diagnostic(1, 1); count] };
         let broken = |message, file| evaluated(Outcome::Failed(diagnostic(message, file)));
@@ -322,6 +364,15 @@ mod tests {
             (batch(MAX_BATCH, 4), batch(MAX_BATCH + 1, 4)),
             (batch(1, MAX_BATCH_KEY), batch(1, MAX_BATCH_KEY + 1)),
             (batch(2, 1), twice()),
+            (masked("1", MAX_MASK_PATHS, 1), masked("1", MAX_MASK_PATHS + 1, 1)),
+            (masked("1", 1, MAX_MASKED - 5), masked("1", 1, MAX_MASKED - 4)),
+            (masked(r#"{"a":1,"b":2}"#, 1, 1), masked(r#"{"a":1,"a":2}"#, 1, 1)),
+            (masked("1", 1, 1), masked("1,2", 1, 1)),
+            (masked_in_batch("1"), masked_in_batch("1 ")),
+            (
+                masked_by(Mask::Failed("x".repeat(text))),
+                masked_by(Mask::Failed("x".repeat(text + 1))),
+            ),
         ] {
             assert!(within.is_within_limits(), "{within:?}");
             assert!(!beyond.is_within_limits(), "{beyond:?}");

@@ -5,18 +5,21 @@
 //! limit of its kind; the receiver decides whether it fits its state.
 
 mod codec;
+mod decision;
 mod diagnostic;
 mod frame;
 mod identifiers;
 mod inspection;
 mod json;
 mod limits;
+mod mask;
 mod outcome;
 mod query;
 mod rate_limit;
 mod sandbox;
 
 pub use codec::{DecodeError, EncodeError, Frame, FrameBuffer, FrameTooLong, append_frame, decode};
+pub use decision::Decision;
 pub use diagnostic::{Diagnostic, DiagnosticCode, Location};
 pub use frame::{FromWorker, LoadSettings, Namespace, TestGate, ToWorker};
 pub use identifiers::{InvalidTenantId, Revision, TenantId};
@@ -25,7 +28,8 @@ pub use inspection::{
 };
 pub use json::{JsonReport, JsonText};
 pub use limits::*;
-pub use outcome::{BatchItem, Decision, DocumentAnswer, Evaluator, Given, Outcome};
+pub use mask::{Mask, MaskedDecision};
+pub use outcome::{BatchItem, DocumentAnswer, Evaluator, Given, Outcome};
 pub use query::{BatchQuery, DocumentQuery, InputSource, Query, TextFormat};
 pub use rate_limit::{MAX_SHARED_RATE, RateLimiter, SharedRateLimiter};
 pub use sandbox::{InvalidSandboxMode, MissingLayer, SandboxLayer, SandboxMode};

@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 
 /// Version of this protocol, in the first frame. Supervisor and worker are one binary, so a
 /// mismatch means that the other end is a different program.
-pub const PROTOCOL_VERSION: u16 = 7;
+pub const PROTOCOL_VERSION: u16 = 8;
 
 /// Bytes of the length that precedes every frame, most significant byte first.
 pub const FRAME_HEADER_LENGTH: usize = 4;
@@ -19,9 +19,16 @@ pub const MAX_FRAME_TO_WORKER: usize = MAX_REQUEST_BODY + 4 * 1024;
 /// Largest result of the Data API that can be configured, in bytes of its JSON.
 pub const MAX_RESULT: usize = 16 * 1024 * 1024;
 
-/// Bytes of a frame from a worker besides a result: the other fields of an answer, and the frames
-/// that have no result.
-pub const FRAME_FROM_WORKER_MARGIN: usize = 64 * 1024;
+/// Bytes of all that the masks of one frame leave: inputs, texts of decisions and paths. Few inputs
+/// are larger, and a hostile worker can make the supervisor keep no more.
+pub const MAX_MASKED: usize = 256 * 1024;
+
+/// Paths that a mask may erase and replace in one decision.
+pub const MAX_MASK_PATHS: usize = 4096;
+
+/// Bytes of a frame from a worker besides a result: the other fields of an answer, its masks, and
+/// the frames that have no result.
+pub const FRAME_FROM_WORKER_MARGIN: usize = MAX_MASKED + 64 * 1024;
 
 /// Largest frame from a worker whose tenant may have the largest results, in bytes. A hostile
 /// worker can make the supervisor allocate as much as its tenant's setting allows.

@@ -1,11 +1,12 @@
 //! The results of questions.
 
 use bincode::{Decode, Encode};
-use serde::Serialize;
 
+use crate::decision::Decision;
 use crate::diagnostic::Diagnostic;
 use crate::json::JsonText;
-use crate::limits::{MAX_DECISION_STRING, MAX_DIAGNOSTIC_STRING, MAX_REDACTIONS};
+use crate::limits::{MAX_DECISION_STRING, MAX_DIAGNOSTIC_STRING};
+use crate::mask::Mask;
 
 /// The evaluator of a tenant's policy.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -45,6 +46,8 @@ pub struct BatchItem {
     pub outcome: Outcome,
     /// How long the worker took for it, in microseconds.
     pub micros: u64,
+    /// What the policy's mask leaves of the input and the result.
+    pub mask: Mask,
 }
 
 /// The result of one request.
@@ -113,22 +116,4 @@ pub enum Given {
     Input,
     /// It had no input; one that is null counts as none.
     Nothing,
-}
-
-/// A policy's answer. It travels as typed fields, never as JSON text that could be spliced.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode, Serialize)]
-pub struct Decision {
-    /// Whether the request is allowed.
-    pub allow: bool,
-    /// Paths that the gateway must remove from the data that it passes on.
-    pub redact: Vec<String>,
-    /// The policy's own explanation.
-    pub reason: Option<String>,
-}
-
-impl Decision {
-    pub(crate) fn is_within_limits(&self) -> bool {
-        self.redact.len() <= MAX_REDACTIONS
-            && self.redact.iter().chain(&self.reason).all(|text| text.len() <= MAX_DECISION_STRING)
-    }
 }

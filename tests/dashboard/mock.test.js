@@ -51,6 +51,20 @@ test("an input that was too large to stream is said to be so", async (t) => {
   await shows(page, ".inspector .omitted", "too large to be sent");
 });
 
+test("what the policy's mask did is said beside the input, and of one that it hides", async (t) => {
+  const { page, mock } = await dashboard(t, (m) => m.add("tenant_a"), "#/decisions");
+  await live(page);
+  mock.decide("tenant_a", { more: { erased: ["/input/password"], masked: ["/result/reason"] } });
+  await page.locator(".decision:visible").first().click();
+  await shows(page, ".inspector .masked", "Masked by the policy: /input/password (removed), /result/reason (replaced).");
+  await shows(page, ".inspector .why-status", "Evaluates the masked input again");
+  const hidden = mock.decide("tenant_a", { input: null, more: { input_omitted: "mask_failed" } });
+  await page.evaluate((hash) => {
+    location.hash = hash;
+  }, `#/decisions/${hidden}`);
+  await shows(page, ".inspector .omitted", "because the policy's mask failed");
+});
+
 test("the denials of a thousand tenants are no alerts, a crash and a quota warning are", async (t) => {
   const { page, mock } = await dashboard(t, (m) => {
     for (let i = 0; i < 1_000; i += 1) m.add(`tenant-${i}`);

@@ -30,6 +30,7 @@ mod http_client;
 mod latencies;
 mod lazy;
 mod limits;
+mod masks;
 mod operations;
 mod pki;
 mod processes;

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use enforcer_protocol::{
     BatchItem, BatchQuery, Decision, DocumentAnswer, DocumentQuery, Given, InputSource, JsonText,
-    MAX_BATCH, MAX_BATCH_KEY, MAX_DECISION_STRING, Outcome, Query, TextFormat,
+    MAX_BATCH, MAX_BATCH_KEY, MAX_DECISION_STRING, Mask, Outcome, Query, TextFormat,
 };
 use enforcer_rego::request::{self, Format};
 use enforcer_rego::{Value, json};
@@ -12,11 +12,8 @@ use enforcer_rego::{Value, json};
 use crate::clock::{monotonic_micros, nanos};
 use crate::decision::{RuleValues, decide};
 use crate::diagnostics::{evaluation_failed, shortened};
-use crate::engine::Policy;
+use crate::engine::{MOST_PRINTS, Policy};
 use crate::value::member;
-
-/// Lines that are kept of what the evaluations of one batch print; the log shows few of them.
-const BATCH_PRINTS: usize = 64;
 
 /// The answer to a question.
 #[derive(Debug, PartialEq, Eq)]
@@ -27,10 +24,22 @@ pub(crate) enum Reply {
     Batch(Vec<BatchItem>),
 }
 
-impl Reply {
+/// The answer to a question, and the inputs that it is about.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) reply: Reply,
+    /// The input of each outcome, in their order, for the policy's mask.
+    pub(crate) inputs: Vec<Option<Value>>,
+}
+
+impl Answer {
+    fn one(outcome: Outcome, input: Option<Value>) -> Self {
+        Self { reply: Reply::One(outcome), inputs: vec![input] }
+    }
+
     /// Whether it is that there was no time.
     pub(crate) fn is_timed_out(&self) -> bool {
-        matches!(self, Self::One(Outcome::TimedOut))
+        matches!(self.reply, Reply::One(Outcome::TimedOut))
     }
 }
 
@@ -40,26 +49,36 @@ pub(crate) fn answer(
     query: &Query,
     body: &[u8],
     deadline_micros: u64,
-) -> Reply {
+) -> Answer {
     match query {
-        Query::Decision => Reply::One(match json_of(body) {
-            Ok(document) => policy.decide(member(&document, "input"), deadline_micros),
-            Err(invalid) => invalid,
-        }),
+        Query::Decision => match json_of(body) {
+            Ok(document) => {
+                let input = member(&document, "input");
+                Answer::one(policy.decide(input, deadline_micros), Some(input.clone()))
+            }
+            Err(invalid) => Answer::one(invalid, None),
+        },
         Query::Document(query, source) => {
             let read = Instant::now();
             let input = match input_of(body, *source) {
                 Ok(input) => input,
-                Err(message) => return Reply::One(Outcome::InvalidRequest(shortened(&message))),
+                Err(message) => {
+                    return Answer::one(Outcome::InvalidRequest(shortened(&message)), None);
+                }
             };
             let parsing = read.elapsed();
             let path = keys_of(query);
             let query = of_path(&path, query);
-            Reply::One(document(policy, query, input, parsing, deadline_micros))
+            let outcome = document(policy, query, input.clone(), parsing, deadline_micros);
+            Answer::one(outcome, input)
         }
         Query::Batch(query, most) => match batch(policy, (query, *most), body, deadline_micros) {
-            Ok(items) => Reply::Batch(items),
-            Err(invalid) => Reply::One(invalid),
+            Ok(mut items) => {
+                items.sort_by(|(item, _), (other, _)| item.key.cmp(&other.key));
+                let (items, inputs) = items.into_iter().unzip();
+                Answer { reply: Reply::Batch(items), inputs }
+            }
+            Err(invalid) => Answer::one(invalid, None),
         },
     }
 }
@@ -191,13 +210,14 @@ fn decision(value: Value) -> Option<Decision> {
     decide(values).ok()
 }
 
-/// Answers about each input of a batch, of which it may have `most`. Those that the deadline leaves no time for are timed out.
+/// Answers about each input of a batch, of which it may have `most`; returns the inputs too. Those
+/// that the deadline leaves no time for are timed out.
 fn batch(
     policy: &mut Policy,
     (query, most): (&BatchQuery, u32),
     body: &[u8],
     deadline_micros: u64,
-) -> Result<Vec<BatchItem>, Outcome> {
+) -> Result<Vec<(BatchItem, Option<Value>)>, Outcome> {
     let document_of = json_of(body)?;
     let invalid = |message: &str| Outcome::InvalidRequest(message.to_owned());
     let Value::Object(inputs) = member(&document_of, "inputs") else {
@@ -226,21 +246,22 @@ fn batch(
             return Err(invalid(&message));
         }
         let start = monotonic_micros();
-        let input = request::with_common(input, common);
+        let input = Some(request::with_common(input, common)).filter(|input| *input != Value::Null);
         let outcome = match query {
-            BatchQuery::Decision => policy.decide(&input, deadline_micros),
+            BatchQuery::Decision => {
+                policy.decide(input.as_ref().unwrap_or(&Value::Null), deadline_micros)
+            }
             BatchQuery::Document(query) => {
-                let input = Some(input).filter(|input| *input != Value::Null);
-                document(policy, of_path(&path, query), input, Duration::ZERO, deadline_micros)
+                let (input, parsing) = (input.clone(), Duration::ZERO);
+                document(policy, of_path(&path, query), input, parsing, deadline_micros)
             }
         };
         let micros = monotonic_micros().saturating_sub(start);
-        items.push(BatchItem { key, outcome, micros });
-        let room = BATCH_PRINTS.saturating_sub(prints.len());
+        items.push((BatchItem { key, outcome, micros, mask: Mask::Absent }, input));
+        let room = MOST_PRINTS.saturating_sub(prints.len());
         prints.extend(policy.take_prints().into_iter().take(room));
     }
     policy.keep_prints(prints);
-    items.sort_by(|item, other| item.key.cmp(&other.key));
     Ok(items)
 }
 

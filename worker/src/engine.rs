@@ -16,6 +16,9 @@ use crate::gate;
 use crate::settings::settings_of;
 use crate::value::member;
 
+/// Lines that are kept of what the evaluations for one answer print; the log shows few of them.
+pub(crate) const MOST_PRINTS: usize = 64;
+
 /// A tenant's policies and data, compiled and ready for requests.
 #[derive(Debug)]
 pub(crate) struct Policy {
@@ -23,6 +26,8 @@ pub(crate) struct Policy {
     tenant_id: Value,
     /// The keys below `data` of the rule that decides.
     entrypoint: Vec<Value>,
+    /// The keys below `data` of the policy's mask, if it has one.
+    mask: Option<Vec<Value>>,
     /// Largest result, in bytes of its JSON.
     max_result: usize,
     /// A warning about the bundle that is not the engine's.
@@ -41,6 +46,7 @@ impl Policy {
     pub(crate) fn load(bundle: Bundle) -> Result<Self, Vec<Diagnostic>> {
         let warning = gate::pass(&bundle)?;
         let settings = settings_of(&bundle, Tests::Excluded);
+        let mask = keys_of(&settings.mask);
         let Bundle { tenant_id, entrypoint, evaluation_timeout, max_result, files, .. } = bundle;
         let loaded = caught(|| RegoPolicy::load(files, &settings)).unwrap_or_else(|Panicked| {
             let message = "the engine failed on this bundle: please report it";
@@ -51,7 +57,8 @@ impl Policy {
         let mut policy = Self {
             policy,
             tenant_id,
-            entrypoint: entrypoint.iter().map(|key| Value::from(key.as_str())).collect(),
+            entrypoint: keys_of(&entrypoint),
+            mask: Some(mask),
             max_result,
             warning,
             prints: Vec::new(),
@@ -59,6 +66,7 @@ impl Policy {
         };
         // A policy that fails on an empty input does not make the bundle faulty.
         let _ = policy.ask(Value::new_object(), evaluation_timeout);
+        policy.keep_mask_if_any(evaluation_timeout);
         policy.prints.clear();
         Ok(policy)
     }
@@ -101,6 +109,39 @@ impl Policy {
     fn ask(&mut self, input: Value, limit: Duration) -> Result<Decision, Outcome> {
         let values = self.evaluate(limit, |policy, moment| policy.decide(input, moment))?;
         decision(values).map_err(Outcome::Failed)
+    }
+
+    /// Keeps the mask only if the bundle has one: rules, or data. One that cannot be evaluated is
+    /// one too.
+    fn keep_mask_if_any(&mut self, limit: Duration) {
+        let has_rules = self.mask.as_ref().is_some_and(|path| self.policy.has_rules(path));
+        // Evaluated in any case, so that the first request finds everything in place.
+        let found = self.mask_rules(Value::new_object(), limit);
+        if !has_rules && matches!(found, Ok(Value::Undefined)) {
+            self.mask = None;
+        }
+    }
+
+    /// Whether the bundle has a mask.
+    pub(crate) const fn has_mask(&self) -> bool {
+        self.mask.is_some()
+    }
+
+    /// The value of the mask about an event, [`Value::Undefined`] where no rule of it applies. The
+    /// lines that it prints come after those of the last evaluation.
+    ///
+    /// # Errors
+    /// Why there is no value: the mask failed, or its time is over.
+    pub(crate) fn mask_rules(&mut self, event: Value, limit: Duration) -> Result<Value, Outcome> {
+        let Some(path) = self.mask.clone() else { return Ok(Value::Undefined) };
+        let query = DocumentQuery { path: &path, strict_builtin_errors: false };
+        let mut prints = self.take_prints();
+        let rules =
+            self.evaluate(limit, |policy, moment| policy.evaluate(query, Some(event), moment));
+        let room = MOST_PRINTS.saturating_sub(prints.len());
+        prints.extend(self.take_prints().into_iter().take(room));
+        self.prints = prints;
+        rules
     }
 
     /// A document's value, [`Value::Undefined`] where it has none.
@@ -179,6 +220,10 @@ impl Policy {
     pub(crate) fn take_prints(&mut self) -> Vec<String> {
         std::mem::take(&mut self.prints)
     }
+}
+
+fn keys_of(path: &[String]) -> Vec<Value> {
+    path.iter().map(|key| Value::from(key.as_str())).collect()
 }
 
 fn decision(values: Vec<Value>) -> Result<Decision, Diagnostic> {

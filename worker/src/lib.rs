@@ -12,6 +12,7 @@ mod engine;
 mod error;
 mod gate;
 mod inspect;
+mod mask;
 mod panics;
 mod sandbox;
 mod serve;

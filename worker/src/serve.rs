@@ -3,21 +3,24 @@
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};
 use std::mem::ManuallyDrop;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use enforcer_protocol::{
     EncodeError, FRAME_FROM_WORKER_MARGIN, Findings, FrameBuffer, FromWorker,
-    MAX_FRAME_FROM_WORKER, MAX_FRAME_TO_WORKER, Outcome, PROTOCOL_VERSION, Query, RateLimiter,
-    ToWorker, append_frame, decode,
+    MAX_FRAME_FROM_WORKER, MAX_FRAME_TO_WORKER, Mask, Outcome, PROTOCOL_VERSION, Query,
+    RateLimiter, ToWorker, append_frame, decode,
 };
 
-use crate::answer::{Reply, answer};
+use enforcer_rego::Value;
+
+use crate::answer::{Answer, Reply, answer};
 use crate::bundle::Assembly;
 use crate::clock::monotonic_micros;
 use crate::diagnostics::{evaluation_failed, shortened};
 use crate::engine::Policy;
 use crate::error::WorkerError;
 use crate::inspect::inspect;
+use crate::mask::Masker;
 use crate::sandbox::{Report, Sealed};
 
 /// Bytes of answers that are collected for one write. Beyond it they are written before the next
@@ -97,6 +100,7 @@ fn take(state: State, frame: &ToWorker<'_>, answers: &mut Answers) -> Result<Sta
                         bundle_revision,
                         evaluator,
                         warnings,
+                        has_mask: policy.has_mask(),
                     })?;
                     Ok(State::Serving(Box::new(policy)))
                 }
@@ -106,17 +110,28 @@ fn take(state: State, frame: &ToWorker<'_>, answers: &mut Answers) -> Result<Sta
                 }
             }
         }
-        (State::Serving(mut policy), ToWorker::Evaluate { id, query, deadline_micros, body }) => {
+        (
+            State::Serving(mut policy),
+            ToWorker::Evaluate { id, query, deadline_micros, wants_mask, body },
+        ) => {
             let start = monotonic_micros();
             // A request that comes too late is not even parsed: that costs time too, and would
             // delay the requests behind it.
-            let reply = if start >= *deadline_micros {
-                Reply::One(Outcome::TimedOut)
-            } else {
-                evaluate(&mut policy, query, body, *deadline_micros, answers)?
-            };
+            if start >= *deadline_micros {
+                let late = Reply::One(Outcome::TimedOut);
+                answers.append_reply(*id, late, Mask::Absent, 0, false)?;
+                return Ok(State::Serving(policy));
+            }
+            let Answer { mut reply, inputs } =
+                evaluate(&mut policy, query, body, *deadline_micros, answers)?;
             let micros = monotonic_micros().saturating_sub(start);
-            answers.append_reply(*id, reply, micros, policy.take_has_differed())?;
+            let mask = if *wants_mask && policy.has_mask() {
+                let masker = Masker::new(&mut policy, query, *deadline_micros);
+                mask(masker, &mut reply, &inputs, answers)?
+            } else {
+                Mask::Absent
+            };
+            answers.append_reply(*id, reply, mask, micros, policy.take_has_differed())?;
             Ok(State::Serving(policy))
         }
         (State::Serving(_), _) => Err(WorkerError::OutOfOrder("the bundle is loaded")),
@@ -131,7 +146,7 @@ fn evaluate(
     body: &[u8],
     deadline_micros: u64,
     answers: &mut Answers,
-) -> io::Result<Reply> {
+) -> io::Result<Answer> {
     if answers.waiting.is_empty() {
         return Ok(answer(policy, query, body, deadline_micros));
     }
@@ -146,6 +161,35 @@ fn evaluate(
     // An evaluation changes nothing, so it can be done again from its beginning.
     answers.write()?;
     Ok(answer(policy, query, body, deadline_micros))
+}
+
+/// Masks the decisions of a reply, without a long delay for the answers that wait to be written.
+fn mask(
+    mut masker: Masker<'_>,
+    reply: &mut Reply,
+    inputs: &[Option<Value>],
+    answers: &mut Answers,
+) -> io::Result<Mask> {
+    match reply {
+        Reply::One(outcome) => {
+            let input = inputs.first().and_then(Option::as_ref);
+            if !answers.waiting.is_empty() {
+                let patience = Duration::from_micros(BATCH_PATIENCE_MICROS);
+                if let Some(mask) = masker.try_mask(outcome, input, patience) {
+                    return Ok(mask);
+                }
+                answers.write()?;
+            }
+            Ok(masker.mask(outcome, input))
+        }
+        Reply::Batch(items) => {
+            answers.write()?;
+            for (item, input) in items.iter_mut().zip(inputs) {
+                item.mask = masker.mask(&item.outcome, input.as_ref());
+            }
+            Ok(Mask::Absent)
+        }
+    }
 }
 
 /// The answers to the supervisor.
@@ -192,20 +236,26 @@ impl Answers {
         &mut self,
         id: u64,
         reply: Reply,
+        mask: Mask,
         micros: u64,
         differed: bool,
     ) -> Result<(), EncodeError> {
-        let frame = match reply {
-            Reply::One(outcome) => FromWorker::Evaluated { id, outcome, micros, differed },
+        let mut frame = match reply {
+            Reply::One(outcome) => FromWorker::Evaluated { id, outcome, micros, mask, differed },
             Reply::Batch(items) => FromWorker::BatchEvaluated { id, items, micros, differed },
         };
-        match self.append(&frame) {
+        let mut appended = self.append(&frame);
+        if matches!(appended, Err(EncodeError::TooLong(_))) && leave_masks_out(&mut frame) {
+            appended = self.append(&frame);
+        }
+        match appended {
             Err(EncodeError::TooLong(too_long)) => {
                 let message = format!(
                     "the answer is too long for the tenant's limit (max_result_bytes): {too_long}"
                 );
                 let outcome = Outcome::Failed(evaluation_failed(&message));
-                self.append(&FromWorker::Evaluated { id, outcome, micros, differed })
+                let mask = Mask::Absent;
+                self.append(&FromWorker::Evaluated { id, outcome, micros, mask, differed })
             }
             result => result,
         }
@@ -216,6 +266,26 @@ impl Answers {
         self.waiting.clear();
         self.waiting.shrink_to(WRITE_BATCH);
         Ok(())
+    }
+}
+
+/// Leaves the masks of an answer out: they never cost the answer. Returns whether it had any.
+fn leave_masks_out(frame: &mut FromWorker) -> bool {
+    let leave_out = |mask: &mut Mask| {
+        let is_applied = matches!(mask, Mask::Applied(_));
+        if is_applied {
+            *mask = Mask::TooLarge;
+        }
+        is_applied
+    };
+    match frame {
+        FromWorker::Evaluated { mask, .. } => leave_out(mask),
+        FromWorker::BatchEvaluated { items, .. } => {
+            let left_out =
+                items.iter_mut().filter_map(|item| leave_out(&mut item.mask).then_some(()));
+            left_out.count() > 0
+        }
+        _ => false,
     }
 }
 
@@ -259,123 +329,4 @@ impl Printer {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    use enforcer_protocol::{Evaluator, LoadSettings, Namespace, TestGate};
-    use std::time::Duration;
-
-    use std::os::fd::OwnedFd;
-    use std::os::unix::net::UnixStream;
-    use std::thread::{self, JoinHandle};
-
-    const MODULE: &[u8] = b"package tenants.a
-allow if {
-    input.loop
-    some x in numbers.range(1, 10000)
-    some y in numbers.range(1, 10000)
-    x + y < 0
-}
-allow if input.allow";
-
-    /// A worker's frames, one after the other.
-    struct Received {
-        socket: UnixStream,
-        frames: FrameBuffer,
-    }
-
-    impl Received {
-        fn next(&mut self) -> FromWorker {
-            loop {
-                if let Some(payload) = self.frames.next_frame().unwrap() {
-                    return decode(payload).unwrap();
-                }
-                assert_ne!(self.frames.fill(&mut self.socket).unwrap(), 0, "the worker ended");
-            }
-        }
-    }
-
-    /// Starts a worker that has loaded `MODULE`.
-    fn start() -> (UnixStream, Received, JoinHandle<Result<(), WorkerError>>) {
-        let (mut socket, worker) = UnixStream::pair().unwrap();
-        let worker = File::from(OwnedFd::from(worker));
-        let serving = thread::spawn(move || serve(&Sealed::not_at_all(), worker));
-        socket.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
-        let length = u64::try_from(MODULE.len()).unwrap();
-        send(
-            &mut socket,
-            &[
-                ToWorker::LoadBundle(LoadSettings {
-                    tenant_id: "a",
-                    namespace: Namespace::Strict,
-                    entrypoint: vec!["tenants", "a", "allow"],
-                    evaluation_timeout_micros: 1_000_000,
-                    bytecode: true,
-                    strict_builtin_errors: false,
-                    max_result: 1024 * 1024,
-                    tests: TestGate::Ignored,
-                }),
-                ToWorker::BundleFile { path: "policy.rego", length },
-                ToWorker::BundleChunk(MODULE),
-                ToWorker::BundleEnd,
-            ],
-        );
-        let frames = FrameBuffer::new(MAX_FRAME_FROM_WORKER);
-        let mut received = Received { socket: socket.try_clone().unwrap(), frames };
-        assert!(matches!(received.next(), FromWorker::Hello { .. }));
-        let (evaluator, warnings) = (Evaluator::Bytecode, Vec::new());
-        let loaded =
-            FromWorker::Loaded { version: None, bundle_revision: None, evaluator, warnings };
-        assert_eq!(received.next(), loaded);
-        (socket, received, serving)
-    }
-
-    /// Sends all of them at once, so that the worker finds them together.
-    fn send(socket: &mut UnixStream, frames: &[ToWorker<'_>]) {
-        let mut bytes = Vec::new();
-        for frame in frames {
-            append_frame(&mut bytes, frame, MAX_FRAME_TO_WORKER).unwrap();
-        }
-        socket.write_all(&bytes).unwrap();
-    }
-
-    fn ask(id: u64, deadline_micros: u64, body: &[u8]) -> ToWorker<'_> {
-        ToWorker::Evaluate { id, query: Query::Decision, deadline_micros, body }
-    }
-
-    #[test]
-    fn an_answer_does_not_wait_for_a_slow_evaluation_behind_it() {
-        let (mut socket, mut received, _serving) = start();
-        let deadline = monotonic_micros() + 3_000_000;
-        let requests = [
-            ask(0, deadline, br#"{"input":{"allow":true}}"#),
-            ask(1, deadline, br#"{"input":{"loop":true}}"#),
-            ask(2, deadline + 10_000_000, br#"{"input":{"allow":true}}"#),
-        ];
-        send(&mut socket, &requests);
-        let mut answer = || match received.next() {
-            FromWorker::Evaluated { id, outcome, .. } => (id, outcome, monotonic_micros()),
-            other => panic!("{other:?}"),
-        };
-        let (first, second, third) = (answer(), answer(), answer());
-        assert!(matches!(first, (0, Outcome::Decision(_), at) if at < deadline), "{first:?}");
-        assert!(matches!(second, (1, Outcome::TimedOut, at) if at >= deadline), "{second:?}");
-        assert!(matches!(third, (2, Outcome::Decision(_), _)), "{third:?}");
-    }
-
-    #[test]
-    fn a_request_that_comes_too_late_is_not_read() {
-        let (mut socket, mut received, _serving) = start();
-        // If it were parsed, it would be refused.
-        send(&mut socket, &[ask(0, monotonic_micros(), b"no JSON")]);
-        let FromWorker::Evaluated { outcome, .. } = received.next() else { panic!() };
-        assert_eq!(outcome, Outcome::TimedOut);
-    }
-
-    #[test]
-    fn a_frame_that_has_no_place_ends_the_worker() {
-        let (mut socket, _received, serving) = start();
-        send(&mut socket, &[ToWorker::BundleEnd]);
-        assert!(matches!(serving.join().unwrap(), Err(WorkerError::OutOfOrder(_))));
-    }
-}
+mod tests;

@@ -21,7 +21,17 @@ pub(crate) fn settings_of(bundle: &Bundle, tests: Tests) -> Settings {
         interpreter_only: !bundle.bytecode,
         strict_builtin_errors: bundle.strict_builtin_errors,
         decision: decision_paths(&bundle.entrypoint),
+        mask: mask_path(bundle),
     }
+}
+
+/// The keys below `data` of the policy's mask: beside a strict tenant's decision, or where OPA has it.
+pub(crate) fn mask_path(bundle: &Bundle) -> Vec<String> {
+    let keys = match bundle.namespace {
+        Namespace::Strict => ["tenants", bundle.tenant_id.as_str(), "mask"],
+        Namespace::Open => ["system", "log", "mask"],
+    };
+    keys.map(str::to_owned).to_vec()
 }
 
 /// The paths of a decision's rules below `data`: the entrypoint, and the others beside it. A bundle

@@ -48,6 +48,9 @@ pub struct Settings {
     pub strict_builtin_errors: bool,
     /// The documents of a decision, as keys below `data`.
     pub decision: Vec<Vec<String>>,
+    /// The document that masks decisions, as keys below `data`; without keys there is none. Its
+    /// rules are used although no decision uses them.
+    pub mask: Vec<String>,
 }
 
 /// The evaluator of a policy.
@@ -175,7 +178,7 @@ impl Policy {
         prints::locate(&sources, &mut compiled.modules);
         let mut program =
             lower::lower(&sources, &compiled).map_err(|faults| reports(faults, &sources))?;
-        compiled.warnings.extend(unused::warnings(&sources, &compiled, &settings.decision));
+        compiled.warnings.extend(unused::warnings(&sources, &compiled, settings));
         let mut warnings = reports(compiled.warnings, &sources);
         warnings.extend(entry::missing(&program, &settings.decision));
         let decision = (!settings.decision.is_empty())

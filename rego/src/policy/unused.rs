@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::Settings;
 use crate::ast::{Name, Rule, Term, TermValue};
 use crate::bundle;
 use crate::compile::graph::Rules;
@@ -19,19 +20,20 @@ struct Named {
     is_used: bool,
 }
 
-/// Warnings about rules that none of a decision's documents uses, directly or through others. Rules
+/// Warnings about rules that neither a decision's documents nor the mask uses, directly or through others. Rules
 /// of test files are ignored. An unused package gets one warning. There is no warning where no rule
 /// defines the deciding document, which has its own warning.
 pub(super) fn warnings(
     sources: &Sources,
     compiled: &Compiled,
-    decision: &[Vec<String>],
+    Settings { decision, mask, .. }: &Settings,
 ) -> Vec<Diagnostic> {
     let rules = Rules::new(&compiled.modules, &compiled.tree);
-    let documents: Vec<Vec<Term>> = decision.iter().map(|path| reference(path)).collect();
+    let mut documents: Vec<Vec<Term>> = decision.iter().map(|path| reference(path)).collect();
     if documents.first().is_none_or(|decides| rules.reachable(decides).is_empty()) {
         return Vec::new();
     }
+    documents.extend((!mask.is_empty()).then(|| reference(mask)));
     let is_used = used(compiled, &rules, &documents);
     let mut packages: BTreeMap<String, BTreeMap<Name, Named>> = BTreeMap::new();
     let is_test =

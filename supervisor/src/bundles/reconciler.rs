@@ -421,7 +421,12 @@ impl Reconciler {
 
     fn add(&mut self, id: TenantId, source: Source) {
         let limits = self.config.limits(&id);
-        let stream = TenantStream::new(&self.shared.stream, id.clone(), limits.max_body);
+        let stream = TenantStream::new(
+            &self.shared.stream,
+            id.clone(),
+            limits.max_body,
+            limits.stream_inputs,
+        );
         let sandbox = &self.context.sandbox;
         let (tenant, requests) =
             Tenant::new(id.clone(), limits, sandbox.mode, sandbox.users.clone(), stream);

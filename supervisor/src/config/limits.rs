@@ -40,6 +40,8 @@ pub(crate) struct TenantLimits {
     pub(crate) query_api: bool,
     /// Whether its own tests have to pass before it serves.
     pub(crate) run_tests: RunTests,
+    /// Whether its events have inputs.
+    pub(crate) stream_inputs: StreamInputs,
     /// Inspections of its bundle in a second.
     pub(crate) inspections: u32,
     /// How much its clients may ask for.
@@ -118,6 +120,15 @@ pub(crate) enum RunTests {
     Ignore,
     /// They have to pass.
     Require,
+}
+
+/// Whether the events of a tenant have the inputs of requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum StreamInputs {
+    /// They have, as far as the policy's mask leaves them.
+    Show,
+    /// They have none.
+    Omit,
 }
 
 /// When a tenant's worker is started.

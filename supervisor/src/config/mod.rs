@@ -49,7 +49,7 @@ pub use credentials::parse_expiry;
 pub(crate) use credentials::{ConfiguredCredentials, SecretFile};
 pub use errors::ConfigErrors;
 pub(crate) use limits::{
-    Activation, DecisionQuota, EvaluatorChoice, RunTests, TenantLimits, TenantQuotas,
+    Activation, DecisionQuota, EvaluatorChoice, RunTests, StreamInputs, TenantLimits, TenantQuotas,
 };
 pub use listen::ListenAddress;
 use listen::{Credential, Encryption};

@@ -76,6 +76,7 @@ impl<F: Fn(&str) -> Option<String>> Reader<'_, F> {
         });
         let query_api = self.read_for(tenant_id, QUERY_API, boolean);
         let run_tests = self.read_for(tenant_id, RUN_TESTS, run_tests);
+        let stream_inputs = self.read_for(tenant_id, STREAM_INPUTS, stream_inputs);
         let inspections = self.read_for(tenant_id, INSPECTIONS, |text| number(text, 0..=1000_u32));
         let (quotas, faults) = quotas(&self.file, tenant_id);
         self.errors.extend(faults);
@@ -97,6 +98,7 @@ impl<F: Fn(&str) -> Option<String>> Reader<'_, F> {
             query_api: query_api?,
             inspections: inspections?,
             run_tests: run_tests?,
+            stream_inputs: stream_inputs?,
             quotas,
         })
     }

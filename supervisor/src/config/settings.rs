@@ -90,6 +90,8 @@ settings! {
         "Scope that a bundle's signature must have, of up to 128 characters without spaces, or none: the scope of its key";
     RUN_TESTS = "ENFORCER_RUN_TESTS", "run-tests", "ignore",
         "Whether a bundle's own tests decide about it: ignore, or require (a bundle with a test that does not pass is rejected)";
+    STREAM_INPUTS = "ENFORCER_STREAM_INPUTS", "stream-inputs", "show",
+        "Whether events of the decision stream have the inputs of requests: show (as the policy's mask leaves them), or omit";
     CPU_WEIGHT = "ENFORCER_CPU_WEIGHT", "cpu-weight", "100",
         "Relative weight of a tenant's worker when workers compete for processor time, 1 to 10000; needs control groups";
     CPU_PERCENT = "ENFORCER_CPU_PERCENT", "cpu-percent", "100",
@@ -117,7 +119,7 @@ settings! {
 }
 
 /// The settings that a single tenant may have of its own.
-pub(super) const OF_A_TENANT: [Setting; 20] = [
+pub(super) const OF_A_TENANT: [Setting; 21] = [
     EVALUATION_TIMEOUT,
     LOAD_TIMEOUT,
     MAX_BODY,
@@ -135,6 +137,7 @@ pub(super) const OF_A_TENANT: [Setting; 20] = [
     QUERY_API,
     INSPECTIONS,
     RUN_TESTS,
+    STREAM_INPUTS,
     BUNDLE_SIGNATURE,
     BUNDLE_KEY,
     BUNDLE_SCOPE,

@@ -10,7 +10,7 @@ use std::time::Duration;
 use enforcer_protocol::{Namespace, SandboxMode};
 use tracing::level_filters::LevelFilter;
 
-use super::limits::{Activation, Entrypoint, EvaluatorChoice, RunTests};
+use super::limits::{Activation, Entrypoint, EvaluatorChoice, RunTests, StreamInputs};
 use super::log::LogFormat;
 use super::origin;
 use super::sandbox::{FIRST_WORKER_USER, UNUSED_USERS, WorkerUsers};
@@ -60,6 +60,14 @@ pub(super) fn run_tests(text: &str) -> Result<RunTests, String> {
         "ignore" => Ok(RunTests::Ignore),
         "require" => Ok(RunTests::Require),
         _ => Err("expected ignore or require".to_owned()),
+    }
+}
+
+pub(super) fn stream_inputs(text: &str) -> Result<StreamInputs, String> {
+    match text {
+        "show" => Ok(StreamInputs::Show),
+        "omit" => Ok(StreamInputs::Omit),
+        _ => Err("expected show or omit".to_owned()),
     }
 }
 

@@ -13,7 +13,7 @@ use super::body;
 use super::error::json;
 use super::evaluation::{Evaluated, NotEvaluated, answer_of, evaluate, record_failure};
 use crate::clock::new_id;
-use crate::stream::{Decided, RequestInput};
+use crate::stream::{Decided, Disclosure, RequestInput};
 use crate::telemetry::logging::{DECISION_TARGET, printable};
 use crate::tenant::admission::Tenant;
 use crate::tenant::request::{Answered, RequestBody};
@@ -58,10 +58,10 @@ pub(crate) async fn decide(tenant: &Tenant, head: &Parts, body: HttpBody) -> Res
     };
     let input = RequestInput::Member(read.bytes.clone());
     match ask(tenant, read).await {
-        Ok(Made { decision, revision, micros }) => {
+        Ok(Made { decision, revision, micros, disclosure }) => {
             let made = DecisionBody::new(&tenant.id, decision_id, &decision, micros);
             let answer = json(StatusCode::OK, &made);
-            record(tenant, Decided { id: decision_id, decision, micros, revision }, &input);
+            record(tenant, (decision_id, decision), (revision, micros), disclosure, &input);
             answer
         }
         Err(not_made) => {
@@ -73,9 +73,19 @@ pub(crate) async fn decide(tenant: &Tenant, head: &Parts, body: HttpBody) -> Res
 
 /// Counts and logs a decision, and tells it on the stream: before its client has the answer, so that
 /// a client that has one finds it on the stream.
-pub(super) fn record(tenant: &Tenant, decided: Decided, input: &RequestInput) {
-    let Decided { id: decision_id, decision, micros, revision } = &decided;
+pub(super) fn record(
+    tenant: &Tenant,
+    (decision_id, decision): (Uuid, Decision),
+    (revision, micros): (Revision, u64),
+    disclosure: Disclosure,
+    input: &RequestInput,
+) {
     tenant.decided(decision.allow);
+    if let Disclosure::Failed(reason) = &disclosure {
+        tenant.mask_failed(decision_id, reason);
+    }
+    let decided = Decided::new(decision_id, decision, (revision, micros), disclosure);
+    let decision = &decided.decision;
     info!(
         target: DECISION_TARGET,
         tenant_id = tenant.id.as_str(),
@@ -95,16 +105,19 @@ struct Made {
     /// Of the worker that made it.
     revision: Revision,
     micros: u64,
+    disclosure: Disclosure,
 }
 
 async fn ask(tenant: &Tenant, body: RequestBody) -> Result<Made, NotEvaluated> {
-    let Evaluated { answered, revision, micros } = evaluate(tenant, Query::Decision, body).await?;
+    let evaluated = evaluate(tenant, Query::Decision, body).await?;
+    let Evaluated { answered, revision, micros, has_mask, mask } = evaluated;
+    let disclosure = tenant.stream.disclosure(has_mask, mask);
     let outcome = match answered {
         Answered::One(outcome) => answer_of(tenant, outcome, micros)?,
         Answered::Batch(_) => return Err(NotEvaluated::unexpected()),
     };
     match outcome {
-        Outcome::Decision(decision) => Ok(Made { decision, revision, micros }),
+        Outcome::Decision(decision) => Ok(Made { decision, revision, micros, disclosure }),
         _ => Err(NotEvaluated::unexpected()),
     }
 }

@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use axum::http::StatusCode;
-use enforcer_protocol::{Diagnostic, Outcome, Query, Revision};
+use enforcer_protocol::{Diagnostic, Mask, Outcome, Query, Revision};
 use tracing::{info, warn};
 use uuid::Uuid;
 
@@ -25,6 +25,10 @@ pub(super) struct Evaluated {
     pub(super) revision: Revision,
     /// How long the worker took, in microseconds.
     pub(super) micros: u64,
+    /// Whether the policy of that worker has a mask.
+    pub(super) has_mask: bool,
+    /// What the mask leaves, of an answer to one question.
+    pub(super) mask: Mask,
 }
 
 /// Why the policy gave no answer.
@@ -55,7 +59,8 @@ pub(super) async fn evaluate(
     query: Query,
     body: RequestBody,
 ) -> Result<Evaluated, NotEvaluated> {
-    let Answer { answered, revision, micros } = tenant.ask(query, body).await.map_err(|error| {
+    let answer = tenant.ask(query, body).await;
+    let Answer { answered, revision, micros, has_mask, mask } = answer.map_err(|error| {
         // The worker may never report its time.
         let micros = (error == AskError::TimedOut).then(|| timeout_micros(tenant));
         if let Some(micros) = micros {
@@ -67,7 +72,7 @@ pub(super) async fn evaluate(
         };
         NotEvaluated { error, micros }
     })?;
-    Ok(Evaluated { answered, revision, micros })
+    Ok(Evaluated { answered, revision, micros, has_mask, mask })
 }
 
 /// Counts the time of an evaluation, and takes its answer from its result.

@@ -12,6 +12,7 @@
 
 mod channel;
 mod cursor;
+mod disclosure;
 mod event;
 mod hub;
 mod input;
@@ -24,6 +25,7 @@ mod tenant;
 pub(crate) mod testing;
 
 pub(crate) use cursor::{Cursor, Resumption};
+pub(crate) use disclosure::Disclosure;
 pub(crate) use event::{
     CONNECTED, Change, Changed, Decided, FailedRequest, QuotaLevel, QuotaNotice,
 };

@@ -75,6 +75,11 @@ impl RecentRequests {
         self.limiter.try_take(1, now)
     }
 
+    /// Whether the next request that ends may be kept.
+    pub(super) fn may_have_room(&self, now: Instant) -> bool {
+        self.limiter.wait(1, now).is_zero()
+    }
+
     pub(super) fn keep(&mut self, at: DateTime<Utc>, what: What) {
         if self.requests.len() == usize::try_from(RECENT_REQUESTS).unwrap_or(usize::MAX) {
             self.requests.pop_front();

@@ -390,6 +390,12 @@ fn encode_counters(encoder: &mut DescriptorEncoder<'_>, rows: &[Row<'_>]) -> fmt
         let count = metrics.evaluator_differences.load(Ordering::Relaxed);
         counter(&mut family, &[("tenant", *tenant)], count)?;
     }
+    let help = "Decisions whose input was not shown because the policy's mask failed";
+    let mut family = encoder.encode_descriptor("mask_failures", help, None, MetricType::Counter)?;
+    for Row { tenant, metrics, .. } in rows {
+        let count = metrics.mask_failures.load(Ordering::Relaxed);
+        counter(&mut family, &[("tenant", *tenant)], count)?;
+    }
     let help = "Processor time that the worker of the tenant has used, in seconds";
     let mut family =
         encoder.encode_descriptor("worker_cpu_seconds", help, None, MetricType::Counter)?;

@@ -7,7 +7,8 @@ use arc_swap::ArcSwapOption;
 use enforcer_protocol::{Diagnostic, Query, RateLimiter, SandboxMode, TenantId};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
-use tracing::{info, warn};
+use tracing::{Level, info, warn};
+use uuid::Uuid;
 
 use super::orders::Orders;
 use super::poison::PoisonInputs;
@@ -20,7 +21,7 @@ use crate::config::TenantLimits;
 use crate::deadline::ANSWER_MARGIN;
 use crate::isolation::users::{UserLease, Users};
 use crate::stream::{Change, Changed, TenantStream};
-use crate::telemetry::logging::printable;
+use crate::telemetry::logging::{DECISION_TARGET, printable};
 use crate::telemetry::metrics::{TenantLimit, TenantMetrics};
 
 /// Request bodies that one tenant may have in memory, in largest bodies: the memory is bounded for
@@ -176,9 +177,17 @@ impl Tenant {
         })?;
         let (reply, answer) = oneshot::channel();
         let RequestBody { bytes, memory } = body;
-        let permits = [permit, memory];
-        let request =
-            Request { query, body: bytes, deadline, reply, _permits: permits, is_suspect: false };
+        let wants_mask = self.stream.wants_mask(std::time::Instant::now())
+            || tracing::enabled!(target: DECISION_TARGET, Level::INFO);
+        let request = Request {
+            query,
+            body: bytes,
+            deadline,
+            wants_mask,
+            reply,
+            _permits: [permit, memory],
+            is_suspect: false,
+        };
         self.put(request)?;
         match timeout_at(deadline + ANSWER_MARGIN, answer).await {
             Ok(Ok(answered)) => answered,
@@ -194,6 +203,15 @@ impl Tenant {
         let requests = self.requests.read().unwrap_or_else(PoisonError::into_inner);
         // Never full, because the queue has no more permits than the channel has room.
         requests.try_send(request).map_err(|_| AskError::WorkerUnavailable)
+    }
+
+    /// Counts and logs that the policy's mask failed about a decision, which is answered all the same.
+    pub(crate) fn mask_failed(&self, decision_id: Uuid, reason: &str) {
+        self.metrics.mask_failures.fetch_add(1, Ordering::Relaxed);
+        if self.may_log_failure() {
+            let (tenant_id, reason) = (&self.id, printable(reason));
+            warn!(%tenant_id, %decision_id, "the policy's mask failed, so the decision's input is not shown: {reason}");
+        }
     }
 
     /// Counts a decision.

@@ -1,7 +1,7 @@
 //! A request on its way to a worker, and its answer.
 
 use bytes::Bytes;
-use enforcer_protocol::{BatchItem, Outcome, Query, Revision};
+use enforcer_protocol::{BatchItem, Mask, Outcome, Query, Revision};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio::time::Instant;
 
@@ -22,6 +22,8 @@ pub(crate) struct Request {
     pub(crate) body: Bytes,
     /// The deadline of its answer.
     pub(crate) deadline: Instant,
+    /// Whether the answer is to have what the policy's mask leaves of the decision.
+    pub(crate) wants_mask: bool,
     /// The channel for its answer. Dropping it reports that no answer will follow.
     pub(crate) reply: oneshot::Sender<Result<Answer, AskError>>,
     /// Its place in the tenant's queue, and its body's share of the tenant's memory.
@@ -38,6 +40,10 @@ pub(crate) struct Answer {
     pub(crate) revision: Revision,
     /// The worker's own measurement of its time, in microseconds.
     pub(crate) micros: u64,
+    /// Whether the policy of that bundle has a mask.
+    pub(crate) has_mask: bool,
+    /// What the mask leaves, of an answer to one question. Those of a batch have their own.
+    pub(crate) mask: Mask,
 }
 
 /// An answer, of the kind that the question has.
@@ -59,6 +65,19 @@ impl Request {
             }
             (Query::Decision | Query::Document(..), Answered::Batch(_)) => false,
         }
+    }
+}
+
+impl Request {
+    /// Whether an answer may have these masks: none that was not asked for, and none of a policy
+    /// that has no mask.
+    pub(crate) fn takes(&self, answered: &Answered, mask: &Mask, has_mask: bool) -> bool {
+        let is_absent = |mask: &Mask| *mask == Mask::Absent;
+        let of_items = match answered {
+            Answered::One(_) => true,
+            Answered::Batch(items) => items.iter().all(|item| is_absent(&item.mask)),
+        };
+        (has_mask && self.wants_mask) || (is_absent(mask) && of_items)
     }
 }
 

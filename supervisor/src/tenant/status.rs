@@ -636,6 +636,7 @@ mod tests {
 
     fn begin(board: &StatusBoard, revision: u8) {
         let info = WorkerInfo {
+            has_mask: false,
             layers: Vec::new(),
             version: None,
             bundle_revision: None,

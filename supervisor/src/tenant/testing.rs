@@ -24,7 +24,12 @@ pub(crate) fn tenant_with(quotas: TenantQuotas) -> (Arc<Tenant>, mpsc::Receiver<
     let id: TenantId = "a".parse().unwrap();
     let limits = Config::parse(|_| None, [bundles_dir]).unwrap().limits(&id);
     let limits = TenantLimits { quotas, ..limits };
-    let stream = TenantStream::new(&stream::testing::stream(), id.clone(), limits.max_body);
+    let stream = TenantStream::new(
+        &stream::testing::stream(),
+        id.clone(),
+        limits.max_body,
+        limits.stream_inputs,
+    );
     let (tenant, requests) = Tenant::new(id, limits, SandboxMode::Strict, None, stream);
     (Arc::new(tenant), requests)
 }
@@ -43,6 +48,7 @@ pub(crate) fn request(
             query: Query::Decision,
             body: body.into(),
             deadline,
+            wants_mask: false,
             reply,
             _permits,
             is_suspect: false,

@@ -56,6 +56,8 @@ pub(crate) struct WorkerInfo {
     /// The evaluator of its policy.
     pub(crate) evaluator: Evaluator,
     pub(crate) warnings: Vec<Diagnostic>,
+    /// Whether its policy has a mask.
+    pub(crate) has_mask: bool,
 }
 
 /// A connection to a worker that has loaded its bundle. Only [`accept_handshake`] makes one, and
@@ -80,8 +82,9 @@ pub(crate) async fn accept_handshake(
     connection.append(&ToWorker::BundleEnd)?;
     connection.write_all().await.map_err(introduced)?;
     match connection.next_frame().await.map_err(introduced)? {
-        FromWorker::Loaded { version, bundle_revision, evaluator, warnings } => {
-            let info = WorkerInfo { layers, version, bundle_revision, evaluator, warnings };
+        FromWorker::Loaded { version, bundle_revision, evaluator, warnings, has_mask } => {
+            let info =
+                WorkerInfo { layers, version, bundle_revision, evaluator, warnings, has_mask };
             Ok((ReadyConnection(connection), info))
         }
         FromWorker::LoadFailed { diagnostics } => Err(HandshakeError::Rejected(diagnostics)),

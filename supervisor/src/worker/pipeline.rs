@@ -10,7 +10,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use enforcer_protocol::{FromWorker, Revision, ToWorker};
+use enforcer_protocol::{FromWorker, Mask, Revision, ToWorker};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, Sleep, sleep_until};
 
@@ -59,6 +59,8 @@ pub(crate) struct ServeParams {
     pub(crate) status: Arc<StatusBoard>,
     /// The bundle that the worker has loaded.
     pub(crate) revision: Revision,
+    /// Whether its policy has a mask.
+    pub(crate) has_mask: bool,
 }
 
 /// The remains of a connection that no longer serves.
@@ -97,12 +99,21 @@ struct Pipeline {
     poison: Arc<PoisonInputs>,
     status: Arc<StatusBoard>,
     revision: Revision,
+    has_mask: bool,
 }
 
 impl Pipeline {
     fn new(params: ServeParams) -> Self {
-        let ServeParams { backlog, requests, release, idle_timeout, poison, status, revision } =
-            params;
+        let ServeParams {
+            backlog,
+            requests,
+            release,
+            idle_timeout,
+            poison,
+            status,
+            revision,
+            has_mask,
+        } = params;
         Self {
             requests: Some(requests),
             release: Some(release),
@@ -117,6 +128,7 @@ impl Pipeline {
             poison,
             status,
             revision,
+            has_mask,
         }
     }
 
@@ -170,12 +182,12 @@ impl Pipeline {
 
     fn take_answers(&mut self, connection: &mut Connection) -> Result<(), End> {
         while let Some(frame) = connection.inbox.next_frame()? {
-            let (id, answered, micros, differed) = match frame {
-                FromWorker::Evaluated { id, outcome, micros, differed } => {
-                    (id, Answered::One(outcome), micros, differed)
+            let (id, answered, mask, micros, differed) = match frame {
+                FromWorker::Evaluated { id, outcome, micros, mask, differed } => {
+                    (id, Answered::One(outcome), mask, micros, differed)
                 }
                 FromWorker::BatchEvaluated { id, items, micros, differed } => {
-                    (id, Answered::Batch(items), micros, differed)
+                    (id, Answered::Batch(items), Mask::Absent, micros, differed)
                 }
                 FromWorker::Hello { .. }
                 | FromWorker::Loaded { .. }
@@ -193,7 +205,7 @@ impl Pipeline {
                 _ if self.ends.front().is_none_or(|end| *end > connection.total_written) => {
                     return Err(Breach::Unexpected("nothing yet").into());
                 }
-                _ if self.pending.front().is_some_and(|request| !request.fits(&answered)) => {
+                _ if !self.fits(&answered, &mask) => {
                     return Err(Breach::Unexpected("an answer of the question's kind").into());
                 }
                 _ => self.pending.pop_front(),
@@ -206,11 +218,19 @@ impl Pipeline {
             self.next_answer += 1;
             if let Some(request) = pending {
                 // The client may have disconnected, which does not affect the worker.
-                let answer = Answer { answered, revision: self.revision, micros };
+                let (revision, has_mask) = (self.revision, self.has_mask);
+                let answer = Answer { answered, revision, micros, has_mask, mask };
                 let _ = request.reply.send(Ok(answer));
             }
         }
         Ok(())
+    }
+
+    /// Whether an answer is of the kind that the next request asks for.
+    fn fits(&self, answered: &Answered, mask: &Mask) -> bool {
+        self.pending.front().is_none_or(|request| {
+            request.fits(answered) && request.takes(answered, mask, self.has_mask)
+        })
     }
 
     /// Encodes the next requests, as long as the worker and the outbox have room.
@@ -235,6 +255,7 @@ impl Pipeline {
                 id: self.next_answer.wrapping_add(in_flight),
                 query: next.query.clone(),
                 deadline_micros: monotonic_micros(next.deadline),
+                wants_mask: next.wants_mask,
                 body: &next.body,
             };
             connection.append(&evaluate).map_err(io::Error::other)?;

@@ -1,8 +1,8 @@
 //! A connection with a worker that the test scripts.
 
 use enforcer_protocol::{
-    Decision, Evaluator, FromWorker, MAX_FRAME_FROM_WORKER, MAX_RESULT, Outcome, SandboxLayer,
-    ToWorker, append_frame, decode,
+    Decision, Evaluator, FromWorker, MAX_FRAME_FROM_WORKER, MAX_RESULT, Mask, Outcome,
+    SandboxLayer, ToWorker, append_frame, decode,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
@@ -55,6 +55,7 @@ pub(super) fn answer(id: u64, micros: u64) -> FromWorker {
         id,
         outcome: Outcome::Decision(Decision::default()),
         micros,
+        mask: Mask::Absent,
         differed: false,
     }
 }
@@ -65,6 +66,7 @@ pub(super) fn loaded(version: Option<&str>) -> FromWorker {
         bundle_revision: None,
         evaluator: Evaluator::Bytecode,
         warnings: Vec::new(),
+        has_mask: false,
     }
 }
 

@@ -48,7 +48,7 @@ fn query(path: &str) -> DocumentQuery {
 
 fn within(policy: &mut Policy, query: &Query, body: &str, time: Duration) -> Reply {
     let deadline = monotonic_micros() + u64::try_from(time.as_micros()).unwrap();
-    answer(policy, query, body.as_bytes(), deadline)
+    answer(policy, query, body.as_bytes(), deadline).reply
 }
 
 fn ask(query: &Query, body: &str) -> Outcome {

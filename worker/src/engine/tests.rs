@@ -41,7 +41,7 @@ fn value(json: &str) -> Value {
 
 fn ask(policy: &mut Policy, body: &str) -> Outcome {
     let deadline = monotonic_micros() + u64::try_from(TIMEOUT.as_micros()).unwrap();
-    match answer(policy, &Query::Decision, body.as_bytes(), deadline) {
+    match answer(policy, &Query::Decision, body.as_bytes(), deadline).reply {
         Reply::One(outcome) => outcome,
         Reply::Batch(items) => panic!("{items:?}"),
     }

@@ -23,7 +23,7 @@ use super::parameters::Parameters;
 use super::response::Client;
 use super::{Found, record, record_document, refuse};
 use crate::clock::new_id;
-use crate::stream::{BatchInputs, Decided, RequestInput};
+use crate::stream::{BatchInputs, RequestInput};
 use crate::tenant::admission::Tenant;
 use crate::tenant::request::Answered;
 
@@ -65,7 +65,7 @@ async fn answer(tenant: &Tenant, query: BatchQuery, head: &Parts, body: HttpBody
         Ok(evaluated) => evaluated,
         Err(not_evaluated) => return failed(tenant, batch_id, not_evaluated, Some(&whole)),
     };
-    let Evaluated { answered, revision, micros } = evaluated;
+    let Evaluated { answered, revision, micros, has_mask, mask: _ } = evaluated;
     let items = match answered {
         Answered::Batch(items) => {
             tenant.quotas.count_batch(items.len(), Instant::now());
@@ -78,8 +78,10 @@ async fn answer(tenant: &Tenant, query: BatchQuery, head: &Parts, body: HttpBody
         }
     };
     let inputs = BatchInputs::new(&bytes, items.len());
-    let answers: Vec<ItemAnswer> =
-        items.into_iter().map(|item| item_answer(tenant, revision, item, &inputs)).collect();
+    let answers: Vec<ItemAnswer> = items
+        .into_iter()
+        .map(|item| item_answer(tenant, (revision, has_mask), item, &inputs))
+        .collect();
     let (status, json) = compose(batch_id, answers);
     let client = Client::of(&head.headers, Parameters::of(head.uri.query()).pretty);
     client.with_status(status, json).await
@@ -106,17 +108,18 @@ struct ItemAnswer {
 
 fn item_answer(
     tenant: &Tenant,
-    revision: Revision,
+    (revision, has_mask): (Revision, bool),
     item: BatchItem,
     inputs: &Arc<BatchInputs>,
 ) -> ItemAnswer {
-    let BatchItem { key, outcome, micros } = item;
+    let BatchItem { key, outcome, micros, mask } = item;
+    let disclosure = tenant.stream.disclosure(has_mask, mask);
     let id = new_id();
     let input = RequestInput::Batched(Arc::clone(inputs), key.clone());
     let (status, json) = match answer_of(tenant, outcome, micros) {
         Ok(Outcome::Decision(decision)) => {
             let json = decision_json(tenant, id, &decision, micros);
-            record(tenant, Decided { id, decision, micros, revision }, &input);
+            record(tenant, (id, decision), (revision, micros), disclosure, &input);
             (StatusCode::OK, json)
         }
         Ok(Outcome::Document(document)) => {
@@ -124,7 +127,7 @@ fn item_answer(
             record_document(
                 tenant,
                 id,
-                Found { document, revision, micros, explanation: None },
+                Found { document, revision, micros, disclosure, explanation: None },
                 &input,
             );
             (StatusCode::OK, json)

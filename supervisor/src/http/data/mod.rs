@@ -31,7 +31,7 @@ use super::error::ApiError;
 use super::evaluation::{Evaluated, NotEvaluated, answer_of, evaluate, record_failure};
 use super::state::AppState;
 use crate::clock::new_id;
-use crate::stream::{Decided, RequestInput};
+use crate::stream::{Disclosure, RequestInput};
 use crate::telemetry::logging::DECISION_TARGET;
 use crate::tenant::admission::Tenant;
 use crate::tenant::request::{Answered, RequestBody};
@@ -158,18 +158,24 @@ struct Found {
     document: DocumentAnswer,
     revision: Revision,
     micros: u64,
+    /// How much of it may be shown to others than the client.
+    disclosure: Disclosure,
     /// The events of the evaluation, if they were asked for.
     explanation: Option<JsonReport>,
 }
 
 async fn ask(tenant: &Tenant, query: Query, body: RequestBody) -> Result<Found, NotEvaluated> {
-    let Evaluated { answered, revision, micros } = evaluate(tenant, query, body).await?;
+    let evaluated = evaluate(tenant, query, body).await?;
+    let Evaluated { answered, revision, micros, has_mask, mask } = evaluated;
+    let disclosure = tenant.stream.disclosure(has_mask, mask);
     let outcome = match answered {
         Answered::One(outcome) => answer_of(tenant, outcome, micros)?,
         Answered::Batch(_) => return Err(NotEvaluated::unexpected()),
     };
     match outcome {
-        Outcome::Document(document) => Ok(Found { document, revision, micros, explanation: None }),
+        Outcome::Document(document) => {
+            Ok(Found { document, revision, micros, disclosure, explanation: None })
+        }
         _ => Err(NotEvaluated::unexpected()),
     }
 }
@@ -188,7 +194,9 @@ async fn ask_why(
         Findings::Document(outcome, explanation) => match answer_of(tenant, outcome, 0)? {
             Outcome::Document(document) => {
                 let micros = document.evaluation_nanos / 1000;
-                Ok(Found { document, revision, micros, explanation })
+                // The mask is not evaluated there.
+                let disclosure = tenant.stream.without_mask();
+                Ok(Found { document, revision, micros, disclosure, explanation })
             }
             _ => Err(NotEvaluated::unexpected()),
         },
@@ -198,9 +206,9 @@ async fn ask_why(
 
 /// Counts and logs an answer. One about the tenant's entrypoint is a decision.
 fn record_document(tenant: &Tenant, id: Uuid, found: Found, input: &RequestInput) {
-    let Found { document, revision, micros, explanation: _ } = found;
+    let Found { document, revision, micros, disclosure, explanation: _ } = found;
     if let Some(decision) = document.decision {
-        return record(tenant, Decided { id, decision, micros, revision }, input);
+        return record(tenant, (id, decision), (revision, micros), disclosure, input);
     }
     tenant.answered();
     info!(

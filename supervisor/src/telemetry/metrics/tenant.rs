@@ -20,6 +20,8 @@ pub(crate) struct TenantMetrics {
     pub(crate) quarantines: AtomicU64,
     /// Requests about which the bytecode and the interpreter disagreed.
     pub(crate) evaluator_differences: AtomicU64,
+    /// Decisions whose mask failed.
+    pub(crate) mask_failures: AtomicU64,
     /// Of a remote bundle.
     pub(crate) downloads: DownloadCounts,
     errors: [AtomicU64; ErrorCode::ALL.len()],
@@ -114,6 +116,7 @@ impl TenantMetrics {
             evaluations: EvaluationTimes::new(),
             quarantines: AtomicU64::new(0),
             evaluator_differences: AtomicU64::new(0),
+            mask_failures: AtomicU64::new(0),
             downloads: DownloadCounts::new(),
             errors: [const { AtomicU64::new(0) }; ErrorCode::ALL.len()],
             limits: [const { AtomicU64::new(0) }; TenantLimit::ALL.len()],

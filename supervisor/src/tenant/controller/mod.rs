@@ -593,7 +593,9 @@ impl Controller {
             poison: Arc::clone(&self.tenant.poison),
             status: Arc::clone(&self.tenant.status),
             revision,
+            has_mask: info.has_mask,
         };
+        self.tenant.stream.set_mask(info.has_mask);
         let evaluator = info.evaluator.clone();
         // Before its first answer, so that no client has an answer of a revision that is not shown.
         let before = self.tenant.status.begin_serving(pid, revision, info, &bundle.ignored_files);

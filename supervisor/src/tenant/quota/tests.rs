@@ -1,6 +1,7 @@
 use serde_json::Value;
 
 use super::*;
+use crate::config::StreamInputs;
 use crate::stream::testing::stream;
 use crate::stream::{EventKind, Kinds, Resumption, Subscription};
 
@@ -16,7 +17,7 @@ fn decisions(per_second: u64, burst: u64) -> TenantQuotas {
 fn with(limits: TenantQuotas) -> (Quotas, Instant, Subscription) {
     let stream = stream();
     let id: TenantId = "a".parse().unwrap();
-    let tenant = Arc::new(TenantStream::new(&stream, id.clone(), MAX_BODY));
+    let tenant = Arc::new(TenantStream::new(&stream, id.clone(), MAX_BODY, StreamInputs::Show));
     let kinds = Kinds::NONE.with(EventKind::Quota);
     let notices = tenant.subscribe(kinds, Resumption::Never).unwrap();
     let start = Instant::now();

@@ -53,6 +53,7 @@ fn serving_with(backlog: VecDeque<Request>, idle_timeout: Option<Duration>) -> S
         poison: Arc::clone(&tenant.poison),
         status: Arc::clone(&tenant.status),
         revision: Revision::from_digest([0; 32]),
+        has_mask: false,
     };
     let served = tokio::spawn(ReadyConnection(connection).serve(params));
     Serving { requests, release, served, worker, tenant }
@@ -300,6 +301,7 @@ async fn a_breach_ends_the_worker_and_leaves_no_answer() {
             ..Decision::default()
         }),
         micros: 0,
+        mask: Mask::Absent,
         differed: false,
     };
     let mut trailing = whole(&answer(0, 0)).split_off(FRAME_HEADER_LENGTH);

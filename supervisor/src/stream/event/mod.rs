@@ -2,11 +2,12 @@
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use enforcer_protocol::{Decision, Diagnostic, Revision, TenantId};
+use enforcer_protocol::{Decision, Diagnostic, JsonText, Revision, TenantId};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
+use super::disclosure::{Disclosure, MaskedPaths, ShownInput, omitted};
 use super::input::RequestInput;
 use super::kinds::EventKind;
 use super::memory::{Memory, Share};
@@ -47,10 +48,39 @@ impl AsRef<[u8]> for Accounted {
 #[derive(Clone, Debug)]
 pub(crate) struct Decided {
     pub(crate) id: Uuid,
+    /// As much of it as may be shown.
     pub(crate) decision: Decision,
     pub(crate) micros: u64,
     /// The revision of the worker that decided.
     pub(crate) revision: Revision,
+    /// How its input is shown.
+    pub(super) input: ShownInput,
+}
+
+impl Decided {
+    /// A decision of which so much may be shown.
+    pub(crate) fn new(
+        id: Uuid,
+        decision: Decision,
+        (revision, micros): (Revision, u64),
+        disclosure: Disclosure,
+    ) -> Self {
+        let (decision, input) = disclosure.apply(decision);
+        Self { id, decision, micros, revision, input }
+    }
+
+    /// Leaves out the paths that a mask has changed.
+    pub(super) fn forget_paths(&mut self) {
+        self.input = ShownInput::Omitted(omitted::TOO_LARGE);
+    }
+
+    /// The paths that a mask has changed.
+    pub(super) fn paths(&self) -> Option<&MaskedPaths> {
+        match &self.input {
+            ShownInput::Masked { paths, .. } => Some(paths),
+            ShownInput::AsSent | ShownInput::Omitted(_) => None,
+        }
+    }
 }
 
 /// A change of a tenant.
@@ -138,8 +168,10 @@ pub(crate) enum QuotaLevel {
 pub(super) enum Input {
     /// In a request.
     In(RequestInput),
-    /// Left out for lack of memory.
-    TooLarge,
+    /// As the policy's mask has left it.
+    Masked(JsonText),
+    /// Left out, for this reason.
+    Omitted(&'static str),
     /// The body was refused before it was whole.
     Refused,
 }
@@ -182,6 +214,10 @@ struct DecisionData<'a> {
     input: Option<&'a RawValue>,
     #[serde(skip_serializing_if = "Option::is_none")]
     input_omitted: Option<&'static str>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    erased: &'a [String],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    masked: &'a [String],
     metrics: DecisionMetrics,
     revision: Revision,
     sequence: u64,
@@ -261,6 +297,23 @@ pub(super) fn decision_bytes(decision: &Decision) -> usize {
 }
 
 impl Input {
+    /// Bytes that are kept for it.
+    pub(super) fn length(&self) -> usize {
+        match self {
+            Self::In(input) => input.length(),
+            Self::Masked(text) => text.as_str().len(),
+            Self::Omitted(_) | Self::Refused => 0,
+        }
+    }
+
+    /// A copy that keeps no more memory than it needs.
+    pub(super) fn copied(&self) -> Self {
+        match self {
+            Self::In(input) => Self::In(input.copied()),
+            Self::Masked(_) | Self::Omitted(_) | Self::Refused => self.clone(),
+        }
+    }
+
     /// The input as it is shown, or why it is left out.
     fn shown(&self) -> (Option<&RawValue>, Option<&'static str>) {
         match self {
@@ -268,7 +321,12 @@ impl Input {
                 Ok(input) => (Some(input), None),
                 Err(why) => (None, Some(why)),
             },
-            Self::TooLarge => (None, Some("too_large")),
+            // It was checked when it came; one that is none is not shown all the same.
+            Self::Masked(text) => match serde_json::from_str(text.as_str()) {
+                Ok(input) => (Some(input), None),
+                Err(_) => (None, Some(omitted::MASK_FAILED)),
+            },
+            Self::Omitted(why) => (None, Some(why)),
             Self::Refused => (None, Some("refused")),
         }
     }
@@ -311,6 +369,8 @@ impl What {
                     decision: &decided.decision,
                     input,
                     input_omitted,
+                    erased: decided.paths().map_or(&[], |paths| &paths.erased),
+                    masked: decided.paths().map_or(&[], |paths| &paths.masked),
                     metrics: DecisionMetrics { eval_duration_micros: decided.micros },
                     revision: decided.revision,
                     sequence: *sequence,
@@ -397,119 +457,4 @@ impl Record {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use proptest::{prop_assert, prop_assert_eq, proptest};
-    use serde_json::{Value, json};
-    use tokio::sync::Semaphore;
-
-    use super::super::memory::{HOST_MEMORY, MIN_TENANT_MEMORY};
-    use super::*;
-
-    fn memory() -> Memory {
-        Memory::new(1024, &Arc::new(Semaphore::new(HOST_MEMORY)))
-    }
-
-    fn event(body: &str, reason: &str) -> Option<Event> {
-        event_of(&memory(), body, reason)
-    }
-
-    fn event_of(memory: &Memory, body: &str, reason: &str) -> Option<Event> {
-        let decision =
-            Decision { allow: true, redact: vec!["a.b".into()], reason: Some(reason.to_owned()) };
-        let decided = Decided {
-            id: Uuid::nil(),
-            decision,
-            micros: 42,
-            revision: Revision::from_digest([7; 32]),
-        };
-        let record = Record {
-            at: DateTime::from_timestamp_millis(1_700_000_000_123).unwrap(),
-            position: 1,
-            lost_before: 0,
-            what: What::Decision {
-                decided,
-                input: Input::In(RequestInput::Member(body.to_owned().into())),
-                sequence: 9,
-            },
-            memory: memory.take(600).unwrap(),
-        };
-        record.build(&"tenant_a".parse().unwrap(), memory)
-    }
-
-    #[test]
-    fn a_decision_s_event_is_the_contract_s() {
-        let event = event("{\"input\":{\r\n\"x\": 1}}", "so").unwrap();
-        let text = std::str::from_utf8(&event.json).unwrap();
-        let expected = json!({
-            "type": "decision",
-            "data": {
-                "event_id": Uuid::nil(),
-                "tenant_id": "tenant_a",
-                "timestamp": "2023-11-14T22:13:20.123Z",
-                "decision": {"allow": true, "redact": ["a.b"], "reason": "so"},
-                "input": {"x": 1},
-                "metrics": {"eval_duration_micros": 42},
-                "revision": "07".repeat(32),
-                "sequence": 9,
-            },
-        });
-        assert_eq!(serde_json::from_str::<Value>(text).unwrap(), expected);
-        assert!(!text.contains(['\n', '\r']), "{text}");
-        assert!(text.starts_with(r#"{"type":"decision","data":{"event_id":"#), "{text}");
-    }
-
-    #[test]
-    fn no_body_and_no_reason_writes_the_rest_of_an_event() {
-        let reason = "\"},\"data\":{\"tenant_id\":\"other\"}}\n";
-        for body in [
-            r#"{"input":1},"tenant_id":"other","x":{"y":2}"#,
-            r#"{"input":1,"tenant_id":"other"}"#,
-            r#"{"input":{"tenant_id":"other"}}"#,
-        ] {
-            let event = event(body, reason).unwrap();
-            let value: Value = serde_json::from_slice(&event.json).unwrap();
-            assert_eq!(value["data"]["tenant_id"], "tenant_a", "{body}");
-            assert_eq!(value["data"]["decision"]["reason"], reason);
-            assert_eq!(value["data"]["sequence"], 9);
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn an_event_is_always_one_line_about_its_own_tenant(
-            body in r#"(\{"input":)?([\[\]{}",:\\ \n\r01eE.a-u-]|"tenant_id":|"data":\{|\\u[0-9d][8c]00|\PC){0,24}\}?"#,
-            reason in r#"([\[\]{}",:\\\n\r]|\PC){0,24}"#,
-        ) {
-            let event = event(&body, &reason).unwrap();
-            let value: Value = serde_json::from_slice(&event.json).unwrap();
-            prop_assert_eq!(&value["type"], "decision");
-            prop_assert_eq!(&value["data"]["tenant_id"], "tenant_a");
-            prop_assert_eq!(&value["data"]["decision"]["reason"], &reason);
-            prop_assert_eq!(&value["data"]["sequence"], 9);
-            prop_assert!(!event.json.contains(&b'\n') && !event.json.contains(&b'\r'));
-            let members = value["data"].as_object().unwrap().len();
-            let is_whole = members == 8 && serde_json::from_str::<Value>(&body).is_ok();
-            prop_assert!(is_whole || members == 9 && value["data"]["input_omitted"] == "not_json");
-        }
-    }
-
-    #[test]
-    fn an_event_takes_the_memory_that_it_takes() {
-        // One byte of a tenant's may become six.
-        let escaped = "\u{1}".repeat(1000);
-        let memory = memory();
-        let grown = event_of(&memory, r#"{"input":1}"#, &escaped).unwrap();
-        assert_eq!(MIN_TENANT_MEMORY - memory.left(), grown.json.len());
-        let _rest = memory.take(memory.left() - 4000).unwrap();
-        assert!(event_of(&memory, r#"{"input":1}"#, &escaped).is_none());
-        assert_eq!(memory.left(), 4000, "refused memory is given back");
-    }
-
-    #[test]
-    fn missed_events_are_counted_where_the_number_is_known() {
-        assert_eq!(lagged(Some(3)), r#"{"type":"lagged","missed":3}"#);
-        assert_eq!(lagged(None), r#"{"type":"lagged","missed":null}"#);
-    }
-}
+mod tests;
