@@ -19,7 +19,9 @@ pub(super) fn documents(settings: &Settings) -> io::Result<Section> {
     let tenants = Tenants::new(1, Policy::readme());
     let Some(id) = tenants.ids.first() else { return Ok(Section::default()) };
     let cases = Policy::readme().cases;
-    let enforcer = Server::start(&settings.programs, Kind::Enforcer, &tenants)?;
+    // A batch has one deadline for all its inputs, and 64 of them wait for one worker.
+    let patience = [("ENFORCER_EVAL_TIMEOUT_MS", "20000")];
+    let enforcer = Server::start_with(&settings.programs, Kind::Enforcer, &tenants, &patience)?;
     let opa = settings.programs.opa.as_ref();
     let opa = opa.map(|_| Server::start(&settings.programs, Kind::Opa, &tenants)).transpose()?;
     let target = |name: &str, server, requests| Target {
