@@ -272,6 +272,7 @@ export class Mock {
       await new Promise((resolve) => setTimeout(resolve, this.historyTakes));
       return json(200, { result: this.historyAnswer() });
     }
+    if (pathname === "/dashboard/session") return json(200, { result: { is_open: true, name: "anyone", roles: ["decide", "observe", "operate"], is_for_all: true, tenants: null, expires: null } });
     const file = pathname === "/dashboard" ? "index.html" : /^\/dashboard\/([a-z-]+\.(?:html|css|js|svg))$/.exec(pathname)?.[1];
     if (file === undefined) return json(404, { code: "resource_not_found", message: "no such resource" });
     try {

@@ -224,6 +224,12 @@ ACCEPTED = (
         {"Content-Type": JSON, "body": error(INVALID, "the request needs one valid Host header")},
         lambda exchange: exchange.request.raw.count(b"Host:") != 1,
     ),
+    answers(
+        "a request is for a host that is served here",
+        "'GET .*Host: x.*",
+        {"status": "200", "Vary": "Accept-Encoding", "body": r'\{"decision_id":"an-id","result":42\}\n'},
+        {"status": "421", "Vary": None, "body": error("misdirected_request", "no host of this name is served here; an operator may add it to ENFORCER_ALLOWED_HOSTS")},
+    ),
     as_another("RFC 9112: empty lines before a request are ignored", steps.without_empty_lines, steps.opa_refuses),
     as_another("RFC 9110: an unknown expectation may be ignored", steps.without_expectation, steps.opa_refuses),
     answers(
