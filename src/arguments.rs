@@ -108,7 +108,7 @@ that --config names, which holds the token's SHA-256 and not the token. SIGHUP h
                 .long("name")
                 .value_name("NAME")
                 .required(true)
-                .value_parser(name)
+                .value_parser(enforcer_supervisor::parse_credential_name)
                 .help("Who it is for, as the log will say"),
         )
         .arg(
@@ -118,7 +118,7 @@ that --config names, which holds the token's SHA-256 and not the token. SIGHUP h
                 .required(true)
                 .action(ArgAction::Append)
                 .value_parser(["decide", "observe", "operate"])
-                .help("What it allows; may be given more than once"),
+                .help("A role that it gives; may be given more than once"),
         )
         .arg(
             Arg::new("tenant")
@@ -342,11 +342,6 @@ fn setting(setting: &Setting) -> Arg {
         .value_name("VALUE")
         .allow_hyphen_values(true)
         .help(format!("{} [{}] [default: {}]", setting.help, setting.variable, setting.default))
-}
-
-fn name(text: &str) -> Result<String, String> {
-    let is_name = (1..=128).contains(&text.chars().count()) && !text.contains(char::is_control);
-    if is_name { Ok(text.to_owned()) } else { Err("expected 1 to 128 characters".to_owned()) }
 }
 
 /// A time as the configuration file takes it.

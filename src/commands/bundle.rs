@@ -43,7 +43,7 @@ impl Session {
     /// Asks about a bundle.
     ///
     /// # Errors
-    /// When the host cannot start a worker. What is wrong with the bundle is no error.
+    /// When the host cannot start a worker. Mistakes in the bundle are findings and not errors.
     pub(super) fn ask(
         &self,
         subject: &BundleSubject,

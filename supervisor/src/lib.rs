@@ -38,7 +38,10 @@ pub use app::error::SupervisorError;
 pub use app::host::prepare_process;
 pub use app::inspect::{BundleInspector, BundleSubject, Loading, NoFindings};
 pub use app::{report_sandbox, run};
-pub use config::{Config, ConfigErrors, ListenAddress, LogConfig, SETTINGS, Setting, parse_expiry};
+pub use config::{
+    Config, ConfigErrors, ListenAddress, LogConfig, SETTINGS, Setting, parse_credential_name,
+    parse_expiry,
+};
 pub use isolation::context::protect_supervisor;
 pub use isolation::report::{LayerReport, SandboxReport};
 pub use telemetry::logging::{LogGuard, init as init_logging};

@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { chromium } from "playwright-core";
+import { Mock } from "./mock.js";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const BINARY = process.env.ENFORCER ?? join(ROOT, "target/release/edge-policy-enforcer");
@@ -126,6 +127,22 @@ export async function open(browser, options = {}) {
     addEventListener("securitypolicyviolation", (event) => console.error(`CSP: ${event.violatedDirective} ${event.blockedURI}`));
   });
   return { page, complaints, close: () => context.close() };
+}
+
+/**
+ * The page of a mock, which ends with the test.
+ * @param {import("playwright-core").Browser} browser @param {import("node:test").TestContext} t
+ * @param {(mock: Mock) => void} prepare @param {string} hash @param {import("playwright-core").BrowserContextOptions} options
+ */
+export async function mocked(browser, t, prepare, hash, options) {
+  const mock = new Mock();
+  prepare(mock);
+  const base = await mock.listen();
+  t.after(() => mock.close());
+  const opened = await open(browser, options);
+  await opened.page.goto(`${base}${mock.prefix}/dashboard${hash}`);
+  t.after(opened.close);
+  return { ...opened, mock };
 }
 
 /** @param {import("playwright-core").Page} page */

@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { faint, launch, live, open, serious, SHOTS, shows, unnamed, until } from "./harness.js";
+import { faint, launch, live, mocked, serious, SHOTS, shows, unnamed, until } from "./harness.js";
 import { Mock, random } from "./mock.js";
 
 /** @type {import("playwright-core").Browser} */
@@ -19,16 +19,7 @@ after(async () => {
 });
 
 /** @param {import("node:test").TestContext} t @param {(mock: Mock) => void} prepare @param {string} [hash] @param {import("playwright-core").BrowserContextOptions} [options] */
-async function dashboard(t, prepare, hash = "", options = {}) {
-  const mock = new Mock();
-  prepare(mock);
-  const base = await mock.listen();
-  t.after(() => mock.close());
-  const opened = await open(browser, options);
-  await opened.page.goto(`${base}${mock.prefix}/dashboard${hash}`);
-  t.after(opened.close);
-  return { ...opened, mock };
-}
+const dashboard = (t, prepare, hash = "", options = {}) => mocked(browser, t, prepare, hash, options);
 
 test("gaps are shown as gaps: a lag with its number, and a jump of one tenant's sequence", async (t) => {
   const { page, mock } = await dashboard(t, (m) => m.add("tenant_a"), "#/decisions");

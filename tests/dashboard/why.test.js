@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { askWhy, launch, live, open, serious, shows, until } from "./harness.js";
+import { askWhy, launch, live, mocked, serious, shows, until } from "./harness.js";
 import { Mock } from "./mock.js";
 import { explanation, residency, rule, statement, valuesOf } from "./why-answers.js";
 
@@ -19,16 +19,7 @@ after(async () => {
 });
 
 /** @param {import("node:test").TestContext} t @param {(mock: Mock) => void} prepare @param {string} [hash] @param {import("playwright-core").BrowserContextOptions} [options] */
-async function dashboard(t, prepare, hash = "", options = {}) {
-  const mock = new Mock();
-  prepare(mock);
-  const base = await mock.listen();
-  t.after(() => mock.close());
-  const opened = await open(browser, options);
-  await opened.page.goto(`${base}${mock.prefix}/dashboard${hash}`);
-  t.after(opened.close);
-  return { ...opened, mock };
-}
+const dashboard = (t, prepare, hash = "", options = {}) => mocked(browser, t, prepare, hash, options);
 
 test("why: what failed, what held, what was not reached, and the values there, in one screen", async (t) => {
   const { page, mock, complaints } = await dashboard(t, (m) => {

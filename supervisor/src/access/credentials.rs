@@ -53,7 +53,7 @@ impl Credentials {
         let Some(principal) = self.tokens.get(&hash) else {
             return self.issuers.principal(hash, token, now);
         };
-        if principal.expires.is_some_and(|expires| expires <= now) {
+        if principal.has_expired(now) {
             return Err(Refusal::Expired);
         }
         Ok(Arc::clone(principal))
@@ -72,7 +72,7 @@ impl Credentials {
         let mut rules = self.certificates.iter();
         let found = rules.find(|(rule, _)| certificate.fits(rule));
         let (_, principal) = found.ok_or(Refusal::Unknown)?;
-        if principal.expires.is_some_and(|expires| expires <= now) {
+        if principal.has_expired(now) {
             return Err(Refusal::Expired);
         }
         Ok(principal)

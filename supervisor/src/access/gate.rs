@@ -16,7 +16,7 @@ use super::credentials::Credentials;
 use super::jwt::source::KeyStatus;
 use super::license::{License, Scope};
 use super::principal::{Caller, Refusal};
-use super::proof::{Connection, Kept, Proof, Shown};
+use super::proof::{Connection, Proof, Shown};
 use super::sessions::Sessions;
 use super::token::TokenHash;
 use crate::clock::utc_now;
@@ -87,14 +87,7 @@ impl Access {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while stop.run_until_cancelled(ticks.tick()).await.is_some() {
             let now = utc_now();
-            self.revoke(|license| {
-                let session = match license.proof().kept {
-                    Kept::Session(id) => Some(id),
-                    Kept::Nothing | Kept::Token(_) => None,
-                };
-                license.has_expired(now)
-                    || session.is_some_and(|id| self.sessions.token(id).is_none())
-            });
+            self.revoke(|license| license.has_expired(now) || self.has_session_ended(license));
         }
     }
 
@@ -118,8 +111,7 @@ impl Access {
                 Shown::Nothing => whose(credentials, connection, None, now),
                 Shown::Token(token) => whose(credentials, connection, Some(token), now),
                 Shown::Session(id) => {
-                    let token = self.sessions.token(TokenHash::of(id));
-                    let token = token.ok_or(Refusal::SessionEnded)?;
+                    let token = self.sessions.token(id).ok_or(Refusal::SessionEnded)?;
                     whose(credentials, connection, Some(&token), now)
                 }
             },
@@ -131,18 +123,7 @@ impl Access {
     /// # Errors
     /// When a credential is needed, and the proof has none that is accepted.
     pub(crate) fn check(&self, proof: &Proof, now: DateTime<Utc>) -> Result<Caller, Refusal> {
-        let Proof { connection, kept } = proof;
-        match &**self.rules.load() {
-            Rules::Open => Ok(Caller::Anyone),
-            Rules::Restricted(credentials) => match kept {
-                Kept::Nothing => whose(credentials, connection, None, now),
-                Kept::Token(token) => whose(credentials, connection, Some(token), now),
-                Kept::Session(id) => {
-                    let token = self.sessions.token(*id).ok_or(Refusal::SessionEnded)?;
-                    whose(credentials, connection, Some(&token), now)
-                }
-            },
-        }
+        self.authenticate(proof.connection(), proof.shown(), now)
     }
 
     /// Begins a session for somebody with this token, and returns its id.
@@ -154,9 +135,13 @@ impl Access {
     }
 
     /// Ends a session, and every answer that lasts for it.
-    pub(crate) fn end_session(&self, id: &str) {
-        self.sessions.end(TokenHash::of(id));
-        self.revoke(|license| matches!(license.proof().kept, Kept::Session(id) if self.sessions.token(id).is_none()));
+    pub(crate) fn end_session(&self, id: TokenHash) {
+        self.sessions.end(id);
+        self.revoke(|license| self.has_session_ended(license));
+    }
+
+    fn has_session_ended(&self, license: &License) -> bool {
+        license.proof().session().is_some_and(|id| !self.sessions.has(id))
     }
 
     /// A license for an answer that lasts, which ends with `stop` or when the rules no longer allow
@@ -298,20 +283,22 @@ mod tests {
         let access = Access::new(rules("t", Role::Operate, None));
         let connection = Connection::Unix(PeerIds { uid: 1, gid: 1 });
         let licensed = |id: &str| {
-            let proof = Proof::new(&connection, Shown::Session(id));
+            let proof = Proof::new(&connection, Shown::Session(TokenHash::of(id)));
             let caller = access.check(&proof, utc_now()).unwrap();
             access.license(proof, caller, Scope::All(Role::Operate), &CancellationToken::new())
         };
         let (first, second) =
             (access.begin_session("t").unwrap(), access.begin_session("t").unwrap());
         let (one, other) = (licensed(&first), licensed(&second));
-        access.end_session(&first);
+        access.end_session(TokenHash::of(&first));
         assert!(one.token().is_cancelled() && !other.token().is_cancelled());
-        let refused = access.authenticate(&connection, Shown::Session(&first), utc_now());
+        let refused =
+            access.authenticate(&connection, Shown::Session(TokenHash::of(&first)), utc_now());
         assert_eq!(refused.unwrap_err(), Refusal::SessionEnded);
         access.replace(rules("u", Role::Operate, None));
         assert!(other.token().is_cancelled());
-        let refused = access.authenticate(&connection, Shown::Session(&second), utc_now());
+        let refused =
+            access.authenticate(&connection, Shown::Session(TokenHash::of(&second)), utc_now());
         assert_eq!(refused.unwrap_err(), Refusal::Unknown);
     }
 

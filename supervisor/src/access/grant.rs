@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use enforcer_protocol::TenantId;
 
-/// What somebody may do with a tenant.
+/// A role: one kind of right over a tenant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Role {
     /// Ask the tenant's policy.
@@ -95,7 +95,7 @@ pub(crate) enum Tenants {
 /// The tenants that stand for all, as operators write it.
 pub(crate) const ALL_TENANTS: &str = "*";
 
-/// What a credential allows.
+/// The rights of a credential.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Grant {
     pub(crate) roles: Roles,

@@ -8,7 +8,7 @@ use super::grant::{Right, Role};
 use super::principal::{Caller, Refusal};
 use super::proof::{Kept, Proof};
 
-/// What an answer that lasts is about, and the role that it needs.
+/// The subject of an answer that lasts, and the role that it needs.
 #[derive(Clone, Debug)]
 pub(crate) enum Scope {
     All(Role),
@@ -53,17 +53,15 @@ impl License {
     }
 
     pub(super) fn has_expired(&self, now: DateTime<Utc>) -> bool {
-        let is_refused = || match &self.caller {
-            Caller::Anyone => false,
+        let Caller::Known(principal) = &self.caller else { return false };
+        let is_refused = match self.proof.kept {
             // A token's answer does not depend on the certificate of its connection.
-            Caller::Known(_) => match self.proof.kept {
-                Kept::Token(_) | Kept::Session(_) => false,
-                Kept::Nothing => {
-                    self.proof.connection.certificate().is_some_and(|it| it.check(now).is_err())
-                }
-            },
+            Kept::Token(_) | Kept::Session(_) => false,
+            Kept::Nothing => {
+                self.proof.connection.certificate().is_some_and(|it| it.check(now).is_err())
+            }
         };
-        self.caller.expires().is_some_and(|expires| expires <= now) || is_refused()
+        is_refused || principal.has_expired(now)
     }
 
     pub(super) fn end(&self) {

@@ -1,4 +1,4 @@
-//! Who may ask: credentials, and what each of them may do.
+//! Access: credentials, and the rights of each of them.
 //!
 //! A request is authenticated once (`gate.rs`), before anything about a tenant is looked up. Whoever
 //! has no right to a tenant gets the answer that an unknown tenant has.

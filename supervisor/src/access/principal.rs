@@ -1,4 +1,4 @@
-//! Who asks, once it is known.
+//! The caller of a request, once it is known.
 
 use std::sync::Arc;
 
@@ -15,6 +15,13 @@ pub(crate) struct Principal {
     pub(crate) grant: Grant,
     /// From then on it is not accepted any more.
     pub(crate) expires: Option<DateTime<Utc>>,
+}
+
+impl Principal {
+    /// Whether its credential is no longer accepted.
+    pub(super) fn has_expired(&self, now: DateTime<Utc>) -> bool {
+        self.expires.is_some_and(|expires| expires <= now)
+    }
 }
 
 /// Who asks.
@@ -39,14 +46,6 @@ impl Caller {
         match self {
             Self::Anyone => true,
             Self::Known(principal) => principal.grant.is_for_all(role),
-        }
-    }
-
-    /// When its credential is no longer accepted.
-    pub(super) fn expires(&self) -> Option<DateTime<Utc>> {
-        match self {
-            Self::Anyone => None,
-            Self::Known(principal) => principal.expires,
         }
     }
 

@@ -73,8 +73,8 @@ pub(crate) enum Shown<'a> {
     Nothing,
     /// A bearer token.
     Token(&'a str),
-    /// The id of a session.
-    Session(&'a str),
+    /// The hash of a session's id.
+    Session(TokenHash),
 }
 
 /// What a request showed of who asks, kept for as long as its answer lasts.
@@ -89,11 +89,27 @@ pub(crate) struct Proof {
 pub(super) enum Kept {
     Nothing,
     Token(Zeroizing<String>),
-    /// The hash of the session's id.
     Session(TokenHash),
 }
 
 impl Proof {
+    /// What was shown.
+    pub(super) fn shown(&self) -> Shown<'_> {
+        match &self.kept {
+            Kept::Nothing => Shown::Nothing,
+            Kept::Token(token) => Shown::Token(token),
+            Kept::Session(id) => Shown::Session(*id),
+        }
+    }
+
+    /// The session that was shown.
+    pub(super) fn session(&self) -> Option<TokenHash> {
+        match self.kept {
+            Kept::Session(id) => Some(id),
+            Kept::Nothing | Kept::Token(_) => None,
+        }
+    }
+
     /// The connection that it came over.
     pub(crate) const fn connection(&self) -> &Connection {
         &self.connection
@@ -104,7 +120,7 @@ impl Proof {
         let kept = match shown {
             Shown::Nothing => Kept::Nothing,
             Shown::Token(token) => Kept::Token(Zeroizing::new(token.to_owned())),
-            Shown::Session(id) => Kept::Session(TokenHash::of(id)),
+            Shown::Session(id) => Kept::Session(id),
         };
         Self { connection: connection.clone(), kept }
     }

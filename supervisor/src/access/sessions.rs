@@ -60,6 +60,11 @@ impl Sessions {
         all.get(&id).filter(|session| session.is_there()).map(|session| session.token.clone())
     }
 
+    /// Whether the session has not ended.
+    pub(super) fn has(&self, id: TokenHash) -> bool {
+        self.all().get(&id).is_some_and(Session::is_there)
+    }
+
     pub(super) fn end(&self, id: TokenHash) {
         self.all().remove(&id);
     }

@@ -163,17 +163,11 @@ fn certificate(fields: &mut Fields<'_>) -> Option<(NameRule, Principal)> {
     Some((rule?, principal?))
 }
 
-/// Who it is, and what they may do.
+/// A credential's owner, and the rights of the credential.
 fn principal(fields: &mut Fields<'_>, default: Option<String>) -> Option<Principal> {
-    let is_name = |text: &str| {
-        let is_name = (1..=MAX_NAME).contains(&text.chars().count())
-            && text.chars().all(|char| !char.is_control());
-        let expected = format!("expected a name for the log, of 1 to {MAX_NAME} characters");
-        if is_name { Ok(text.to_owned()) } else { Err(expected) }
-    };
     let name = match default {
         Some(default) if !fields.table.contains_key("name") => Some(default),
-        _ => fields.needed("name", is_name),
+        _ => fields.needed("name", parse_credential_name),
     };
     let grant = grant(fields);
     let expires = if fields.table.contains_key("expires") {
@@ -182,6 +176,17 @@ fn principal(fields: &mut Fields<'_>, default: Option<String>) -> Option<Princip
         None
     };
     Some(Principal { name: name?, grant: grant?, expires })
+}
+
+/// Reads the name of a credential, which the log shows: 1 to 128 characters.
+///
+/// # Errors
+/// The expected form, when it is another.
+pub fn parse_credential_name(text: &str) -> Result<String, String> {
+    if (1..=MAX_NAME).contains(&text.chars().count()) && !text.contains(char::is_control) {
+        return Ok(text.to_owned());
+    }
+    Err(format!("expected a name for the log, of 1 to {MAX_NAME} characters"))
 }
 
 /// Reads when a credential ends: a time with its zone (RFC 3339).

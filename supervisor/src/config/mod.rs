@@ -45,8 +45,8 @@ use values::*;
 #[cfg(test)]
 pub(crate) use bundle_keys::BundleKey;
 pub(crate) use bundle_keys::{BundleVerification, SignatureRequirement};
-pub use credentials::parse_expiry;
 pub(crate) use credentials::{ConfiguredCredentials, SecretFile};
+pub use credentials::{parse_credential_name, parse_expiry};
 pub use errors::ConfigErrors;
 pub(crate) use limits::{
     Activation, DecisionQuota, EvaluatorChoice, RunTests, StreamInputs, TenantLimits, TenantQuotas,

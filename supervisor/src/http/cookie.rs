@@ -9,17 +9,19 @@ use axum::http::header::{COOKIE, HOST};
 
 use super::error::ApiError;
 use crate::access::Connection;
+use crate::access::token::TokenHash;
 
 /// The beginning of the cookie's name. Browsers send a host's cookies to all of its ports, so the
 /// port is in the name: two enforcers on one host have a session each.
 const COOKIE_NAME: &str = "enforcer_session";
 
-/// The id of the session that a request shows.
-pub(super) fn session(request: &Request) -> Option<&str> {
+/// The session that a request shows, as the hash of its id.
+pub(super) fn session(request: &Request) -> Option<TokenHash> {
     let name = cookie_name(request);
     let cookies = request.headers().get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
     let mut pairs = cookies.flat_map(|value| value.split(';')).filter_map(|it| it.split_once('='));
-    pairs.find(|(known, _)| known.trim() == name).map(|(_, id)| id.trim())
+    let (_, id) = pairs.find(|(known, _)| known.trim() == name)?;
+    Some(TokenHash::of(id.trim()))
 }
 
 /// The header that has a browser keep a session's id for this long, or forget it.

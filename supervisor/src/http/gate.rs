@@ -28,16 +28,17 @@ pub(super) fn caller(app: &AppState, request: &Request) -> Result<Caller, ApiErr
     accepted.map_err(|refusal| refused(app, refusal, connection))
 }
 
-/// What the request shows of who asks, to be checked again for as long as its answer lasts.
+/// Who asks, and what the request shows of that, to be checked again for as long as its answer lasts.
 ///
 /// # Errors
 /// When the request is for no host of ours, or shows no credential that is accepted.
-pub(super) fn proof(app: &AppState, request: &Request) -> Result<Proof, ApiError> {
+pub(super) fn proof(app: &AppState, request: &Request) -> Result<(Caller, Proof), ApiError> {
     let connection = check_host(app, request)?;
-    let shown = shown(request).map_err(|refusal| refused(app, refusal, connection))?;
-    let proof = Proof::new(connection, shown);
-    check(app, &proof)?;
-    Ok(proof)
+    let accepted = shown(request).and_then(|shown| {
+        let caller = app.access.authenticate(connection, shown, utc_now())?;
+        Ok((caller, Proof::new(connection, shown)))
+    });
+    accepted.map_err(|refusal| refused(app, refusal, connection))
 }
 
 /// What a request shows. A session is shown by a cookie, which a browser sends with every request,
@@ -60,15 +61,6 @@ fn shown(request: &Request) -> Result<Shown<'_>, Refusal> {
 fn is_explanation(path: &str) -> bool {
     let resource = path.strip_prefix(TENANTS).map(tenant_resource);
     matches!(resource, Some(Ok((_, TenantResource::Why))))
-}
-
-/// Whose proof this is.
-///
-/// # Errors
-/// When it is no longer accepted.
-pub(super) fn check(app: &AppState, proof: &Proof) -> Result<Caller, ApiError> {
-    let accepted = app.access.check(proof, utc_now());
-    accepted.map_err(|refusal| refused(app, refusal, proof.connection()))
 }
 
 /// The tenant, for somebody who may do what `role` allows with it.

@@ -117,9 +117,7 @@ impl Asked<'_> {
             Self::OfTenant(TenantResource::Operation(_)) => Role::Operate,
         }
     }
-}
 
-impl Asked<'_> {
     /// Whether it asks the tenant's policy for something, which the tenant's quotas count.
     const fn is_of_policy(&self) -> bool {
         match self {
@@ -330,7 +328,7 @@ async fn show(app: Arc<AppState>, resource: Resource, request: Request) -> Respo
 
 async fn stream(app: Arc<AppState>, request: Request) -> Response {
     match gate::proof(&app, &request) {
-        Ok(proof) => stream::open(&app, proof, request).await,
+        Ok((caller, proof)) => stream::open(&app, caller, proof, request).await,
         Err(error) => refuse(error, request).await,
     }
 }

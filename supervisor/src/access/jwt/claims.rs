@@ -1,4 +1,4 @@
-//! What a token says: for whom it is, for how long, and what its subject may do.
+//! The claims of a token: its audience, its time, and the rights of its subject.
 
 use std::time::Duration;
 
@@ -42,7 +42,7 @@ pub(crate) enum AllTenants {
     Allowed,
 }
 
-/// What the claims of an issuer's tokens must be, and what they mean.
+/// The rules for the claims of an issuer's tokens, and their meaning.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ClaimRules {
     /// Names of ours, of which a token must have one.
@@ -55,7 +55,7 @@ pub(crate) struct ClaimRules {
     pub(crate) leeway: Duration,
 }
 
-/// Who shows a token, and from when on they may.
+/// The owner of a token, and the time from which it is accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Verified {
     pub(super) principal: Principal,

@@ -1,4 +1,4 @@
-//! Who makes tokens, and who shows one that an issuer has made.
+//! Issuers of tokens, and the owners of the tokens that they have made.
 
 use std::sync::Arc;
 
@@ -98,7 +98,7 @@ impl Issuers {
                 if from.is_some_and(|from| now < from) {
                     return Err(Refusal::NotYetValid);
                 }
-                if principal.expires.is_some_and(|expires| expires <= now) {
+                if principal.has_expired(now) {
                     return Err(Refusal::Expired);
                 }
                 return Ok(principal);

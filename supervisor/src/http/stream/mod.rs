@@ -41,22 +41,28 @@ struct Wanted {
 
 /// Opens the stream, or says why not. Every refusal is an ordinary answer, before anything is
 /// upgraded.
-pub(crate) async fn open(app: &Arc<AppState>, proof: Proof, request: Request) -> Response {
+pub(crate) async fn open(
+    app: &Arc<AppState>,
+    caller: Caller,
+    proof: Proof,
+    request: Request,
+) -> Response {
     if request.method() != Method::GET {
         // The answer to HEAD has no events, which would be built all the same.
         return ApiError::MethodNotAllowed { allow: "GET" }.into_response();
     }
-    open_transport(app, proof, request).await.unwrap_or_else(ApiError::into_response)
+    open_transport(app, caller, proof, request).await.unwrap_or_else(ApiError::into_response)
 }
 
 async fn open_transport(
     app: &Arc<AppState>,
+    caller: Caller,
     proof: Proof,
     request: Request,
 ) -> Result<Response, ApiError> {
     let (head, body) = request.into_parts();
     let page = origin::page(&head.headers, &app.stream_origins)?;
-    let permitted = permitted(app, proof, head.uri.query().unwrap_or_default())?;
+    let permitted = permitted(app, caller, proof, head.uri.query().unwrap_or_default())?;
     let transport = transport(&head.headers)?;
     match transport {
         Transport::WebSocket => {
@@ -124,9 +130,13 @@ struct Permitted {
     proof: Proof,
 }
 
-fn permitted(app: &AppState, proof: Proof, query: &str) -> Result<Permitted, ApiError> {
+fn permitted(
+    app: &AppState,
+    caller: Caller,
+    proof: Proof,
+    query: &str,
+) -> Result<Permitted, ApiError> {
     let Wanted { tenant_id, kinds } = wanted(query)?;
-    let caller = gate::check(app, &proof)?;
     let (tenant, scope) = match tenant_id {
         None => {
             gate::permit_for_all(app, &caller, Role::Operate)?;
